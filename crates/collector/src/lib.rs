@@ -1,0 +1,1 @@
+//! Receives what the filter taps and keeps it durably.

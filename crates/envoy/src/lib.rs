@@ -1,0 +1,1 @@
+//! Finds, configures, starts and stops Envoy.

@@ -1,0 +1,1 @@
+//! The compiled filter, as bytes.

@@ -1,0 +1,1 @@
+//! Snapshot folders, the table writer, the linter and the bundler.

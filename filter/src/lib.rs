@@ -1,0 +1,1 @@
+//! Understudy's proxy-wasm module: the shell between Envoy's callbacks and the engine.
