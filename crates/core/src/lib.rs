@@ -1,1 +1,29 @@
-//! What Understudy is about: exchanges, signatures, the table, the engine; no I/O.
+//! What Understudy is about, without any I/O: exchanges, canonical requests and their digests, the table,
+//! and the engine that decides what happens to a stream.
+//!
+//! Everything here builds for `wasm32-wasip1` (inside Envoy), `wasm32-unknown-unknown` and natively, and behaves
+//! the same on each. There is no clock, environment, file, network, thread or randomness in it: time, identifiers and
+//! bytes come in as arguments. What runs on the data path cannot panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod backend;
+pub mod canonical;
+pub mod config;
+pub mod digest;
+pub mod engine;
+pub mod exchange;
+pub mod headers;
+pub mod outbox;
+pub mod table;
+pub mod time;
+pub mod v1;
+pub mod verdict;

@@ -1,0 +1,107 @@
+//! Queries and form bodies: decoded, sorted by name, the order of equal names kept.
+//!
+//! Decoding is that of `application/x-www-form-urlencoded` (WHATWG URL, 5.1): `+` is a space, `%XX` a byte. Names stay text:
+//! Stripe's `a[b][0]` is a name like any other.
+
+use super::path::{escape, is_unreserved, push_escape};
+
+/// Query parameters of AWS presigned URLs that change with each signing (AWS Signature Version 4, "Authenticating requests:
+/// using query parameters").
+const PRESIGNED: [&[u8]; 5] =
+    [b"x-amz-date", b"x-amz-signature", b"x-amz-credential", b"x-amz-security-token", b"x-amz-expires"];
+
+/// Appends a form body in normal form.
+pub(super) fn write(form: &[u8], out: &mut Vec<u8>) {
+    write_pairs(form, false, out);
+}
+
+/// Appends a query in normal form, without the parameters of a presigned URL that change with each signing.
+pub(super) fn write_query(query: &[u8], out: &mut Vec<u8>) {
+    write_pairs(query, true, out);
+}
+
+/// The decoded value of the first pair with this name.
+pub(super) fn value_of(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    form.split(|&b| b == b'&').find_map(|pair| {
+        let (pair_name, value) = split(pair);
+        (decode(pair_name) == name).then(|| decode(value.unwrap_or_default()))
+    })
+}
+
+fn write_pairs(text: &[u8], query: bool, out: &mut Vec<u8>) {
+    let presigned = query && is_presigned(text);
+    if is_single_plain_pair(text) {
+        out.extend_from_slice(text);
+        return;
+    }
+    let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
+        .split(|&b| b == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = split(pair);
+            (decode(name), value.map(decode))
+        })
+        .filter(|(name, _)| !(presigned && PRESIGNED.iter().any(|known| name.eq_ignore_ascii_case(known))))
+        .collect();
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (i, (name, value)) in pairs.iter().enumerate() {
+        if i > 0 {
+            out.push(b'&');
+        }
+        encode(name, out);
+        if let Some(value) = value {
+            out.push(b'=');
+            encode(value, out);
+        }
+    }
+}
+
+/// Whether the text is one `name=value` of unreserved characters alone: then it is its own normal form. (A presigned URL has more pairs.)
+fn is_single_plain_pair(text: &[u8]) -> bool {
+    let mut equals = 0u8;
+    let plain = text.iter().all(|&b| {
+        equals = equals.saturating_add(u8::from(b == b'='));
+        is_unreserved(b) || b == b'='
+    });
+    plain && equals == 1
+}
+
+fn is_presigned(query: &[u8]) -> bool {
+    let known: &[u8] = b"x-amz-signature=";
+    query.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known))
+}
+
+fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match pair.iter().position(|&b| b == b'=') {
+        Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at.saturating_add(1)..)),
+        None => (pair, None),
+    }
+}
+
+fn decode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, escape(after)) {
+            (b'+', _) => out.push(b' '),
+            (b'%', Some(decoded)) => {
+                out.push(decoded);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+fn encode(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        // Brackets stay, so that `a[b]` can be read in a report.
+        if is_unreserved(byte) || matches!(byte, b'[' | b']') {
+            out.push(byte);
+        } else {
+            push_escape(byte, out);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The canonical request: an ordered list of (key, value) that identifies a request, and its digest.
+//!
+//! Two requests are the same to Understudy exactly when their signatures are equal, byte for byte. The rules are in
+//! `docs/reference/matching.md`; each module here names the source of the ones it applies. A body that can't be read as what its
+//! content type says is compared as bytes: nothing is guessed.
+
+mod form;
+mod json;
+mod operation;
+mod path;
+
+use crate::digest::{self, Digest};
+use crate::headers::Headers;
+
+/// The version of the rules, first in each signature: digests of different rules never meet.
+const TAG: u8 = 1;
+
+/// Headers that are part of the identity wherever they are present.
+const SEMANTIC_HEADERS: [&[u8]; 5] =
+    [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
+
+/// A request as the rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    /// The backend's name; see [`crate::backend`].
+    pub backend: &'a [u8],
+    /// The method.
+    pub method: &'a [u8],
+    /// Path and query as sent.
+    pub path: &'a [u8],
+    /// The headers; pseudo-headers don't matter.
+    pub headers: &'a Headers,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// A signature: (key, value) pairs in the order of the rules, in one buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    fields: Vec<u8>,
+}
+
+/// What a body is compared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyKind {
+    Json,
+    Form,
+    Bytes,
+}
+
+impl Signature {
+    /// The signature of a request.
+    pub fn of(request: &RequestView<'_>) -> Self {
+        let mut signature = Self::default();
+        signature.set(request);
+        signature
+    }
+
+    /// Makes this the signature of a request, with the buffer that is there.
+    pub fn set(&mut self, request: &RequestView<'_>) {
+        self.fields.clear();
+        self.fields.push(TAG);
+        self.field(b"backend", |out| out.extend_from_slice(request.backend));
+        self.field(b"method", |out| out.extend_from_slice(request.method));
+        let (raw_path, raw_query) = split_query(request.path);
+        self.field(b"path", |out| path::write(raw_path, out));
+        let found = Scan::of(request.headers);
+        let kind = body_kind(found.content_type, request.body);
+        if let Some(operation) = operation::find(&found, kind == BodyKind::Form, request.body, raw_query) {
+            self.field(b"operation", |out| out.extend_from_slice(&operation));
+        }
+        if !raw_query.is_empty() {
+            self.field(b"query", |out| form::write_query(raw_query, out));
+        }
+        if let Some(content_type) = found.content_type {
+            self.field(b"content-type", |out| out.extend(media_type(content_type).iter().map(u8::to_ascii_lowercase)));
+        }
+        for (name, value) in &found.semantic {
+            self.prefixed(&[b"header.", name]);
+            self.prefixed(&[value]);
+        }
+        if !request.body.is_empty() {
+            self.field(b"body", |out| write_body(kind, request.body, out));
+        }
+    }
+
+    /// Reads a signature from the bytes of [`Self::as_bytes`]. Bytes that are no signature read as the fields up to the fault.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { fields: bytes }
+    }
+
+    /// The signature as one piece: a version tag, then for each field key and value, each with its `u32` length before it.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// SHA-1 over [`Self::as_bytes`].
+    pub fn digest(&self) -> Digest {
+        digest::sha1(&self.fields)
+    }
+
+    /// The fields in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = self.fields.get(1..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (key, after) = take(rest)?;
+            let (value, after) = take(after)?;
+            rest = after;
+            Some((key, value))
+        })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.fields().find(|(k, _)| *k == key).map(|(_, value)| value)
+    }
+
+    fn field(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.prefixed(&[key]);
+        let start = self.fields.len();
+        self.fields.extend_from_slice(&[0; 4]);
+        let value = self.fields.len();
+        write(&mut self.fields);
+        let length = u32::try_from(self.fields.len().saturating_sub(value)).unwrap_or(u32::MAX);
+        if let Some(place) = self.fields.get_mut(start..value) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    fn prefixed(&mut self, parts: &[&[u8]]) {
+        let length = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        self.fields.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        for part in parts {
+            self.fields.extend_from_slice(part);
+        }
+    }
+}
+
+fn take(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+}
+
+/// What one pass over the headers finds.
+#[derive(Default)]
+struct Scan<'a> {
+    content_type: Option<&'a [u8]>,
+    soap_action: Option<&'a [u8]>,
+    /// Sorted by name; repeats in their order.
+    semantic: Vec<(&'static [u8], &'a [u8])>,
+}
+
+impl<'a> Scan<'a> {
+    fn of(headers: &'a Headers) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers.iter() {
+            match name.len() {
+                // Most headers are none of these: the length alone rules them out.
+                12 if name.eq_ignore_ascii_case(b"content-type") => found.content_type = Some(value),
+                10 if name.eq_ignore_ascii_case(b"soapaction") => found.soap_action = Some(value),
+                5 | 12 | 13 | 14 => {
+                    if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| name.eq_ignore_ascii_case(known)) {
+                        found.semantic.push((known, value));
+                    }
+                }
+                _ => {}
+            }
+        }
+        found.semantic.sort_by_key(|(name, _)| *name);
+        found
+    }
+
+    fn amz_target(&self) -> Option<&'a [u8]> {
+        self.semantic.iter().find(|(name, _)| *name == b"x-amz-target").map(|(_, value)| *value)
+    }
+}
+
+/// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
+fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().position(|&b| b == b'?') {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default()),
+        None => (path, b""),
+    }
+}
+
+/// The media type without its parameters (RFC 9110, 8.3.1).
+fn media_type(content_type: &[u8]) -> &[u8] {
+    content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii()
+}
+
+fn body_kind(content_type: Option<&[u8]>, body: &[u8]) -> BodyKind {
+    let Some(content_type) = content_type.map(media_type) else {
+        let first = body.trim_ascii_start().first();
+        return if matches!(first, Some(b'{' | b'[')) { BodyKind::Json } else { BodyKind::Bytes };
+    };
+    let ends = |suffix: &[u8]| {
+        let start = content_type.len().checked_sub(suffix.len());
+        start.and_then(|s| content_type.get(s..)).is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
+    };
+    let is = |name: &[u8]| content_type.eq_ignore_ascii_case(name);
+    // RFC 8259 and RFC 6839 (+json); AWS's JSON protocols.
+    if is(b"application/json") || is(b"text/json") || ends(b"+json") || is(b"application/x-amz-json-1.0") || is(b"application/x-amz-json-1.1") {
+        BodyKind::Json
+    } else if is(b"application/x-www-form-urlencoded") {
+        BodyKind::Form
+    } else {
+        BodyKind::Bytes
+    }
+}
+
+fn write_body(kind: BodyKind, body: &[u8], out: &mut Vec<u8>) {
+    match kind {
+        BodyKind::Json if json::write(body, out) => {}
+        BodyKind::Form => form::write(body, out),
+        BodyKind::Json | BodyKind::Bytes => out.extend_from_slice(body),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! The filter's configuration: the JSON in Envoy's `configuration` of the plugin.
+//!
+//! `docs/reference/filter-configuration.schema.json` is its published schema. A key that isn't known and a value that makes no sense
+//! refuse to start, with a message that names the key: a filter that is misread must not look as if it worked.
+
+use std::collections::BTreeMap;
+use serde::Deserialize;
+
+/// What happens to requests to one backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, bincode::Encode, bincode::Decode)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Requests go on; each exchange is copied to the collector.
+    Tap,
+    /// Requests are answered from the table; nothing goes on but what `on_miss` allows.
+    Mock,
+    /// The filter stays out of it.
+    Off,
+}
+
+/// What happens to a request to a mocked backend that nothing recorded matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, bincode::Encode, bincode::Decode)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMiss {
+    /// It is answered with 404 and a body that names the nearest recorded requests.
+    #[default]
+    Fail,
+    /// It goes on to the real backend.
+    Passthrough,
+    /// It goes on to the real backend, and the exchange is copied to the collector.
+    Capture,
+}
+
+/// Where the records go.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collector {
+    /// The name of Envoy's cluster for the collector.
+    pub cluster: String,
+    /// The `:authority` of the calls. Default: the cluster's name.
+    pub authority: Option<String>,
+    /// The path of the calls.
+    #[serde(default = "default_path")]
+    pub path: String,
+    /// A batch goes out when its oldest record is this old, in milliseconds.
+    #[serde(default = "default_flush")]
+    pub flush_interval_ms: u32,
+    /// A batch goes out when it has this many bytes.
+    #[serde(default = "default_batch")]
+    pub batch_max_bytes: u32,
+    /// What waits for the collector may take this many bytes of a VM's memory; records past that are dropped and counted.
+    #[serde(default = "default_queue")]
+    pub queue_max_bytes: u32,
+    /// How long to wait for the collector's answer, in milliseconds.
+    #[serde(default = "default_timeout")]
+    pub timeout_ms: u32,
+}
+
+/// What is said of one backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendRule {
+    /// Tap, mock or off.
+    pub mode: Mode,
+    /// What to do on a miss. Default: the configuration's `on_miss`.
+    pub on_miss: Option<OnMiss>,
+}
+
+/// The filter's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What happens to backends that are named neither in `backends` nor in the table. Default: `mock` with a table, else `tap`.
+    pub default: Option<Mode>,
+    /// What happens on a miss. Default: what the table says, else `fail`.
+    pub on_miss: Option<OnMiss>,
+    /// Backends by name (`scheme://authority`); what stands here wins over the table.
+    #[serde(default)]
+    pub backends: BTreeMap<String, BackendRule>,
+    /// Where records go. Without it nothing is tapped and no verdicts are reported.
+    pub collector: Option<Collector>,
+    /// The service's name, for the records.
+    pub service: Option<String>,
+    /// Which way the traffic of this listener goes.
+    #[serde(default)]
+    pub direction: DirectionName,
+    /// A body is kept up to this many bytes: a tapped one is cut there, a mocked request with a longer one misses.
+    #[serde(default = "default_body_cap")]
+    pub body_cap_bytes: u32,
+    /// What the exchanges that are being copied may take of a VM's memory, in bytes. Bodies past that are cut.
+    #[serde(default = "default_memory")]
+    pub memory_max_bytes: u32,
+    /// Whether answers carry the header `x-understudy`.
+    #[serde(default = "yes")]
+    pub verdict_header: bool,
+}
+
+/// Which way the traffic goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectionName {
+    /// The service calls backends.
+    #[default]
+    Outbound,
+    /// Somebody calls the service.
+    Inbound,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not JSON, an unknown key, or a value of the wrong type.
+    #[error("the filter's configuration isn't valid: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A value of the right type that makes no sense.
+    #[error("the filter's configuration isn't valid: `{key}`: {problem}")]
+    Value {
+        /// The key, with dots between levels.
+        key: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+}
+
+impl ConfigError {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "config-json",
+            Self::Value { .. } => "config-value",
+        }
+    }
+}
+
+impl Config {
+    /// Reads the plugin's configuration; no bytes at all stand for `{}`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let text = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+        let config: Self = serde_json::from_slice(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem });
+        for backend in self.backends.keys() {
+            let Some((scheme, ..)) = crate::backend::parts(backend) else {
+                return refuse(&format!("backends.{backend}"), "must be scheme://host[:port]".to_owned());
+            };
+            let normal = backend.split_once("://").map(|(_, authority)| crate::backend::name(scheme, authority));
+            if normal.as_deref() != Some(backend.as_str()) {
+                let name = normal.unwrap_or_default();
+                return refuse(&format!("backends.{backend}"), format!("must be written as {name}"));
+            }
+        }
+        if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
+            return refuse("body_cap_bytes", "must be between 1 and 268435456".to_owned());
+        }
+        if self.memory_max_bytes < self.body_cap_bytes {
+            return refuse("memory_max_bytes", "must be at least body_cap_bytes".to_owned());
+        }
+        match &self.collector {
+            Some(collector) => collector.check(),
+            None if self.default == Some(Mode::Tap) => {
+                refuse("default", "`tap` needs a `collector` to send the exchanges to".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Collector {
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, problem: &str| {
+            Err(ConfigError::Value { key: format!("collector.{key}"), problem: problem.to_owned() })
+        };
+        if self.cluster.is_empty() {
+            return refuse("cluster", "must name a cluster of Envoy's configuration");
+        }
+        if !self.path.starts_with('/') {
+            return refuse("path", "must begin with /");
+        }
+        if !(10..=60_000).contains(&self.flush_interval_ms) {
+            return refuse("flush_interval_ms", "must be between 10 and 60000");
+        }
+        if !(1024..=1 << 24).contains(&self.batch_max_bytes) {
+            return refuse("batch_max_bytes", "must be between 1024 and 16777216");
+        }
+        if self.queue_max_bytes < self.batch_max_bytes {
+            return refuse("queue_max_bytes", "must be at least batch_max_bytes");
+        }
+        if self.timeout_ms == 0 {
+            return refuse("timeout_ms", "must be at least 1");
+        }
+        Ok(())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default: None,
+            on_miss: None,
+            backends: BTreeMap::new(),
+            collector: None,
+            service: None,
+            direction: DirectionName::Outbound,
+            body_cap_bytes: default_body_cap(),
+            memory_max_bytes: default_memory(),
+            verdict_header: true,
+        }
+    }
+}
+
+fn default_path() -> String {
+    "/v1/exchanges".to_owned()
+}
+
+fn default_flush() -> u32 {
+    200
+}
+
+fn default_batch() -> u32 {
+    1 << 20
+}
+
+fn default_queue() -> u32 {
+    16 << 20
+}
+
+fn default_timeout() -> u32 {
+    10_000
+}
+
+fn default_body_cap() -> u32 {
+    // Envoy answers 413 where more than per_connection_buffer_limit_bytes (1 MiB by default) is held back: stay well below.
+    512 << 10
+}
+
+fn default_memory() -> u32 {
+    32 << 20
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_a_configuration() {
+        assert_eq!(Config::from_json(b"").unwrap(), Config::default());
+        assert_eq!(Config::from_json(b" {} ").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_bad_configuration_names_the_key() {
+        let check = |json: &str, expect: &str| {
+            let error = Config::from_json(json.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expect), "{json}: {error}");
+        };
+        check("x", "expected value at line 1 column 1");
+        check(r#"{"defualt":"tap"}"#, "unknown field `defualt`");
+        check(r#"{"default":"tape"}"#, "unknown variant `tape`");
+        check(r#"{"default":"tap"}"#, "`default`: `tap` needs a `collector`");
+        check(r#"{"collector":{}}"#, "missing field `cluster`");
+        check(r#"{"collector":{"cluster":""}}"#, "`collector.cluster`");
+        check(r#"{"collector":{"cluster":"c","path":"x"}}"#, "`collector.path`");
+        check(r#"{"collector":{"cluster":"c","flush_interval_ms":1}}"#, "`collector.flush_interval_ms`");
+        check(r#"{"collector":{"cluster":"c","queue_max_bytes":1}}"#, "`collector.queue_max_bytes`");
+        check(r#"{"backends":{"stripe":{"mode":"mock"}}}"#, "`backends.stripe`: must be scheme://host");
+        check(r#"{"backends":{"http://Stripe:80":{"mode":"mock"}}}"#, "must be written as http://stripe");
+        check(r#"{"backends":{"http://s":{"mode":"mock","miss":1}}}"#, "unknown field `miss`");
+        check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
+        check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
+    }
+}

@@ -1,0 +1,299 @@
+//! Reads a table where it lies.
+//!
+//! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked when it is opened and, in full, by
+//! [`Table::verify`] before it is bundled.
+
+use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, SLOT_LEN, Section, VERSION, WINDOW};
+use super::{Blob, Entry, Meta};
+use crate::digest::{self, Digest};
+
+/// Where a table's bytes are. In the filter this is `memory.init` on the module's passive segment.
+pub trait Segment {
+    /// How many bytes there are.
+    fn len(&self) -> u32;
+
+    /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't wholly inside.
+    fn read(&self, offset: u32, to: &mut [u8]) -> bool;
+
+    /// Whether there are no bytes: no table.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Segment for &[u8] {
+    fn len(&self) -> u32 {
+        u32::try_from((**self).len()).unwrap_or(u32::MAX)
+    }
+
+    fn read(&self, offset: u32, to: &mut [u8]) -> bool {
+        let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(to.len())?));
+        match range.and_then(|range| self.get(range)) {
+            Some(from) => {
+                to.copy_from_slice(from);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Why bytes are no table that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The first bytes aren't a table's.
+    #[error("this is no signature table")]
+    NotATable,
+    /// Written in a version that this reader doesn't know.
+    #[error("the table has format version {0}, this understudy reads version {VERSION}: bundle the snapshot again")]
+    Version(u32),
+    /// Shorter or longer than its header says.
+    #[error("the table is damaged: it should have {expected} bytes and has {actual}; bundle the snapshot again")]
+    Length {
+        /// What the header says.
+        expected: u64,
+        /// What is there.
+        actual: u32,
+    },
+    /// The bytes aren't those that were written.
+    #[error("the table is damaged: its checksum is wrong; bundle the snapshot again")]
+    Checksum,
+    /// A section is missing, unknown, or outside the table.
+    #[error("the table is damaged: {0}; bundle the snapshot again")]
+    Section(&'static str),
+}
+
+impl TableError {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotATable => "table-magic",
+            Self::Version(_) => "table-version",
+            Self::Length { .. } => "table-length",
+            Self::Checksum => "table-checksum",
+            Self::Section(_) => "table-section",
+        }
+    }
+}
+
+/// A table that has been opened.
+#[derive(Debug)]
+pub struct Table<S> {
+    segment: S,
+    digest: Digest,
+    meta: Meta,
+    index: Slots,
+    near: Slots,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slots {
+    offset: u32,
+    /// Number of slots minus one; the number is a power of two, at least [`WINDOW`].
+    mask: u32,
+}
+
+impl<S: Segment> Table<S> {
+    /// Opens the table in a segment. An empty segment is an empty table.
+    ///
+    /// # Errors
+    /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't looked at; see [`Self::verify`].
+    pub fn open(segment: S) -> Result<Self, TableError> {
+        if segment.is_empty() {
+            let (digest, slots) = (digest::sha1(b""), Slots::default());
+            return Ok(Self { segment, digest, meta: Meta::default(), index: slots, near: slots });
+        }
+        let mut header = [0; HEADER_LEN as usize];
+        if !segment.read(0, &mut header) {
+            return Err(TableError::NotATable);
+        }
+        let [magic, version, length, rest] = split_header(&header).ok_or(TableError::NotATable)?;
+        if magic != MAGIC {
+            return Err(TableError::NotATable);
+        }
+        let version = u32_at(version, 0).unwrap_or(0);
+        if version != VERSION {
+            return Err(TableError::Version(version));
+        }
+        let expected = u64_at(length, 0).unwrap_or(0);
+        if expected != u64::from(segment.len()) {
+            return Err(TableError::Length { expected, actual: segment.len() });
+        }
+        let digest = rest.first_chunk::<20>().copied().unwrap_or_default();
+        let sections = u32_at(rest, 20).unwrap_or(0);
+        let directory = Directory::read(&segment, sections)?;
+        let meta = directory.meta(&segment)?;
+        let (index, near) = (directory.slots(Section::Index)?, directory.slots(Section::Near)?);
+        Ok(Self { segment, digest, meta, index, near })
+    }
+
+    /// Reads the whole table and compares its checksum.
+    ///
+    /// # Errors
+    /// [`TableError::Checksum`].
+    pub fn verify(&self) -> Result<(), TableError> {
+        if self.segment.is_empty() {
+            return Ok(());
+        }
+        let mut hasher = sha1_smol::Sha1::new();
+        let mut at = HEADER_LEN;
+        let mut chunk = vec![0; 64 * 1024];
+        while at < self.segment.len() {
+            let left = usize::try_from(self.segment.len().saturating_sub(at)).unwrap_or(usize::MAX);
+            let size = left.min(chunk.len());
+            let part = chunk.get_mut(..size).unwrap_or_default();
+            if !self.segment.read(at, part) {
+                return Err(TableError::Checksum);
+            }
+            hasher.update(part);
+            at = at.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
+        }
+        if hasher.digest().bytes() == self.digest { Ok(()) } else { Err(TableError::Checksum) }
+    }
+
+    /// What the table is about.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The table's digest: its name by content. That of no bytes where there is no table.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether there is no table.
+    pub fn is_empty(&self) -> bool {
+        self.segment.is_empty()
+    }
+
+    /// The entry of a signature.
+    pub fn lookup(&self, digest: &Digest) -> Option<Entry> {
+        self.probe(self.index, digest::prefix(digest), |blob| {
+            self.decode::<Entry>(blob).filter(|entry| entry.digest == *digest)
+        })
+    }
+
+    /// The entries that a coarse key leads to (see [`super::near_keys`]), as places for [`Self::entry`].
+    pub fn near(&self, key: u64) -> Vec<Blob> {
+        self.probe(self.near, key, |blob| self.decode::<Vec<Blob>>(blob)).unwrap_or_default()
+    }
+
+    /// The entry at a place.
+    pub fn entry(&self, place: Blob) -> Option<Entry> {
+        self.decode(place)
+    }
+
+    /// Bytes of the data section.
+    pub fn blob(&self, blob: Blob) -> Option<Vec<u8>> {
+        if blob.offset.checked_add(blob.length)? > self.segment.len() {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(blob.length).ok()?];
+        self.segment.read(blob.offset, &mut bytes).then_some(bytes)
+    }
+
+    fn decode<T: bincode::Decode<()>>(&self, blob: Blob) -> Option<T> {
+        let bytes = self.blob(blob)?;
+        bincode::decode_from_slice(&bytes, bincode::config::standard()).ok().map(|(value, _)| value)
+    }
+
+    /// Goes through the slots from a key's place on until one with the key satisfies `take`, or one is free.
+    fn probe<T>(&self, slots: Slots, key: u64, take: impl Fn(Blob) -> Option<T>) -> Option<T> {
+        if slots.offset == 0 {
+            return None;
+        }
+        let mut slot = first_slot(key, slots.mask);
+        let mut window = [0; (SLOT_LEN * WINDOW) as usize];
+        // A full circle at most, should there be no free slot in a damaged table.
+        for _ in 0..=slots.mask / WINDOW {
+            let offset = slots.offset.checked_add(slot.checked_mul(SLOT_LEN)?)?;
+            if !self.segment.read(offset, &mut window) {
+                return None;
+            }
+            for bytes in window.chunks_exact(SLOT_LEN as usize) {
+                let blob = Blob { offset: u32_at(bytes, 8)?, length: u32_at(bytes, 12)? };
+                if blob.length == 0 {
+                    return None;
+                }
+                if u64_at(bytes, 0)? == key
+                    && let Some(found) = take(blob)
+                {
+                    return Some(found);
+                }
+            }
+            slot = slot.wrapping_add(WINDOW) & slots.mask;
+        }
+        None
+    }
+}
+
+/// The slot at which the search for a key begins: always the first of a window.
+pub fn first_slot(key: u64, mask: u32) -> u32 {
+    u32::try_from(key >> 32).unwrap_or(0) & mask & !(WINDOW.wrapping_sub(1))
+}
+
+struct Directory {
+    sections: Vec<(u32, Blob)>,
+}
+
+impl Directory {
+    fn read(segment: &impl Segment, count: u32) -> Result<Self, TableError> {
+        if usize::try_from(count) != Ok(Section::ALL.len()) {
+            return Err(TableError::Section("a section is missing or unknown"));
+        }
+        let mut bytes = [0; DIRECTORY_ENTRY_LEN as usize * Section::ALL.len()];
+        if !segment.read(HEADER_LEN, &mut bytes) {
+            return Err(TableError::Section("the directory is missing"));
+        }
+        let entries = bytes.chunks_exact(DIRECTORY_ENTRY_LEN as usize).filter_map(|entry| {
+            Some((u32_at(entry, 0)?, Blob { offset: u32_at(entry, 4)?, length: u32_at(entry, 8)? }))
+        });
+        let sections: Vec<_> = entries.collect();
+        let inside = |blob: &Blob| blob.offset.checked_add(blob.length).is_some_and(|end| end <= segment.len());
+        if !sections.iter().all(|(_, blob)| inside(blob)) {
+            return Err(TableError::Section("a section lies outside"));
+        }
+        Ok(Self { sections })
+    }
+
+    fn find(&self, section: Section) -> Result<Blob, TableError> {
+        let found = self.sections.iter().find(|(code, _)| *code == section.code());
+        found.map(|(_, blob)| *blob).ok_or(TableError::Section("a section is missing or unknown"))
+    }
+
+    fn meta(&self, segment: &impl Segment) -> Result<Meta, TableError> {
+        let blob = self.find(Section::Meta)?;
+        let mut bytes = vec![0; usize::try_from(blob.length).unwrap_or(0)];
+        let read = segment.read(blob.offset, &mut bytes);
+        let decoded = bincode::decode_from_slice(&bytes, bincode::config::standard());
+        match (read, decoded) {
+            (true, Ok((meta, _))) => Ok(meta),
+            _ => Err(TableError::Section("its description can't be read")),
+        }
+    }
+
+    fn slots(&self, section: Section) -> Result<Slots, TableError> {
+        let blob = self.find(section)?;
+        let count = blob.length / SLOT_LEN;
+        if blob.length % SLOT_LEN != 0 || !count.is_power_of_two() || count < WINDOW || blob.offset == 0 {
+            return Err(TableError::Section("an index has an impossible length"));
+        }
+        Ok(Slots { offset: blob.offset, mask: count.wrapping_sub(1) })
+    }
+}
+
+fn split_header(header: &[u8]) -> Option<[&[u8]; 4]> {
+    let (magic, rest) = header.split_at_checked(8)?;
+    let (version, rest) = rest.split_at_checked(4)?;
+    let (length, rest) = rest.split_at_checked(8)?;
+    Some([magic, version, length, rest])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}

@@ -1,0 +1,113 @@
+//! Version 1 of the line format: one JSON object a line, for the wire from filter to collector and for snapshots.
+//!
+//! `docs/reference/wire.md` describes it. These types are the format's own, apart from the core's, so that the core can
+//! change while the format stays. Bytes that are UTF-8 are written as text, others as base64, so that what is read back is
+//! equal to the last byte.
+
+mod read;
+mod write;
+
+pub use read::{LineError, read_record};
+pub use write::{write_batch, write_record};
+
+use crate::exchange::Exchange;
+use crate::verdict::Verdict;
+
+/// The format's version.
+pub const VERSION: u32 = 1;
+
+/// One line: an exchange, or a verdict with the request that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The exchange. A verdict's has no response.
+    pub exchange: Exchange,
+    /// What the responder did with it.
+    pub verdict: Option<Verdict>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Body, Direction, End, Request, Response};
+    use crate::headers::Headers;
+    use crate::verdict::{Change, Difference, Kind, Matched, Nearest, Reason};
+
+    fn exchange() -> Exchange {
+        Exchange {
+            id: "a-1".into(),
+            direction: Direction::Outbound,
+            time: 1_700_000_000_123_456,
+            duration: 77,
+            backend: "http://h".into(),
+            protocol: "HTTP/1.1".into(),
+            request: Request {
+                method: b"POST".to_vec(),
+                path: b"/p?q=\xff".to_vec(),
+                headers: Headers::from_pairs([(&b"x"[..], &b"\xfe"[..]), (b"x", b"two")]),
+                body: Body { bytes: b"\0\xff".to_vec(), truncated: Some(99) },
+                trailers: Headers::from_pairs([("t", "1")]),
+            },
+            response: Some(Response {
+                status: 200,
+                body: Body { bytes: "{\"a\":\"ü\u{1}\"}\r\n".into(), truncated: None },
+                ..Response::default()
+            }),
+            end: End::ResponseAborted,
+        }
+    }
+
+    fn check(record: Record) {
+        let mut line = Vec::new();
+        write_record(&record.exchange, record.verdict.as_ref(), &mut line);
+        assert_eq!(line.pop(), Some(b'\n'));
+        assert!(!line.contains(&b'\n'), "a record is one line");
+        assert_eq!(read_record(&line).unwrap(), record);
+    }
+
+    #[test]
+    fn an_exchange_comes_back() {
+        check(Record { exchange: exchange(), verdict: None });
+        check(Record { exchange: Exchange::default(), verdict: None });
+    }
+
+    #[test]
+    fn a_verdict_comes_back() {
+        let differs = Difference { key: "query".into(), change: Change::Added, recorded: None, live: Some("a".into()) };
+        let nearest = vec![Nearest { exchange: "b".into(), request: "GET /".into(), differs: vec![differs] }];
+        let miss = Verdict { kind: Kind::Miss, status: Some(404), reason: Some(Reason::NoEntry), matched: None, nearest };
+        check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(miss) });
+        let matched = Some(Matched { exchange: "b".into(), digest: [7; 20], sequence: (2, 5) });
+        let hit = Verdict { kind: Kind::Match, status: Some(200), reason: None, matched, nearest: Vec::new() };
+        check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(hit) });
+    }
+
+    #[test]
+    fn a_bad_line_says_what_is_wrong() {
+        let check = |line: &str, expect: &str| {
+            let error = read_record(line.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expect), "{line}: {error}");
+        };
+        check("", "EOF");
+        check("{", "EOF");
+        check(r#"{"type":"exchange","v":2}"#, "version 2");
+        check(r#"{"type":"batch","v":1}"#, "unknown variant `batch`");
+        check(r#"{"type":"exchange","v":1}"#, "missing field `id`");
+        let mut line = Vec::new();
+        write_record(&exchange(), None, &mut line);
+        let good = String::from_utf8(line).unwrap();
+        check(&good.replace("\"duration_us\"", "\"duration\""), "unknown field `duration`");
+        check(&good.replace("2023-", "2023x"), "time");
+        check(&good.replace("\"body_base64\":\"", "\"body_base64\":\"!"), "base64");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_come_back(path: Vec<u8>, name: Vec<u8>, value: Vec<u8>, body: Vec<u8>, status: u16) {
+            let mut e = exchange();
+            e.request.path = path;
+            e.request.headers = Headers::from_pairs([(name, value)]);
+            e.response = Some(Response { status, body: Body { bytes: body, truncated: None }, ..Response::default() });
+            check(Record { exchange: e, verdict: None });
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Reads lines. Never on the filter's data path.
+
+use super::{Record, VERSION};
+use crate::exchange::{Body, Direction, End, Exchange, Request, Response};
+use crate::headers::Headers;
+use crate::time;
+use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+/// Why a line can't be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// Not JSON, or a key is missing, unknown or of the wrong type.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Written by a version that this one doesn't know.
+    #[error("version {0} of the line format is unknown here (known: {VERSION}); use a newer understudy")]
+    Version(u32),
+    /// A value has the right type and a wrong form.
+    #[error("`{key}`: {problem}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+}
+
+impl LineError {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "line-json",
+            Self::Version(_) => "line-version",
+            Self::Value { .. } => "line-value",
+        }
+    }
+}
+
+/// Reads one line, with or without its line feed.
+///
+/// # Errors
+/// [`LineError`] says what is wrong; an unknown key is wrong too, so that a slip of a hand that edits isn't passed over.
+pub fn read_record(line: &[u8]) -> Result<Record, LineError> {
+    let head: Head = serde_json::from_slice(line)?;
+    if head.v != VERSION {
+        return Err(LineError::Version(head.v));
+    }
+    let line: Line = serde_json::from_slice(line)?;
+    let verdict = match head.kind {
+        LineKind::Exchange => None,
+        LineKind::Verdict => Some(line.verdict()?),
+    };
+    let exchange = Exchange {
+        time: time::from_rfc3339(&line.time).ok_or_else(|| LineError::Value {
+            key: "time",
+            problem: format!("{:?} isn't a UTC time such as 2026-11-21T08:00:00.123456Z", line.time),
+        })?,
+        id: line.id,
+        direction: line.direction.into(),
+        duration: line.duration_us,
+        backend: line.backend,
+        protocol: line.protocol,
+        request: line.request.read()?,
+        response: line.response.map(ResponseIn::read).transpose()?,
+        end: line.end.into(),
+    };
+    Ok(Record { exchange, verdict })
+}
+
+/// What is looked at before the rest, so that another version gives its own error.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "type")]
+    kind: LineKind,
+    v: u32,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum LineKind {
+    Exchange,
+    Verdict,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    #[serde(rename = "type")]
+    _kind: LineKind,
+    #[serde(rename = "v")]
+    _version: u32,
+    id: String,
+    direction: DirectionIn,
+    time: String,
+    duration_us: u64,
+    backend: String,
+    #[serde(default)]
+    protocol: String,
+    request: RequestIn,
+    response: Option<ResponseIn>,
+    end: EndIn,
+    verdict: Option<Kind>,
+    status: Option<u16>,
+    reason: Option<Reason>,
+    matched: Option<MatchedIn>,
+    #[serde(default)]
+    nearest: Vec<Nearest>,
+}
+
+impl Line {
+    fn verdict(&self) -> Result<Verdict, LineError> {
+        let kind = self
+            .verdict
+            .ok_or_else(|| LineError::Value { key: "verdict", problem: "missing in a verdict".to_owned() })?;
+        let matched = self.matched.as_ref().map(|m| {
+            let digest = unhex(&m.digest).ok_or_else(|| LineError::Value {
+                key: "matched.digest",
+                problem: "must be 40 hexadecimal digits".to_owned(),
+            })?;
+            Ok(Matched { exchange: m.exchange.clone(), digest, sequence: m.sequence })
+        });
+        Ok(Verdict {
+            kind,
+            status: self.status,
+            reason: self.reason,
+            matched: matched.transpose().map_err(|e: LineError| e)?,
+            nearest: self.nearest.clone(),
+        })
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 20]> {
+    let mut out = [0; 20];
+    if text.len() != 40 || !text.is_ascii() {
+        return None;
+    }
+    for (i, byte) in out.iter_mut().enumerate() {
+        let at = i.checked_mul(2)?;
+        *byte = u8::from_str_radix(text.get(at..at.checked_add(2)?)?, 16).ok()?;
+    }
+    Some(out)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchedIn {
+    exchange: String,
+    digest: String,
+    sequence: (u32, u32),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DirectionIn {
+    Outbound,
+    Inbound,
+}
+
+impl From<DirectionIn> for Direction {
+    fn from(direction: DirectionIn) -> Self {
+        match direction {
+            DirectionIn::Outbound => Self::Outbound,
+            DirectionIn::Inbound => Self::Inbound,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EndIn {
+    Complete,
+    RequestAborted,
+    ResponseAborted,
+    NoResponse,
+}
+
+impl From<EndIn> for End {
+    fn from(end: EndIn) -> Self {
+        match end {
+            EndIn::Complete => Self::Complete,
+            EndIn::RequestAborted => Self::RequestAborted,
+            EndIn::ResponseAborted => Self::ResponseAborted,
+            EndIn::NoResponse => Self::NoResponse,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestIn {
+    method: BytesIn,
+    path: BytesIn,
+    #[serde(default)]
+    headers: Vec<(BytesIn, BytesIn)>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    truncated: Option<u64>,
+    #[serde(default)]
+    trailers: Vec<(BytesIn, BytesIn)>,
+}
+
+impl RequestIn {
+    fn read(self) -> Result<Request, LineError> {
+        Ok(Request {
+            method: self.method.read("method")?,
+            path: self.path.read("path")?,
+            headers: pairs(self.headers, "request.headers")?,
+            body: body(self.body, self.body_base64, self.truncated, "request.body_base64")?,
+            trailers: pairs(self.trailers, "request.trailers")?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResponseIn {
+    status: u16,
+    #[serde(default)]
+    headers: Vec<(BytesIn, BytesIn)>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    truncated: Option<u64>,
+    #[serde(default)]
+    trailers: Vec<(BytesIn, BytesIn)>,
+}
+
+impl ResponseIn {
+    fn read(self) -> Result<Response, LineError> {
+        Ok(Response {
+            status: self.status,
+            headers: pairs(self.headers, "response.headers")?,
+            body: body(self.body, self.body_base64, self.truncated, "response.body_base64")?,
+            trailers: pairs(self.trailers, "response.trailers")?,
+        })
+    }
+}
+
+fn body(
+    text: Option<String>,
+    base64: Option<String>,
+    truncated: Option<u64>,
+    key: &'static str,
+) -> Result<Body, LineError> {
+    let bytes = match (text, base64) {
+        (Some(_), Some(_)) => {
+            return Err(LineError::Value { key, problem: "only one of `body` and `body_base64` may stand".to_owned() });
+        }
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(code)) => decode(&code, key)?,
+        (None, None) => Vec::new(),
+    };
+    Ok(Body { bytes, truncated })
+}
+
+fn pairs(pairs: Vec<(BytesIn, BytesIn)>, key: &'static str) -> Result<Headers, LineError> {
+    let read: Result<Vec<_>, LineError> =
+        pairs.into_iter().map(|(name, value)| Ok((name.read(key)?, value.read(key)?))).collect();
+    Ok(Headers::from_pairs(read?))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum BytesIn {
+    Text(String),
+    Code { base64: String },
+}
+
+impl BytesIn {
+    fn read(self, key: &'static str) -> Result<Vec<u8>, LineError> {
+        match self {
+            Self::Text(text) => Ok(text.into_bytes()),
+            Self::Code { base64 } => decode(&base64, key),
+        }
+    }
+}
+
+fn decode(code: &str, key: &'static str) -> Result<Vec<u8>, LineError> {
+    STANDARD.decode(code).map_err(|e| LineError::Value { key, problem: format!("not base64: {e}") })
+}

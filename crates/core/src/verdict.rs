@@ -1,0 +1,112 @@
+//! What the responder did with a request, and why.
+
+use crate::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The three things that can become of a request to a mocked backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It was answered from the table.
+    Match,
+    /// It was refused: nothing recorded has its signature.
+    Miss,
+    /// It was sent on to the real backend, since the rules say so.
+    Passthrough,
+}
+
+/// Why a request missed or was passed on. The codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// No recorded request has this signature.
+    NoEntry,
+    /// The body is larger than `body_cap_bytes`, so that no signature could be made.
+    BodyOverCap,
+    /// The recorded answers of a `fail` sequence are used up.
+    SequenceEnded,
+    /// The request is gRPC, which this version doesn't answer.
+    GrpcUnsupported,
+    /// The table could not be read at the place that the index names: it is damaged.
+    BadTable,
+}
+
+impl Reason {
+    /// The stable code, as it stands in records and bodies.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoEntry => "no-entry",
+            Self::BodyOverCap => "body-over-cap",
+            Self::SequenceEnded => "sequence-ended",
+            Self::GrpcUnsupported => "grpc-unsupported",
+            Self::BadTable => "bad-table",
+        }
+    }
+}
+
+/// Which recorded answer was served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matched {
+    /// The recorded exchange's identifier.
+    pub exchange: String,
+    /// The signature's digest.
+    pub digest: Digest,
+    /// Which answer of how many: `(2, 5)` is the second of five.
+    pub sequence: (u32, u32),
+}
+
+/// How one key of a recorded signature differs from the live one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// The live request has it, the recorded one doesn't.
+    Added,
+    /// The recorded request has it, the live one doesn't.
+    Removed,
+    /// Both have it, with other values.
+    Changed,
+}
+
+/// One differing key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The signature's key, such as `query` or `body`.
+    pub key: String,
+    /// What became of it.
+    pub change: Change,
+    /// The recorded value, cut where it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
+    /// The live value, cut where it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
+}
+
+/// A recorded request that is near to one that missed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nearest {
+    /// The recorded exchange's identifier.
+    pub exchange: String,
+    /// Its method and path.
+    pub request: String,
+    /// What differs.
+    pub differs: Vec<Difference>,
+}
+
+/// What was done with one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Match, miss or passthrough.
+    pub kind: Kind,
+    /// The status served; `None` for a passthrough.
+    pub status: Option<u16>,
+    /// Why it missed or was passed on.
+    pub reason: Option<Reason>,
+    /// What it matched.
+    pub matched: Option<Matched>,
+    /// For a miss: the nearest recorded requests, nearest first.
+    pub nearest: Vec<Nearest>,
+}
