@@ -1,1 +1,37 @@
 //! Finds, configures, starts and stops Envoy.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), understudy_envoy::Error> {
+//! use std::time::Duration;
+//! use understudy_envoy::{Bootstrap, Envoy, Options};
+//!
+//! let bootstrap = Bootstrap::tap().listen(([127, 0, 0, 1], 0).into()).filter("target/filter.wasm");
+//! let envoy = Envoy::start(&bootstrap, &Options::default()).await?;
+//! println!("HTTP_PROXY=http://{}", envoy.proxy_addr());
+//! envoy.stop(Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It knows nothing of exchanges or snapshots: what the filter does is in the plugin configuration, which passes
+//! through here as it is.
+
+mod admin;
+mod bootstrap;
+mod error;
+mod find;
+mod guard;
+mod logs;
+mod map;
+mod process;
+mod validate;
+
+pub use admin::{Admin, AdminAddress, Answer, Stats};
+pub use bootstrap::{Bootstrap, FilterFailure};
+pub use error::Error;
+pub use find::{EnvoyBinary, OLDEST_SUPPORTED, TESTED_VERSION, Version, find};
+pub use guard::Guard;
+pub use logs::LogLevel;
+pub use map::HostMap;
+pub use process::{Envoy, Exit, Options, PROXY_LISTENER};
+pub use validate::validate;

@@ -1,0 +1,296 @@
+//! Envoy's configuration: the templates in `envoy/*.yaml`, changed by typed settings, as JSON.
+//! What isn't set stays as the template has it, so the files and the command can't drift apart.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::admin::AdminAddress;
+use crate::error::Error;
+use crate::map::HostMap;
+
+const TAP: &str = include_str!("../../../envoy/envoy.yaml");
+const RESPONDER: &str = include_str!("../../../envoy/responder.yaml");
+
+const LISTENER: &str = "/static_resources/listeners/0";
+const CONNECTION_MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+const CLUSTERS: &str = "/static_resources/clusters";
+/// The name of the HTTP filter, of its plugin and of its virtual machine.
+const FILTER: &str = "understudy";
+const COLLECTOR: &str = "collector";
+
+/// What Envoy does when the filter crashes (`docs/reference`: measured on Envoy 1.40).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterFailure {
+    /// The traffic goes on without the filter, also what is in flight: right for a tap.
+    Open,
+    /// 503 for what is in flight, then a new virtual machine: right for a responder.
+    Reload,
+    /// 503 for everything from then on.
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Template {
+    Tap,
+    Responder,
+}
+
+/// A configuration of Envoy.
+#[derive(Debug, Clone)]
+pub struct Bootstrap {
+    template: Template,
+    listen: Option<SocketAddr>,
+    reuse_port: Option<bool>,
+    admin: Option<AdminAddress>,
+    filter: Option<PathBuf>,
+    failure: Option<FilterFailure>,
+    plugin_config: Option<Value>,
+    collector: Option<SocketAddr>,
+    maps: Vec<HostMap>,
+    buffer_limit: Option<u32>,
+    node_id: Option<String>,
+    node_metadata: Option<Value>,
+}
+
+impl Bootstrap {
+    fn new(template: Template) -> Self {
+        Self {
+            template,
+            listen: None,
+            reuse_port: None,
+            admin: None,
+            filter: None,
+            failure: None,
+            plugin_config: None,
+            collector: None,
+            maps: Vec::new(),
+            buffer_limit: None,
+            node_id: None,
+            node_metadata: None,
+        }
+    }
+
+    /// `envoy/envoy.yaml`: a forward proxy to whatever the app asks for; the filter taps.
+    pub fn tap() -> Self {
+        Self::new(Template::Tap)
+    }
+
+    /// `envoy/responder.yaml`: the filter answers; nothing leads to a backend.
+    pub fn responder() -> Self {
+        Self::new(Template::Responder)
+    }
+
+    /// The filter answers, and what it lets through (`on_miss: passthrough` or `capture`) reaches its backend.
+    pub fn responder_with_backends() -> Self {
+        Self::new(Template::Tap)
+            .on_filter_failure(FilterFailure::Reload)
+            .plugin_config(json!({ "default": "mock", "on_miss": "passthrough" }))
+    }
+
+    /// Where the proxy listens. Port 0 is a free port, which `Envoy::start` finds.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = Some(address);
+        self
+    }
+
+    /// One socket for each worker instead of one for all. Spreads connections better, but then a second Envoy can take
+    /// the same port unnoticed.
+    pub fn reuse_port(mut self, yes: bool) -> Self {
+        self.reuse_port = Some(yes);
+        self
+    }
+
+    /// Where the admin interface listens. If it isn't set, `Envoy::start` makes a Unix socket.
+    pub fn admin(mut self, address: AdminAddress) -> Self {
+        self.admin = Some(address);
+        self
+    }
+
+    /// The module to run. Relative paths are relative to the current folder, now.
+    pub fn filter(mut self, path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        self.filter = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        self
+    }
+
+    /// What to do when the filter crashes.
+    pub fn on_filter_failure(mut self, failure: FilterFailure) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+
+    /// The filter's configuration. The filter refuses to start with one that it doesn't understand.
+    pub fn plugin_config(mut self, config: Value) -> Self {
+        self.plugin_config = Some(config);
+        self
+    }
+
+    /// Where the cluster `collector` leads, which the plugin configuration names.
+    pub fn collector(mut self, address: SocketAddr) -> Self {
+        self.collector = Some(address);
+        self
+    }
+
+    /// Sends a backend somewhere else. Has no effect on [`Bootstrap::responder`], which sends nothing anywhere.
+    pub fn map(mut self, map: HostMap) -> Self {
+        self.maps.push(map);
+        self
+    }
+
+    /// The most bytes of a body that the filter can hold; more is answered 413 by Envoy.
+    pub fn buffer_limit(mut self, bytes: u32) -> Self {
+        self.buffer_limit = Some(bytes);
+        self
+    }
+
+    /// The node's name.
+    pub fn node_id(mut self, id: impl Into<String>) -> Self {
+        self.node_id = Some(id.into());
+        self
+    }
+
+    /// The node's metadata, an object, which the filter can read.
+    pub fn node_metadata(mut self, metadata: Value) -> Self {
+        self.node_metadata = Some(metadata);
+        self
+    }
+
+    pub(crate) fn listen_address(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
+    pub(crate) fn admin_address(&self) -> Option<&AdminAddress> {
+        self.admin.as_ref()
+    }
+
+    /// The whole configuration, as `envoy -c FILE.json` takes it.
+    pub fn to_json(&self) -> Result<Value, Error> {
+        let text = match self.template {
+            Template::Tap => TAP,
+            Template::Responder => RESPONDER,
+        };
+        let mut config: Value =
+            serde_saphyr::from_str(text).map_err(|error| Error::TemplateSyntax(Box::new(error)))?;
+        self.set_addresses(&mut config)?;
+        self.set_filter(&mut config)?;
+        self.set_clusters(&mut config)?;
+        if let Some(id) = &self.node_id {
+            *at(&mut config, "/node/id")? = json!(id);
+        }
+        if let Some(metadata) = &self.node_metadata {
+            at(&mut config, "/node")?["metadata"] = metadata.clone();
+        }
+        Ok(config)
+    }
+
+    fn set_addresses(&self, config: &mut Value) -> Result<(), Error> {
+        if let Some(admin) = &self.admin {
+            *at(config, "/admin/address")? = match admin {
+                // 384 is 0600.
+                AdminAddress::Socket(path) => json!({ "pipe": { "path": path, "mode": 384 } }),
+                AdminAddress::Tcp(address) => socket_address(*address),
+            };
+        }
+        let listener = at(config, LISTENER)?;
+        if let Some(bytes) = self.buffer_limit {
+            listener["per_connection_buffer_limit_bytes"] = bytes.into();
+        }
+        if let Some(yes) = self.reuse_port {
+            listener["enable_reuse_port"] = yes.into();
+        }
+        let Some(address) = self.listen else { return Ok(()) };
+        listener["address"] = socket_address(address);
+        for host in virtual_hosts(config)? {
+            if host["name"] == "self" {
+                let port = address.port();
+                let mut domains: Vec<String> = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"]
+                    .map(|name| format!("{name}:{port}"))
+                    .into();
+                if !domains.contains(&address.to_string()) {
+                    domains.push(address.to_string());
+                }
+                host["domains"] = json!(domains);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_filter(&self, config: &mut Value) -> Result<(), Error> {
+        let filters = at(config, &format!("{CONNECTION_MANAGER}/http_filters"))?;
+        let filter = filters
+            .as_array_mut()
+            .and_then(|filters| filters.iter_mut().find(|filter| filter["name"] == FILTER))
+            .ok_or_else(|| Error::Template { at: format!("http_filters/{FILTER}") })?;
+        let plugin = at(filter, "/typed_config/config")?;
+        if let Some(path) = &self.filter {
+            *at(plugin, "/vm_config/code/local/filename")? = json!(path);
+        }
+        if let Some(wanted) = &self.plugin_config {
+            *at(plugin, "/configuration/value")? = wanted.to_string().into();
+        }
+        if let (Some(failure), Some(fields)) = (self.failure, plugin.as_object_mut()) {
+            fields.remove("fail_open");
+            fields.remove("failure_policy");
+            match failure {
+                FilterFailure::Open => fields.insert("fail_open".into(), true.into()),
+                FilterFailure::Reload => fields.insert("failure_policy".into(), "FAIL_RELOAD".into()),
+                FilterFailure::Closed => fields.insert("failure_policy".into(), "FAIL_CLOSED".into()),
+            };
+        }
+        Ok(())
+    }
+
+    fn set_clusters(&self, config: &mut Value) -> Result<(), Error> {
+        if let Some(address) = self.collector {
+            let clusters = array(config, CLUSTERS)?;
+            clusters.retain(|cluster| cluster["name"] != COLLECTOR);
+            clusters.push(collector_cluster(address));
+        }
+        if self.template == Template::Responder {
+            return Ok(());
+        }
+        let clusters = array(config, CLUSTERS)?;
+        let model = clusters
+            .iter()
+            .find(|cluster| cluster["name"] == "backends")
+            .cloned()
+            .ok_or_else(|| Error::Template { at: "clusters/backends".into() })?;
+        clusters.extend(self.maps.iter().map(|map| map.cluster(&model)));
+        virtual_hosts(config)?.extend(self.maps.iter().map(|map| map.virtual_host(FILTER)));
+        Ok(())
+    }
+}
+
+fn socket_address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+fn collector_cluster(address: SocketAddr) -> Value {
+    json!({
+        "name": COLLECTOR,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": COLLECTOR,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": socket_address(address) } }] }]
+        }
+    })
+}
+
+fn virtual_hosts(config: &mut Value) -> Result<&mut Vec<Value>, Error> {
+    array(config, &format!("{CONNECTION_MANAGER}/route_config/virtual_hosts"))
+}
+
+fn at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value, Error> {
+    value.pointer_mut(pointer).ok_or_else(|| Error::Template { at: pointer.to_owned() })
+}
+
+/// The array at `pointer`; makes one where its parent has none.
+fn array<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>, Error> {
+    let missing = || Error::Template { at: pointer.to_owned() };
+    let (parent, key) = pointer.rsplit_once('/').ok_or_else(missing)?;
+    let parent = at(value, parent)?.as_object_mut().ok_or_else(missing)?;
+    parent.entry(key).or_insert_with(|| json!([])).as_array_mut().ok_or_else(missing)
+}

@@ -1,0 +1,207 @@
+//! `HOST[:PORT]=URL`: a backend that is reached somewhere else than its name says, like curl's `--connect-to`.
+//! The request itself stays as it is: its Host header keeps the backend's own name.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use hyper::Uri;
+use serde_json::{Value, json};
+
+use crate::error::Error;
+
+/// One mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostMap {
+    host: String,
+    /// Any port, if there is none.
+    port: Option<u16>,
+    tls: bool,
+    target_host: String,
+    target_port: u16,
+}
+
+impl FromStr for HostMap {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = |reason: &str| Error::BadMap { map: text.to_owned(), reason: reason.to_owned() };
+        let (from, url) = text.split_once('=').ok_or_else(|| bad("there is no `=`"))?;
+        if from.contains("://") || from.contains('/') {
+            return Err(bad("left of the `=` goes a host name, not a URL"));
+        }
+        let (host, port) = authority(from).map_err(bad)?;
+
+        let url: Uri = url.parse().map_err(|_| bad("right of the `=` isn't a URL"))?;
+        let (tls, default_port) = match url.scheme_str() {
+            Some("http") => (false, 80),
+            Some("https") => (true, 443),
+            _ => return Err(bad("the URL must begin with http:// or https://")),
+        };
+        if !matches!(url.path_and_query().map(|path| path.as_str()), None | Some("/")) {
+            return Err(bad("the URL can't have a path: requests keep their own"));
+        }
+        let target = url.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        if target.contains('@') {
+            return Err(bad("the URL can't have a user: requests keep their own credentials"));
+        }
+        let (target_host, target_port) = authority(target).map_err(bad)?;
+        Ok(Self { host, port, tls, target_host, target_port: target_port.unwrap_or(default_port) })
+    }
+}
+
+impl fmt::Display for HostMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(
+            f,
+            "{}{port}={scheme}://{}:{}",
+            bracketed(&self.host),
+            bracketed(&self.target_host),
+            self.target_port
+        )
+    }
+}
+
+impl HostMap {
+    /// The name that Envoy's cluster, virtual host and statistics have.
+    pub(crate) fn name(&self) -> String {
+        match self.port {
+            Some(port) => format!("map_{}_{port}", self.host),
+            None => format!("map_{}", self.host),
+        }
+    }
+
+    /// The values of the Host header that go this way.
+    fn domains(&self) -> Vec<String> {
+        let host = bracketed(&self.host);
+        match self.port {
+            Some(80) => vec![host.clone(), format!("{host}:80")],
+            Some(port) => vec![format!("{host}:{port}")],
+            None => vec![host.clone(), format!("{host}:*")],
+        }
+    }
+
+    pub(crate) fn virtual_host(&self, filter: &str) -> Value {
+        // Passing the tunnel on to where its name says would reach the very backend that the map leads away from.
+        let refused =
+            format!("understudy: {} is mapped, and HTTPS can't be mapped yet; use http://\n", self.host);
+        json!({
+            "name": self.name(),
+            "domains": self.domains(),
+            "routes": [
+                {
+                    "match": { "connect_matcher": {} },
+                    "direct_response": { "status": 503, "body": { "inline_string": refused } },
+                    "typed_per_filter_config": {
+                        filter: { "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true }
+                    }
+                },
+                { "match": { "prefix": "/" }, "route": { "cluster": self.name(), "timeout": "0s" } }
+            ]
+        })
+    }
+
+    /// A cluster with the same limits and protocols as `model`, but this address.
+    pub(crate) fn cluster(&self, model: &Value) -> Value {
+        let mut cluster = model.clone();
+        if let Value::Object(fields) = &mut cluster {
+            fields.remove("cluster_type");
+            fields.remove("lb_policy");
+        }
+        let literal = self.target_host.parse::<IpAddr>().is_ok();
+        cluster["name"] = self.name().into();
+        cluster["type"] = if literal { "STATIC" } else { "LOGICAL_DNS" }.into();
+        if !literal {
+            cluster["dns_lookup_family"] = "ALL".into();
+        }
+        let address = json!({ "address": self.target_host, "port_value": self.target_port });
+        cluster["load_assignment"] = json!({
+            "cluster_name": self.name(),
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": address } } }] }]
+        });
+        if self.tls {
+            // The server name and the certificate's name are the Host header's (`auto_sni` in the template).
+            cluster["transport_socket"] = json!({
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                    "common_tls_context": { "validation_context": { "system_root_certs": {} } }
+                }
+            });
+        }
+        cluster
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`; the host in lower case and without brackets.
+fn authority(text: &str) -> Result<(String, Option<u16>), &'static str> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (
+            host,
+            Some(port.parse().ok().filter(|port| *port > 0).ok_or("a port is a number from 1 to 65535")?),
+        ),
+        _ => (text, None),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if bare.is_none() && host.contains(':') {
+        return Err("an IPv6 address needs brackets, like [::1]:8420");
+    }
+    let host = bare.unwrap_or(host);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c) || (c == ':' && bare.is_some());
+    if host.is_empty() || !host.chars().all(allowed) {
+        return Err("the host isn't a name or an address");
+    }
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good() {
+        #[track_caller]
+        fn check(text: &str, expect: &str, domains: &[&str]) {
+            let map: HostMap = text.parse().unwrap();
+            assert_eq!(map.to_string(), expect);
+            assert_eq!(map.domains(), domains);
+            assert_eq!(map.to_string().parse::<HostMap>().unwrap(), map);
+        }
+        check(
+            "api.Stripe.com=http://127.0.0.1:8420",
+            "api.stripe.com=http://127.0.0.1:8420",
+            &["api.stripe.com", "api.stripe.com:*"],
+        );
+        check("db:8000=http://localhost:5/", "db:8000=http://localhost:5", &["db:8000"]);
+        check("[::1]:81=http://[::1]:82", "[::1]:81=http://[::1]:82", &["[::1]:81"]);
+        check("db:80=https://other", "db:80=https://other:443", &["db", "db:80"]);
+    }
+
+    #[test]
+    fn bad() {
+        #[track_caller]
+        fn check(text: &str, expect: &str) {
+            let error = text.parse::<HostMap>().unwrap_err();
+            assert_eq!(error.code(), "bad-host-map");
+            assert!(error.to_string().contains(expect), "{error}");
+        }
+        check("api.stripe.com", "no `=`");
+        check("http://api.stripe.com=http://b", "not a URL");
+        check("a=b:80", "must begin with http://");
+        check("a=", "isn't a URL");
+        check("a=ftp://b", "must begin with http://");
+        check("a=http://b/path", "can't have a path");
+        check("a=http://me:secret@b", "can't have a user");
+        check("a:0=http://b", "a port is a number");
+        check("a:x=http://b", "a port is a number");
+        check("::1=http://b", "needs brackets");
+        check("=http://b", "isn't a name");
+        check("a b=http://b", "isn't a name");
+    }
+}
