@@ -35,7 +35,9 @@ pub fn parts(backend: &str) -> Option<(&str, &str, u16)> {
         return None;
     }
     match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') && !host.is_empty() => Some((scheme, host, port.parse().ok()?)),
+        Some((host, port)) if !port.contains(']') && !host.is_empty() => {
+            Some((scheme, host, port.parse().ok()?))
+        }
         _ => Some((scheme, authority, default)),
     }
 }

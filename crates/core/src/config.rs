@@ -3,11 +3,13 @@
 //! `docs/reference/filter-configuration.schema.json` is its published schema. A key that isn't known and a value that makes no sense
 //! refuse to start, with a message that names the key: a filter that is misread must not look as if it worked.
 
-use std::collections::BTreeMap;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What happens to requests to one backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, bincode::Encode, bincode::Decode)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, bincode::Encode, bincode::Decode,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Requests go on; each exchange is copied to the collector.
@@ -19,7 +21,18 @@ pub enum Mode {
 }
 
 /// What happens to a request to a mocked backend that nothing recorded matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, bincode::Encode, bincode::Decode)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Deserialize,
+    serde::Serialize,
+    bincode::Encode,
+    bincode::Decode,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMiss {
     /// It is answered with 404 and a body that names the nearest recorded requests.
@@ -151,7 +164,8 @@ impl Config {
             let Some((scheme, ..)) = crate::backend::parts(backend) else {
                 return refuse(&format!("backends.{backend}"), "must be scheme://host[:port]".to_owned());
             };
-            let normal = backend.split_once("://").map(|(_, authority)| crate::backend::name(scheme, authority));
+            let normal =
+                backend.split_once("://").map(|(_, authority)| crate::backend::name(scheme, authority));
             if normal.as_deref() != Some(backend.as_str()) {
                 let name = normal.unwrap_or_default();
                 return refuse(&format!("backends.{backend}"), format!("must be written as {name}"));

@@ -31,6 +31,9 @@ mod tests {
     #[test]
     fn known_digest() {
         assert_eq!(hex(&sha1(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(prefix(&sha1(b"abc")), u64::from_le_bytes([0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a]));
+        assert_eq!(
+            prefix(&sha1(b"abc")),
+            u64::from_le_bytes([0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a])
+        );
     }
 }

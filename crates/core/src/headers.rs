@@ -65,9 +65,12 @@ impl Headers {
     /// The pairs in order.
     pub fn iter(&self) -> Iter<'_> {
         let count = read_u32(&self.block, 0).unwrap_or(0);
-        let lengths_end = usize::try_from(count).ok().and_then(|n| n.checked_mul(8)).and_then(|n| n.checked_add(4));
+        let lengths_end =
+            usize::try_from(count).ok().and_then(|n| n.checked_mul(8)).and_then(|n| n.checked_add(4));
         match lengths_end {
-            Some(data) if data <= self.block.len() => Iter { block: &self.block, lengths: 4, data, left: count },
+            Some(data) if data <= self.block.len() => {
+                Iter { block: &self.block, lengths: 4, data, left: count }
+            }
             _ => Iter { block: &self.block, lengths: 0, data: 0, left: 0 },
         }
     }
@@ -135,7 +138,8 @@ mod tests {
 
     #[test]
     fn pairs_come_back_in_order_with_repeats_and_raw_bytes() {
-        let pairs: Vec<(&[u8], &[u8])> = vec![(b"a", b"1"), (b"set-cookie", b"x"), (b"set-cookie", b"\xff\0y"), (b"", b"")];
+        let pairs: Vec<(&[u8], &[u8])> =
+            vec![(b"a", b"1"), (b"set-cookie", b"x"), (b"set-cookie", b"\xff\0y"), (b"", b"")];
         let headers = Headers::from_pairs(pairs.clone());
         assert_eq!(headers.iter().collect::<Vec<_>>(), pairs);
         assert_eq!(headers.get(b"Set-Cookie"), Some(&b"x"[..]));

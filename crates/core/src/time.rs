@@ -28,7 +28,12 @@ pub fn from_rfc3339(text: &str) -> Option<u64> {
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
     let mut clock = clock.splitn(3, ':').map(|part| part.parse::<u64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if hour > 23 || minute > 59 || second > 60 || fraction.len() > 6 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    if hour > 23
+        || minute > 59
+        || second > 60
+        || fraction.len() > 6
+        || !fraction.bytes().all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let micros: u64 = format!("{fraction:0<6}").parse().ok()?;
@@ -42,7 +47,10 @@ pub fn from_rfc3339(text: &str) -> Option<u64> {
 
 /// Days since 1970-01-01 to year, month, day in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible
 /// low-level date algorithms").
-#[allow(clippy::arithmetic_side_effects, reason = "a u64 of microseconds holds 584,000 years: no value here overflows")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a u64 of microseconds holds 584,000 years: no value here overflows"
+)]
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let era = z / 146_097;
@@ -55,7 +63,10 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (yoe + era * 400 + u64::from(month <= 2), month, day)
 }
 
-#[allow(clippy::arithmetic_side_effects, reason = "the caller has checked the ranges: 1970..=9999, 1..=12, 1..=31")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "the caller has checked the ranges: 1970..=9999, 1..=12, 1..=31"
+)]
 fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y / 400;

@@ -26,6 +26,8 @@ pub enum Reason {
     BodyOverCap,
     /// The recorded answers of a `fail` sequence are used up.
     SequenceEnded,
+    /// The request leaves HTTP (CONNECT, or an upgrade such as WebSocket): there is no end to it that could be answered.
+    Upgrade,
     /// The request is gRPC, which this version doesn't answer.
     GrpcUnsupported,
     /// The table could not be read at the place that the index names: it is damaged.
@@ -33,12 +35,27 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What to tell a person.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::NoEntry => "no recorded request has this signature",
+            Self::BodyOverCap => "the request's body is larger than the filter's body_cap_bytes",
+            Self::SequenceEnded => {
+                "all recorded answers to this request have been given, and its sequence policy is `fail`"
+            }
+            Self::Upgrade => "CONNECT and protocol upgrades can't be answered from a recording",
+            Self::GrpcUnsupported => "gRPC can't be answered from a recording by this version",
+            Self::BadTable => "the table is damaged: bundle the snapshot again",
+        }
+    }
+
     /// The stable code, as it stands in records and bodies.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoEntry => "no-entry",
             Self::BodyOverCap => "body-over-cap",
             Self::SequenceEnded => "sequence-ended",
+            Self::Upgrade => "upgrade",
             Self::GrpcUnsupported => "grpc-unsupported",
             Self::BadTable => "bad-table",
         }

@@ -73,7 +73,9 @@ impl Signature {
             self.field(b"query", |out| form::write_query(raw_query, out));
         }
         if let Some(content_type) = found.content_type {
-            self.field(b"content-type", |out| out.extend(media_type(content_type).iter().map(u8::to_ascii_lowercase)));
+            self.field(b"content-type", |out| {
+                out.extend(media_type(content_type).iter().map(u8::to_ascii_lowercase))
+            });
         }
         for (name, value) in &found.semantic {
             self.prefixed(&[b"header.", name]);
@@ -159,7 +161,9 @@ impl<'a> Scan<'a> {
                 12 if name.eq_ignore_ascii_case(b"content-type") => found.content_type = Some(value),
                 10 if name.eq_ignore_ascii_case(b"soapaction") => found.soap_action = Some(value),
                 5 | 12 | 13 | 14 => {
-                    if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| name.eq_ignore_ascii_case(known)) {
+                    if let Some(known) =
+                        SEMANTIC_HEADERS.into_iter().find(|known| name.eq_ignore_ascii_case(known))
+                    {
                         found.semantic.push((known, value));
                     }
                 }
@@ -178,7 +182,9 @@ impl<'a> Scan<'a> {
 /// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
 fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().position(|&b| b == b'?') {
-        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default()),
+        Some(at) => {
+            (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
+        }
         None => (path, b""),
     }
 }
@@ -199,7 +205,12 @@ fn body_kind(content_type: Option<&[u8]>, body: &[u8]) -> BodyKind {
     };
     let is = |name: &[u8]| content_type.eq_ignore_ascii_case(name);
     // RFC 8259 and RFC 6839 (+json); AWS's JSON protocols.
-    if is(b"application/json") || is(b"text/json") || ends(b"+json") || is(b"application/x-amz-json-1.0") || is(b"application/x-amz-json-1.1") {
+    if is(b"application/json")
+        || is(b"text/json")
+        || ends(b"+json")
+        || is(b"application/x-amz-json-1.0")
+        || is(b"application/x-amz-json-1.1")
+    {
         BodyKind::Json
     } else if is(b"application/x-www-form-urlencoded") {
         BodyKind::Form

@@ -14,9 +14,11 @@ fn field(path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, key: &str
 
 #[test]
 fn fields_come_in_the_order_of_the_rules() {
-    let headers = Headers::from_pairs([("Stripe-Account", "a"), ("content-type", "Application/JSON; charset=utf-8")]);
+    let headers =
+        Headers::from_pairs([("Stripe-Account", "a"), ("content-type", "Application/JSON; charset=utf-8")]);
     let signature = Signature::of(&view("/p?b=1&a=2", &headers, b"{}"));
-    let fields: Vec<_> = signature.fields().map(|(k, v)| (str::from_utf8(k).unwrap(), str::from_utf8(v).unwrap())).collect();
+    let fields: Vec<_> =
+        signature.fields().map(|(k, v)| (str::from_utf8(k).unwrap(), str::from_utf8(v).unwrap())).collect();
     assert_eq!(
         fields,
         [
@@ -33,7 +35,8 @@ fn fields_come_in_the_order_of_the_rules() {
 
 #[test]
 fn paths() {
-    let check = |path: &str, expect: &str| assert_eq!(field(path, &[], "", "path").unwrap(), expect, "{path}");
+    let check =
+        |path: &str, expect: &str| assert_eq!(field(path, &[], "", "path").unwrap(), expect, "{path}");
     check("/a/%7Euser/%2fb%3A", "/a/~user/%2Fb%3A");
     check("/a/./b/../c", "/a/c");
     check("/a/..", "/");
@@ -46,13 +49,18 @@ fn paths() {
 
 #[test]
 fn queries_and_forms() {
-    let query = |text: &str, expect: &str| assert_eq!(field(&format!("/?{text}"), &[], "", "query").unwrap(), expect, "{text}");
+    let query = |text: &str, expect: &str| {
+        assert_eq!(field(&format!("/?{text}"), &[], "", "query").unwrap(), expect, "{text}")
+    };
     query("b=2&a=1&b=1", "a=1&b=2&b=1");
     query("q=a+b", "q=a%20b");
     query("q=a%20b&&", "q=a%20b");
     query("flag&empty=", "empty=&flag");
     query("a%5Bb%5D[0]=x", "a[b][0]=x");
-    query("x-id=1&X-Amz-Signature=1&X-Amz-Date=2&X-Amz-Expires=3&X-Amz-Credential=4&X-Amz-Security-Token=5", "x-id=1");
+    query(
+        "x-id=1&X-Amz-Signature=1&X-Amz-Date=2&X-Amz-Expires=3&X-Amz-Credential=4&X-Amz-Security-Token=5",
+        "x-id=1",
+    );
     query("X-Amz-Date=2", "X-Amz-Date=2");
     let form = |text: &str, expect: &str| {
         let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
@@ -68,14 +76,34 @@ fn json_bodies() {
         let headers = [("content-type", "application/vnd.api+json")];
         assert_eq!(field("/", &headers, text, "body").unwrap(), expect, "{text}");
     };
-    json(r#" { "b" : [ 1 , 2.0, -0e+1 ], "a" : { "d":null, "c":true } } "#, r#"{"a":{"c":true,"d":null},"b":[1,2.0,-0e+1]}"#);
+    json(
+        r#" { "b" : [ 1 , 2.0, -0e+1 ], "a" : { "d":null, "c":true } } "#,
+        r#"{"a":{"c":true,"d":null},"b":[1,2.0,-0e+1]}"#,
+    );
     json(r#"{"a":1,"a":0}"#, r#"{"a":1,"a":0}"#);
     json(r#"{"\u0061":"\/\u00e9\ud83d\ude00\n"}"#, "{\"a\":\"/é😀\\n\"}");
     json("123456789012345678901234567890", "123456789012345678901234567890");
     json("[]", "[]");
     json("[[],{},[{}]]", "[[],{},[{}]]");
     // What isn't JSON is compared as bytes.
-    for text in ["", " ", "{", "[1,]", "[,1]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "01", "1.", "+1", "nul", "[1] x", "\"\t\"", "\"\\x\"", "{\"a\":1]"] {
+    for text in [
+        "",
+        " ",
+        "{",
+        "[1,]",
+        "[,1]",
+        "{\"a\"}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "01",
+        "1.",
+        "+1",
+        "nul",
+        "[1] x",
+        "\"\t\"",
+        "\"\\x\"",
+        "{\"a\":1]",
+    ] {
         let expect = (!text.is_empty()).then(|| text.to_owned());
         assert_eq!(field("/", &[("content-type", "application/json")], text, "body"), expect, "{text}");
     }
@@ -85,8 +113,19 @@ fn json_bodies() {
 fn json_values_that_differ_stay_different() {
     let body = |text: &str| field("/", &[("content-type", "application/json")], text, "body").unwrap();
     let texts = [
-        "1", "1.0", "\"1\"", "10e-1", "[1,2]", "[2,1]", r#"{"a":1}"#, r#"{"a":"1"}"#, r#"{"a":1,"b":null}"#, "null", "\"\"",
-        r#""\\ud800""#, "\"\u{fffd}\"",
+        "1",
+        "1.0",
+        "\"1\"",
+        "10e-1",
+        "[1,2]",
+        "[2,1]",
+        r#"{"a":1}"#,
+        r#"{"a":"1"}"#,
+        r#"{"a":1,"b":null}"#,
+        "null",
+        "\"\"",
+        r#""\\ud800""#,
+        "\"\u{fffd}\"",
     ];
     for (i, a) in texts.iter().enumerate() {
         for b in &texts[i + 1..] {
@@ -107,7 +146,11 @@ fn depth_costs_no_stack() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     assert_eq!(field("/", &[("content-type", "application/json")], &deep, "body").unwrap(), deep);
     let objects = format!("{}1{}", "{\"b\":0,\"a\":".repeat(50_000), "}".repeat(50_000));
-    assert!(field("/", &[("content-type", "application/json")], &objects, "body").unwrap().starts_with("{\"a\":{\"a\":"));
+    assert!(
+        field("/", &[("content-type", "application/json")], &objects, "body")
+            .unwrap()
+            .starts_with("{\"a\":{\"a\":")
+    );
 }
 
 #[test]
@@ -132,10 +175,20 @@ fn only_what_matters_is_in_the_signature() {
         Signature::of(&view("/", &headers, b"x")).digest()
     };
     let plain = digest(&[]);
-    for ignored in ["authorization", "cookie", "date", "user-agent", "x-amz-date", "traceparent", "idempotency-key", "accept-encoding"] {
+    for ignored in [
+        "authorization",
+        "cookie",
+        "date",
+        "user-agent",
+        "x-amz-date",
+        "traceparent",
+        "idempotency-key",
+        "accept-encoding",
+    ] {
         assert_eq!(digest(&[(ignored, "1")]), plain, "{ignored}");
     }
-    for name in ["x-amz-target", "stripe-account", "stripe-version", "range", "if-none-match", "content-type"] {
+    for name in ["x-amz-target", "stripe-account", "stripe-version", "range", "if-none-match", "content-type"]
+    {
         assert_ne!(digest(&[(name, "1")]), plain, "{name}");
         assert_ne!(digest(&[(name, "1")]), digest(&[(name, "2")]), "{name}");
     }
@@ -145,10 +198,19 @@ fn only_what_matters_is_in_the_signature() {
 /// These digests are part of the table format: were one to change, the tag has to change.
 #[test]
 fn digest_vectors() {
-    let headers = Headers::from_pairs([("content-type", "application/json"), ("x-amz-target", "DynamoDB_20120810.GetItem")]);
+    let headers = Headers::from_pairs([
+        ("content-type", "application/json"),
+        ("x-amz-target", "DynamoDB_20120810.GetItem"),
+    ]);
     let signature = Signature::of(&view("/p?b=1&a=2", &headers, br#"{"b":1,"a":[]}"#));
     assert_eq!(digest::hex(&signature.digest()), "c44d2871666b637ff3432d426d40d8986d1014f3");
-    let empty = Signature::of(&RequestView { backend: b"", method: b"", path: b"", headers: &Headers::new(), body: b"" });
+    let empty = Signature::of(&RequestView {
+        backend: b"",
+        method: b"",
+        path: b"",
+        headers: &Headers::new(),
+        body: b"",
+    });
     assert_eq!(digest::hex(&empty.digest()), "5aef14e16787c261a05ceb757d94d7778d110b28");
 }
 

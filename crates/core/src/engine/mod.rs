@@ -1,1 +1,80 @@
-//! .
+//! The engine: decides what happens to each stream. Sans I/O.
+//!
+//! The filter turns Envoy's callbacks into calls of [`Stream`]'s methods and their results into host calls. A [`Vm`] is what the streams of
+//! one VM share. Nothing here returns a `Result` and nothing can panic: what can't be done has a verdict.
+//!
+//! Invariants:
+//! - A stream to a mocked backend gets [`Action::Hold`] until its verdict, and [`Action::Continue`] after it only where `on_miss` says so.
+//! - A tapped stream gets [`Action::Continue`] always.
+//! - Every stream ends exactly once, in [`Stream::end`].
+
+mod capture;
+mod explain;
+mod mock;
+mod stream;
+mod vm;
+
+pub use explain::nearest;
+pub use stream::Stream;
+pub use vm::{COUNTERS, Counts, Vm};
+
+use crate::digest::Digest;
+use crate::headers::Headers;
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Let it go on.
+    Continue,
+    /// Hold it; more of it is needed.
+    Hold,
+    /// Answer it.
+    Reply(Reply),
+}
+
+/// An answer to serve.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The gRPC status where the request is gRPC.
+    pub grpc_status: Option<i32>,
+}
+
+/// What to change in the answer that Envoy made of a [`Reply`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fixup {
+    /// Nothing.
+    None,
+    /// Remove `content-type`: the recorded answer had none.
+    RemoveContentType,
+    /// Add these trailers at the end of the body.
+    AddTrailers(Headers),
+}
+
+/// A side of the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// From the service to the backend.
+    Request,
+    /// From the backend to the service.
+    Response,
+}
+
+/// Where the engine looks things up that are costly to hand over each time, and not always needed.
+pub trait Host {
+    /// The time, in microseconds since 1970.
+    fn now(&mut self) -> u64;
+    /// Bytes of the body that the current callback is about: what was buffered so far, or the current chunk.
+    fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8>;
+    /// The protocol of the current stream, such as `HTTP/1.1`.
+    fn protocol(&mut self) -> String;
+    /// Whether the response of the current stream came from the backend, and not from the proxy itself.
+    fn backend_answered(&mut self) -> bool;
+    /// How often a signature was asked for before, in all workers of the proxy; counts this time too.
+    fn turn(&mut self, table: &Digest, signature: &Digest) -> u64;
+}

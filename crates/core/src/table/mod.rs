@@ -64,7 +64,8 @@ impl Section {
 /// The coarse keys of a signature, finest first: what a miss is explained with.
 pub fn near_keys(signature: &crate::canonical::Signature) -> [u64; 3] {
     let get = |key: &[u8]| signature.get(key).unwrap_or_default();
-    let (backend, method, path, operation) = (get(b"backend"), get(b"method"), get(b"path"), get(b"operation"));
+    let (backend, method, path, operation) =
+        (get(b"backend"), get(b"method"), get(b"path"), get(b"operation"));
     let parent = path.iter().rposition(|&b| b == b'/').and_then(|at| path.get(..at)).unwrap_or_default();
     let key = |level: u8, parts: &[&[u8]]| {
         let mut bytes = vec![level];

@@ -3,26 +3,21 @@
 //! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked when it is opened and, in full, by
 //! [`Table::verify`] before it is bundled.
 
-use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, SLOT_LEN, Section, VERSION, WINDOW};
 use super::{Blob, Entry, Meta};
+use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, SLOT_LEN, Section, VERSION, WINDOW};
 use crate::digest::{self, Digest};
 
 /// Where a table's bytes are. In the filter this is `memory.init` on the module's passive segment.
 pub trait Segment {
     /// How many bytes there are.
-    fn len(&self) -> u32;
+    fn length(&self) -> u32;
 
     /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't wholly inside.
     fn read(&self, offset: u32, to: &mut [u8]) -> bool;
-
-    /// Whether there are no bytes: no table.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl Segment for &[u8] {
-    fn len(&self) -> u32 {
+    fn length(&self) -> u32 {
         u32::try_from((**self).len()).unwrap_or(u32::MAX)
     }
 
@@ -46,10 +41,14 @@ pub enum TableError {
     #[error("this is no signature table")]
     NotATable,
     /// Written in a version that this reader doesn't know.
-    #[error("the table has format version {0}, this understudy reads version {VERSION}: bundle the snapshot again")]
+    #[error(
+        "the table has format version {0}, this understudy reads version {VERSION}: bundle the snapshot again"
+    )]
     Version(u32),
     /// Shorter or longer than its header says.
-    #[error("the table is damaged: it should have {expected} bytes and has {actual}; bundle the snapshot again")]
+    #[error(
+        "the table is damaged: it should have {expected} bytes and has {actual}; bundle the snapshot again"
+    )]
     Length {
         /// What the header says.
         expected: u64,
@@ -100,7 +99,7 @@ impl<S: Segment> Table<S> {
     /// # Errors
     /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't looked at; see [`Self::verify`].
     pub fn open(segment: S) -> Result<Self, TableError> {
-        if segment.is_empty() {
+        if segment.length() == 0 {
             let (digest, slots) = (digest::sha1(b""), Slots::default());
             return Ok(Self { segment, digest, meta: Meta::default(), index: slots, near: slots });
         }
@@ -117,8 +116,8 @@ impl<S: Segment> Table<S> {
             return Err(TableError::Version(version));
         }
         let expected = u64_at(length, 0).unwrap_or(0);
-        if expected != u64::from(segment.len()) {
-            return Err(TableError::Length { expected, actual: segment.len() });
+        if expected != u64::from(segment.length()) {
+            return Err(TableError::Length { expected, actual: segment.length() });
         }
         let digest = rest.first_chunk::<20>().copied().unwrap_or_default();
         let sections = u32_at(rest, 20).unwrap_or(0);
@@ -133,14 +132,14 @@ impl<S: Segment> Table<S> {
     /// # Errors
     /// [`TableError::Checksum`].
     pub fn verify(&self) -> Result<(), TableError> {
-        if self.segment.is_empty() {
+        if self.segment.length() == 0 {
             return Ok(());
         }
         let mut hasher = sha1_smol::Sha1::new();
         let mut at = HEADER_LEN;
         let mut chunk = vec![0; 64 * 1024];
-        while at < self.segment.len() {
-            let left = usize::try_from(self.segment.len().saturating_sub(at)).unwrap_or(usize::MAX);
+        while at < self.segment.length() {
+            let left = usize::try_from(self.segment.length().saturating_sub(at)).unwrap_or(usize::MAX);
             let size = left.min(chunk.len());
             let part = chunk.get_mut(..size).unwrap_or_default();
             if !self.segment.read(at, part) {
@@ -164,7 +163,7 @@ impl<S: Segment> Table<S> {
 
     /// Whether there is no table.
     pub fn is_empty(&self) -> bool {
-        self.segment.is_empty()
+        self.segment.length() == 0
     }
 
     /// The entry of a signature.
@@ -186,7 +185,7 @@ impl<S: Segment> Table<S> {
 
     /// Bytes of the data section.
     pub fn blob(&self, blob: Blob) -> Option<Vec<u8>> {
-        if blob.offset.checked_add(blob.length)? > self.segment.len() {
+        if blob.offset.checked_add(blob.length)? > self.segment.length() {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(blob.length).ok()?];
@@ -250,7 +249,8 @@ impl Directory {
             Some((u32_at(entry, 0)?, Blob { offset: u32_at(entry, 4)?, length: u32_at(entry, 8)? }))
         });
         let sections: Vec<_> = entries.collect();
-        let inside = |blob: &Blob| blob.offset.checked_add(blob.length).is_some_and(|end| end <= segment.len());
+        let inside =
+            |blob: &Blob| blob.offset.checked_add(blob.length).is_some_and(|end| end <= segment.length());
         if !sections.iter().all(|(_, blob)| inside(blob)) {
             return Err(TableError::Section("a section lies outside"));
         }

@@ -72,12 +72,20 @@ mod tests {
 
     #[test]
     fn a_verdict_comes_back() {
-        let differs = Difference { key: "query".into(), change: Change::Added, recorded: None, live: Some("a".into()) };
+        let differs =
+            Difference { key: "query".into(), change: Change::Added, recorded: None, live: Some("a".into()) };
         let nearest = vec![Nearest { exchange: "b".into(), request: "GET /".into(), differs: vec![differs] }];
-        let miss = Verdict { kind: Kind::Miss, status: Some(404), reason: Some(Reason::NoEntry), matched: None, nearest };
+        let miss = Verdict {
+            kind: Kind::Miss,
+            status: Some(404),
+            reason: Some(Reason::NoEntry),
+            matched: None,
+            nearest,
+        };
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(miss) });
         let matched = Some(Matched { exchange: "b".into(), digest: [7; 20], sequence: (2, 5) });
-        let hit = Verdict { kind: Kind::Match, status: Some(200), reason: None, matched, nearest: Vec::new() };
+        let hit =
+            Verdict { kind: Kind::Match, status: Some(200), reason: None, matched, nearest: Vec::new() };
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(hit) });
     }
 

@@ -247,7 +247,10 @@ fn body(
 ) -> Result<Body, LineError> {
     let bytes = match (text, base64) {
         (Some(_), Some(_)) => {
-            return Err(LineError::Value { key, problem: "only one of `body` and `body_base64` may stand".to_owned() });
+            return Err(LineError::Value {
+                key,
+                problem: "only one of `body` and `body_base64` may stand".to_owned(),
+            });
         }
         (Some(text), None) => text.into_bytes(),
         (None, Some(code)) => decode(&code, key)?,

@@ -1,0 +1,182 @@
+//! A copy of a stream in the making. It takes what it is given up to its caps and never holds anything up.
+
+use super::{Host, Side, Vm};
+use crate::backend;
+use crate::exchange::{Body, End, Exchange, Request, Response};
+use crate::headers::Headers;
+use crate::table::Segment;
+use crate::v1;
+
+/// A copy of a stream in the making.
+#[derive(Debug, Default)]
+pub(super) struct Capture {
+    exchange: Exchange,
+    seen: [u64; 2],
+    ended: [bool; 2],
+    memory: usize,
+}
+
+/// The pseudo-headers of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pseudo<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) path: &'a [u8],
+    pub(super) scheme: &'a [u8],
+    pub(super) authority: &'a [u8],
+}
+
+impl<'a> Pseudo<'a> {
+    pub(super) fn of(headers: &'a Headers) -> Self {
+        let mut pseudo = Self::default();
+        for (name, value) in headers.iter() {
+            match name {
+                b":method" => pseudo.method = value,
+                b":path" => pseudo.path = value,
+                b":scheme" => pseudo.scheme = value,
+                b":authority" => pseudo.authority = value,
+                _ => {}
+            }
+        }
+        pseudo
+    }
+}
+
+impl Capture {
+    /// A copy that begins with the request's headers.
+    pub(super) fn begin<S: Segment>(headers: &Headers, vm: &mut Vm<S>, host: &mut impl Host) -> Box<Self> {
+        let exchange = begin_exchange(headers, vm, host);
+        Box::new(Self { exchange, memory: vm.take_memory(headers.size()), ..Self::default() })
+    }
+
+    /// Copies a chunk of `length` bytes, which the host has at hand.
+    pub(super) fn body<S: Segment>(
+        &mut self,
+        side: Side,
+        length: usize,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) {
+        self.count(side, length);
+        let kept = self.body_of(side).map_or(0, |body| body.bytes.len());
+        let want = length.min(vm.body_cap.saturating_sub(kept));
+        let room = vm.take_memory(want);
+        self.memory = self.memory.saturating_add(room);
+        if room > 0 {
+            let bytes = host.body(side, 0, room);
+            if let Some(body) = self.body_of(side) {
+                body.bytes.extend_from_slice(&bytes);
+            }
+        }
+    }
+
+    /// Takes over what the caller has read of the request's body, which has `seen` bytes so far.
+    pub(super) fn request_body<S: Segment>(&mut self, bytes: Vec<u8>, seen: usize, vm: &mut Vm<S>) {
+        self.count(Side::Request, seen);
+        self.memory = self.memory.saturating_add(vm.take_memory(bytes.len()));
+        self.exchange.request.body.bytes = bytes;
+    }
+
+    pub(super) fn response_headers(&mut self, headers: &Headers) {
+        let status = headers.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
+        self.exchange.response = Some(Response {
+            status: status.unwrap_or(0),
+            headers: without_proxy_headers(headers),
+            ..Response::default()
+        });
+    }
+
+    pub(super) fn trailers(&mut self, side: Side, trailers: Headers) {
+        match (side, &mut self.exchange.response) {
+            (Side::Request, _) => self.exchange.request.trailers = trailers,
+            (Side::Response, Some(response)) => response.trailers = trailers,
+            (Side::Response, None) => {}
+        }
+        self.ended(side);
+    }
+
+    pub(super) fn ended(&mut self, side: Side) {
+        if let Some(ended) = self.ended.get_mut(side as usize) {
+            *ended = true;
+        }
+    }
+
+    /// Ends the copy and puts it into the outbox.
+    pub(super) fn finish<S: Segment>(mut self, vm: &mut Vm<S>, host: &mut impl Host) {
+        let now = host.now();
+        self.exchange.duration = now.saturating_sub(self.exchange.time);
+        self.exchange.end = self.end(host);
+        for (side, seen) in [Side::Request, Side::Response].into_iter().zip(self.seen) {
+            if let Some(body) = self.body_of(side) {
+                mark_truncated(body, seen);
+            }
+        }
+        if let Some(outbox) = &mut vm.outbox {
+            outbox.push(now / 1000, |out| v1::write_record(&self.exchange, None, out));
+        }
+        vm.give_memory_back(self.memory);
+    }
+
+    fn end(&self, host: &mut impl Host) -> End {
+        match (&self.exchange.response, self.ended) {
+            (None, _) => End::NoResponse,
+            // An answer that the proxy made up, such as "upstream connect error", isn't the backend's.
+            (Some(_), _) if !host.backend_answered() => End::NoResponse,
+            (Some(_), [_, false]) => End::ResponseAborted,
+            (Some(_), [false, true]) => End::RequestAborted,
+            (Some(_), [true, true]) => End::Complete,
+        }
+    }
+
+    fn count(&mut self, side: Side, length: usize) {
+        if let Some(seen) = self.seen.get_mut(side as usize) {
+            *seen = seen.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn body_of(&mut self, side: Side) -> Option<&mut Body> {
+        match side {
+            Side::Request => Some(&mut self.exchange.request.body),
+            Side::Response => self.exchange.response.as_mut().map(|response| &mut response.body),
+        }
+    }
+}
+
+/// An exchange of which the request's headers are known.
+pub(super) fn begin_exchange<S: Segment>(
+    headers: &Headers,
+    vm: &mut Vm<S>,
+    host: &mut impl Host,
+) -> Exchange {
+    let pseudo = Pseudo::of(headers);
+    let mut backend = Vec::new();
+    backend::write_name(pseudo.scheme, pseudo.authority, &mut backend);
+    let request = Request {
+        method: pseudo.method.to_vec(),
+        path: pseudo.path.to_vec(),
+        headers: without_proxy_headers(headers),
+        ..Request::default()
+    };
+    Exchange {
+        id: vm.new_id(),
+        direction: vm.direction,
+        time: host.now(),
+        backend: String::from_utf8_lossy(&backend).into_owned(),
+        protocol: host.protocol(),
+        request,
+        ..Exchange::default()
+    }
+}
+
+/// Notes how long a body was of which not all was kept.
+pub(super) fn mark_truncated(body: &mut Body, seen: u64) {
+    let kept = u64::try_from(body.bytes.len()).unwrap_or(u64::MAX);
+    body.truncated = (kept < seen).then_some(seen);
+}
+
+/// The headers that the other side sent: no pseudo-headers, and none that the proxy added on the way.
+fn without_proxy_headers(headers: &Headers) -> Headers {
+    let own = |name: &[u8]| {
+        name.first() == Some(&b':') || name.starts_with(b"x-envoy-") || name == b"x-forwarded-proto"
+    };
+    Headers::from_pairs(headers.iter().filter(|(name, _)| !own(name)))
+}

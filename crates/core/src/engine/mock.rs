@@ -1,0 +1,247 @@
+//! The verdict on a request to a mocked backend, and the answer that it gets.
+
+use super::capture::{Capture, Pseudo, begin_exchange, mark_truncated};
+use super::stream::State;
+use super::vm::Counter;
+use super::{Action, Host, Reply, Side, Stream, Vm, explain};
+use crate::canonical::RequestView;
+use crate::config::OnMiss;
+use crate::digest::{self, Digest};
+use crate::exchange::End;
+use crate::headers::Headers;
+use crate::table::{Answer, Entry, Segment, Sequence};
+use crate::v1;
+use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
+use crate::{backend, exchange::Exchange};
+use serde::Serialize;
+
+/// gRPC's UNIMPLEMENTED (gRPC, "Status codes and their use in gRPC").
+const GRPC_UNIMPLEMENTED: i32 = 12;
+
+/// As much of a request as there is when the verdict is given.
+struct Asked<'a> {
+    headers: &'a Headers,
+    body: Vec<u8>,
+    /// How long the body is, as far as it has come.
+    seen: usize,
+    /// Whether that is all.
+    ended: bool,
+    /// The signature's digest, where there is one.
+    digest: Option<Digest>,
+}
+
+impl Stream {
+    /// Gives the verdict on a whole request.
+    pub(super) fn decide<S: Segment>(
+        &mut self,
+        headers: &Headers,
+        body: Vec<u8>,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let seen = body.len();
+        let mut asked = Asked { headers, body, seen, ended: true, digest: None };
+        if is_grpc(headers) {
+            return self.miss(asked, Reason::GrpcUnsupported, vm, host);
+        }
+        let pseudo = Pseudo::of(headers);
+        backend::write_name(pseudo.scheme, pseudo.authority, &mut vm.name);
+        vm.signature.set(&RequestView {
+            backend: &vm.name,
+            method: pseudo.method,
+            path: pseudo.path,
+            headers,
+            body: &asked.body,
+        });
+        let digest = vm.signature.digest();
+        asked.digest = Some(digest);
+        let Some(entry) = vm.table.lookup(&digest) else {
+            return self.miss(asked, Reason::NoEntry, vm, host);
+        };
+        let Some((turn, answer)) = choose(&entry, vm, host) else {
+            return self.miss(asked, Reason::SequenceEnded, vm, host);
+        };
+        let Some(reply) = self.serve(answer, vm) else { return self.miss(asked, Reason::BadTable, vm, host) };
+        self.state = State::Answered;
+        self.count(Counter::Match, vm);
+        if vm.outbox.is_some() {
+            let exchange = vm.table.blob(answer.exchange).unwrap_or_default();
+            let matched = Matched {
+                exchange: String::from_utf8_lossy(&exchange).into_owned(),
+                digest,
+                sequence: (turn.saturating_add(1), u32::try_from(entry.answers.len()).unwrap_or(u32::MAX)),
+            };
+            let status = Some(answer.status);
+            let verdict = Verdict {
+                kind: Kind::Match,
+                status,
+                reason: None,
+                matched: Some(matched),
+                nearest: Vec::new(),
+            };
+            report(&asked, &verdict, vm, host);
+        }
+        Action::Reply(reply)
+    }
+
+    /// Gives the verdict on a request that can't be compared. `length`: bytes of body at hand; `ended`: whether that is all.
+    pub(super) fn refuse<S: Segment>(
+        &mut self,
+        headers: &Headers,
+        reason: Reason,
+        length: usize,
+        ended: bool,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let body = if length > 0 { host.body(Side::Request, 0, length.min(vm.body_cap)) } else { Vec::new() };
+        self.miss(Asked { headers, body, seen: length, ended, digest: None }, reason, vm, host)
+    }
+
+    fn miss<S: Segment>(
+        &mut self,
+        asked: Asked<'_>,
+        reason: Reason,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let on_miss = self.policy.map_or(OnMiss::Fail, |policy| policy.on_miss);
+        if on_miss == OnMiss::Fail {
+            return self.refusal(&asked, reason, vm, host);
+        }
+        self.count(Counter::Passthrough, vm);
+        let nearest = Vec::new();
+        let verdict =
+            Verdict { kind: Kind::Passthrough, status: None, reason: Some(reason), matched: None, nearest };
+        report(&asked, &verdict, vm, host);
+        if on_miss == OnMiss::Capture && vm.outbox.is_some() && reason != Reason::Upgrade {
+            let mut capture = Capture::begin(asked.headers, vm, host);
+            capture.request_body(asked.body, asked.seen, vm);
+            if asked.ended {
+                capture.ended(Side::Request);
+            }
+            self.capture = Some(capture);
+        }
+        self.pass()
+    }
+
+    /// The answer to a request that must not go on.
+    fn refusal<S: Segment>(
+        &mut self,
+        asked: &Asked<'_>,
+        reason: Reason,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        self.state = State::Answered;
+        self.count(Counter::Miss, vm);
+        let nearest = match asked.digest {
+            Some(_) => explain::nearest(&vm.table, &vm.signature),
+            None => Vec::new(),
+        };
+        let pseudo = Pseudo::of(asked.headers);
+        let told = Told {
+            understudy: "miss",
+            reason: reason.code(),
+            message: if vm.table.is_empty() {
+                "this filter carries no table: bundle a snapshot"
+            } else {
+                reason.message()
+            },
+            backend: backend::name(
+                &String::from_utf8_lossy(pseudo.scheme),
+                &String::from_utf8_lossy(pseudo.authority),
+            ),
+            method: String::from_utf8_lossy(pseudo.method),
+            path: String::from_utf8_lossy(pseudo.path),
+            digest: asked.digest.map(|digest| digest::hex(&digest)),
+            nearest: &nearest,
+        };
+        let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();
+        body.push(b'\n');
+        let headers = [("content-type", "application/json"), ("x-understudy", "miss")];
+        let shown = if vm.verdict_header { 2 } else { 1 };
+        let reply = Reply {
+            status: 404,
+            headers: Headers::from_pairs(headers.into_iter().take(shown)),
+            body,
+            grpc_status: (reason == Reason::GrpcUnsupported).then_some(GRPC_UNIMPLEMENTED),
+        };
+        let status = Some(reply.status);
+        report(
+            asked,
+            &Verdict { kind: Kind::Miss, status, reason: Some(reason), matched: None, nearest },
+            vm,
+            host,
+        );
+        Action::Reply(reply)
+    }
+
+    /// The recorded answer, ready to be served. `None` where the table can't be read.
+    fn serve<S: Segment>(&mut self, answer: &Answer, vm: &Vm<S>) -> Option<Reply> {
+        let mut headers = Headers::from_block(vm.table.blob(answer.headers)?);
+        if !vm.verdict_header {
+            headers = Headers::from_pairs(headers.iter().filter(|(name, _)| *name != b"x-understudy"));
+        }
+        self.untyped = answer.untyped;
+        if answer.trailers.length > 0 {
+            self.trailers = Headers::from_block(vm.table.blob(answer.trailers)?);
+        }
+        Some(Reply { status: answer.status, headers, body: vm.table.blob(answer.body)?, grpc_status: None })
+    }
+
+    fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
+        vm.count(self.policy.map_or(0, |policy| policy.counter), counter);
+    }
+}
+
+/// The body of a miss.
+#[derive(Serialize)]
+struct Told<'a> {
+    understudy: &'a str,
+    reason: &'a str,
+    message: &'a str,
+    backend: String,
+    method: std::borrow::Cow<'a, str>,
+    path: std::borrow::Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    nearest: &'a [Nearest],
+}
+
+/// The answer whose turn it is, and its place among the entry's answers.
+fn choose<'a, S: Segment>(entry: &'a Entry, vm: &Vm<S>, host: &mut impl Host) -> Option<(u32, &'a Answer)> {
+    let count = u64::try_from(entry.answers.len()).unwrap_or(u64::MAX);
+    let always_first = count == 1 && entry.sequence != Sequence::Fail;
+    let turn = if always_first { 0 } else { host.turn(&vm.table.digest(), &entry.digest) };
+    let at = match entry.sequence {
+        Sequence::Cycle => turn.checked_rem(count)?,
+        Sequence::StickLast => turn.min(count.saturating_sub(1)),
+        Sequence::Fail => turn,
+    };
+    let answer = entry.answers.get(usize::try_from(at).ok()?)?;
+    Some((u32::try_from(at).ok()?, answer))
+}
+
+/// Puts a verdict into the outbox, if there is one.
+fn report<S: Segment>(asked: &Asked<'_>, verdict: &Verdict, vm: &mut Vm<S>, host: &mut impl Host) {
+    if vm.outbox.is_none() {
+        return;
+    }
+    let mut exchange: Exchange = begin_exchange(asked.headers, vm, host);
+    exchange.request.body.bytes.clone_from(&asked.body);
+    mark_truncated(&mut exchange.request.body, u64::try_from(asked.seen).unwrap_or(u64::MAX));
+    exchange.end = if asked.ended { End::Complete } else { End::RequestAborted };
+    let now = exchange.time / 1000;
+    if let Some(outbox) = &mut vm.outbox {
+        outbox.push(now, |out| v1::write_record(&exchange, Some(verdict), out));
+    }
+}
+
+/// `application/grpc`, with or without a suffix or parameters, but not gRPC-Web (gRPC over HTTP/2, "Requests").
+fn is_grpc(headers: &Headers) -> bool {
+    headers
+        .get(b"content-type")
+        .and_then(|value| value.strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}

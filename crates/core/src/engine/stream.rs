@@ -1,0 +1,243 @@
+//! One stream: a state machine over what Envoy reports of it.
+
+use super::capture::{Capture, Pseudo};
+use super::vm::{Counter, Policy};
+use super::{Action, Fixup, Host, Side, Vm};
+use crate::config::Mode;
+use crate::headers::Headers;
+use crate::table::Segment;
+use crate::verdict::Reason;
+
+/// One stream. Each method takes one thing that happened to it; after [`Self::end`] all do nothing.
+#[derive(Debug, Default)]
+pub struct Stream {
+    pub(super) state: State,
+    pub(super) policy: Option<Policy>,
+    pub(super) capture: Option<Box<Capture>>,
+    /// What is left to be done on the answer.
+    pub(super) untyped: bool,
+    pub(super) trailers: Headers,
+}
+
+/// Where a stream stands.
+#[derive(Debug, Default)]
+pub(super) enum State {
+    /// Nothing has happened yet.
+    #[default]
+    New,
+    /// The filter stays out of it, but for the copy if there is one.
+    Passing,
+    /// A request to a mocked backend, whose body isn't whole yet, and how long it is so far.
+    Held(Headers, usize),
+    /// The answer has been given.
+    Answered,
+    /// It is over.
+    Ended,
+}
+
+impl Stream {
+    /// A stream that nothing has happened to.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The request's headers have come, with pseudo-headers; `ended` where there is no body.
+    pub fn request_headers<S: Segment>(
+        &mut self,
+        headers: Headers,
+        ended: bool,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        if !matches!(self.state, State::New) {
+            return Action::Continue;
+        }
+        let pseudo = Pseudo::of(&headers);
+        let policy = vm.policy(pseudo.scheme, pseudo.authority);
+        self.policy = Some(policy);
+        let upgrade = is_upgrade(&pseudo, &headers);
+        match policy.mode {
+            Mode::Off => self.pass(),
+            Mode::Tap => {
+                vm.count(policy.counter, Counter::Tap);
+                // What follows an upgrade is another protocol, of which this copy would make nothing.
+                if vm.outbox.is_some() && !upgrade {
+                    let mut capture = Capture::begin(&headers, vm, host);
+                    if ended {
+                        capture.ended(Side::Request);
+                    }
+                    self.capture = Some(capture);
+                }
+                self.pass()
+            }
+            // An upgraded stream has no end that could be waited for.
+            Mode::Mock if upgrade => self.refuse(&headers, Reason::Upgrade, 0, ended, vm, host),
+            Mode::Mock if declared_length(&headers) > vm.body_cap => {
+                self.refuse(&headers, Reason::BodyOverCap, 0, ended, vm, host)
+            }
+            Mode::Mock if ended => self.decide(&headers, Vec::new(), vm, host),
+            Mode::Mock => {
+                self.state = State::Held(headers, 0);
+                Action::Hold
+            }
+        }
+    }
+
+    /// More of the request's body has come. `length`: bytes at hand: all that was held so far, or the current chunk where nothing
+    /// is held.
+    pub fn request_body<S: Segment>(
+        &mut self,
+        length: usize,
+        ended: bool,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        match &mut self.state {
+            State::Held(_, held) => *held = length,
+            _ => {
+                self.copy_body(Side::Request, length, ended, vm, host);
+                return Action::Continue;
+            }
+        }
+        if length > vm.body_cap {
+            let (headers, _) = self.take_held();
+            return self.refuse(&headers, Reason::BodyOverCap, length, ended, vm, host);
+        }
+        if ended { self.decide_held(vm, host) } else { Action::Hold }
+    }
+
+    /// The request's trailers have come: its end.
+    pub fn request_trailers<S: Segment>(
+        &mut self,
+        trailers: impl FnOnce() -> Headers,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        if matches!(self.state, State::Held(..)) {
+            return self.decide_held(vm, host);
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.trailers(Side::Request, trailers());
+        }
+        Action::Continue
+    }
+
+    /// The response's headers have come, be it the backend's or an answer of ours on its way out.
+    pub fn response_headers<S: Segment>(
+        &mut self,
+        headers: impl FnOnce() -> Headers,
+        ended: bool,
+        vm: &mut Vm<S>,
+    ) -> Fixup {
+        match (&self.state, &mut self.capture) {
+            (State::Answered, _) => {
+                if std::mem::take(&mut self.untyped) {
+                    return Fixup::RemoveContentType;
+                }
+            }
+            // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
+            (State::Held(..), _) => self.abort(vm),
+            (_, Some(capture)) => {
+                capture.response_headers(&headers());
+                if ended {
+                    capture.ended(Side::Response);
+                }
+            }
+            (_, None) => {}
+        }
+        Fixup::None
+    }
+
+    /// More of the response's body has come: `length` bytes.
+    pub fn response_body<S: Segment>(
+        &mut self,
+        length: usize,
+        ended: bool,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Fixup {
+        if matches!(self.state, State::Answered) {
+            let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
+            return if trailers.is_empty() { Fixup::None } else { Fixup::AddTrailers(trailers) };
+        }
+        self.copy_body(Side::Response, length, ended, vm, host);
+        Fixup::None
+    }
+
+    /// The response's trailers have come: its end.
+    pub fn response_trailers(&mut self, trailers: impl FnOnce() -> Headers) {
+        if let (State::Passing, Some(capture)) = (&self.state, &mut self.capture) {
+            capture.trailers(Side::Response, trailers());
+        }
+    }
+
+    /// The stream is over, whatever became of it.
+    pub fn end<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) {
+        if matches!(self.state, State::Held(..)) {
+            self.abort(vm);
+        }
+        self.state = State::Ended;
+        if let Some(capture) = self.capture.take() {
+            capture.finish(vm, host);
+        }
+    }
+
+    pub(super) fn pass(&mut self) -> Action {
+        self.state = State::Passing;
+        Action::Continue
+    }
+
+    fn decide_held<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) -> Action {
+        let (headers, length) = self.take_held();
+        let body = if length > 0 { host.body(Side::Request, 0, length) } else { Vec::new() };
+        self.decide(&headers, body, vm, host)
+    }
+
+    fn take_held(&mut self) -> (Headers, usize) {
+        match std::mem::take(&mut self.state) {
+            State::Held(headers, length) => (headers, length),
+            _ => (Headers::new(), 0),
+        }
+    }
+
+    /// A request that ended, or was ended, before it could be judged.
+    fn abort<S: Segment>(&mut self, vm: &mut Vm<S>) {
+        self.state = State::Answered;
+        if let Some(policy) = self.policy {
+            vm.count(policy.counter, Counter::Aborted);
+        }
+    }
+
+    fn copy_body<S: Segment>(
+        &mut self,
+        side: Side,
+        length: usize,
+        ended: bool,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) {
+        if let (State::Passing, Some(capture)) = (&self.state, &mut self.capture) {
+            if length > 0 {
+                capture.body(side, length, vm, host);
+            }
+            if ended {
+                capture.ended(side);
+            }
+        }
+    }
+}
+
+/// Whether the stream leaves HTTP: CONNECT, or an upgrade (RFC 9110, 7.8 and 9.3.6).
+fn is_upgrade(pseudo: &Pseudo<'_>, headers: &Headers) -> bool {
+    pseudo.method == b"CONNECT"
+        || headers.get(b"upgrade").is_some()
+            && headers.get(b"connection").is_some_and(|c| {
+                c.split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+            })
+}
+
+fn declared_length(headers: &Headers) -> usize {
+    let text = headers.get(b"content-length").and_then(|value| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse::<u64>().ok())
+        .map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX))
+}

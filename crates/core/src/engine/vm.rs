@@ -1,0 +1,163 @@
+//! What the streams of one VM share: the table, what happens to which backend, the outbox, the counters.
+
+use crate::backend;
+use crate::canonical::Signature;
+use crate::config::{Config, DirectionName, Mode, OnMiss};
+use crate::exchange::Direction;
+use crate::outbox::Outbox;
+use crate::table::{Segment, Table};
+use hashbrown::HashMap;
+
+/// What is counted for each backend, in the order of [`Counts`].
+pub const COUNTERS: [&str; 5] = ["match", "miss", "passthrough", "tap", "aborted"];
+
+/// One backend's counts since they were last taken.
+pub type Counts = [u64; COUNTERS.len()];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counter {
+    Match,
+    Miss,
+    Passthrough,
+    Tap,
+    Aborted,
+}
+
+/// What happens to requests to one backend.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy {
+    pub(super) mode: Mode,
+    pub(super) on_miss: OnMiss,
+    /// Index into the counters.
+    pub(super) counter: usize,
+}
+
+/// What the streams of one VM share.
+#[derive(Debug)]
+pub struct Vm<S> {
+    pub(super) table: Table<S>,
+    pub(super) outbox: Option<Outbox>,
+    pub(super) body_cap: usize,
+    pub(super) verdict_header: bool,
+    pub(super) direction: Direction,
+    /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
+    pub(super) name: Vec<u8>,
+    pub(super) signature: Signature,
+    name_of_vm: String,
+    next_id: u64,
+    backends: HashMap<Vec<u8>, Policy>,
+    other: Policy,
+    names: Vec<String>,
+    counts: Vec<Counts>,
+    memory_max: usize,
+    memory_used: usize,
+}
+
+impl<S: Segment> Vm<S> {
+    /// A VM with this configuration and table. `name` identifies it to the collector and must be unique.
+    pub fn new(config: &Config, table: Table<S>, name: String) -> Self {
+        let outbox = config.collector.as_ref().map(|c| Outbox::new(name.clone(), config.service.clone(), c));
+        let default = config.default.unwrap_or(match (table.is_empty(), &outbox) {
+            (false, _) => Mode::Mock,
+            (true, Some(_)) => Mode::Tap,
+            (true, None) => Mode::Off,
+        });
+        let on_miss = config.on_miss.unwrap_or(table.meta().on_miss);
+        let mut vm = Self {
+            table,
+            outbox,
+            body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
+            verdict_header: config.verdict_header,
+            direction: match config.direction {
+                DirectionName::Outbound => Direction::Outbound,
+                DirectionName::Inbound => Direction::Inbound,
+            },
+            name: Vec::new(),
+            signature: Signature::default(),
+            name_of_vm: name,
+            next_id: 0,
+            backends: HashMap::new(),
+            other: Policy { mode: default, on_miss, counter: 0 },
+            names: vec!["other".to_owned()],
+            counts: vec![Counts::default()],
+            memory_max: usize::try_from(config.memory_max_bytes).unwrap_or(usize::MAX),
+            memory_used: 0,
+        };
+        let recorded: Vec<_> =
+            vm.table.meta().backends.iter().map(|b| (b.name.clone(), b.mode, b.on_miss)).collect();
+        for (name, mode, own) in recorded {
+            vm.add_backend(name, mode, config.on_miss.or(own).unwrap_or(on_miss));
+        }
+        for (name, rule) in &config.backends {
+            let own = rule
+                .on_miss
+                .or(config.on_miss)
+                .or_else(|| vm.backends.get(name.as_bytes()).map(|p| p.on_miss));
+            vm.add_backend(name.clone(), rule.mode, own.unwrap_or(on_miss));
+        }
+        vm
+    }
+
+    fn add_backend(&mut self, name: String, mode: Mode, on_miss: OnMiss) {
+        let known = self.backends.get(name.as_bytes()).map(|policy| policy.counter);
+        let counter = known.unwrap_or(self.names.len());
+        self.backends.insert(name.as_bytes().to_vec(), Policy { mode, on_miss, counter });
+        if known.is_none() {
+            self.names.push(name);
+            self.counts.push(Counts::default());
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Table<S> {
+        &self.table
+    }
+
+    /// What waits for the collector.
+    pub fn outbox(&mut self) -> Option<&mut Outbox> {
+        self.outbox.as_mut()
+    }
+
+    /// The names of the backends that are counted apart; all others count as the first, `other`, so that what a
+    /// client puts into its requests can't make the number of counters grow.
+    pub fn backend_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The counts of each of [`Self::backend_names`] since the last call.
+    pub fn take_counts(&mut self) -> impl Iterator<Item = (usize, Counts)> + '_ {
+        self.counts
+            .iter_mut()
+            .map(std::mem::take)
+            .enumerate()
+            .filter(|(_, counts)| counts.iter().any(|&n| n > 0))
+    }
+
+    pub(super) fn policy(&mut self, scheme: &[u8], authority: &[u8]) -> Policy {
+        backend::write_name(scheme, authority, &mut self.name);
+        self.backends.get(self.name.as_slice()).copied().unwrap_or(self.other)
+    }
+
+    pub(super) fn count(&mut self, backend: usize, counter: Counter) {
+        if let Some(count) = self.counts.get_mut(backend).and_then(|counts| counts.get_mut(counter as usize))
+        {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    pub(super) fn new_id(&mut self) -> String {
+        self.next_id = self.next_id.saturating_add(1);
+        format!("{}-{}", self.name_of_vm, self.next_id)
+    }
+
+    /// Takes up to `want` bytes from what copies may use. Gives what there is.
+    pub(super) fn take_memory(&mut self, want: usize) -> usize {
+        let got = want.min(self.memory_max.saturating_sub(self.memory_used));
+        self.memory_used = self.memory_used.saturating_add(got);
+        got
+    }
+
+    pub(super) fn give_memory_back(&mut self, bytes: usize) {
+        self.memory_used = self.memory_used.saturating_sub(bytes);
+    }
+}

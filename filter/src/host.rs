@@ -1,0 +1,222 @@
+//! The seam to the host's functions, on bytes and without panics.
+//!
+//! The SDK's own wrappers unwrap statuses and header names, and copy header maps pair by pair. These take a map as the one block that the
+//! host gives, and treat what the host can't give as absent.
+
+use proxy_wasm::types::{BufferType, MapType};
+use understudy_core::digest::{self, Digest};
+use understudy_core::engine::{self, Reply, Side};
+use understudy_core::headers::Headers;
+
+const OK: u32 = 0;
+const CAS_MISMATCH: u32 = 8;
+/// A number that no stored value has: with it, the host stores a value only where there is none.
+const ONLY_IF_ABSENT: u32 = u32::MAX;
+/// How often to try to count on when other workers do so at the same time.
+const TURN_TRIES: u32 = 1000;
+
+#[link(wasm_import_module = "env")]
+#[allow(unsafe_code, reason = "the proxy-wasm ABI is a set of C functions")]
+unsafe extern "C" {
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+/// Calls a host function that gives bytes by allocating them here.
+#[allow(unsafe_code, reason = "the host hands over memory that it allocated by proxy_on_memory_allocate")]
+fn bytes_from(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (std::ptr::null_mut::<u8>(), 0usize);
+    if call(&raw mut data, &raw mut size) != OK {
+        return None;
+    }
+    if data.is_null() || size == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: the SDK's proxy_on_memory_allocate made this with Vec::with_capacity(size) and forgot it; the host filled it
+    // and gave it to us alone.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// A header map of the current stream or callout; empty where there is none.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn headers(map: MapType) -> Headers {
+    // SAFETY: both pointers are to live variables of the caller's frame.
+    let block = bytes_from(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) });
+    Headers::from_block(block.unwrap_or_default())
+}
+
+/// Removes a header.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn remove_header(map: MapType, name: &[u8]) {
+    // SAFETY: the host reads `name` during the call only. A header that isn't there is no error.
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// Appends headers.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn add_headers(map: MapType, headers: &Headers) {
+    for (name, value) in headers.iter() {
+        // SAFETY: the host reads name and value during the call only.
+        let status = unsafe {
+            proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        };
+        if status != OK {
+            log::warn!("a recorded trailer could not be added (status {status})");
+        }
+    }
+}
+
+/// Bytes of a buffer; empty where there is none.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn buffer(buffer: BufferType, start: usize, max: usize) -> Vec<u8> {
+    // SAFETY: both pointers are to live variables of the caller's frame.
+    let bytes =
+        bytes_from(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max, data, size) });
+    bytes.unwrap_or_default()
+}
+
+/// A property of the current stream or of the proxy.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
+    let path = path.join("\0");
+    // SAFETY: the host reads the path during the call only.
+    bytes_from(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Answers the current stream's request. Gives `false` where the host refuses.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn send(reply: &Reply) -> bool {
+    let (headers, body) = (reply.headers.as_block(), &reply.body);
+    let details = "understudy";
+    // SAFETY: the host copies all of it during the call.
+    let status = unsafe {
+        proxy_send_local_response(
+            u32::from(reply.status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            reply.grpc_status.unwrap_or(-1),
+        )
+    };
+    status == OK
+}
+
+/// A counter of Envoy's, defined when it is first wanted.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn define_counter(name: &str) -> Option<u32> {
+    const COUNTER: u32 = 0;
+    let mut id = 0;
+    // SAFETY: the host reads the name during the call and writes to a live variable.
+    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    (status == OK).then_some(id)
+}
+
+/// Adds to a counter.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn increment(counter: u32, by: u64) {
+    // SAFETY: no pointers.
+    unsafe { proxy_increment_metric(counter, i64::try_from(by).unwrap_or(i64::MAX)) };
+}
+
+/// The time in microseconds since 1970.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn now() -> u64 {
+    let mut nanos = 0;
+    // SAFETY: the host writes to a live variable.
+    unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) };
+    nanos / 1000
+}
+
+#[allow(unsafe_code, reason = "a host call")]
+fn shared(key: &str) -> Option<(u64, u32)> {
+    let mut cas = 0;
+    // SAFETY: the host reads the key during the call and writes to live variables.
+    let bytes = bytes_from(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+    })?;
+    Some((u64::from_le_bytes(bytes.try_into().ok()?), cas))
+}
+
+#[allow(unsafe_code, reason = "a host call")]
+fn set_shared(key: &str, value: u64, cas: u32) -> u32 {
+    let bytes = value.to_le_bytes();
+    // SAFETY: the host copies key and value during the call.
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) }
+}
+
+/// What the engine asks of the host, for the current stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current;
+
+impl engine::Host for Current {
+    fn now(&mut self) -> u64 {
+        now()
+    }
+
+    fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8> {
+        let kind = match side {
+            Side::Request => BufferType::HttpRequestBody,
+            Side::Response => BufferType::HttpResponseBody,
+        };
+        buffer(kind, start, max)
+    }
+
+    fn protocol(&mut self) -> String {
+        String::from_utf8_lossy(&property(&["request", "protocol"]).unwrap_or_default()).into_owned()
+    }
+
+    fn backend_answered(&mut self) -> bool {
+        property(&["response", "code_details"]).is_none_or(|details| details == b"via_upstream")
+    }
+
+    fn turn(&mut self, table: &Digest, signature: &Digest) -> u64 {
+        let key = format!("understudy.turn.{}.{}", digest::hex(table), digest::hex(signature));
+        for _ in 0..TURN_TRIES {
+            let (turn, cas) = shared(&key).unwrap_or((0, ONLY_IF_ABSENT));
+            if set_shared(&key, turn.wrapping_add(1), cas) != CAS_MISMATCH {
+                return turn;
+            }
+        }
+        log::warn!("the sequence's cursor is fought over: giving the first answer");
+        0
+    }
+}

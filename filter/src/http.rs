@@ -1,0 +1,101 @@
+//! One stream: Envoy's callbacks in, engine calls out, the engine's actions back to Envoy.
+
+use crate::host::{self, Current};
+use crate::root::Shared;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action as Flow, MapType};
+use std::cell::RefCell;
+use std::rc::Rc;
+use understudy_core::engine::{Action, Fixup, Stream};
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct HttpStream {
+    /// `None` where the configuration was refused; Envoy doesn't send streams then.
+    shared: Option<Rc<RefCell<Shared>>>,
+    stream: Stream,
+}
+
+impl HttpStream {
+    /// A stream of the VM that shares this.
+    pub(crate) fn new(shared: Option<Rc<RefCell<Shared>>>) -> Self {
+        Self { shared, stream: Stream::new() }
+    }
+
+    fn request(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> Action) -> Flow {
+        let Some(shared) = &self.shared else { return Flow::Pause };
+        let action = step(&mut self.stream, &mut shared.borrow_mut());
+        match action {
+            Action::Continue => Flow::Continue,
+            Action::Hold => Flow::Pause,
+            Action::Reply(reply) => {
+                if !host::send(&reply) {
+                    // Nothing goes on all the same: a mocked backend is never touched.
+                    log::error!("understudy: Envoy refused an answer with status {}", reply.status);
+                }
+                Flow::Pause
+            }
+        }
+    }
+
+    fn response(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> Fixup) -> Flow {
+        if let Some(shared) = &self.shared {
+            match step(&mut self.stream, &mut shared.borrow_mut()) {
+                Fixup::None => {}
+                Fixup::RemoveContentType => {
+                    host::remove_header(MapType::HttpResponseHeaders, b"content-type")
+                }
+                Fixup::AddTrailers(trailers) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
+            }
+        }
+        Flow::Continue
+    }
+}
+
+impl Context for HttpStream {}
+
+impl HttpContext for HttpStream {
+    fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Flow {
+        self.request(|stream, shared| {
+            let headers = host::headers(MapType::HttpRequestHeaders);
+            stream.request_headers(headers, ended, &mut shared.vm, &mut Current)
+        })
+    }
+
+    fn on_http_request_body(&mut self, length: usize, ended: bool) -> Flow {
+        self.request(|stream, shared| stream.request_body(length, ended, &mut shared.vm, &mut Current))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Flow {
+        self.request(|stream, shared| {
+            let trailers = || host::headers(MapType::HttpRequestTrailers);
+            stream.request_trailers(trailers, &mut shared.vm, &mut Current)
+        })
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, ended: bool) -> Flow {
+        self.response(|stream, shared| {
+            let headers = || host::headers(MapType::HttpResponseHeaders);
+            stream.response_headers(headers, ended, &mut shared.vm)
+        })
+    }
+
+    fn on_http_response_body(&mut self, length: usize, ended: bool) -> Flow {
+        self.response(|stream, shared| stream.response_body(length, ended, &mut shared.vm, &mut Current))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Flow {
+        self.response(|stream, _| {
+            stream.response_trailers(|| host::headers(MapType::HttpResponseTrailers));
+            Fixup::None
+        })
+    }
+
+    fn on_log(&mut self) {
+        if let Some(shared) = &self.shared {
+            let shared = &mut *shared.borrow_mut();
+            self.stream.end(&mut shared.vm, &mut Current);
+            shared.tell_records();
+        }
+    }
+}

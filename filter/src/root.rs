@@ -1,0 +1,191 @@
+//! One VM's root: reads the configuration, keeps what the streams share, drives the outbox.
+
+use crate::host;
+use crate::http::HttpStream;
+use crate::metrics::Metrics;
+use crate::table::Passive;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
+use std::cell::RefCell;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::time::Duration;
+use understudy_core::config::{Collector, Config};
+use understudy_core::digest;
+use understudy_core::engine::Vm;
+use understudy_core::outbox::Answer;
+use understudy_core::table::Table;
+
+/// How often counters are brought up to date where no collector sets the pace.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What the streams of one VM share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) vm: Vm<Passive>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Shared {
+    /// Brings the counters of records up to date.
+    pub(crate) fn tell_records(&mut self) {
+        if let Some(outbox) = self.vm.outbox() {
+            self.metrics.records(outbox.totals());
+        }
+    }
+
+    fn tell_backends(&mut self) {
+        let counts: Vec<_> = self.vm.take_counts().collect();
+        for (backend, counts) in counts {
+            if let Some(name) = self.vm.backend_names().get(backend) {
+                self.metrics.add(backend, name, &counts);
+            }
+        }
+    }
+}
+
+/// One VM's root context.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    shared: Option<Rc<RefCell<Shared>>>,
+    collector: Option<Collector>,
+    /// Batches on their way: the callout's token and the batch's number.
+    calls: Vec<(u32, u64)>,
+    /// Whether it has been said that the collector can't be called.
+    complained: bool,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        let Some(at) = self.calls.iter().position(|(known, _)| *known == token) else { return };
+        let (_, seq) = self.calls.swap_remove(at);
+        let headers = host::headers(MapType::HttpCallResponseHeaders);
+        let number = |name: &[u8]| {
+            headers.get(name).and_then(|v| std::str::from_utf8(v).ok()?.trim().parse::<u64>().ok())
+        };
+        let status = number(b":status").and_then(|status| u16::try_from(status).ok());
+        let answer = Answer::from_status(status, number(b"retry-after"));
+        self.complain(status, answer, body_size);
+        if let Some(shared) = &self.shared {
+            let mut shared = shared.borrow_mut();
+            if let Some(outbox) = shared.vm.outbox() {
+                outbox.answered(seq, answer, host::now() / 1000);
+            }
+            shared.tell_records();
+        }
+        self.send_batches();
+    }
+
+    fn on_done(&mut self) -> bool {
+        // Nothing that is sent from here is sure to leave; it costs nothing to try.
+        self.on_tick();
+        true
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let bytes = host::buffer(BufferType::PluginConfiguration, 0, usize::MAX);
+        let config = match Config::from_json(&bytes) {
+            Ok(config) => config,
+            Err(error) => {
+                log::error!("understudy: {error}");
+                return false;
+            }
+        };
+        let table = match Table::open(Passive) {
+            Ok(table) => table,
+            Err(error) => {
+                log::error!("understudy: {error}");
+                return false;
+            }
+        };
+        let meta = table.meta();
+        if !table.is_empty() {
+            let digest = digest::hex(&table.digest());
+            log::info!(
+                "understudy: snapshot {} with {} signatures, table {digest}",
+                meta.snapshot,
+                meta.entries
+            );
+        }
+        let name = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let flush =
+            config.collector.as_ref().map(|c| Duration::from_millis(u64::from(c.flush_interval_ms) / 2));
+        let vm = Vm::new(&config, table, name);
+        self.collector = config.collector;
+        self.shared = Some(Rc::new(RefCell::new(Shared { vm, metrics: Metrics::default() })));
+        hostcalls::set_tick_period(flush.unwrap_or(TICK).min(TICK)).is_ok()
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.borrow_mut().tell_backends();
+        }
+        self.send_batches();
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(HttpStream::new(self.shared.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    /// Sends what is due. Only ever from the root's own callbacks: a callout of a stream's context dies with the stream.
+    fn send_batches(&mut self) {
+        let (Some(shared), Some(collector)) = (&self.shared, &self.collector) else { return };
+        let mut shared = shared.borrow_mut();
+        let Some(outbox) = shared.vm.outbox() else { return };
+        let now = host::now() / 1000;
+        while let Some((seq, bytes)) = outbox.next(now) {
+            let headers = vec![
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", collector.path.as_str()),
+                (":authority", collector.authority.as_deref().unwrap_or(&collector.cluster)),
+                ("content-type", "application/x-ndjson"),
+            ];
+            let timeout = Duration::from_millis(u64::from(collector.timeout_ms));
+            match hostcalls::dispatch_http_call(&collector.cluster, headers, Some(bytes), vec![], timeout) {
+                Ok(token) => self.calls.push((token, seq)),
+                Err(status) => {
+                    if !std::mem::replace(&mut self.complained, true) {
+                        let cluster = &collector.cluster;
+                        log::error!(
+                            "understudy: can't call the collector ({status:?}): is there a cluster {cluster:?} in Envoy's \
+                             configuration? Records are kept up to queue_max_bytes"
+                        );
+                    }
+                    outbox.answered(seq, Answer::Later(None), now);
+                }
+            }
+        }
+    }
+
+    fn complain(&mut self, status: Option<u16>, answer: Answer, body_size: usize) {
+        if answer == Answer::Delivered {
+            self.complained = false;
+            return;
+        }
+        // A refused batch is lost, so that each is worth a line; of a collector that is away, one line is enough.
+        if answer != Answer::Refused && std::mem::replace(&mut self.complained, true) {
+            return;
+        }
+        let body = host::buffer(BufferType::HttpCallResponseBody, 0, body_size.min(300));
+        let body = String::from_utf8_lossy(&body);
+        let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        match answer {
+            Answer::Refused => {
+                log::error!("understudy: the collector refused a batch with {status}, it is dropped: {body}")
+            }
+            _ => log::warn!(
+                "understudy: the collector answered {status}; records wait and are sent again: {body}"
+            ),
+        }
+    }
+}
