@@ -1,0 +1,76 @@
+//! How open segments reach the disk: the few file operations that the store's promises rest on, behind a trait, so that
+//! tests can make each of them fail. Never buffers.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The file operations of a store.
+pub trait Disk: Debug + Send + Sync + 'static {
+    /// Makes the file, or empties the one that is there, for appending.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
+
+    /// Opens a file that is there, for appending.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
+
+    /// Removes the file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes what was created in and removed from `folder` durable.
+    fn sync_dir(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// A file that grows at its end.
+pub trait SegmentFile: Send {
+    /// Appends all of `bytes`. After an error any part of them may be in the file.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns when all that was appended is durable.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes; the next append goes there.
+    fn set_len(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// The real disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalDisk;
+
+impl Disk for LocalDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        // Emptied by `set_len` and not by `truncate`, which doesn't go with `append`.
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        file.set_len(0)?;
+        Ok(Box::new(LocalFile(file)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(LocalFile(OpenOptions::new().append(true).open(path)?)))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+}
+
+struct LocalFile(File);
+
+impl SegmentFile for LocalFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        // The length is data to `fdatasync`, times are not.
+        self.0.sync_data()
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+}
