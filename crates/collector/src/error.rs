@@ -30,7 +30,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// What was stored earlier can't be read back.
-    #[error("cannot read back what the capture store holds")]
+    #[error(transparent)]
     Read(#[from] ReadError),
     /// The object store that holds closed segments fails.
     #[error("cannot {action} the object store of closed segments; check that it can be reached and written")]
