@@ -194,7 +194,7 @@ impl<S: Segment> Table<S> {
 
     fn decode<T: bincode::Decode<()>>(&self, blob: Blob) -> Option<T> {
         let bytes = self.blob(blob)?;
-        bincode::decode_from_slice(&bytes, bincode::config::standard()).ok().map(|(value, _)| value)
+        decode(&bytes)
     }
 
     /// Goes through the slots from a key's place on until one with the key satisfies `take`, or one is free.
@@ -232,6 +232,13 @@ pub fn first_slot(key: u64, mask: u32) -> u32 {
     u32::try_from(key >> 32).unwrap_or(0) & mask & !(WINDOW.wrapping_sub(1))
 }
 
+/// Decodes a value. A damaged length can't make more room than the limit: without one, bincode asks for whatever it reads, which panics.
+fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Option<T> {
+    const LIMIT: usize = 64 << 20;
+    let limited = bincode::config::standard().with_limit::<LIMIT>();
+    bincode::decode_from_slice(bytes, limited).ok().map(|(value, _)| value)
+}
+
 struct Directory {
     sections: Vec<(u32, Blob)>,
 }
@@ -266,10 +273,9 @@ impl Directory {
         let blob = self.find(Section::Meta)?;
         let mut bytes = vec![0; usize::try_from(blob.length).unwrap_or(0)];
         let read = segment.read(blob.offset, &mut bytes);
-        let decoded = bincode::decode_from_slice(&bytes, bincode::config::standard());
-        match (read, decoded) {
-            (true, Ok((meta, _))) => Ok(meta),
-            _ => Err(TableError::Section("its description can't be read")),
+        match decode(&bytes).filter(|_| read) {
+            Some(meta) => Ok(meta),
+            None => Err(TableError::Section("its description can't be read")),
         }
     }
 
