@@ -1,0 +1,136 @@
+//! Which exchanges can be answered with, and why the others can't. The table writer, the linter and the summary all ask here, so that
+//! what is said of an exchange is what is done with it.
+
+use understudy_core::exchange::{Direction, End, Exchange, Request};
+use understudy_core::headers::Headers;
+
+/// Envoy takes no more header pairs than this from a filter (Envoy 1.40).
+pub const HEADERS_MAX: usize = 1024;
+/// Nor a longer block of them, in bytes.
+pub const HEADERS_MAX_BYTES: usize = 1 << 20;
+
+/// Why an exchange is kept in the snapshot and not put into the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Unanswerable {
+    /// Somebody called the service: there is nobody to stand in for.
+    Inbound,
+    /// There is no response.
+    NoResponse,
+    /// The stream stopped in the middle.
+    Incomplete,
+    /// The request's body was cut: its signature would be that of another request.
+    RequestTruncated,
+    /// The response's body was cut: it would be a wrong answer.
+    ResponseTruncated,
+    /// The request is gRPC, which isn't answered yet.
+    Grpc,
+    /// The status can't be that of a final answer: below 200 or above 599.
+    Status,
+    /// A response header's name or value can't be sent: empty name, or a line break or NUL in it.
+    Header,
+    /// More response headers than Envoy takes.
+    HeadersOverLimit,
+}
+
+/// Why the table has no answer from this exchange; `None` where it has one.
+pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
+    if exchange.direction == Direction::Inbound {
+        return Some(Unanswerable::Inbound);
+    }
+    let response = match (&exchange.response, exchange.end) {
+        (None, _) | (_, End::NoResponse) => return Some(Unanswerable::NoResponse),
+        (_, End::RequestAborted | End::ResponseAborted) => return Some(Unanswerable::Incomplete),
+        (Some(response), End::Complete) => response,
+    };
+    if exchange.request.body.truncated.is_some() {
+        return Some(Unanswerable::RequestTruncated);
+    }
+    if response.body.truncated.is_some() {
+        return Some(Unanswerable::ResponseTruncated);
+    }
+    if is_grpc(&exchange.request) {
+        return Some(Unanswerable::Grpc);
+    }
+    if !(200..=599).contains(&response.status) {
+        return Some(Unanswerable::Status);
+    }
+    let sendable = |headers: &Headers| {
+        headers.iter().all(|(name, value)| !name.is_empty() && is_clean(name) && is_clean(value))
+    };
+    if !sendable(&response.headers) || !sendable(&response.trailers) {
+        return Some(Unanswerable::Header);
+    }
+    // Room for `x-understudy` and what Envoy adds itself.
+    let fits = |headers: &Headers| {
+        headers.iter().count() <= HEADERS_MAX - 16 && headers.size() <= HEADERS_MAX_BYTES - 4096
+    };
+    (!fits(&response.headers) || !fits(&response.trailers)).then_some(Unanswerable::HeadersOverLimit)
+}
+
+/// gRPC as Envoy tells it: `application/grpc`, alone or with a suffix such as `+proto`. gRPC-Web is plain HTTP.
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers.get(b"content-type").unwrap_or_default();
+    let media_type = content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+    let prefix = b"application/grpc";
+    match media_type.split_at_checked(prefix.len()) {
+        Some((start, rest)) => {
+            start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with(b"+"))
+        }
+        None => false,
+    }
+}
+
+/// RFC 9110, 5.5: these would end the field, or worse.
+fn is_clean(bytes: &[u8]) -> bool {
+    !bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use understudy_core::exchange::{Body, Response};
+
+    fn check(change: impl FnOnce(&mut Exchange), expect: Option<Unanswerable>) {
+        let response = Response { status: 200, ..Response::default() };
+        let mut exchange = Exchange { response: Some(response), ..Exchange::default() };
+        change(&mut exchange);
+        assert_eq!(unanswerable(&exchange), expect, "{exchange:?}");
+    }
+
+    fn response(exchange: &mut Exchange) -> &mut Response {
+        exchange.response.as_mut().unwrap()
+    }
+
+    #[test]
+    fn what_cant_be_answered_with_says_why() {
+        let cut = Body { bytes: b"a".to_vec(), truncated: Some(9) };
+        check(|_| {}, None);
+        check(|e| e.direction = Direction::Inbound, Some(Unanswerable::Inbound));
+        check(|e| e.response = None, Some(Unanswerable::NoResponse));
+        check(|e| e.end = End::ResponseAborted, Some(Unanswerable::Incomplete));
+        check(|e| e.request.body = cut.clone(), Some(Unanswerable::RequestTruncated));
+        check(|e| response(e).body = cut.clone(), Some(Unanswerable::ResponseTruncated));
+        check(|e| response(e).status = 101, Some(Unanswerable::Status));
+        check(
+            |e| response(e).headers = Headers::from_pairs([("a", "b\r\nc: d")]),
+            Some(Unanswerable::Header),
+        );
+        let many = Headers::from_pairs((0..2000).map(|i| (format!("x-{i}"), "")));
+        check(|e| response(e).headers = many, Some(Unanswerable::HeadersOverLimit));
+    }
+
+    #[test]
+    fn grpc_is_told_as_envoy_does() {
+        let check = |content_type: &str, expect: bool| {
+            let headers = Headers::from_pairs([("content-type", content_type)]);
+            assert_eq!(is_grpc(&Request { headers, ..Request::default() }), expect, "{content_type}");
+        };
+        check("application/grpc", true);
+        check("application/grpc+proto", true);
+        check("application/grpc; x=y", true);
+        check("application/grpc-web", false);
+        check("application/json", false);
+        check("", false);
+    }
+}

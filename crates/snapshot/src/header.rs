@@ -1,0 +1,278 @@
+//! `snapshot.yaml`: what a snapshot is called, and what is done with each backend. A person reads and edits it.
+//!
+//! `docs/reference/snapshot-format.md` describes it. The types that YAML is read into are the format's own (`v1`); a key that isn't
+//! known is refused with its line, so that a slip of the hand isn't passed over. Never touches a file.
+
+use crate::error::SnapshotError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use understudy_core::config::{Mode, OnMiss};
+use understudy_core::table::Sequence;
+use understudy_core::{backend, time};
+
+/// The format's version.
+pub const VERSION: u64 = 1;
+
+/// What stands at the top of each `snapshot.yaml` that is written.
+const COMMENT: &str = "\
+# What a service said to its backends, and what they answered: the exchanges are in exchanges.ndjson beside this file.
+# Both are yours to edit. A key that isn't known is refused.
+#
+# on_miss    what becomes of a request that nothing recorded matches: fail (404, with the nearest recorded requests),
+#            passthrough (it goes to the real backend), capture (passthrough, and it is recorded)
+# backends   for each, by scheme://host[:port]:
+#   mode       mock (answer from this recording), tap (let through and record), off (let through)
+#   on_miss    as above, for this backend alone
+#   sequence   which of several answers to one request comes next: cycle (after the last the first; the default),
+#              stick-last (the last again), fail (a miss)
+#   exchanges  how many were recorded; for information only
+";
+
+/// What `snapshot.yaml` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The snapshot's name.
+    pub name: String,
+    /// The service that was recorded, where its name is known.
+    pub service: Option<String>,
+    /// When it was recorded, in microseconds since 1970.
+    pub recorded: u64,
+    /// What becomes of a request to a mocked backend that nothing recorded matches.
+    pub on_miss: OnMiss,
+    /// The backends by name (`scheme://authority`).
+    pub backends: BTreeMap<String, Backend>,
+}
+
+/// What is said of one backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    /// Mock, tap or off.
+    pub mode: Mode,
+    /// How many exchanges were recorded; for information only.
+    #[serde(default)]
+    pub exchanges: u64,
+    /// What becomes of a miss, where it isn't what the header says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_miss: Option<OnMiss>,
+    /// Which of several answers comes next. Default: [`Sequence::Cycle`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self { mode: Mode::Mock, exchanges: 0, on_miss: None, sequence: None }
+    }
+}
+
+impl Header {
+    /// What is said of a backend: that it is mocked, where nothing is.
+    pub fn backend(&self, name: &str) -> Backend {
+        self.backends.get(name).copied().unwrap_or_default()
+    }
+
+    /// Reads `snapshot.yaml`. `path` is for the errors.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Yaml`] or [`SnapshotError::Version`], with the line.
+    pub fn from_yaml(text: &str, path: &Path) -> Result<Self, SnapshotError> {
+        let refuse = |error: serde_saphyr::Error| {
+            let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
+            SnapshotError::Yaml { path: path.to_owned(), line, column, problem: reason(&error, text) }
+        };
+        let version = serde_saphyr::from_str::<v1::Version>(text).map_err(refuse)?.version;
+        if version.value != VERSION {
+            let line = version.referenced.line();
+            return Err(SnapshotError::Version { path: path.to_owned(), line, version: version.value });
+        }
+        let read: v1::Header = serde_saphyr::from_str(text).map_err(refuse)?;
+        Ok(Self {
+            name: read.name,
+            service: read.service,
+            recorded: read.recorded.0,
+            on_miss: read.on_miss,
+            backends: read.backends.into_iter().map(|(name, backend)| (name.0, backend)).collect(),
+        })
+    }
+
+    /// Writes `snapshot.yaml`, with the comment that tells a person what may be edited.
+    pub fn to_yaml(&self) -> String {
+        let backends =
+            self.backends.iter().map(|(name, backend)| (v1::Name(name.clone()), *backend)).collect();
+        let out = v1::Header {
+            version: VERSION,
+            name: self.name.clone(),
+            service: self.service.clone(),
+            recorded: v1::Time(self.recorded),
+            on_miss: self.on_miss,
+            backends,
+        };
+        // Strings, numbers and maps of them: there is nothing in it that YAML couldn't say.
+        let yaml = serde_saphyr::to_string(&out).unwrap_or_default();
+        format!("{COMMENT}{yaml}")
+    }
+}
+
+/// Whether a backend's name is in its one normal form; else what is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    if backend::parts(name).is_none() {
+        return Err(format!("{name:?} is no backend: write scheme://host[:port]"));
+    }
+    let normal = name
+        .split_once("://")
+        .map(|(scheme, authority)| backend::name(scheme, authority))
+        .unwrap_or_default();
+    if normal == name { Ok(()) } else { Err(format!("the backend {name:?} must be written as {normal:?}")) }
+}
+
+/// The reason alone, on one line, and what stands there: the error's own text repeats the place and shows a snippet over several lines.
+fn reason(error: &serde_saphyr::Error, file: &str) -> String {
+    let reason = error.without_snippet().to_string();
+    let Some(at) = error.location() else { return reason };
+    let reason = reason.replace(&format!(" at line {}, column {}", at.line(), at.column()), "");
+    // A hint to the programmer, not to the person who edits the file.
+    let reason = reason.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+    let line = usize::try_from(at.line()).ok().and_then(|line| file.lines().nth(line.checked_sub(1)?));
+    match line.map(str::trim) {
+        Some(line) if !reason.contains(['"', '`']) => format!("{reason}, in {line:?}"),
+        _ => reason,
+    }
+}
+
+/// The file's own types.
+mod v1 {
+    use super::{BTreeMap, Backend, Deserialize, OnMiss, Serialize, check_name, time};
+
+    /// What is looked at before the rest, so that another version gives its own error.
+    #[derive(Deserialize)]
+    pub(super) struct Version {
+        pub(super) version: serde_saphyr::Spanned<u64>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Header {
+        pub(super) version: u64,
+        pub(super) name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub(super) service: Option<String>,
+        pub(super) recorded: Time,
+        #[serde(default)]
+        pub(super) on_miss: OnMiss,
+        pub(super) backends: BTreeMap<Name, Backend>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "String")]
+    #[derive(Clone)]
+    pub(super) struct Time(pub(super) u64);
+
+    impl TryFrom<String> for Time {
+        type Error = String;
+
+        fn try_from(text: String) -> Result<Self, String> {
+            let read = time::from_rfc3339(&text).map(Self);
+            read.ok_or_else(|| format!("{text:?} isn't a UTC time such as 2026-11-21T08:00:00Z"))
+        }
+    }
+
+    impl From<Time> for String {
+        fn from(time: Time) -> Self {
+            time::to_rfc3339(time.0)
+        }
+    }
+
+    #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    #[serde(try_from = "String", into = "String")]
+    pub(super) struct Name(pub(super) String);
+
+    impl TryFrom<String> for Name {
+        type Error = String;
+
+        fn try_from(name: String) -> Result<Self, String> {
+            check_name(&name).map(|()| Self(name))
+        }
+    }
+
+    impl From<Name> for String {
+        fn from(name: Name) -> Self {
+            name.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Header {
+        let backend = Backend { exchanges: 73, ..Backend::default() };
+        let edited = Backend {
+            mode: Mode::Tap,
+            exchanges: 1,
+            on_miss: Some(OnMiss::Capture),
+            sequence: Some(Sequence::StickLast),
+        };
+        Header {
+            name: "payment: the \"first\" # one".into(),
+            service: Some("yes".into()),
+            recorded: 1_795_248_000_123_456,
+            on_miss: OnMiss::Fail,
+            backends: [("http://api.stripe.com".into(), backend), ("https://[::1]:8443".into(), edited)]
+                .into(),
+        }
+    }
+
+    fn read(text: &str) -> Result<Header, SnapshotError> {
+        Header::from_yaml(text, Path::new("s/snapshot.yaml"))
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_is_for_people() {
+        let text = example().to_yaml();
+        assert_eq!(read(&text).unwrap(), example());
+        let expect = r#"version: 1
+name: "payment: the \"first\" # one"
+service: "yes"
+recorded: "2026-11-21T08:00:00.123456Z"
+on_miss: fail
+backends:
+  "http://api.stripe.com":
+    mode: mock
+    exchanges: 73
+  "https://[::1]:8443":
+    mode: tap
+    exchanges: 1
+    on_miss: capture
+    sequence: stick-last
+"#;
+        assert_eq!(text.strip_prefix(COMMENT).unwrap(), expect);
+    }
+
+    #[test]
+    fn a_bad_header_names_the_place_and_the_reason() {
+        let check = |from: &str, to: &str, place: &str, reason: &str| {
+            let text = example().to_yaml().replacen(COMMENT, "", 1).replacen(from, to, 1);
+            let error = read(&text).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("s/snapshot.yaml:{place}: ")) && text.contains(reason),
+                "{to}: {text}"
+            );
+            assert!(!text.contains('\n'), "one line: {text}");
+        };
+        check("version: 1", "version: 2", "1", "version 2 is unknown here");
+        check("version: 1", "version: one", "1:10", "invalid u64, in \"version: one\"");
+        check("version: 1\n", "", "5:1", "missing field `version`");
+        check("recorded: ", "recorded: x", "4:11", "isn't a UTC time");
+        check("mode: mock", "moed: mock", "8:5", "unknown field `moed`");
+        check("mode: mock", "mode: mick", "8:11", "unknown variant `mick`");
+        check("on_miss: fail", "on_miss: fail\nrule: x", "6:1", "unknown field `rule`");
+        check("http://api.stripe.com", "http://API.stripe.com", "7:3", "must be written as");
+        check("http://api.stripe.com", "stripe", "7:3", "write scheme://host[:port]");
+        check("https://[::1]:8443", "http://api.stripe.com", "10:3", "duplicate mapping key");
+        check("backends:", "backends: [", "8:9", "did not find expected ',' or '}'");
+    }
+}

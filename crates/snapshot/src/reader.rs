@@ -1,0 +1,188 @@
+//! Opens a snapshot's folder and reads its exchanges one at a time. Never writes.
+
+use crate::error::SnapshotError;
+use crate::header::Header;
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use understudy_core::exchange::Exchange;
+use understudy_core::{digest, v1};
+
+/// The name of the header's file in a snapshot's folder.
+pub const HEADER_FILE: &str = "snapshot.yaml";
+/// The name of the exchanges' file in a snapshot's folder.
+pub const EXCHANGES_FILE: &str = "exchanges.ndjson";
+/// A line longer than this, in bytes, is refused: two bodies at the largest cap there is, as base64, are shorter.
+pub const LINE_MAX: u64 = 1 << 30;
+
+/// A snapshot that has been opened.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    path: PathBuf,
+    header: Header,
+}
+
+/// An exchange and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The line in `exchanges.ndjson`, counted from 1.
+    pub line: u64,
+    /// The exchange.
+    pub exchange: Exchange,
+}
+
+impl Snapshot {
+    /// Opens the snapshot in a folder and reads its header.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] says what is missing or wrong, and where. The exchanges aren't looked at yet.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SnapshotError> {
+        let path = path.as_ref();
+        check_folder(path)?;
+        let file = path.join(HEADER_FILE);
+        let bytes = fs::read(&file).map_err(SnapshotError::io("read", &file))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|&&b| b == b'\n').count() as u64 + 1;
+            let problem = "the file isn't UTF-8 text; save it as UTF-8".to_owned();
+            SnapshotError::Yaml { path: file.clone(), line, column: 0, problem }
+        })?;
+        Ok(Self { path: path.to_owned(), header: Header::from_yaml(&text, &file)? })
+    }
+
+    /// The snapshot's folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What `snapshot.yaml` says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The exchanges in the order of the file. Memory doesn't grow with them but for 16 bytes each, to find repeated identifiers.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`] where the file can't be opened.
+    pub fn exchanges(&self) -> Result<Exchanges<BufReader<File>>, SnapshotError> {
+        let path = self.path.join(EXCHANGES_FILE);
+        let file = File::open(&path).map_err(SnapshotError::io("read", &path))?;
+        Ok(Exchanges::new(BufReader::with_capacity(256 << 10, file), path))
+    }
+}
+
+/// Says in what way a path isn't the folder of a snapshot.
+fn check_folder(path: &Path) -> Result<(), SnapshotError> {
+    let not = |problem: &str| {
+        Err(SnapshotError::NotASnapshot { path: path.to_owned(), problem: problem.to_owned() })
+    };
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_dir() => return not("it is a file; name the folder that holds snapshot.yaml"),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(SnapshotError::NotFound { path: path.to_owned(), hint: hint(path) });
+        }
+        Err(source) => return Err(SnapshotError::Io { action: "read", path: path.to_owned(), source }),
+    }
+    let missing = |name: &str| Some(path.join(name)).filter(|file| !file.is_file());
+    match (missing(HEADER_FILE), missing(EXCHANGES_FILE)) {
+        (None, None) => Ok(()),
+        (Some(_), Some(_)) => {
+            not("it holds neither snapshot.yaml nor exchanges.ndjson; name the folder that does")
+        }
+        (Some(path), None) | (None, Some(path)) => Err(SnapshotError::MissingFile { path }),
+    }
+}
+
+/// What to do about a missing folder: where a replacement was interrupted, the old snapshot still is beside.
+fn hint(path: &Path) -> String {
+    let beside = crate::writer::kept_beside(path);
+    match beside {
+        Some(kept) => {
+            format!("a replacement was interrupted; the old one is kept, rename {} back", kept.display())
+        }
+        None => "record one with `understudy record`, or check the path".to_owned(),
+    }
+}
+
+/// Iterates over the exchanges of a snapshot. After an error about one line it goes on with the next.
+#[derive(Debug)]
+pub struct Exchanges<R> {
+    lines: R,
+    path: PathBuf,
+    line: u64,
+    buffer: Vec<u8>,
+    seen: HashSet<u128>,
+    ended: bool,
+}
+
+impl<R: BufRead> Exchanges<R> {
+    /// Reads exchanges from lines. `path` is for the errors.
+    pub fn new(lines: R, path: PathBuf) -> Self {
+        Self { lines, path, line: 0, buffer: Vec::new(), seen: HashSet::new(), ended: false }
+    }
+
+    /// Fills the buffer with the next line that isn't blank. `false`: there is none.
+    fn fill(&mut self) -> Result<bool, SnapshotError> {
+        loop {
+            self.buffer.clear();
+            let mut limited = self.lines.by_ref().take(LINE_MAX);
+            let read =
+                limited.read_until(b'\n', &mut self.buffer).map_err(SnapshotError::io("read", &self.path))?;
+            if read == 0 {
+                return Ok(false);
+            }
+            self.line += 1;
+            if read as u64 == LINE_MAX && !self.buffer.ends_with(b"\n") {
+                let problem =
+                    format!("the line is longer than {LINE_MAX} bytes; is this a file of exchanges?");
+                return Err(SnapshotError::Record { path: self.path.clone(), line: self.line, problem });
+            }
+            if !self.buffer.trim_ascii().is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Located, SnapshotError> {
+        let (line, path) = (self.line, || self.path.clone());
+        let record = v1::read_record(self.buffer.trim_ascii()).map_err(|source| SnapshotError::Line {
+            path: path(),
+            line,
+            source,
+        })?;
+        if record.verdict.is_some() {
+            let problem = "a verdict has no place in a snapshot; delete the line".to_owned();
+            return Err(SnapshotError::Record { path: path(), line, problem });
+        }
+        // 128 bits of SHA-1: two identifiers that are not equal won't meet there.
+        let [id @ .., _, _, _, _] = digest::sha1(record.exchange.id.as_bytes());
+        if !self.seen.insert(u128::from_le_bytes(id)) {
+            return Err(SnapshotError::DuplicateId { path: path(), line, id: record.exchange.id });
+        }
+        Ok(Located { line, exchange: record.exchange })
+    }
+}
+
+impl<R: BufRead> Iterator for Exchanges<R> {
+    type Item = Result<Located, SnapshotError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        match self.fill() {
+            Ok(true) => Some(self.read()),
+            Ok(false) => {
+                self.ended = true;
+                None
+            }
+            Err(error) => {
+                // What follows can't be told from the rest of the line at fault.
+                self.ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}

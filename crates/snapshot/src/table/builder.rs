@@ -1,0 +1,214 @@
+//! Takes exchanges in, one after the other, and keeps of each what the table needs: 40 bytes, and the bytes that weren't there yet.
+
+use super::blobs::Blobs;
+use super::serve::served;
+use super::{ANSWERS_MAX, Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, layout};
+use crate::answerable::{Unanswerable, unanswerable};
+use crate::header::{Backend, Header};
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::config::Mode;
+use understudy_core::digest::{self, Digest};
+use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::table::{Blob, NEAR_MAX, SLOT_LEN, Sequence, near_keys};
+
+/// A table in the making.
+#[derive(Debug)]
+pub struct TableBuilder {
+    pub(super) header: Header,
+    /// Outbound exchanges by backend.
+    pub(super) counts: BTreeMap<String, u64>,
+    /// Bodies, trailers, signatures and identifiers.
+    pub(super) data: Blobs,
+    /// Header blocks, but for the last header, which says how many answers there are: that is known at the end.
+    pub(super) headers: Blobs,
+    /// In the order in which their first exchange came.
+    pub(super) groups: Vec<Group>,
+    by_digest: HashTable<u32>,
+    pub(super) near: Near,
+    left_out: BTreeMap<Unanswerable, u64>,
+    pushed: u64,
+    signature: Signature,
+}
+
+/// All that was answered to one signature.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) digest: Digest,
+    pub(super) sequence: Sequence,
+    pub(super) signature: Blob,
+    pub(super) answers: Vec<Answer>,
+}
+
+/// One answer, with places in the builder's buffers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) time: u64,
+    pub(super) status: u16,
+    pub(super) untyped: bool,
+    /// In [`TableBuilder::headers`]; the others in [`TableBuilder::data`].
+    pub(super) headers: Blob,
+    pub(super) body: Blob,
+    pub(super) trailers: Blob,
+    pub(super) exchange: Blob,
+}
+
+impl Answer {
+    /// Whether a client sees no difference. Equal bytes have one place.
+    fn same(&self, other: &Self) -> bool {
+        (self.status, self.headers, self.body, self.trailers)
+            == (other.status, other.headers, other.body, other.trailers)
+    }
+}
+
+/// Lists of groups by coarse key, in the order of their first group.
+#[derive(Debug, Default)]
+pub(super) struct Near {
+    pub(super) lists: Vec<(u64, Vec<u32>)>,
+    by_key: HashTable<u32>,
+}
+
+impl Near {
+    fn add(&mut self, key: u64, group: u32) {
+        match self.by_key.find(key, |&at| self.lists[at as usize].0 == key) {
+            Some(&at) => {
+                let list = &mut self.lists[at as usize].1;
+                if list.len() < NEAR_MAX && list.last() != Some(&group) {
+                    list.push(group);
+                }
+            }
+            None => {
+                let at = super::blobs::to_u32(self.lists.len());
+                self.lists.push((key, vec![group]));
+                self.by_key.insert_unique(key, at, |&at| self.lists[at as usize].0);
+            }
+        }
+    }
+}
+
+impl TableBuilder {
+    /// Begins the table of a snapshot with this header.
+    pub fn new(header: &Header) -> Self {
+        Self {
+            header: header.clone(),
+            counts: BTreeMap::new(),
+            data: Blobs::default(),
+            headers: Blobs::default(),
+            groups: Vec::new(),
+            by_digest: HashTable::new(),
+            near: Near::default(),
+            left_out: BTreeMap::new(),
+            pushed: 0,
+            signature: Signature::default(),
+        }
+    }
+
+    /// Takes an exchange in. The order of the answers to one signature is that of their times, then that in which they came.
+    ///
+    /// # Errors
+    /// [`TableError::TooLarge`].
+    pub fn push(&mut self, exchange: &Exchange) -> Result<(), TableError> {
+        if exchange.direction == Direction::Inbound {
+            return Ok(());
+        }
+        match self.counts.get_mut(&exchange.backend) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(exchange.backend.clone(), 1)),
+        }
+        let backend = self.header.backend(&exchange.backend);
+        if backend.mode != Mode::Mock {
+            return Ok(());
+        }
+        if let Some(why) = unanswerable(exchange) {
+            *self.left_out.entry(why).or_default() += 1;
+            return Ok(());
+        }
+        self.pushed += 1;
+        self.add(exchange, backend);
+        // Each signature costs two slots at least in the index, and so many again for the explanations.
+        let slots = self.groups.len().saturating_mul(4 * SLOT_LEN as usize);
+        if self.data.len() + self.headers.len() + slots > LENGTH_MAX {
+            return Err(TableError::TooLarge { exchanges: self.pushed });
+        }
+        Ok(())
+    }
+
+    /// The table.
+    ///
+    /// # Errors
+    /// [`TableError::TooLarge`], [`TableError::TooManyAnswers`].
+    pub fn finish(mut self) -> Result<Built, TableError> {
+        for group in &mut self.groups {
+            group.answers.sort_by_key(|answer| answer.time);
+            let all_same = group.answers.windows(2).all(|pair| pair[0].same(&pair[1]));
+            // A `fail` sequence ends after as many answers as were recorded: there the number is seen from outside.
+            if all_same && group.sequence != Sequence::Fail {
+                group.answers.truncate(1);
+            }
+            let (answers, first) = (group.answers.len(), group.answers.first());
+            if let Some(first) = first.filter(|_| answers > ANSWERS_MAX) {
+                let exchange = String::from_utf8_lossy(self.data.get(first.exchange)).into_owned();
+                return Err(TableError::TooManyAnswers { answers, exchange });
+            }
+        }
+        let (pushed, left_out) = (self.pushed, std::mem::take(&mut self.left_out));
+        let entries = self.groups.len() as u64;
+        let answers = self.groups.iter().map(|group| group.answers.len() as u64).sum();
+        self.by_digest = HashTable::new();
+        let (bytes, digest) = layout::assemble(self).ok_or(TableError::TooLarge { exchanges: pushed })?;
+        Ok(Built { bytes, digest, entries, answers, left_out })
+    }
+
+    fn add(&mut self, exchange: &Exchange, backend: Backend) {
+        let Some(response) = &exchange.response else { return };
+        let served = served(&exchange.request.method, response);
+        let answer = Answer {
+            time: exchange.time,
+            status: served.status,
+            untyped: served.untyped,
+            headers: self.headers.intern(served.headers.as_block()),
+            body: self.data.intern(served.body),
+            trailers: self.data.intern(served.trailers.as_block()),
+            exchange: self.data.append(exchange.id.as_bytes()),
+        };
+        self.signature.set(&RequestView {
+            backend: exchange.backend.as_bytes(),
+            method: &exchange.request.method,
+            path: &exchange.request.path,
+            headers: &exchange.request.headers,
+            body: &exchange.request.body.bytes,
+        });
+        let digest = self.signature.digest();
+        let hash = digest::prefix(&digest);
+        match self.by_digest.find(hash, |&at| self.groups[at as usize].digest == digest) {
+            Some(&at) => self.groups[at as usize].answers.push(answer),
+            None => {
+                let at = super::blobs::to_u32(self.groups.len());
+                for key in near_keys(&self.signature) {
+                    self.near.add(key, at);
+                }
+                let signature = self.data.append(&cut(&self.signature));
+                let sequence = backend.sequence.unwrap_or_default();
+                // Most signatures have one answer: no room for more.
+                self.groups.push(Group { digest, sequence, signature, answers: vec![answer] });
+                self.by_digest
+                    .insert_unique(hash, at, |&at| digest::prefix(&self.groups[at as usize].digest));
+            }
+        }
+    }
+}
+
+/// The signature's bytes, with long values cut.
+fn cut(signature: &Signature) -> Vec<u8> {
+    let bytes = signature.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend(bytes.first());
+    for (key, value) in signature.fields() {
+        for part in [key, value.get(..SIGNATURE_VALUE_MAX).unwrap_or(value)] {
+            out.extend_from_slice(&super::blobs::to_u32(part.len()).to_le_bytes());
+            out.extend_from_slice(part);
+        }
+    }
+    out
+}

@@ -1,0 +1,125 @@
+//! What of a recorded response is served: `docs/reference/matching.md`, "Serving". Bytes are never changed, only left out.
+
+use understudy_core::exchange::Response;
+use understudy_core::headers::Headers;
+
+/// Headers that are Envoy's to say, that are about one connection (RFC 9110, 7.6.1), or that would lie in a replay.
+const DROPPED: [&[u8]; 11] = [
+    b"transfer-encoding",
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"upgrade",
+    b"date",
+    b"alt-svc",
+    // Recorded from another understudy.
+    VERDICT_HEADER,
+    b"content-length",
+];
+
+/// Says which answer was served, and is the last header of each.
+pub(crate) const VERDICT_HEADER: &[u8] = b"x-understudy";
+
+/// What is served of a response.
+#[derive(Clone, Debug)]
+pub(crate) struct Served<'a> {
+    pub(crate) status: u16,
+    /// Without [`VERDICT_HEADER`].
+    pub(crate) headers: Headers,
+    pub(crate) body: &'a [u8],
+    pub(crate) trailers: Headers,
+    /// There is a body and nobody said of what type.
+    pub(crate) untyped: bool,
+}
+
+/// What is served of a recorded response to a request with this method.
+pub(crate) fn served<'a>(method: &[u8], response: &'a Response) -> Served<'a> {
+    let bodiless = method == b"HEAD" || matches!(response.status, 204 | 304);
+    // There it says how long the body would be, which nothing else can say (RFC 9110, 8.6); a 204 must not have it.
+    let keeps_length = method == b"HEAD" && response.status != 204 || response.status == 304;
+    let nominated = nominated(&response.headers);
+    let kept = response.headers.iter().filter(|(name, _)| {
+        let is = |known: &&[u8]| name.eq_ignore_ascii_case(known);
+        if is(&&b"content-length"[..]) {
+            return keeps_length;
+        }
+        let dropped = DROPPED.iter().any(is) || nominated.iter().any(is);
+        !dropped && !starts_with(name, b"x-envoy-") && !name.starts_with(b":")
+    });
+    // HTTP/2 knows names in lower case alone; HTTP/1 doesn't care.
+    let headers = Headers::from_pairs(kept.map(|(name, value)| (name.to_ascii_lowercase(), value)));
+    let body = if bodiless { &[][..] } else { &response.body.bytes };
+    let untyped = !body.is_empty() && headers.get(b"content-type").is_none();
+    Served { status: response.status, headers, body, trailers: response.trailers.clone(), untyped }
+}
+
+/// The names that the response's `connection` header says are about the connection too.
+fn nominated(headers: &Headers) -> Vec<&[u8]> {
+    let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
+    connection.flat_map(|(_, value)| value.split(|&b| b == b',').map(<[u8]>::trim_ascii)).collect()
+}
+
+fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use understudy_core::exchange::Body;
+
+    fn check(
+        method: &str,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+        expect: &[(&str, &str)],
+    ) -> (Vec<u8>, bool) {
+        let body = Body { bytes: body.into(), truncated: None };
+        let response = Response {
+            status,
+            headers: Headers::from_pairs(headers.iter().copied()),
+            body,
+            ..Response::default()
+        };
+        let served = served(method.as_bytes(), &response);
+        assert_eq!(served.headers, Headers::from_pairs(expect.iter().copied()));
+        (served.body.to_vec(), served.untyped)
+    }
+
+    #[test]
+    fn what_is_envoys_or_would_lie_is_left_out() {
+        let all = [
+            ("Content-Type", "a"),
+            ("date", "x"),
+            ("set-cookie", "1"),
+            ("content-length", "4"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "y"),
+            ("x-envoy-upstream-service-time", "7"),
+            ("alt-svc", "h3"),
+            ("x-understudy", "match"),
+            ("set-cookie", "2"),
+            (":status", "200"),
+        ];
+        let kept = [("content-type", "a"), ("set-cookie", "1"), ("set-cookie", "2")];
+        assert_eq!(check("GET", 200, &all, "body", &kept), (b"body".to_vec(), false));
+    }
+
+    #[test]
+    fn no_body_where_there_can_be_none() {
+        let length = [("content-length", "4")];
+        assert_eq!(check("HEAD", 200, &length, "body", &length), (vec![], false));
+        assert_eq!(check("GET", 304, &length, "", &length), (vec![], false));
+        assert_eq!(check("GET", 204, &length, "body", &[]), (vec![], false));
+        assert_eq!(check("HEAD", 204, &length, "", &[]), (vec![], false));
+    }
+
+    #[test]
+    fn a_body_without_a_type_is_untyped() {
+        assert_eq!(check("GET", 200, &[], "body", &[]), (b"body".to_vec(), true));
+        assert_eq!(check("GET", 200, &[], "", &[]), (vec![], false));
+    }
+}

@@ -1,0 +1,315 @@
+//! Writes a snapshot's folder, whole or not at all: into a folder beside, which takes the place at the end.
+//!
+//! Never leaves half a snapshot where one is looked for, and never removes an old one, or anything else in its folder, before the new one
+//! is whole.
+
+use crate::error::SnapshotError;
+use crate::header::{Header, check_name};
+use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::v1;
+
+/// What comes in, before it is in order.
+const UNSORTED_FILE: &str = ".unsorted";
+
+/// What becomes of a snapshot that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is an error.
+    Refuse,
+    /// The new one takes its place. Other files in its folder stay.
+    Replace,
+}
+
+/// Writes one snapshot. Dropped before [`Self::finish`], it leaves nothing behind.
+///
+/// Exchanges may come in any order; they are written in order of time and numbered `1`, `2`, `3` …, so that a recording that is made
+/// again differs where what was recorded differs, and an exchange's identifier is its line. The lines wait on disk: memory holds
+/// some 60 bytes for each.
+#[derive(Debug)]
+pub struct SnapshotWriter {
+    target: PathBuf,
+    existing: Existing,
+    folder: TempDir,
+    unsorted: BufWriter<File>,
+    index: Vec<Line>,
+    length: u64,
+    backends: BTreeMap<String, u64>,
+    buffer: Vec<u8>,
+}
+
+/// Where a line is, and what it is ordered by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    time: u64,
+    /// The identifier but for the number at its end, and that number: `vm-9` comes before `vm-10`.
+    id: (Box<str>, u64),
+    offset: u64,
+    length: u64,
+}
+
+impl SnapshotWriter {
+    /// Begins a snapshot at `path`; folders above it are made where they are missing.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Exists`] where a snapshot is there and `existing` doesn't allow to replace it; [`SnapshotError::NotASnapshot`]
+    /// where anything else is there but an empty folder; [`SnapshotError::Io`] where nothing can be written.
+    pub fn create(path: impl AsRef<Path>, existing: Existing) -> Result<Self, SnapshotError> {
+        let target = target(path.as_ref())?;
+        check_target(&target, existing)?;
+        let parent = target.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent).map_err(SnapshotError::io("make the folder", parent))?;
+        let folder = beside(&target, "partial").map_err(SnapshotError::io("write into", parent))?;
+        let path = folder.path().join(UNSORTED_FILE);
+        let file = File::create_new(&path).map_err(SnapshotError::io("write", &path))?;
+        Ok(Self {
+            target,
+            existing,
+            folder,
+            unsorted: BufWriter::with_capacity(256 << 10, file),
+            index: Vec::new(),
+            length: 0,
+            backends: BTreeMap::new(),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Adds an exchange.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`], for instance where the disk is full.
+    pub fn push(&mut self, exchange: &Exchange) -> Result<(), SnapshotError> {
+        if exchange.direction == Direction::Outbound {
+            match self.backends.get_mut(&exchange.backend) {
+                Some(count) => *count += 1,
+                None => drop(self.backends.insert(exchange.backend.clone(), 1)),
+            }
+        }
+        self.buffer.clear();
+        v1::write_record(exchange, None, &mut self.buffer);
+        let path = self.folder.path().join(UNSORTED_FILE);
+        self.unsorted.write_all(&self.buffer).map_err(SnapshotError::io("write", &path))?;
+        let length = self.buffer.len() as u64;
+        self.index.push(Line {
+            time: exchange.time,
+            id: split_id(&exchange.id),
+            offset: self.length,
+            length,
+        });
+        self.length += length;
+        Ok(())
+    }
+
+    /// How many exchanges there are by now.
+    pub fn len(&self) -> u64 {
+        self.index.len() as u64
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Puts the snapshot in its place. Backends of outbound exchanges that `header` doesn't name are added as mocked; all get their
+    /// counts.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; then there is what was there before.
+    pub fn finish(mut self, mut header: Header) -> Result<Snapshot, SnapshotError> {
+        header.backends.values_mut().for_each(|backend| backend.exchanges = 0);
+        // A name that isn't normal can't stand in the header: nobody could be asked for it. The linter lists it.
+        for (name, &count) in self.backends.iter().filter(|(name, _)| check_name(name).is_ok()) {
+            header.backends.entry(name.clone()).or_default().exchanges = count;
+        }
+        let unsorted = self.folder.path().join(UNSORTED_FILE);
+        self.unsorted.flush().map_err(SnapshotError::io("write", &unsorted))?;
+        self.index.sort_unstable();
+        self.write_sorted(&unsorted)?;
+        fs::remove_file(&unsorted).map_err(SnapshotError::io("remove", &unsorted))?;
+        let path = self.folder.path().join(HEADER_FILE);
+        write_synced(&path, |file| file.write_all(header.to_yaml().as_bytes()))?;
+        sync_folder(self.folder.path())?;
+        check_target(&self.target, self.existing)?;
+        put(self.folder, &self.target)?;
+        Snapshot::open(&self.target)
+    }
+
+    fn write_sorted(&self, unsorted: &Path) -> Result<(), SnapshotError> {
+        let path = self.folder.path().join(EXCHANGES_FILE);
+        let file = File::open(unsorted).map_err(SnapshotError::io("read", unsorted))?;
+        let mut from = BufReader::with_capacity(256 << 10, file);
+        let mut at = 0;
+        let mut line = Vec::new();
+        write_synced(&path, |out| {
+            for (number, place) in (1u64..).zip(&self.index) {
+                // Within what is buffered this is no system call: most exchanges come nearly in order.
+                from.seek_relative(place.offset.wrapping_sub(at).cast_signed())?;
+                line.clear();
+                from.by_ref().take(place.length).read_to_end(&mut line)?;
+                at = place.offset + place.length;
+                write_numbered(&line, number, out)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Writes a line with a number for its identifier.
+fn write_numbered(line: &[u8], number: u64, out: &mut impl Write) -> io::Result<()> {
+    const KEY: &[u8] = b"\"id\":\"";
+    // Unescaped quotes can't stand inside a JSON string, and no other key of the format is `id`: the first is the one.
+    let start = line.windows(KEY.len()).position(|window| window == KEY).map(|at| at + KEY.len());
+    let end = start.and_then(|start| Some(start + closing_quote(line.get(start..)?)?));
+    let (Some(start), Some(end)) = (start, end) else {
+        return Err(io::Error::other("a line without an identifier"));
+    };
+    out.write_all(&line[..start])?;
+    write!(out, "{number}")?;
+    out.write_all(&line[end..])
+}
+
+/// Where the JSON string ends whose inside begins here.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    text.iter().position(|&byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+fn split_id(id: &str) -> (Box<str>, u64) {
+    let digits = id.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (text, number) = id.split_at(id.len() - digits);
+    match number.parse() {
+        Ok(number) => (text.into(), number),
+        Err(_) => (id.into(), 0),
+    }
+}
+
+/// The folder that a path names, so that it can be renamed: absolute, links followed.
+fn target(path: &Path) -> Result<PathBuf, SnapshotError> {
+    let bad = |problem| SnapshotError::Path { path: path.to_owned(), problem };
+    let full = match fs::canonicalize(path) {
+        Ok(full) => full,
+        Err(_) => std::path::absolute(path).map_err(|_| bad("it is empty"))?,
+    };
+    if full.file_name().is_none() {
+        return Err(bad("name a folder"));
+    }
+    Ok(full)
+}
+
+fn check_target(target: &Path, existing: Existing) -> Result<(), SnapshotError> {
+    let not = |problem: &str| {
+        Err(SnapshotError::NotASnapshot {
+            path: target.to_owned(),
+            problem: format!("{problem}; name another folder"),
+        })
+    };
+    let meta = match fs::symlink_metadata(target) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(SnapshotError::Io { action: "read", path: target.to_owned(), source }),
+    };
+    if !meta.is_dir() {
+        return not("it is a file");
+    }
+    let mut entries = fs::read_dir(target).map_err(SnapshotError::io("read", target))?;
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    if ![HEADER_FILE, EXCHANGES_FILE].iter().any(|name| target.join(name).is_file()) {
+        return not("it is a folder with other files in it");
+    }
+    match existing {
+        Existing::Replace => Ok(()),
+        Existing::Refuse => Err(SnapshotError::Exists { path: target.to_owned() }),
+    }
+}
+
+/// Makes a folder beside the target, on the same file system, that is removed unless it is kept.
+fn beside(target: &Path, what: &str) -> io::Result<TempDir> {
+    let (parent, prefix) = (target.parent().unwrap_or(Path::new("/")), prefix(target, what));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    #[cfg(unix)]
+    {
+        // What the umask leaves of it, as for any folder: it becomes the snapshot's own.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(Permissions::from_mode(0o777));
+    }
+    builder.tempdir_in(parent)
+}
+
+fn prefix(target: &Path, what: &str) -> String {
+    format!(".{}.{what}-", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// The old snapshot that an interrupted replacement has left beside its place.
+pub(crate) fn kept_beside(path: &Path) -> Option<PathBuf> {
+    let target = std::path::absolute(path).ok()?;
+    let prefix = prefix(&target, "old");
+    let entries = fs::read_dir(target.parent()?).ok()?;
+    let mut kept = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&prefix) && path.join(HEADER_FILE).is_file()
+    });
+    kept.next()
+}
+
+fn write_synced(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), SnapshotError> {
+    let file = File::create_new(path).map_err(SnapshotError::io("write", path))?;
+    let mut out = BufWriter::with_capacity(256 << 10, file);
+    let done = write(&mut out).and_then(|()| out.flush()).and_then(|()| out.get_ref().sync_all());
+    done.map_err(SnapshotError::io("write", path))
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(path: &Path) -> Result<(), SnapshotError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(SnapshotError::io("write", path))
+}
+
+/// Renames the new folder into its place. Where an old one is there, it steps aside first and is removed last: at each moment one of the
+/// two is whole, and [`Snapshot::open`] knows where to look.
+fn put(new: TempDir, target: &Path) -> Result<(), SnapshotError> {
+    let parent = target.parent().unwrap_or(Path::new("/"));
+    let replaces = target.join(HEADER_FILE).exists() || target.join(EXCHANGES_FILE).exists();
+    if !replaces {
+        fs::rename(new.path(), target).map_err(SnapshotError::io("write", target))?;
+        let _ = new.keep();
+        return sync_folder(parent);
+    }
+    let aside = beside(target, "old").map_err(SnapshotError::io("write into", parent))?;
+    fs::rename(target, aside.path()).map_err(SnapshotError::io("replace", target))?;
+    // From here on the old snapshot must not go with the guard.
+    let old = aside.keep();
+    if let Err(source) = fs::rename(new.path(), target) {
+        fs::rename(&old, target).map_err(SnapshotError::io("restore the old snapshot from", &old))?;
+        return Err(SnapshotError::Io { action: "replace", path: target.to_owned(), source });
+    }
+    let _ = new.keep();
+    sync_folder(parent)?;
+    remove_old(&old, target).map_err(SnapshotError::io("clear away the old snapshot in", &old))
+}
+
+/// Moves what isn't the snapshot's from the old folder into the new one, and removes the rest.
+fn remove_old(old: &Path, target: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(old)? {
+        let name = entry?.file_name();
+        if name == HEADER_FILE || name == EXCHANGES_FILE {
+            fs::remove_file(old.join(&name))?;
+        } else {
+            fs::rename(old.join(&name), target.join(&name))?;
+        }
+    }
+    fs::remove_dir(old)
+}
