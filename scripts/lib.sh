@@ -1,0 +1,29 @@
+# Shared by the scripts here; sourced, after `set -eu`, from any folder. Never changes anything by itself.
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 2
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Installs Debian packages, as root or through sudo: `packages "why" name…`.
+packages() {
+    why=$1
+    shift
+    have apt-get || fail "$why is missing: install it with your package manager, then run this again"
+    say "installing $* ($why), with apt-get"
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        have sudo || fail "$why is missing, and there is no sudo: run as root: apt-get install $*"
+        as_root=sudo
+    fi
+    $as_root apt-get update -qq
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# The version of a package in Cargo.lock.
+locked() { awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock; }
