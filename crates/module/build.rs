@@ -1,0 +1,151 @@
+//! Compiles `filter/` for Envoy, by a cargo of its own, and leaves the module where `lib.rs` includes it from.
+//!
+//! The same sources give the same bytes wherever the checkout, the cargo home and the target folder are, and whoever calls: the caller's
+//! flags, wrappers and profiles never reach the inner cargo, and paths are cut from what the compiler writes down. With
+//! `$UNDERSTUDY_FILTER_MODULE` set it takes that file and compiles nothing.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const READY_MADE: &str = "UNDERSTUDY_FILTER_MODULE";
+const TARGET: &str = "wasm32-wasip1";
+/// What may change the module, from the workspace's root.
+const SOURCES: [&str; 5] = ["filter", "crates/core", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("cargo::error={problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let module = match env::var_os(READY_MADE).filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => compile(&out)?,
+    };
+    println!("cargo::rerun-if-env-changed={READY_MADE}");
+    println!("cargo::rerun-if-changed={}", module.display());
+    fs::copy(&module, out.join("filter.wasm"))
+        .map_err(|error| format!("{}: {error}", module.display()))
+        .map(drop)
+}
+
+/// Runs the inner cargo and gives the module's path.
+fn compile(out: &Path) -> Result<PathBuf, String> {
+    let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let root = manifest.ancestors().nth(2).ok_or("crates/module isn't in the workspace")?;
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
+    }
+    has_target(root)?;
+    // One folder for all of the outer cargo's profiles. It isn't one that the outer cargo locks.
+    let folder = outer_target(out).join("filter-module");
+    // So that the folders of the dependencies' sources are there to be cut. Where this can't be done, the build says why, or it wasn't needed.
+    let _ = cargo(root)?.args(["fetch", "--quiet", "--locked", "--target", TARGET]).output();
+    let mut build = cargo(root)?;
+    build.args(["build", "-p", "understudy-filter", "--target", TARGET, "--profile", "filter", "--locked"]);
+    build.arg("--target-dir").arg(&folder).env("CARGO_ENCODED_RUSTFLAGS", rust_flags(root, &folder)?);
+    let status = build.status().map_err(|error| format!("cargo doesn't start: {error}"))?;
+    if !status.success() {
+        return Err("the filter doesn't compile; its errors stand above".to_owned());
+    }
+    Ok(folder.join(TARGET).join("filter").join("understudy_filter.wasm"))
+}
+
+/// A cargo that knows nothing of the outer one.
+fn cargo(root: &Path) -> Result<Command, String> {
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo.current_dir(root);
+    for (name, _) in env::vars_os().filter(|(name, _)| !passes(name)) {
+        cargo.env_remove(name);
+    }
+    Ok(cargo)
+}
+
+/// Whether a variable of the outer cargo's is left to the inner one: what says where things are and how to get them does; what says how
+/// to compile, or what is being compiled, doesn't.
+fn passes(name: &OsStr) -> bool {
+    // Not UTF-8: none of cargo's.
+    let Some(name) = name.to_str() else { return true };
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if name.starts_with("CARGO") {
+        return starts(&[
+            "CARGO_HOME",
+            "CARGO_MAKEFLAGS",
+            "CARGO_NET_",
+            "CARGO_HTTP_",
+            "CARGO_REGISTR",
+            "CARGO_TERM_",
+        ]);
+    }
+    let exactly = ["TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS", "OUT_DIR", "CLIPPY_ARGS"];
+    !exactly.contains(&name) && !starts(&["RUSTC_", "RUSTFLAGS", "RUSTDOC", "__CARGO"])
+}
+
+/// Cuts the paths of this machine from the module.
+fn rust_flags(root: &Path, folder: &Path) -> Result<OsString, String> {
+    let sysroot = rustc(root, &["--print", "sysroot"])?;
+    let version = rustc(root, &["--version", "--verbose"])?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or("unknown");
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir().ok_or("there is no home folder, and $CARGO_HOME isn't set")?.join(".cargo"),
+    };
+    // One folder for each registry, named after its host, which may be a mirror.
+    let registries = fs::read_dir(home.join("registry").join("src")).into_iter().flatten();
+    let mut registries: Vec<_> = registries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    registries.sort();
+    // Where several fit, rustc takes the last.
+    let mut pairs = vec![(home, "/cargo".to_owned())];
+    pairs.extend(registries.into_iter().map(|folder| (folder, "/crates".to_owned())));
+    pairs.push((root.to_owned(), "/understudy".to_owned()));
+    pairs.push((folder.to_owned(), "/target".to_owned()));
+    // What std's prebuilt code has there anyway, also where the rust-src component is installed.
+    pairs.push((Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
+    let mut flags = OsString::new();
+    for (from, to) in pairs {
+        flags.push(if flags.is_empty() { "" } else { "\x1f" });
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    }
+    Ok(flags)
+}
+
+fn has_target(root: &Path) -> Result<(), String> {
+    let libraries = rustc(root, &["--print", "target-libdir", "--target", TARGET])?;
+    if Path::new(&libraries).is_dir() {
+        return Ok(());
+    }
+    Err(format!(
+        "the filter needs Rust's {TARGET} target: run `make setup`, or `rustup target add {TARGET}`; \
+         or set ${READY_MADE} to a compiled filter"
+    ))
+}
+
+fn rustc(root: &Path, arguments: &[&str]) -> Result<String, String> {
+    let run = Command::new(variable("RUSTC")?).args(arguments).current_dir(root).output();
+    let output = run.map_err(|error| format!("rustc doesn't start: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("rustc {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// The outer cargo's target folder: the one around `OUT_DIR` that cargo has tagged.
+fn outer_target(out: &Path) -> &Path {
+    out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out)
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    env::var_os(name).ok_or_else(|| format!("cargo doesn't set ${name}"))
+}
