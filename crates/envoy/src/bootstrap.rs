@@ -35,6 +35,7 @@ pub enum FilterFailure {
 enum Template {
     Tap,
     Responder,
+    ResponderWithBackends,
 }
 
 /// A configuration of Envoy.
@@ -45,6 +46,7 @@ pub struct Bootstrap {
     reuse_port: Option<bool>,
     admin: Option<AdminAddress>,
     filter: Option<PathBuf>,
+    without_filter: bool,
     failure: Option<FilterFailure>,
     plugin_config: Option<Value>,
     collector: Option<SocketAddr>,
@@ -62,6 +64,7 @@ impl Bootstrap {
             reuse_port: None,
             admin: None,
             filter: None,
+            without_filter: false,
             failure: None,
             plugin_config: None,
             collector: None,
@@ -84,7 +87,7 @@ impl Bootstrap {
 
     /// The filter answers, and what it lets through (`on_miss: passthrough` or `capture`) reaches its backend.
     pub fn responder_with_backends() -> Self {
-        Self::new(Template::Tap)
+        Self::new(Template::ResponderWithBackends)
             .on_filter_failure(FilterFailure::Reload)
             .plugin_config(json!({ "default": "mock", "on_miss": "passthrough" }))
     }
@@ -112,6 +115,12 @@ impl Bootstrap {
     pub fn filter(mut self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         self.filter = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        self
+    }
+
+    /// Leaves the filter out: the same Envoy with nothing of ours in the way of a request, to compare with.
+    pub fn without_filter(mut self) -> Self {
+        self.without_filter = true;
         self
     }
 
@@ -168,11 +177,15 @@ impl Bootstrap {
     /// The whole configuration, as `envoy -c FILE.json` takes it.
     pub fn to_json(&self) -> Result<Value, Error> {
         let text = match self.template {
-            Template::Tap => TAP,
+            Template::Tap | Template::ResponderWithBackends => TAP,
             Template::Responder => RESPONDER,
         };
         let mut config: Value =
             serde_saphyr::from_str(text).map_err(|error| Error::TemplateSyntax(Box::new(error)))?;
+        if self.template == Template::ResponderWithBackends {
+            // The filter holds a request until it has its body: the backend's `100 Continue` would never come.
+            *at(&mut config, &format!("{CONNECTION_MANAGER}/proxy_100_continue"))? = false.into();
+        }
         self.set_addresses(&mut config)?;
         self.set_filter(&mut config)?;
         self.set_clusters(&mut config)?;
@@ -218,10 +231,14 @@ impl Bootstrap {
     }
 
     fn set_filter(&self, config: &mut Value) -> Result<(), Error> {
-        let filters = at(config, &format!("{CONNECTION_MANAGER}/http_filters"))?;
+        let filters = array(config, &format!("{CONNECTION_MANAGER}/http_filters"))?;
+        if self.without_filter {
+            filters.retain(|filter| filter["name"] != FILTER);
+            return Ok(());
+        }
         let filter = filters
-            .as_array_mut()
-            .and_then(|filters| filters.iter_mut().find(|filter| filter["name"] == FILTER))
+            .iter_mut()
+            .find(|filter| filter["name"] == FILTER)
             .ok_or_else(|| Error::Template { at: format!("http_filters/{FILTER}") })?;
         let plugin = at(filter, "/typed_config/config")?;
         if let Some(path) = &self.filter {

@@ -252,12 +252,17 @@ impl Envoy {
     }
 }
 
+/// Each connection is a file, and the usual limit of 1,024 is soon reached. The shell becomes Envoy: its pid is Envoy's.
+const MANY_FILES: &str = r#"ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@""#;
+
 fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -> Result<Command, Error> {
     let log = dir.join("envoy.log");
     let failed = |error| Error::io(format!("write {}", log.display()), error);
     let file = File::options().create(true).append(true).open(&log).map_err(failed)?;
-    let mut command = Command::new(binary.path());
+    let mut command = Command::new("/bin/sh");
     command
+        .args(["-c", MANY_FILES, "envoy"])
+        .arg(binary.path())
         .arg("-c")
         .arg(config)
         // Several Envoys on a machine would share memory under one base id.

@@ -31,6 +31,19 @@ async fn starts_on_a_free_port_and_stops() {
     TcpListener::bind(address).expect("the port is free again");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_may_open_as_many_files_as_the_system_allows() {
+    let envoy = start(&tap()).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", envoy.pid())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let mut values = files.split_whitespace();
+    assert_eq!(values.next(), values.next(), "soft and hard: {files}");
+    let program = std::fs::read_link(format!("/proc/{}/exe", envoy.pid())).unwrap();
+    assert!(program.ends_with("envoy"), "the pid is Envoy's own: {}", program.display());
+    stop(envoy).await;
+}
+
 #[tokio::test]
 async fn two_at_once() {
     let (tap, responder) = (tap(), responder());

@@ -31,6 +31,37 @@ async fn a_tap_changes_neither_request_nor_answer() {
 }
 
 #[tokio::test]
+async fn methods_trailers_and_expectations_pass() {
+    let reply = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n\
+        4\r\nbody\r\n0\r\nx-sum: 1\r\n\r\n";
+    let upstream = Upstream::start(reply).await;
+    let envoy = start(&tap()).await;
+    let addr = upstream.addr;
+    let head =
+        format!("BREW /pot HTTP/1.1\r\nHost: {addr}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    let answer = until(envoy.proxy_addr(), &head, "x-sum: 1\r\n\r\n").await;
+    // The backend answers before it has the body, so Envoy can't use the connection again.
+    assert_eq!(answer.replace("connection: close\r\n", ""), reply);
+    assert_eq!(upstream.got(), head, "the body waits for the backend's word");
+    stop(envoy).await;
+}
+
+#[tokio::test]
+async fn a_responder_that_gathers_bodies_asks_for_them() {
+    let upstream = Upstream::start(REPLY).await;
+    for bootstrap in [responder(), Bootstrap::responder_with_backends().listen(([127, 0, 0, 1], 0).into())] {
+        let envoy = start(&bootstrap.filter(common::tap_filter())).await;
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+            upstream.addr
+        );
+        exchange(envoy.proxy_addr(), head, |answer| answer.starts_with("HTTP/1.1 100 Continue\r\n\r\n"))
+            .await;
+        stop(envoy).await;
+    }
+}
+
+#[tokio::test]
 async fn the_apps_own_forwarded_proto_arrives() {
     let upstream = Upstream::start(REPLY).await;
     let envoy = start(&tap()).await;
