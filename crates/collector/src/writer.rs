@@ -154,8 +154,12 @@ impl Writer {
             self.rotate()?;
         }
         let written = self.segment.append(group.iter().map(|job| &job.batch.body[..]));
-        // Not known here whether it was the write or the fsync that failed; a new segment is right after both.
-        self.must_rotate |= written.is_err();
+        if written.is_err() {
+            // Not known here whether it was the write or the fsync that failed; a new segment is right after both.
+            self.must_rotate = true;
+            // Frees what the failed write took. If this fails, too, it is done before the next segment is begun.
+            let _ = self.segment.repair();
+        }
         written
     }
 
