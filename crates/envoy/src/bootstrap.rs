@@ -10,6 +10,9 @@ use crate::admin::AdminAddress;
 use crate::error::Error;
 use crate::map::HostMap;
 
+mod json;
+use json::{array, at, socket_address};
+
 const TAP: &str = include_str!("../../../envoy/envoy.yaml");
 const RESPONDER: &str = include_str!("../../../envoy/responder.yaml");
 
@@ -280,10 +283,6 @@ impl Bootstrap {
     }
 }
 
-fn socket_address(address: SocketAddr) -> Value {
-    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
-}
-
 fn collector_cluster(address: SocketAddr) -> Value {
     json!({
         "name": COLLECTOR,
@@ -298,16 +297,4 @@ fn collector_cluster(address: SocketAddr) -> Value {
 
 fn virtual_hosts(config: &mut Value) -> Result<&mut Vec<Value>, Error> {
     array(config, &format!("{CONNECTION_MANAGER}/route_config/virtual_hosts"))
-}
-
-fn at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value, Error> {
-    value.pointer_mut(pointer).ok_or_else(|| Error::Template { at: pointer.to_owned() })
-}
-
-/// The array at `pointer`; makes one where its parent has none.
-fn array<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>, Error> {
-    let missing = || Error::Template { at: pointer.to_owned() };
-    let (parent, key) = pointer.rsplit_once('/').ok_or_else(missing)?;
-    let parent = at(value, parent)?.as_object_mut().ok_or_else(missing)?;
-    parent.entry(key).or_insert_with(|| json!([])).as_array_mut().ok_or_else(missing)
 }

@@ -65,6 +65,16 @@ impl fmt::Display for HostMap {
 }
 
 impl HostMap {
+    /// The backend's own name, in lower case, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The one port that is mapped, if not all are.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// The name that Envoy's cluster, virtual host and statistics have.
     pub(crate) fn name(&self) -> String {
         match self.port {

@@ -208,6 +208,34 @@ async fn a_responder_with_backends_passes_what_the_filter_lets_through() {
 }
 
 #[tokio::test]
+async fn what_envoy_answers_by_itself() {
+    let envoy = start(&tap()).await;
+    let proxy = envoy.proxy_addr();
+    for (request, end, expect) in [
+        (
+            "GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n",
+            "remote connection failure",
+            "HTTP/1.1 503 ",
+        ),
+        (
+            "GET http://nowhere.invalid/ HTTP/1.1\r\nHost: nowhere.invalid\r\n\r\n",
+            "DNS resolution failure",
+            "HTTP/1.1 503 ",
+        ),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n", "HTTP/1.1 404 "),
+        ("nonsense\r\n\r\n", "\r\n\r\n", "HTTP/1.1 400 "),
+    ] {
+        let answer = exchange(proxy, request, |answer| answer.contains(end)).await;
+        assert!(answer.starts_with(expect) && answer.contains(end), "{request:?}: {answer}");
+    }
+    let many: String = (0..5000).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let request = format!("GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n{many}\r\n");
+    let answer = until(proxy, request, "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    stop(envoy).await;
+}
+
+#[tokio::test]
 async fn http_1_0_is_served() {
     let upstream = Upstream::start("HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody").await;
     let envoy = start(&tap()).await;

@@ -1,0 +1,23 @@
+//! Ways into a JSON value whose shape we know, because it is our template. A way that isn't there is an error, no panic.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+
+pub(super) fn socket_address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+pub(super) fn at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value, Error> {
+    value.pointer_mut(pointer).ok_or_else(|| Error::Template { at: pointer.to_owned() })
+}
+
+/// The array at `pointer`; makes one where its parent has none.
+pub(super) fn array<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>, Error> {
+    let missing = || Error::Template { at: pointer.to_owned() };
+    let (parent, key) = pointer.rsplit_once('/').ok_or_else(missing)?;
+    let parent = at(value, parent)?.as_object_mut().ok_or_else(missing)?;
+    parent.entry(key).or_insert_with(|| json!([])).as_array_mut().ok_or_else(missing)
+}
