@@ -43,6 +43,23 @@ pub(crate) struct Checkpoint {
     stored: Ranges,
 }
 
+/// Who waits for a batch that is stored now.
+#[must_use]
+pub(crate) struct Committed {
+    /// How many records the VM has dropped since the batch before.
+    pub(crate) dropped: u64,
+    waiters: Vec<oneshot::Sender<Outcome>>,
+}
+
+impl Committed {
+    pub(crate) fn tell(self) {
+        for (n, waiter) in self.waiters.into_iter().enumerate() {
+            // The first is the one that had it stored. Who has gone away doesn't mind.
+            let _ = waiter.send(Ok(if n == 0 { Appended::Stored } else { Appended::Duplicate }));
+        }
+    }
+}
+
 pub(crate) struct Index {
     vms: HashMap<String, Vm>,
     max_vms: usize,
@@ -105,17 +122,14 @@ impl Index {
         }
     }
 
-    /// The batch is durable. Returns how many records its VM has dropped since the batch before, for the metric.
-    pub(crate) fn commit(&mut self, meta: &BatchMeta) -> u64 {
+    /// The batch is durable. Those who wait aren't told yet, so that all that is counted can be counted before.
+    pub(crate) fn commit(&mut self, meta: &BatchMeta) -> Committed {
         let dropped = self.restore(meta);
-        let Some(vm) = self.vms.get_mut(&meta.vm) else { return dropped };
-        vm.active = true;
-        let waiters = vm.in_flight.remove(&meta.seq).unwrap_or_default();
-        for (n, waiter) in waiters.into_iter().enumerate() {
-            // The first is the one that had it stored. Who has gone away doesn't mind.
-            let _ = waiter.send(Ok(if n == 0 { Appended::Stored } else { Appended::Duplicate }));
-        }
-        dropped
+        let waiters = self.vms.get_mut(&meta.vm).and_then(|vm| {
+            vm.active = true;
+            vm.in_flight.remove(&meta.seq)
+        });
+        Committed { dropped, waiters: waiters.unwrap_or_default() }
     }
 
     /// The batch is not stored, and may come again.
@@ -240,7 +254,7 @@ mod tests {
 
     fn store(index: &mut Index, vm: &str, seq: u64) {
         assert!(matches!(index.begin(&meta(vm, seq)), Begin::New(_)));
-        index.commit(&meta(vm, seq));
+        index.commit(&meta(vm, seq)).tell();
     }
 
     #[test]
@@ -249,7 +263,7 @@ mod tests {
         let Begin::New(mut first) = index.begin(&meta("a", 1)) else { panic!() };
         let Begin::Wait(mut second) = index.begin(&meta("a", 1)) else { panic!() };
         assert!(second.try_recv().is_err());
-        index.commit(&meta("a", 1));
+        index.commit(&meta("a", 1)).tell();
         assert_eq!(first.try_recv().unwrap(), Ok(Appended::Stored));
         assert_eq!(second.try_recv().unwrap(), Ok(Appended::Duplicate));
         assert!(matches!(index.begin(&meta("a", 1)), Begin::Stored));
@@ -289,9 +303,9 @@ mod tests {
     fn drops_are_cumulative_and_may_come_out_of_order() {
         let mut index = Index::new(8, 8);
         let dropped = |seq, dropped| BatchMeta { dropped, ..meta("a", seq) };
-        assert_eq!(index.commit(&dropped(1, 2)), 2);
-        assert_eq!(index.commit(&dropped(3, 7)), 5);
-        assert_eq!(index.commit(&dropped(2, 2)), 0);
+        assert_eq!(index.commit(&dropped(1, 2)).dropped, 2);
+        assert_eq!(index.commit(&dropped(3, 7)).dropped, 5);
+        assert_eq!(index.commit(&dropped(2, 2)).dropped, 0);
         assert_eq!(index.report().dropped_records(), 7);
         assert!(!index.report().is_complete());
     }

@@ -135,9 +135,10 @@ impl Writer {
                 self.shared.health.set(None);
                 for mut job in group {
                     job.done = true;
-                    let dropped = self.shared.index().commit(&job.batch.meta);
-                    self.shared.metrics.stored(&job.batch, dropped);
+                    let committed = self.shared.index().commit(&job.batch.meta);
+                    self.shared.metrics.stored(&job.batch, committed.dropped);
                     self.shared.accepted(|| Accepted::of(&job.batch));
+                    committed.tell();
                 }
             }
             Err(error) => {
