@@ -1,2 +1,77 @@
-//! The `understudy` command.
-fn main() {}
+//! The `understudy` command: reads the arguments, runs one subcommand, turns its outcome into an exit status.
+//!
+//! Exit status: 0 as expected, 1 a check failed (misses, differences, findings), 2 could not run; `record` and `respond` give CMD's status
+//! where it isn't 0.
+
+mod capture;
+mod child;
+mod cmd;
+mod matcher;
+mod report;
+mod say;
+mod session;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Records the backends of a service through its Envoy sidecar, and stands in for them.
+#[derive(Parser)]
+#[command(name = "understudy", version, max_term_width = 110)]
+#[command(after_help = "\
+Examples:
+  understudy record  -o snapshots/payment -- python payment.py    keep what it says to its backends
+  understudy respond snapshots/payment -- python payment.py       run it without them
+  understudy bundle  snapshots/payment -o filter.wasm             one file for the sidecar
+
+Exit status: 0 as expected; 1 a check failed (misses, findings); 2 could not run.
+record and respond give the status of CMD where it isn't 0.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Record(cmd::record::Args),
+    Respond(cmd::respond::Args),
+    //Inspect(cmd::inspect::Args),
+    //Lint(cmd::lint::Args),
+    Bundle(cmd::bundle::Args),
+    Match(cmd::matching::Args),
+    Collect(cmd::collect::Args),
+}
+
+/// What a subcommand that ran has to say to whoever called it: the exit status.
+type Outcome = anyhow::Result<ExitCode>;
+
+/// The exit status of a command that could not run.
+const COULD_NOT_RUN: u8 = 2;
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn"))
+        .format_timestamp(None)
+        .init();
+    let outcome = match Cli::parse().command {
+        Command::Record(args) => block_on(cmd::record::run(args)),
+        Command::Respond(args) => block_on(cmd::respond::run(args)),
+        //Command::Inspect(args) => cmd::inspect::run(&args),
+        //Command::Lint(args) => cmd::lint::run(&args),
+        Command::Bundle(args) => cmd::bundle::run(&args),
+        Command::Match(args) => cmd::matching::run(&args),
+        Command::Collect(args) => block_on(cmd::collect::run(args)),
+    };
+    outcome.unwrap_or_else(|error| {
+        // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.
+        let broken_pipe = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
+        if !broken_pipe {
+            say::error(&error);
+        }
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+}

@@ -33,6 +33,22 @@ pub enum Unanswerable {
     HeadersOverLimit,
 }
 
+impl std::fmt::Display for Unanswerable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Inbound => "somebody called the service, there is nobody to stand in for",
+            Self::NoResponse => "there is no response",
+            Self::Incomplete => "the stream stopped in the middle",
+            Self::RequestTruncated => "the request's body was cut",
+            Self::ResponseTruncated => "the response's body was cut",
+            Self::Grpc => "gRPC isn't answered yet",
+            Self::Status => "its status isn't that of a final answer",
+            Self::Header => "a response header can't be sent",
+            Self::HeadersOverLimit => "it has more response headers than Envoy takes",
+        })
+    }
+}
+
 /// Why the table has no answer from this exchange; `None` where it has one.
 pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     if exchange.direction == Direction::Inbound {

@@ -1,0 +1,58 @@
+//! `understudy collect`: the collector as a service.
+
+use crate::{Outcome, say};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use understudy_collector::{Collector, CollectorConfig};
+
+/// Run the collector, which keeps what filters tap
+///
+/// It listens for batches (POST /v1/exchanges), keeps them durably in a folder, and serves /healthz, /readyz and /metrics. SIGTERM or
+/// Ctrl-C ends it; what it acknowledged is kept.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy collect --store captures
+  understudy collect --store /var/lib/understudy --listen 0.0.0.0:4440
+
+Exit status: 0 ended as asked; 2 could not run.")]
+pub(crate) struct Args {
+    /// The folder to keep batches in
+    #[arg(long, value_name = "FOLDER")]
+    store: PathBuf,
+
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4440")]
+    listen: String,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let collector = Collector::bind(&args.listen, CollectorConfig::new(&args.store)).await?;
+    say::line(format_args!("collecting on {} into {}", collector.local_addr(), args.store.display()));
+    let summary = collector
+        .run_until(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    let (missing, dropped) = (summary.gaps.missing_batches(), summary.gaps.dropped_records());
+    if missing > 0 || dropped > 0 {
+        say::warning(format_args!(
+            "{} missing, {} dropped by filters",
+            say::count(missing, "batch"),
+            say::count(dropped, "record")
+        ));
+    }
+    if summary.cut_connections > 0 || summary.unsealed_segments > 0 {
+        say::warning(format_args!(
+            "{} cut in the middle of a request; {} left for the next start to put away",
+            say::count(summary.cut_connections as u64, "connection"),
+            say::count(summary.unsealed_segments, "segment")
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,70 @@
+//! `understudy match`: which requests a snapshot would answer, and why not, without Envoy.
+
+use crate::matcher::{self, Matcher};
+use crate::report::{self, Report};
+use crate::{Outcome, say};
+use anyhow::bail;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use understudy_snapshot::{Snapshot, table};
+
+/// Say which requests a snapshot would answer, and why not, without Envoy
+///
+/// The same engine judges that runs in the filter.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy match snapshots/payment snapshots/payment    does it answer itself?
+  understudy match snapshots/payment report.json          would it answer now what missed then?
+
+Exit status: 0 all match; 1 some miss; 2 could not run.")]
+pub(crate) struct Args {
+    /// The snapshot to answer from
+    snapshot: PathBuf,
+
+    /// The requests: a snapshot, a report of `respond`, or a file of exchanges or verdicts, one a line
+    requests: PathBuf,
+
+    /// List each request, not only those that miss
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Write the report (JSON) here
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// A machine-readable summary on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let snapshot = Snapshot::open(&args.snapshot)?;
+    if let Some(report) = &args.report {
+        report::check_writable(report)?;
+    }
+    let built = table::build(&snapshot)?;
+    let mut matcher = Matcher::new(&built.bytes)?;
+    let (mut records, mut asked) = (Vec::new(), 0u64);
+    let bar = say::progress("requests judged:");
+    matcher::each_request(&args.requests, |exchange| {
+        bar.inc(1);
+        asked += 1;
+        records.extend(matcher.judge(exchange)?);
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    if asked == 0 {
+        bail!("there are no outbound requests in {}", args.requests.display());
+    }
+    let report = Report::new(records, &snapshot, &built, true);
+    if let Some(path) = &args.report {
+        report.write(path)?;
+    }
+    if args.json {
+        report::print(&report.summary)?;
+    } else {
+        report::print_text(&report.text(args.verbose))?;
+    }
+    Ok(if report.summary.matches == report.summary.requests { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}

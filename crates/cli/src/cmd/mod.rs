@@ -1,0 +1,9 @@
+//! One file a subcommand: its arguments with their help, and what it does.
+
+pub(crate) mod bundle;
+pub(crate) mod collect;
+//pub(crate) mod inspect;
+//pub(crate) mod lint;
+pub(crate) mod matching;
+pub(crate) mod record;
+pub(crate) mod respond;

@@ -1,0 +1,154 @@
+//! `understudy respond`: run CMD with its backends answered from a snapshot.
+
+use crate::child::Ended;
+use crate::report::{self, Report};
+use crate::session::{self, Plan, ProxyArgs};
+use crate::{Outcome, capture, say};
+use anyhow::{Context, bail};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use understudy_core::config::{Mode, OnMiss};
+use understudy_envoy::{Bootstrap, FilterFailure};
+use understudy_snapshot::{Existing, Snapshot, bundle, table};
+
+/// Run CMD with its backends answered from a snapshot
+///
+/// The backends that the snapshot mocks are never touched. Each request of CMD is answered from the recording or, where nothing
+/// recorded matches, as `--on-miss` says. At the end a report says what was asked and what became of it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy respond snapshots/payment -- python payment.py
+  understudy respond snapshots/payment --report report.json -- npm test
+  understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
+
+Exit status: CMD's where it isn't 0; 1 where requests missed; 2 could not run.")]
+pub(crate) struct Args {
+    /// The snapshot to answer from
+    snapshot: PathBuf,
+
+    /// What becomes of a request that nothing recorded matches [default: what snapshot.yaml says]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_miss: Option<OnMissArg>,
+
+    /// Write the report (JSON) here
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// With `--on-miss capture`: the snapshot to write what missed to
+    #[arg(short, long, value_name = "SNAPSHOT", required_if_eq("on_miss", "capture"))]
+    output: Option<PathBuf>,
+
+    /// List each request in the summary, not only those that missed
+    #[arg(short, long)]
+    verbose: bool,
+
+    #[command(flatten)]
+    proxy: ProxyArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OnMissArg {
+    /// Answer 404, with the nearest recorded requests
+    Fail,
+    /// Send it on to the real backend
+    Passthrough,
+    /// Send it on to the real backend, and record it
+    Capture,
+}
+
+impl From<OnMissArg> for OnMiss {
+    fn from(arg: OnMissArg) -> Self {
+        match arg {
+            OnMissArg::Fail => Self::Fail,
+            OnMissArg::Passthrough => Self::Passthrough,
+            OnMissArg::Capture => Self::Capture,
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let snapshot = Snapshot::open(&args.snapshot)?;
+    if let Some(report) = &args.report {
+        report::check_writable(report)?;
+    }
+    if let Some(output) = &args.output {
+        drop(understudy_snapshot::SnapshotWriter::create(output, Existing::Refuse)?);
+    }
+    let work = tempfile::tempdir().context("can't make a temporary folder")?;
+    let module = work.path().join("filter.wasm");
+    let built = write_module(&snapshot, &module)?;
+    for (why, count) in &built.left_out {
+        say::warning(format_args!(
+            "{} can't be answered: {why} (see `understudy lint`)",
+            say::count(*count, "recorded exchange")
+        ));
+    }
+    let store = work.path().join("verdicts");
+    let plan = Plan {
+        bootstrap: bootstrap(&snapshot, &args),
+        module: &module,
+        config: config(&args),
+        store: store.clone(),
+    };
+    let finished = session::run(plan, &args.proxy).await?;
+    finished.warn();
+    let report = Report::read(&store, &snapshot, &built, finished.is_complete()).await?;
+    say::block(report.text(args.verbose));
+    if let Some(path) = &args.report {
+        report.write(path)?;
+        say::line(format_args!("report written to {}", path.display()));
+    }
+    if args.proxy.json {
+        report::print(&report.summary)?;
+    }
+    if let Some(output) = &args.output {
+        save_missed(&store, output).await?;
+    }
+    match finished.ended {
+        Ended::EnvoyDied => bail!("Envoy died while CMD ran:\n{}", finished.problems),
+        Ended::Status(0) if report.summary.misses > 0 || !finished.is_complete() => Ok(ExitCode::from(1)),
+        Ended::Status(status) => Ok(ExitCode::from(status)),
+    }
+}
+
+fn write_module(snapshot: &Snapshot, module: &Path) -> anyhow::Result<table::Built> {
+    let built = table::build(snapshot)?;
+    let bundle = bundle::Bundle::new(understudy_module::RAW, &built.bytes, &bundle::BundleInfo::default())?;
+    let write = || bundle.write_to(std::fs::File::create(module)?);
+    write().with_context(|| format!("can't write {}", module.display()))?;
+    Ok(built)
+}
+
+/// Without a way to the backends wherever none is needed: what isn't there can't be reached by mistake.
+fn bootstrap(snapshot: &Snapshot, args: &Args) -> Bootstrap {
+    let header = snapshot.header();
+    let general = args.on_miss.map(OnMiss::from);
+    let stays_inside = |backend: &understudy_snapshot::Backend| {
+        backend.mode == Mode::Mock && general.or(backend.on_miss).unwrap_or(header.on_miss) == OnMiss::Fail
+    };
+    let all_inside =
+        general.unwrap_or(header.on_miss) == OnMiss::Fail && header.backends.values().all(stays_inside);
+    let bootstrap = if all_inside { Bootstrap::responder() } else { Bootstrap::responder_with_backends() };
+    bootstrap.on_filter_failure(FilterFailure::Reload)
+}
+
+fn config(args: &Args) -> serde_json::Value {
+    match args.on_miss {
+        Some(OnMissArg::Fail) => json!({ "default": "mock", "on_miss": "fail" }),
+        Some(OnMissArg::Passthrough) => json!({ "default": "mock", "on_miss": "passthrough" }),
+        Some(OnMissArg::Capture) => json!({ "default": "mock", "on_miss": "capture" }),
+        None => json!({ "default": "mock" }),
+    }
+}
+
+async fn save_missed(store: &Path, output: &Path) -> anyhow::Result<()> {
+    match capture::to_snapshot(store, output, Existing::Refuse).await? {
+        Some(snapshot) => {
+            say::line(format_args!("what missed was recorded to {}", snapshot.path().display()))
+        }
+        None => say::line("nothing missed, so that nothing was recorded"),
+    }
+    Ok(())
+}

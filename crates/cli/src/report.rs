@@ -1,0 +1,276 @@
+//! What became of each request: the report of `respond` and `match`.
+//!
+//! `docs/reference/report.md` describes the file. The responder rate is matched ÷ all requests to mocked backends.
+
+use crate::{capture, say};
+use anyhow::Context;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use understudy_collector::RecordKind;
+use understudy_core::v1::{self, Record};
+use understudy_core::verdict::Kind;
+use understudy_core::{canonical, digest};
+use understudy_snapshot::{Snapshot, table};
+
+/// The report's format.
+const VERSION: u32 = 1;
+/// How many requests the text lists of each kind.
+const LISTED: usize = 50;
+
+/// What became of all requests.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    /// The snapshot's name.
+    pub(crate) snapshot: String,
+    /// The table's digest.
+    pub(crate) table: String,
+    /// Requests to mocked backends.
+    pub(crate) requests: u64,
+    /// Those that were answered from the table.
+    pub(crate) matches: u64,
+    /// Those that were refused.
+    pub(crate) misses: u64,
+    /// Those that were sent on.
+    pub(crate) passthroughs: u64,
+    /// `matches / requests`, in percent; 100 where there were none.
+    pub(crate) responder_rate: f64,
+    /// Whether every verdict is in the report.
+    pub(crate) complete: bool,
+    /// The same by backend.
+    pub(crate) backends: BTreeMap<String, Tally>,
+}
+
+/// Counts of one backend.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Tally {
+    matches: u64,
+    misses: u64,
+    passthroughs: u64,
+}
+
+/// The report.
+pub(crate) struct Report {
+    /// The sums.
+    pub(crate) summary: Summary,
+    /// In the order of time.
+    records: Vec<Record>,
+}
+
+impl Report {
+    /// Reads the verdicts in a collector's store.
+    pub(crate) async fn read(
+        store: &Path,
+        snapshot: &Snapshot,
+        built: &table::Built,
+        complete: bool,
+    ) -> anyhow::Result<Self> {
+        let mut records = Vec::new();
+        capture::each(store, RecordKind::Verdict, |record| {
+            records.push(record);
+            Ok(())
+        })
+        .await?;
+        Ok(Self::new(records, snapshot, built, complete))
+    }
+
+    /// The report of these verdicts.
+    pub(crate) fn new(
+        mut records: Vec<Record>,
+        snapshot: &Snapshot,
+        built: &table::Built,
+        complete: bool,
+    ) -> Self {
+        records.sort_by_key(|record| record.exchange.time);
+        let mut summary = Summary {
+            snapshot: snapshot.header().name.clone(),
+            table: digest::hex(&built.digest),
+            complete,
+            ..Summary::default()
+        };
+        for record in &records {
+            let tally = summary.backends.entry(record.exchange.backend.clone()).or_default();
+            match record.verdict.as_ref().map(|verdict| verdict.kind) {
+                Some(Kind::Match) => tally.matches += 1,
+                Some(Kind::Miss) => tally.misses += 1,
+                Some(Kind::Passthrough) => tally.passthroughs += 1,
+                None => {}
+            }
+        }
+        for tally in summary.backends.values() {
+            summary.matches += tally.matches;
+            summary.misses += tally.misses;
+            summary.passthroughs += tally.passthroughs;
+        }
+        summary.requests = summary.matches + summary.misses + summary.passthroughs;
+        summary.responder_rate = rate(summary.matches, summary.requests);
+        Self { summary, records }
+    }
+
+    /// Writes the file: beside, then renamed, so that it is whole or not there.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || -> std::io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            {
+                let mut out = std::io::BufWriter::new(&mut file);
+                write!(out, "{{\"type\":\"report\",\"v\":{VERSION},\"summary\":")?;
+                serde_json::to_writer(&mut out, &self.summary)?;
+                write!(out, ",\"requests\":[")?;
+                let mut line = Vec::new();
+                for (i, record) in self.records.iter().enumerate() {
+                    line.clear();
+                    v1::write_record(&record.exchange, record.verdict.as_ref(), &mut line);
+                    out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+                    out.write_all(line.trim_ascii_end())?;
+                }
+                writeln!(out, "\n]}}")?;
+                out.flush()?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().with_context(|| format!("can't write the report to {}", path.display()))
+    }
+
+    /// The report for a person.
+    pub(crate) fn text(&self, all: bool) -> String {
+        let mut out = String::new();
+        let summary = &self.summary;
+        if all {
+            self.list(&mut out, Kind::Match, usize::MAX);
+        }
+        for kind in [Kind::Miss, Kind::Passthrough] {
+            self.list(&mut out, kind, if all { usize::MAX } else { LISTED });
+        }
+        let _ = writeln!(out, "{:>8} {:>8} {:>12}  backend", "match", "miss", "passthrough");
+        for (backend, tally) in &summary.backends {
+            let _ = writeln!(
+                out,
+                "{:>8} {:>8} {:>12}  {backend}",
+                tally.matches, tally.misses, tally.passthroughs
+            );
+        }
+        let requests = say::count(summary.requests, "request");
+        let _ = writeln!(
+            out,
+            "responder rate {:.1} % ({} of {requests} answered from {})",
+            summary.responder_rate, summary.matches, summary.snapshot
+        );
+        if summary.requests == 0 {
+            let _ = writeln!(
+                out,
+                "no request came to a mocked backend; does CMD's HTTP client honour HTTP_PROXY?"
+            );
+        }
+        out
+    }
+
+    fn list(&self, out: &mut String, kind: Kind, most: usize) {
+        let of_kind = |record: &&Record| record.verdict.as_ref().is_some_and(|verdict| verdict.kind == kind);
+        let total = self.records.iter().filter(of_kind).count();
+        for record in self.records.iter().filter(of_kind).take(most) {
+            describe(record, out);
+        }
+        if total > most {
+            let _ = writeln!(out, "… and {} more", total - most);
+        }
+    }
+}
+
+/// One request in a few lines.
+fn describe(record: &Record, out: &mut String) {
+    let Some(verdict) = &record.verdict else { return };
+    let request = &record.exchange.request;
+    let status = verdict.status.map_or_else(|| "  -".to_owned(), |status| status.to_string());
+    let word = match verdict.kind {
+        Kind::Match => "match",
+        Kind::Miss => "miss",
+        Kind::Passthrough => "passthrough",
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
+    let _ = write!(
+        out,
+        "{word:<11} {status}  {} {}{}",
+        text(&request.method),
+        record.exchange.backend,
+        text(&request.path)
+    );
+    if let Some(operation) = operation(record) {
+        let _ = write!(out, "  {operation}");
+    }
+    match (&verdict.matched, verdict.reason) {
+        (Some(matched), _) if matched.sequence.1 > 1 => {
+            let _ = write!(out, "  #{} ({} of {})", matched.exchange, matched.sequence.0, matched.sequence.1);
+        }
+        (Some(matched), _) => {
+            let _ = write!(out, "  #{}", matched.exchange);
+        }
+        (None, Some(reason)) => {
+            let _ = write!(out, "  {}", reason.message());
+        }
+        (None, None) => {}
+    }
+    out.push('\n');
+    for nearest in verdict.nearest.iter().take(3) {
+        let _ = writeln!(out, "    nearest: #{} {}", nearest.exchange, nearest.request.escape_debug());
+        for difference in nearest.differs.iter().take(5) {
+            let side = |value: &Option<String>| {
+                value.as_deref().map_or("(absent)".to_owned(), |v| v.escape_debug().to_string())
+            };
+            let _ = writeln!(
+                out,
+                "      {}: recorded {}, asked {}",
+                difference.key,
+                side(&difference.recorded),
+                side(&difference.live)
+            );
+        }
+    }
+}
+
+fn operation(record: &Record) -> Option<String> {
+    let exchange = &record.exchange;
+    let signature = canonical::Signature::of(&canonical::RequestView {
+        backend: exchange.backend.as_bytes(),
+        method: &exchange.request.method,
+        path: &exchange.request.path,
+        headers: &exchange.request.headers,
+        body: &exchange.request.body.bytes,
+    });
+    signature.get(b"operation").map(|value| String::from_utf8_lossy(value).escape_debug().to_string())
+}
+
+/// A share in percent.
+#[expect(clippy::cast_precision_loss, reason = "a percentage with one digit")]
+fn rate(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 100.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+/// Whether a file can be written there, before the work that it is to tell of is done.
+pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        anyhow::bail!("can't write to {}: it is a folder", path.display());
+    }
+    tempfile::NamedTempFile::new_in(folder)
+        .map(drop)
+        .with_context(|| format!("can't write into {}", folder.display()))
+}
+
+/// Prints JSON for a machine.
+pub(crate) fn print(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Prints text for a person who asked for nothing else.
+pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}

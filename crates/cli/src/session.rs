@@ -1,0 +1,183 @@
+//! One run of Envoy with the filter, between CMD and its backends, with a collector beside it.
+
+use crate::child::{self, Ended, Proxy};
+use crate::say;
+use anyhow::Context;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
+use understudy_collector::{Collector, CollectorConfig, GapReport};
+use understudy_envoy::{Bootstrap, Envoy, HostMap, Options};
+
+/// How long the filter may take to hand over what it has recorded, once CMD has ended.
+const DRAIN: Duration = Duration::from_secs(15);
+/// How long requests may still run once CMD has ended.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(20);
+/// Bodies are kept up to here; Envoy's own limit (`per_connection_buffer_limit_bytes`) is four times as much.
+const BODY_CAP: u32 = 16 << 20;
+
+/// Arguments that `record` and `respond` share.
+#[derive(clap::Args)]
+pub(crate) struct ProxyArgs {
+    /// Send a backend somewhere else while it keeps its own name, like curl's --connect-to
+    #[arg(long = "map", value_name = "HOST[:PORT]=URL")]
+    pub(crate) maps: Vec<HostMap>,
+
+    /// Where Envoy listens for CMD's requests; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+
+    /// Send calls to localhost through Envoy too
+    #[arg(long)]
+    pub(crate) include_localhost: bool,
+
+    /// Envoy's worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
+
+    /// A machine-readable summary on stdout; CMD's stdout goes to stderr then
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// What to run, after `--`
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+/// What is to run.
+pub(crate) struct Plan<'a> {
+    /// The bootstrap to begin with.
+    pub(crate) bootstrap: Bootstrap,
+    /// The filter's module.
+    pub(crate) module: &'a Path,
+    /// The filter's configuration, but for what the session sets.
+    pub(crate) config: Value,
+    /// Where the collector keeps records.
+    pub(crate) store: PathBuf,
+}
+
+/// What a run left behind.
+pub(crate) struct Finished {
+    /// How CMD ended.
+    pub(crate) ended: Ended,
+    /// What is missing from the store.
+    pub(crate) gaps: GapReport,
+    /// How many records the filter could not hand over before the time was up.
+    pub(crate) not_delivered: u64,
+    /// How many tunnels and upgrades went through that nobody looked into.
+    pub(crate) tunnels: u64,
+    /// What Envoy complained of, where it died.
+    pub(crate) problems: String,
+}
+
+/// Runs CMD behind Envoy, to the end, and stops everything again.
+pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Finished> {
+    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::new(&plan.store))
+        .await
+        .context("can't start the collector")?;
+    let envoy = match start_envoy(&plan, args, collector.local_addr()).await {
+        Ok(envoy) => envoy,
+        Err(error) => {
+            collector.shutdown().await;
+            return Err(error.into());
+        }
+    };
+    say::line(format_args!("Envoy listens on {}", envoy.proxy_addr()));
+    let proxy = Proxy {
+        address: envoy.proxy_addr(),
+        include_localhost: args.include_localhost,
+        stdout_to_stderr: args.json,
+    };
+    let outcome = child::run(&args.command, proxy, &envoy).await;
+    let last = drain(&envoy).await;
+    let problems = if matches!(outcome, Ok(Ended::EnvoyDied)) { envoy.problems() } else { String::new() };
+    envoy.stop(Duration::from_secs(5)).await;
+    let gaps = collector.shutdown().await.gaps.active();
+    Ok(Finished { ended: outcome?, gaps, not_delivered: last.waiting, tunnels: last.tunnels, problems })
+}
+
+async fn start_envoy(
+    plan: &Plan<'_>,
+    args: &ProxyArgs,
+    collector: SocketAddr,
+) -> Result<Envoy, understudy_envoy::Error> {
+    let mut config = plan.config.clone();
+    config["collector"] =
+        json!({ "cluster": "collector", "flush_interval_ms": 50, "queue_max_bytes": 256 << 20 });
+    config["body_cap_bytes"] = json!(BODY_CAP);
+    config["memory_max_bytes"] = json!(BODY_CAP * 16);
+    let mut bootstrap = plan
+        .bootstrap
+        .clone()
+        .listen(args.listen)
+        .filter(plan.module)
+        .plugin_config(config)
+        .collector(collector)
+        .buffer_limit(BODY_CAP * 4);
+    for map in &args.maps {
+        bootstrap = bootstrap.map(map.clone());
+    }
+    let options = Options { concurrency: args.workers, ..Options::default() };
+    Envoy::start(&bootstrap, &options).await
+}
+
+/// What Envoy said last.
+#[derive(Default)]
+struct Last {
+    waiting: u64,
+    tunnels: u64,
+}
+
+/// Waits until no request runs any more and the filter has handed over all records.
+async fn drain(envoy: &Envoy) -> Last {
+    const FILTER: &str = r"^(http\.understudy\.downstream_rq_active|http\.understudy\.downstream_cx_upgrades_total|wasmcustom\.understudy\.records\..*)$";
+    let (start, mut quiet, mut last) = (Instant::now(), 0, Last::default());
+    while start.elapsed() < DRAIN {
+        // An Envoy that is gone has nothing more to hand over.
+        let Ok(stats) = envoy.stats(FILTER).await else { break };
+        let records = |which: &str| stats.get(&format!("wasmcustom.understudy.records.{which}"));
+        last.waiting =
+            records("captured").saturating_sub(records("delivered")).saturating_sub(records("dropped"));
+        last.tunnels = stats.get("http.understudy.downstream_cx_upgrades_total");
+        let running =
+            stats.get("http.understudy.downstream_rq_active") > 0 && start.elapsed() < LAST_REQUESTS;
+        // Twice in a row: a stream is logged a moment after it has ended.
+        quiet = if last.waiting == 0 && !running { quiet + 1 } else { 0 };
+        if quiet == 2 {
+            break;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    last
+}
+
+impl Finished {
+    /// Says what is missing, if anything is.
+    pub(crate) fn warn(&self) {
+        if self.not_delivered > 0 {
+            let records = say::count(self.not_delivered, "record");
+            say::warning(format_args!(
+                "{records} did not reach the collector within {} s and are lost",
+                DRAIN.as_secs()
+            ));
+        }
+        let (missing, dropped) = (self.gaps.missing_batches(), self.gaps.dropped_records());
+        if missing > 0 {
+            say::warning(format_args!("{} never arrived", say::count(missing, "batch")));
+        }
+        if dropped > 0 {
+            say::warning(format_args!(
+                "{} dropped by the filter: its queue was full",
+                say::count(dropped, "record")
+            ));
+        }
+    }
+
+    /// Whether every record has arrived.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.not_delivered == 0 && self.gaps.is_complete()
+    }
+}

@@ -1,0 +1,227 @@
+//! The filter in a real Envoy, with a table of recorded exchanges and a collector beside it.
+
+use crate::recording::Recorded;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use understudy_collector::{Collector, CollectorConfig, Reader};
+use understudy_core::v1::{self, Record};
+use understudy_envoy::{Bootstrap, Envoy, HostMap, Options};
+use understudy_snapshot::bundle;
+use understudy_snapshot::table::TableBuilder;
+use understudy_snapshot::{Backend, Header};
+
+/// What a rig is to be.
+pub struct RigBuilder {
+    bootstrap: Bootstrap,
+    exchanges: Vec<Recorded>,
+    header: Header,
+    config: Value,
+    maps: Vec<HostMap>,
+    workers: u32,
+    collector: CollectorAt,
+    module: Option<Vec<u8>>,
+}
+
+enum CollectorAt {
+    None,
+    Own,
+    Other(SocketAddr),
+}
+
+/// A running Envoy with the filter.
+pub struct Rig {
+    /// The Envoy.
+    pub envoy: Envoy,
+    collector: Option<Collector>,
+    folder: TempDir,
+}
+
+impl RigBuilder {
+    /// Adds an exchange to the table.
+    #[must_use]
+    pub fn exchange(mut self, exchange: Recorded) -> Self {
+        self.exchanges.push(exchange);
+        self
+    }
+
+    /// Says something of a backend, as `snapshot.yaml` would.
+    #[must_use]
+    pub fn backend(mut self, name: &str, backend: Backend) -> Self {
+        self.header.backends.insert(name.to_owned(), backend);
+        self
+    }
+
+    /// Sets a key of the filter's configuration.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: Value) -> Self {
+        self.config[key] = value;
+        self
+    }
+
+    /// Leads a host somewhere else.
+    #[must_use]
+    pub fn map(mut self, map: HostMap) -> Self {
+        self.maps.push(map);
+        self
+    }
+
+    /// Sets how many worker threads Envoy has.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Lets Envoy have a way to the backends.
+    #[must_use]
+    pub fn with_backends(mut self) -> Self {
+        self.bootstrap = Bootstrap::responder_with_backends();
+        self
+    }
+
+    /// Adds a collector, whose records [`Rig::records`] gives.
+    #[must_use]
+    pub fn collector(mut self) -> Self {
+        self.collector = CollectorAt::Own;
+        self
+    }
+
+    /// Leads the filter's batches to this address, whatever is there.
+    #[must_use]
+    pub fn collector_at(mut self, address: SocketAddr) -> Self {
+        self.collector = CollectorAt::Other(address);
+        self
+    }
+
+    /// Runs this module instead of the filter with the table.
+    #[must_use]
+    pub fn module(mut self, module: Vec<u8>) -> Self {
+        self.module = Some(module);
+        self
+    }
+
+    /// The table of the exchanges.
+    pub fn table(&self) -> Vec<u8> {
+        let mut builder = TableBuilder::new(&self.header);
+        for (number, exchange) in (1..).zip(&self.exchanges) {
+            builder.push(&exchange.clone().exchange(number)).expect("an exchange for the table");
+        }
+        builder.finish().expect("a table").bytes
+    }
+
+    /// Starts it, or says why not.
+    pub async fn try_start(self) -> Result<Rig, understudy_envoy::Error> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let module = folder.path().join("filter.wasm");
+        let bytes = self.module.clone().unwrap_or_else(|| {
+            let table = if self.exchanges.is_empty() { Vec::new() } else { self.table() };
+            bundle::bundle(understudy_module::RAW, &table, &bundle::BundleInfo::default()).expect("a module")
+        });
+        std::fs::write(&module, bytes).expect("the module is written");
+        let mut config = self.config;
+        let collector = match self.collector {
+            CollectorAt::Own => Some(
+                Collector::bind("127.0.0.1:0", CollectorConfig::new(folder.path().join("store")))
+                    .await
+                    .expect("a collector"),
+            ),
+            _ => None,
+        };
+        let address = match (&collector, self.collector) {
+            (Some(collector), _) => Some(collector.local_addr()),
+            (None, CollectorAt::Other(address)) => Some(address),
+            (None, _) => None,
+        };
+        let mut bootstrap = self.bootstrap.listen(([127, 0, 0, 1], 0).into()).filter(&module);
+        if let Some(address) = address {
+            bootstrap = bootstrap.collector(address);
+            if config.get("collector").is_none() {
+                config["collector"] = json!({ "cluster": "collector", "flush_interval_ms": 20 });
+            }
+        }
+        bootstrap = self.maps.into_iter().fold(bootstrap.plugin_config(config), Bootstrap::map);
+        let envoy =
+            Envoy::start(&bootstrap, &Options { concurrency: self.workers, ..Options::default() }).await?;
+        Ok(Rig { envoy, collector, folder })
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Rig {
+        self.try_start().await.unwrap_or_else(|error| panic!("Envoy does not start: {error:?}"))
+    }
+}
+
+impl Rig {
+    fn builder(bootstrap: Bootstrap, config: Value) -> RigBuilder {
+        let header = Header { name: "rig".into(), ..Header::default() };
+        let (exchanges, maps, collector) = (Vec::new(), Vec::new(), CollectorAt::None);
+        RigBuilder { bootstrap, exchanges, header, config, maps, workers: 1, collector, module: None }
+    }
+
+    /// A rig that mocks everything and has no way to any backend.
+    pub fn responder() -> RigBuilder {
+        Self::builder(Bootstrap::responder(), json!({ "default": "mock" }))
+    }
+
+    /// A rig that taps everything into a collector.
+    pub fn tap() -> RigBuilder {
+        Self::builder(Bootstrap::tap(), json!({ "default": "tap" })).collector()
+    }
+
+    /// Where to send requests.
+    pub fn proxy(&self) -> SocketAddr {
+        self.envoy.proxy_addr()
+    }
+
+    /// The value of one of the filter's counters.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let name = format!("wasmcustom.understudy.{name}");
+        self.envoy.stats("wasmcustom").await.expect("statistics").get(&name)
+    }
+
+    /// The records that the collector has, once there are at least `count`.
+    pub async fn records(&self, count: usize) -> Vec<Record> {
+        let store = self.folder.path().join("store");
+        assert!(self.collector.is_some(), "a rig without a collector has no records");
+        let mut records = Vec::new();
+        for _ in 0..1000 {
+            records.clear();
+            let mut reader = Reader::open(&store).await.expect("a store");
+            while let Some(stored) = reader.next().await.expect("a record") {
+                records.push(v1::read_record(&stored.line).expect("a record of ours"));
+            }
+            if records.len() >= count {
+                records.sort_by_key(|record| record.exchange.time);
+                return records;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} records of {count}; Envoy says:\n{}", records.len(), self.envoy.logs());
+    }
+
+    /// Where the rig's files are.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Panics if the filter has crashed.
+    pub fn assert_sound(&self) {
+        let logs = self.envoy.logs();
+        assert!(
+            !logs.contains("Proxy-Wasm plugin in-VM") && !logs.contains("wasm trap"),
+            "the filter has crashed:\n{logs}"
+        );
+    }
+}
+
+/// Waits until a condition holds, and panics if it doesn't within 20 s.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
