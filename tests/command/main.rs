@@ -1,0 +1,1 @@
+//! The command as people run it: arguments, exit statuses, signals, errors, and the sample service.

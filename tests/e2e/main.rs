@@ -1,0 +1,3 @@
+//! The end-to-end suite: real Envoy, real sockets, real SDKs. A missing Envoy is an error, never a skip.
+
+mod smoke;
