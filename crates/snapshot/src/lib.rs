@@ -9,9 +9,12 @@
 
 pub mod answerable;
 pub mod bundle;
+pub mod lint;
+pub mod summary;
 pub mod table;
 
 mod error;
+mod feed;
 mod header;
 mod reader;
 mod writer;

@@ -14,6 +14,7 @@ pub use builder::TableBuilder;
 
 use crate::answerable::Unanswerable;
 use crate::error::SnapshotError;
+use crate::feed;
 use crate::reader::Snapshot;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -93,9 +94,7 @@ impl TableError {
 /// [`TableError::Snapshot`] where the snapshot can't be read, [`TableError::TooLarge`].
 pub fn build(snapshot: &Snapshot) -> Result<Built, TableError> {
     let mut builder = TableBuilder::new(snapshot.header());
-    for located in snapshot.exchanges()? {
-        builder.push(&located?.exchange)?;
-    }
+    feed::each(snapshot, |located| builder.push(&located?.exchange))?;
     builder.finish()
 }
 

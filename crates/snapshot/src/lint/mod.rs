@@ -1,0 +1,237 @@
+//! What is wrong with a snapshot, or worth a look, and what to do about it. Never changes anything.
+//!
+//! Findings that many exchanges share are told once, with their number and the first of them.
+
+mod secrets;
+mod sequences;
+
+use crate::answerable::{Unanswerable, unanswerable};
+use crate::error::SnapshotError;
+use crate::feed;
+use crate::header::{Header, check_name};
+use crate::reader::{Located, Snapshot};
+use sequences::Sequences;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use understudy_core::config::{Config, Mode};
+use understudy_core::exchange::{Direction, Exchange};
+
+/// How much a finding matters. The worst comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The snapshot can't be used as it is.
+    Error,
+    /// Some of what was recorded won't be answered, or not as it was; or there is a secret in it.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A stable code.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The backend it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// The first line of `exchanges.ndjson` that it is about, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The identifier of the exchange there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<String>,
+    /// How many exchanges, lines or signatures it is about.
+    pub count: u64,
+    /// What it is, and what to do.
+    pub message: String,
+}
+
+/// Looks a snapshot over. The worst findings come first, then those of the first lines.
+///
+/// # Errors
+/// Where the file of exchanges can't be read; a line that is malformed is a finding.
+pub fn lint(snapshot: &Snapshot) -> Result<Vec<Finding>, SnapshotError> {
+    let mut linter = Linter::new(snapshot.header());
+    feed::each(snapshot, |item| linter.take(item))?;
+    Ok(linter.finish())
+}
+
+/// What is shared by many exchanges: the code, and the backend.
+type Key = (&'static str, String);
+
+struct Linter<'a> {
+    header: &'a Header,
+    /// Findings that count exchanges.
+    counted: BTreeMap<Key, Finding>,
+    others: Vec<Finding>,
+    sequences: Sequences,
+    backends: BTreeMap<String, u64>,
+    last_time: u64,
+    body_cap: usize,
+}
+
+impl<'a> Linter<'a> {
+    fn new(header: &'a Header) -> Self {
+        Self {
+            header,
+            counted: BTreeMap::new(),
+            others: Vec::new(),
+            sequences: Sequences::default(),
+            backends: BTreeMap::new(),
+            last_time: 0,
+            body_cap: usize::try_from(Config::default().body_cap_bytes).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn take(&mut self, item: Result<Located, SnapshotError>) -> Result<(), SnapshotError> {
+        match item {
+            Ok(located) => self.exchange(&located),
+            Err(error @ SnapshotError::Io { .. }) => return Err(error),
+            Err(error) => self.bad_line(&error),
+        }
+        Ok(())
+    }
+
+    fn bad_line(&mut self, error: &SnapshotError) {
+        let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+        let message = format!("{error}{source}");
+        let (code, line) = (error.code(), error.line());
+        let severity = Severity::Error;
+        self.others.push(Finding { code, severity, backend: None, line, exchange: None, count: 1, message });
+    }
+
+    fn exchange(&mut self, at: &Located) {
+        let exchange = &at.exchange;
+        secrets::look(exchange, |code, message| self.count(code, Severity::Warning, at, message));
+        if exchange.time < self.last_time {
+            let message = "comes before the line above it in time: answers are served in the order of their times, not of the lines";
+            self.count("out-of-order", Severity::Info, at, message);
+        }
+        self.last_time = self.last_time.max(exchange.time);
+        if exchange.direction == Direction::Inbound {
+            return;
+        }
+        match self.backends.get_mut(&exchange.backend) {
+            Some(count) => *count += 1,
+            None => drop(self.backends.insert(exchange.backend.clone(), 1)),
+        }
+        let said = self.header.backend(&exchange.backend);
+        if said.mode != Mode::Mock {
+            return;
+        }
+        self.sizes(at);
+        match unanswerable(exchange) {
+            Some(why) => self.unanswerable(why, at),
+            None => self.sequences.add(at, said.sequence.unwrap_or_default()),
+        }
+    }
+
+    fn sizes(&mut self, at: &Located) {
+        let size = |body: &understudy_core::exchange::Body| body.bytes.len() > self.body_cap;
+        let (request, response) =
+            (size(&at.exchange.request.body), at.exchange.response.as_ref().is_some_and(|r| size(&r.body)));
+        if request {
+            let message = "the request's body is longer than the filter holds by default (512 KiB), so that it will miss: raise `body_cap_bytes` where it is to be answered";
+            self.count("request-over-cap", Severity::Warning, at, message);
+        }
+        if response {
+            let message = "the answer is longer than what the filter records by default (512 KiB): it is served whole, and would be cut if it were recorded again with the default `body_cap_bytes`";
+            self.count("response-over-cap", Severity::Info, at, message);
+        }
+    }
+
+    fn unanswerable(&mut self, why: Unanswerable, at: &Located) {
+        let (code, message) = reason(why);
+        self.count(code, Severity::Warning, at, message);
+    }
+
+    fn count(&mut self, code: &'static str, severity: Severity, at: &Located, message: &str) {
+        let Located { line, exchange: Exchange { id, backend, .. } } = at;
+        let found = self.counted.entry((code, backend.clone())).or_insert_with(|| Finding {
+            code,
+            severity,
+            backend: Some(backend.clone()),
+            line: Some(*line),
+            exchange: Some(id.clone()),
+            count: 0,
+            message: message.to_owned(),
+        });
+        found.count += 1;
+    }
+
+    fn finish(mut self) -> Vec<Finding> {
+        self.check_backends();
+        let mut findings = self.others;
+        findings.extend(self.counted.into_values());
+        findings.extend(self.sequences.findings());
+        findings.sort_by(|a, b| (a.severity, a.line, a.code).cmp(&(b.severity, b.line, b.code)));
+        findings
+    }
+
+    fn check_backends(&mut self) {
+        let mut tell = |code, severity, backend: &str, count, message| {
+            let backend = Some(backend.to_owned());
+            self.others.push(Finding { code, severity, backend, line: None, exchange: None, count, message });
+        };
+        for (name, &count) in &self.backends {
+            if let Err(problem) = check_name(name) {
+                tell(
+                    "backend-name",
+                    Severity::Error,
+                    name,
+                    count,
+                    format!("no request will ever match: {problem}"),
+                );
+            } else if !self.header.backends.contains_key(name) {
+                let message = "the backend stands in exchanges.ndjson and not in snapshot.yaml: it is mocked; name it there".to_owned();
+                tell("backend-not-listed", Severity::Warning, name, count, message);
+            }
+        }
+        for (name, said) in &self.header.backends {
+            if said.mode == Mode::Mock && !self.backends.contains_key(name) {
+                let message = "the backend is mocked and nothing was recorded from it: each request to it will miss; record it, or remove it from snapshot.yaml".to_owned();
+                tell("backend-unused", Severity::Warning, name, 0, message);
+            }
+        }
+    }
+}
+
+/// What is said of an exchange that the table leaves out.
+fn reason(why: Unanswerable) -> (&'static str, &'static str) {
+    match why {
+        Unanswerable::Inbound => ("inbound", "somebody called the service: there is nobody to stand in for"),
+        Unanswerable::NoResponse => (
+            "no-response",
+            "the backend gave no response: the request will miss; record it again or delete the line",
+        ),
+        Unanswerable::Incomplete => (
+            "incomplete",
+            "the stream stopped in the middle: it is not answered from; record it again or delete the line",
+        ),
+        Unanswerable::RequestTruncated => (
+            "request-truncated",
+            "the request's body was cut at the filter's cap, so that it can't be matched: record it again with a larger `body_cap_bytes`",
+        ),
+        Unanswerable::ResponseTruncated => (
+            "response-truncated",
+            "the answer was cut at the filter's cap, and half an answer is none: record it again with a larger `body_cap_bytes`",
+        ),
+        Unanswerable::Grpc => ("grpc", "gRPC isn't answered yet: set the backend's `mode` to `tap` or `off`"),
+        Unanswerable::Status => (
+            "status",
+            "the status isn't one of a final answer (200 to 599), such as an upgrade to WebSocket: it can't be answered from",
+        ),
+        Unanswerable::Header => (
+            "header",
+            "a response header or trailer has no name, or a line break or NUL in it: it can't be sent; mend the line",
+        ),
+        Unanswerable::HeadersOverLimit => (
+            "headers-over-limit",
+            "the response has more headers than Envoy takes from a filter (1,024, or 1 MiB)",
+        ),
+    }
+}

@@ -1,0 +1,210 @@
+//! What is in a snapshot, by backend: how much, which requests, how they were answered and how fast. For `understudy inspect`.
+
+use crate::answerable::unanswerable;
+use crate::error::SnapshotError;
+use crate::feed;
+use crate::reader::Snapshot;
+use hashbrown::{HashMap, HashSet};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::config::{Mode, OnMiss};
+use understudy_core::digest::Digest;
+use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::time;
+
+/// So many kinds of requests are named for each backend.
+const TOP: usize = 10;
+
+/// What is in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The snapshot's name.
+    pub name: String,
+    /// The service that was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// When, as RFC 3339.
+    pub recorded: String,
+    /// What becomes of a miss.
+    pub on_miss: OnMiss,
+    /// How many exchanges there are.
+    pub exchanges: u64,
+    /// By direction (inbound first), then by how many exchanges they have (most first).
+    pub backends: Vec<BackendSummary>,
+}
+
+/// Which way requests went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Somebody called the service.
+    Inbound,
+    /// The service called a backend.
+    Outbound,
+}
+
+/// What was said to one backend, or to the service under one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackendSummary {
+    /// `scheme://authority`.
+    pub name: String,
+    /// Which way.
+    pub direction: Way,
+    /// What `snapshot.yaml` says is done with it; `None` for inbound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// How many exchanges.
+    pub exchanges: u64,
+    /// How many of them can be answered with.
+    pub answerable: u64,
+    /// How many different requests.
+    pub signatures: u64,
+    /// The most frequent operations, or methods with paths; then by name.
+    pub top: Vec<Top>,
+    /// How many responses had each status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Bytes of the requests' bodies.
+    pub request_bytes: u64,
+    /// Bytes of the responses' bodies.
+    pub response_bytes: u64,
+    /// The median duration, in microseconds.
+    pub p50_us: u64,
+    /// The duration that 95 % don't exceed, in microseconds.
+    pub p95_us: u64,
+}
+
+/// A kind of request and how many there were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Top {
+    /// The operation, such as `DynamoDB_20120810.GetItem`, or method and path.
+    pub request: String,
+    /// How many.
+    pub exchanges: u64,
+}
+
+/// Sums a snapshot up.
+///
+/// # Errors
+/// The first of its files or lines that can't be read.
+pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
+    let header = snapshot.header();
+    let mut counts: BTreeMap<(Way, String), Counts> = BTreeMap::new();
+    for name in header.backends.keys() {
+        counts.insert((Way::Outbound, name.clone()), Counts::default());
+    }
+    let mut signature = Signature::default();
+    let mut exchanges = 0;
+    feed::each(snapshot, |item| {
+        let exchange = item?.exchange;
+        exchanges += 1;
+        let way = match exchange.direction {
+            Direction::Inbound => Way::Inbound,
+            Direction::Outbound => Way::Outbound,
+        };
+        counts.entry((way, exchange.backend.clone())).or_default().add(&exchange, &mut signature);
+        Ok::<_, SnapshotError>(())
+    })?;
+    let told = counts.into_iter().map(|((direction, name), counts)| {
+        let mode = (direction == Way::Outbound).then(|| header.backend(&name).mode);
+        counts.finish(name, direction, mode)
+    });
+    let mut backends: Vec<_> = told.collect();
+    backends.sort_by_key(|backend| (backend.direction, std::cmp::Reverse(backend.exchanges)));
+    let recorded = time::to_rfc3339(header.recorded);
+    let (name, service) = (header.name.clone(), header.service.clone());
+    Ok(Summary { name, service, recorded, on_miss: header.on_miss, exchanges, backends })
+}
+
+#[derive(Default)]
+struct Counts {
+    exchanges: u64,
+    answerable: u64,
+    signatures: HashSet<Digest>,
+    requests: HashMap<String, u64>,
+    statuses: BTreeMap<u16, u64>,
+    request_bytes: u64,
+    response_bytes: u64,
+    durations: Vec<u64>,
+}
+
+impl Counts {
+    fn add(&mut self, exchange: &Exchange, signature: &mut Signature) {
+        let request = &exchange.request;
+        signature.set(&RequestView {
+            backend: exchange.backend.as_bytes(),
+            method: &request.method,
+            path: &request.path,
+            headers: &request.headers,
+            body: &request.body.bytes,
+        });
+        self.exchanges += 1;
+        self.answerable += u64::from(unanswerable(exchange).is_none());
+        self.signatures.insert(signature.digest());
+        *self.requests.entry(label(signature)).or_default() += 1;
+        self.request_bytes += length(&request.body);
+        if let Some(response) = &exchange.response {
+            *self.statuses.entry(response.status).or_default() += 1;
+            self.response_bytes += length(&response.body);
+        }
+        self.durations.push(exchange.duration);
+    }
+
+    fn finish(mut self, name: String, direction: Way, mode: Option<Mode>) -> BackendSummary {
+        self.durations.sort_unstable();
+        let mut top: Vec<_> =
+            self.requests.into_iter().map(|(request, exchanges)| Top { request, exchanges }).collect();
+        top.sort_by(|a, b| b.exchanges.cmp(&a.exchanges).then_with(|| a.request.cmp(&b.request)));
+        top.truncate(TOP);
+        BackendSummary {
+            name,
+            direction,
+            mode,
+            exchanges: self.exchanges,
+            answerable: self.answerable,
+            signatures: self.signatures.len() as u64,
+            top,
+            statuses: self.statuses,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            p50_us: quantile(&self.durations, 50),
+            p95_us: quantile(&self.durations, 95),
+        }
+    }
+}
+
+/// The operation says more than a path that all operations share.
+fn label(signature: &Signature) -> String {
+    let text = |key: &[u8]| signature.get(key).map(String::from_utf8_lossy);
+    match text(b"operation") {
+        Some(operation) => operation.into_owned(),
+        None => format!("{} {}", text(b"method").unwrap_or_default(), text(b"path").unwrap_or_default()),
+    }
+}
+
+/// How long a body was, also where not all of it was kept.
+fn length(body: &understudy_core::exchange::Body) -> u64 {
+    body.truncated.unwrap_or(body.bytes.len() as u64)
+}
+
+/// The least of the sorted values that `percent` of them don't exceed; 0 where there are none.
+fn quantile(sorted: &[u64], percent: usize) -> u64 {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles() {
+        let check = |values: &[u64], p50, p95| {
+            assert_eq!((quantile(values, 50), quantile(values, 95)), (p50, p95), "{values:?}");
+        };
+        check(&[], 0, 0);
+        check(&[7], 7, 7);
+        check(&[1, 2, 3, 4], 2, 4);
+        check(&(1..=100).collect::<Vec<_>>(), 50, 95);
+    }
+}

@@ -1,0 +1,197 @@
+//! What the linter finds, one fault at a time, and what the summary counts.
+
+mod common;
+
+use common::{body, get, read, snapshot};
+use std::fs;
+use understudy_core::config::{Mode, OnMiss};
+use understudy_core::exchange::{Body, Direction, End, Exchange};
+use understudy_core::headers::Headers;
+use understudy_snapshot::lint::{Finding, Severity, lint};
+use understudy_snapshot::summary::{Way, summary};
+use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
+
+/// The findings about these exchanges, as `severity code line count`.
+fn short(findings: &[Finding]) -> Vec<String> {
+    let line = |finding: &Finding| finding.line.map_or("-".to_owned(), |line| line.to_string());
+    findings.iter().map(|f| format!("{:?} {} {} {}", f.severity, f.code, line(f), f.count)).collect()
+}
+
+fn check(exchanges: &[Exchange], expect: &[&str]) -> Vec<Finding> {
+    let (_folder, snapshot) = snapshot(exchanges);
+    let findings = lint(&snapshot).unwrap();
+    assert_eq!(short(&findings), expect, "{findings:#?}");
+    findings
+}
+
+fn with(mut exchange: Exchange, change: impl FnOnce(&mut Exchange)) -> Exchange {
+    change(&mut exchange);
+    exchange
+}
+
+fn plain(id: u64) -> Exchange {
+    get(&id.to_string(), id * 10_000, &format!("/{id}"), "ok")
+}
+
+#[test]
+fn a_good_snapshot_has_no_findings() {
+    check(&[plain(1), plain(2), get("3", 30_000, "/1", "ok")], &[]);
+}
+
+#[test]
+fn what_cant_be_answered_is_told_once_with_its_number() {
+    let cut = Body { bytes: b"x".to_vec(), truncated: Some(9) };
+    let grpc = Headers::from_pairs([("content-type", "application/grpc")]);
+    let findings = check(
+        &[
+            plain(1),
+            with(plain(2), |e| e.request.body = cut.clone()),
+            with(plain(3), |e| e.response.as_mut().unwrap().body = cut.clone()),
+            with(plain(4), |e| e.end = End::RequestAborted),
+            with(plain(5), |e| e.end = End::ResponseAborted),
+            with(plain(6), |e| (e.response, e.end) = (None, End::NoResponse)),
+            with(plain(7), |e| e.request.headers = grpc),
+            with(plain(8), |e| e.response.as_mut().unwrap().status = 101),
+            with(plain(9), |e| (e.direction, e.end) = (Direction::Inbound, End::RequestAborted)),
+        ],
+        &[
+            "Warning request-truncated 2 1",
+            "Warning response-truncated 3 1",
+            "Warning incomplete 4 2",
+            "Warning no-response 6 1",
+            "Warning grpc 7 1",
+            "Warning status 8 1",
+        ],
+    );
+    assert_eq!(findings[0].exchange.as_deref(), Some("2"));
+    assert_eq!(findings[0].backend.as_deref(), Some("http://h"));
+}
+
+#[test]
+fn different_answers_to_one_request_are_a_sequence() {
+    let answers = ["a", "b", "a"];
+    let apart: Vec<_> = (0..).zip(answers).map(|(i, answer)| get("", i * 10_000, "/poll", answer)).collect();
+    let findings = check(&apart, &["Info sequence 1 3"]);
+    assert!(findings[0].message.starts_with("GET /poll was answered 3 times, with 2 different answers"));
+    let together: Vec<_> = (0..).zip(answers).map(|(i, answer)| get("", i * 10, "/poll", answer)).collect();
+    let findings = check(&together, &["Warning ambiguous-sequence 1 3"]);
+    assert!(
+        findings[0].message.contains("2 of them were asked for while another was under way"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn many_sequences_are_counted_after_the_first_fifty() {
+    let many: Vec<_> =
+        (0..140).map(|i| get("", i * 10_000, &format!("/{}", i % 70), &i.to_string())).collect();
+    let (_folder, snapshot) = snapshot(&many);
+    let findings = lint(&snapshot).unwrap();
+    assert_eq!(findings.len(), 51);
+    assert_eq!(findings[50].count, 20, "{:?}", findings[50]);
+}
+
+#[test]
+fn large_bodies_are_told() {
+    let large = body(vec![b'x'; (512 << 10) + 1]);
+    check(
+        &[
+            with(plain(1), |e| e.request.body = large.clone()),
+            with(plain(2), |e| e.response.as_mut().unwrap().body = large.clone()),
+        ],
+        &["Warning request-over-cap 1 1", "Info response-over-cap 2 1"],
+    );
+}
+
+#[test]
+fn secrets_are_told_by_kind() {
+    // Put together here, so that no scanner takes this file for a leak.
+    let key = format!("{}{}", "sk_live_", "51H8xAbCdEfGhIj");
+    let bearer = Headers::from_pairs([("authorization", "Bearer abc"), ("cookie", "redacted")]);
+    let findings = check(
+        &[
+            with(plain(1), |e| e.request.headers = bearer.clone()),
+            with(plain(2), |e| e.request.headers = bearer),
+            with(plain(3), |e| e.request.path = format!("/?key={key}").into()),
+            with(plain(4), |e| e.response.as_mut().unwrap().body = body(format!("{{\"key\":\"{key}\"}}"))),
+            with(plain(5), |e| e.request.headers = Headers::from_pairs([("x-other", &key)])),
+        ],
+        &[
+            "Warning secret-authorization 1 2",
+            "Warning secret-request 3 1",
+            "Warning secret-response 4 1",
+            "Warning secret-header 5 1",
+        ],
+    );
+    assert!(findings.iter().all(|finding| !finding.message.contains("51H8x")), "a secret is never repeated");
+}
+
+#[test]
+fn backends_that_only_one_file_knows_are_told() {
+    let odd = with(plain(2), |e| e.backend = "http://H:80".into());
+    let (_folder, snapshot) = snapshot(&[plain(1), odd]);
+    let file = snapshot.path().join(HEADER_FILE);
+    let yaml = fs::read_to_string(&file).unwrap().replace("http://h", "http://other");
+    fs::write(&file, yaml).unwrap();
+    let findings = lint(&Snapshot::open(snapshot.path()).unwrap()).unwrap();
+    let expect = ["Error backend-name - 1", "Warning backend-not-listed - 1", "Warning backend-unused - 0"];
+    assert_eq!(short(&findings), expect, "{findings:#?}");
+}
+
+#[test]
+fn bad_lines_are_findings_and_the_others_are_looked_at() {
+    let (_folder, snapshot) = snapshot(&[plain(1), plain(2), plain(3)]);
+    let file = snapshot.path().join(EXCHANGES_FILE);
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    fs::write(&file, format!("{}\n{{\n{}\n{}\n{}\n", lines[2], lines[0], lines[0], lines[1])).unwrap();
+    let findings = lint(&snapshot).unwrap();
+    let expect = ["Error snapshot-line 2 1", "Error snapshot-duplicate-id 4 1", "Info out-of-order 3 2"];
+    assert_eq!(short(&findings), expect, "{findings:#?}");
+    assert!(findings[0].message.contains("exchanges.ndjson:2: not an exchange"), "{findings:?}");
+    assert!(findings[0].message.contains("EOF while parsing an object"), "{findings:?}");
+}
+
+#[test]
+fn findings_are_json_for_machines() {
+    let (_folder, snapshot) = snapshot(&[with(plain(1), |e| e.end = End::ResponseAborted)]);
+    let json = serde_json::to_value(lint(&snapshot).unwrap()).unwrap();
+    assert_eq!(
+        (&json[0]["code"], &json[0]["severity"], &json[0]["line"]),
+        (&"incomplete".into(), &"warning".into(), &1.into())
+    );
+    assert_eq!(lint(&snapshot).unwrap()[0].severity, Severity::Warning);
+}
+
+#[test]
+fn a_summary_counts_by_backend() {
+    let target = Headers::from_pairs([("x-amz-target", "DynamoDB_20120810.GetItem")]);
+    let aws = |id: u64| {
+        with(plain(id), |e| {
+            e.backend = "http://dynamodb".into();
+            e.request.headers = target.clone();
+            e.duration = id;
+        })
+    };
+    let inbound = with(plain(5), |e| (e.direction, e.backend) = (Direction::Inbound, "http://me".into()));
+    let failed = with(get("6", 60_000, "/1?x=2", "no!"), |e| e.response.as_mut().unwrap().status = 500);
+    let given = [plain(1), aws(2), aws(3), aws(4), inbound, failed, with(plain(7), |e| e.response = None)];
+    let (_folder, snapshot) = snapshot(&given);
+    assert_eq!(read(&snapshot).len(), 7);
+    let found = summary(&snapshot).unwrap();
+    assert_eq!(
+        (found.exchanges, found.on_miss, found.recorded.as_str()),
+        (7, OnMiss::Fail, "2026-11-21T08:00:00.000000Z")
+    );
+    let names: Vec<_> = found.backends.iter().map(|b| (b.name.as_str(), b.direction, b.mode)).collect();
+    let mocked = |name| (name, Way::Outbound, Some(Mode::Mock));
+    assert_eq!(names, [("http://me", Way::Inbound, None), mocked("http://dynamodb"), mocked("http://h")]);
+    let aws = &found.backends[1];
+    assert_eq!((aws.top[0].request.as_str(), aws.top[0].exchanges), ("DynamoDB_20120810.GetItem", 3));
+    assert_eq!((aws.p50_us, aws.p95_us), (3, 4));
+    let h = &found.backends[2];
+    assert_eq!((h.exchanges, h.answerable, h.signatures, h.response_bytes), (3, 2, 3, 5));
+    assert_eq!(h.top.iter().map(|top| top.request.as_str()).collect::<Vec<_>>(), ["GET /1", "GET /7"]);
+    assert_eq!(h.statuses, [(200, 1), (500, 1)].into());
+    assert_eq!(serde_json::to_value(&found).unwrap()["backends"][0]["direction"], "inbound");
+}
