@@ -125,6 +125,24 @@ async fn a_body_without_a_length_is_bounded_too() {
     let answer = raw(&collector, &[head, &chunked(long.as_bytes())]).await;
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert_eq!(collector.stats().batches, 1);
+
+    // What has come of a body counts while the rest is on its way.
+    let mut slow = TcpStream::connect(collector.local_addr()).await.unwrap();
+    slow.write_all(head).await.unwrap();
+    slow.write_all(&chunked(&[b' '; 40_000])[..40_000]).await.unwrap();
+    let used = || {
+        let metrics = collector.ingest().metrics();
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix("understudy_collector_in_flight_bytes "));
+        line.unwrap().parse::<usize>().unwrap()
+    };
+    eventually("the part is counted", || used() > 32 << 10).await;
+    let answer = raw(&collector, &[head, &chunked(batch("a", 2, 300).as_bytes())]).await;
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    drop(slow);
+    eventually("the memory is free", || used() == 0).await;
+    let answer = raw(&collector, &[head, &chunked(batch("a", 2, 300).as_bytes())]).await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
 }
 
 #[tokio::test]
