@@ -1,0 +1,60 @@
+//! The files in `envoy/` agree with each other and with the repository. No Envoy runs here.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn yaml(name: &str) -> Value {
+    let text = std::fs::read_to_string(root().join("envoy").join(name)).unwrap();
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn what_the_two_bootstraps_share_is_the_same() {
+    let (tap, responder) = (yaml("envoy.yaml"), yaml("responder.yaml"));
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    let same =
+        ["/node", "/admin", "/bootstrap_extensions", "/stats_config"].map(str::to_owned).into_iter().chain(
+            [
+                "/static_resources/listeners/0/address",
+                "/static_resources/listeners/0/per_connection_buffer_limit_bytes",
+            ]
+            .map(str::to_owned),
+        );
+    let in_manager = [
+        "early_header_mutation_extensions",
+        "http_filters/0",
+        "http_filters/1/typed_config/config/vm_config",
+        "http2_protocol_options",
+        "common_http_protocol_options",
+        "max_request_headers_kb",
+        "server_header_transformation",
+        "generate_request_id",
+        "normalize_path",
+    ];
+    for pointer in same.chain(in_manager.map(|name| format!("{manager}/{name}"))) {
+        assert!(tap.pointer(&pointer).is_some(), "{pointer}");
+        assert_eq!(tap.pointer(&pointer), responder.pointer(&pointer), "{pointer}");
+    }
+}
+
+#[test]
+fn the_compose_file_mounts_what_there_is_and_pins_the_tested_envoy() {
+    let compose = yaml("docker-compose.yaml");
+    let envoy = &compose["services"]["envoy"];
+    assert_eq!(envoy["image"], format!("envoyproxy/envoy:v{}", understudy_envoy::TESTED_VERSION));
+    let mounts = envoy["volumes"].as_array().unwrap();
+    let folder = Path::new(envoy["working_dir"].as_str().unwrap());
+    for mount in mounts {
+        let (source, target) = (mount["source"].as_str().unwrap(), mount["target"].as_str().unwrap());
+        // What is mounted lies in the container where it lies in the repository: the paths in envoy.yaml hold.
+        let inside = Path::new(target).strip_prefix(folder).unwrap();
+        assert!(Path::new("envoy").join(source).ends_with(inside.file_name().unwrap()), "{source}");
+        assert!(inside.starts_with("target") || root().join(inside).exists(), "{target}");
+    }
+    assert_eq!(mounts.len(), 2);
+}
