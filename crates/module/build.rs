@@ -26,13 +26,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    println!("cargo::rerun-if-env-changed={READY_MADE}");
     let out = PathBuf::from(variable("OUT_DIR")?);
     let module = match env::var_os(READY_MADE).filter(|path| !path.is_empty()) {
-        Some(path) => PathBuf::from(path),
+        Some(path) => {
+            let path = PathBuf::from(path);
+            println!("cargo::rerun-if-changed={}", path.display());
+            path
+        }
         None => compile(&out)?,
     };
-    println!("cargo::rerun-if-env-changed={READY_MADE}");
-    println!("cargo::rerun-if-changed={}", module.display());
     fs::copy(&module, out.join("filter.wasm"))
         .map_err(|error| format!("{}: {error}", module.display()))
         .map(drop)
@@ -55,7 +58,9 @@ fn compile(out: &Path) -> Result<PathBuf, String> {
     build.arg("--target-dir").arg(&folder).env("CARGO_ENCODED_RUSTFLAGS", rust_flags(root, &folder)?);
     let status = build.status().map_err(|error| format!("cargo doesn't start: {error}"))?;
     if !status.success() {
-        return Err("the filter doesn't compile; its errors stand above".to_owned());
+        return Err(
+            "the filter doesn't compile for Envoy; the compiler's messages are among these".to_owned()
+        );
     }
     Ok(folder.join(TARGET).join("filter").join("understudy_filter.wasm"))
 }
