@@ -35,12 +35,15 @@ async fn collect(folder: &Path) {
     config.store.segment_bytes = 64 << 10;
     let collector = Collector::bind("127.0.0.1:0", config).await.unwrap();
     println!("{}", collector.local_addr());
-    std::future::pending::<()>().await;
+    // The test holds the other end: however it ends, no process is left behind.
+    let ended = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    ended.await.unwrap().unwrap();
 }
 
 fn start(folder: &Path) -> (Child, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut child = command.arg("collect").arg(folder).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.arg("collect").arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut address = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
     assert!(!address.is_empty(), "the collector did not start");
