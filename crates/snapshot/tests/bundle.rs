@@ -193,7 +193,7 @@ fn a_module_that_was_changed_is_refused() {
 
 #[test]
 fn a_table_too_long_for_envoy_is_refused_by_its_length() {
-    // Sealed, but never read that far: the length decides first. Zeroed pages cost nothing until they are touched.
+    // The length decides before a byte is read: the zeroed pages are never touched, and cost nothing.
     let table = vec![0; (1 << 30) + 1];
     check_refused(bundle(&probe(), &table, &info()), "module-too-long", "1073741824");
     let mut small = vec![0; 200];
