@@ -3,13 +3,16 @@
 mod common;
 
 use common::{START, get, header, read, snapshot, write};
+use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::headers::Headers;
 use understudy_core::v1;
 use understudy_snapshot::{
-    Backend, EXCHANGES_FILE, Existing, HEADER_FILE, Snapshot, SnapshotError, SnapshotWriter,
+    Backend, EXCHANGES_FILE, Exchanges, Existing, HEADER_FILE, Header, Snapshot, SnapshotError,
+    SnapshotWriter,
 };
 
 fn names(path: &Path) -> Vec<String> {
@@ -249,4 +252,41 @@ fn times_are_microseconds() {
     let text = fs::read_to_string(snapshot.path().join(EXCHANGES_FILE)).unwrap();
     assert!(text.contains("\"time\":\"2026-11-21T08:00:00.000007Z\""), "{text}");
     assert_eq!(snapshot.header().recorded, START);
+}
+
+proptest! {
+    #[test]
+    fn any_exchange_comes_back_but_for_its_id(
+        ids in proptest::collection::vec(".{0,8}", 1..6),
+        path: Vec<u8>,
+        text: String,
+        answer: Vec<u8>,
+        times in proptest::collection::vec(0..3u64, 6),
+    ) {
+        let given: Vec<_> = ids.iter().zip(&times).map(|(id, time)| {
+            let mut exchange = get(id, *time, "", "");
+            exchange.request.path.clone_from(&path);
+            exchange.request.headers = Headers::from_pairs([("x", &text), ("id", id)]);
+            exchange.response.as_mut().unwrap().body.bytes.clone_from(&answer);
+            exchange
+        }).collect();
+        let (_folder, snapshot) = snapshot(&given);
+        let found = read(&snapshot);
+        let numbers: Vec<_> = found.iter().map(|exchange| exchange.id.clone()).collect();
+        prop_assert_eq!(numbers, (1..=given.len()).map(|number| number.to_string()).collect::<Vec<_>>());
+        for exchange in &given {
+            let same = |found: &Exchange| Exchange { id: exchange.id.clone(), ..found.clone() } == *exchange;
+            prop_assert!(found.iter().any(same));
+        }
+        prop_assert!(found.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    }
+
+    #[test]
+    fn no_text_makes_the_readers_panic(bytes: Vec<u8>, text in "[-a-z_:0-9 {}\\[\\]\"'#&*!|>%@,\n]{0,80}") {
+        let lines = Exchanges::new(&bytes[..], "e".into());
+        prop_assert!(lines.count() <= bytes.len());
+        drop(Header::from_yaml(&text, Path::new("s")));
+        drop(Header::from_yaml(&format!("version: 1\n{text}"), Path::new("s")));
+        drop(Header::from_yaml(&String::from_utf8_lossy(&bytes), Path::new("s")));
+    }
 }

@@ -72,13 +72,35 @@ fn different_answers_to_one_request_are_a_sequence() {
     let answers = ["a", "b", "a"];
     let apart: Vec<_> = (0..).zip(answers).map(|(i, answer)| get("", i * 10_000, "/poll", answer)).collect();
     let findings = check(&apart, &["Info sequence 1 3"]);
-    assert!(findings[0].message.starts_with("GET /poll was answered 3 times, with 2 different answers"));
+    assert!(findings[0].message.starts_with("GET /poll was answered 3 times, with 2 different contents"));
     let together: Vec<_> = (0..).zip(answers).map(|(i, answer)| get("", i * 10, "/poll", answer)).collect();
     let findings = check(&together, &["Warning ambiguous-sequence 1 3"]);
     assert!(
-        findings[0].message.contains("2 of them were asked for while another was under way"),
+        findings[0].message.contains("2 of the requests began while another was under way"),
         "{findings:?}"
     );
+}
+
+#[test]
+fn answers_that_differ_in_their_headers_alone_are_told_once() {
+    let given: Vec<_> = (0..6u64)
+        .map(|i| {
+            let headers = Headers::from_pairs([("request-id", i.to_string())]);
+            with(get("", i * 10, &format!("/{}", i % 2), "same"), |e| {
+                e.response.as_mut().unwrap().headers = headers
+            })
+        })
+        .collect();
+    check(&given, &["Info sequence-of-headers 1 2"]);
+}
+
+#[test]
+fn a_sequence_of_an_operation_names_it() {
+    let target = Headers::from_pairs([("x-amz-target", "DynamoDB_20120810.GetItem")]);
+    let aws =
+        |id: u64| with(get("", id * 10_000, "/", &id.to_string()), |e| e.request.headers = target.clone());
+    let findings = check(&[aws(1), aws(2)], &["Info sequence 1 2"]);
+    assert!(findings[0].message.starts_with("GET / (DynamoDB_20120810.GetItem) was answered 2 times"));
 }
 
 #[test]

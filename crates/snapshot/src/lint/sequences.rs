@@ -4,6 +4,7 @@ use super::{Finding, Severity};
 use crate::reader::Located;
 use crate::table::ANSWERS_MAX;
 use crate::table::serve::served;
+use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use std::hash::BuildHasher;
 use understudy_core::canonical::{RequestView, Signature};
@@ -25,12 +26,19 @@ pub(super) struct Sequences {
 struct Seen {
     line: u64,
     id: Box<str>,
-    /// A hash stands for an answer: a wrong count of different ones, once in 2⁶⁴, does no harm here.
-    first: u64,
+    first: Served,
     /// When the last of them ended, in microseconds.
     ended: u64,
     /// There from the second one on.
     more: Option<Box<More>>,
+}
+
+/// Hashes stand for an answer's parts: a wrong count of different ones, once in 2⁶⁴, does no harm here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Served {
+    /// Status, body and trailers.
+    content: u64,
+    headers: u64,
 }
 
 struct More {
@@ -38,10 +46,13 @@ struct More {
     request: String,
     sequence: Sequence,
     answers: u64,
-    different: HashSet<u64>,
-    /// How many began before an earlier one with another answer had ended.
+    /// What was different in them.
+    contents: HashSet<u64>,
+    /// Whether their headers differ, if only in a request's identifier.
+    headers_differ: bool,
+    /// How many began before an earlier one with another content had ended.
     overlapping: u64,
-    last: u64,
+    last: Served,
 }
 
 impl Sequences {
@@ -57,40 +68,23 @@ impl Sequences {
             body: &request.body.bytes,
         });
         let served = served(&request.method, response);
-        let answer = self.hasher.hash_one((
-            served.status,
-            served.headers.as_block(),
-            served.body,
-            served.trailers.as_block(),
-        ));
-        let end = exchange.time.saturating_add(exchange.duration);
-        let Some(seen) = self.by_digest.get_mut(&self.signature.digest()) else {
-            let seen = Seen {
-                line: at.line,
-                id: exchange.id.as_str().into(),
-                first: answer,
-                ended: end,
-                more: None,
-            };
-            self.by_digest.insert(self.signature.digest(), seen);
-            return;
+        let answer = Served {
+            content: self.hasher.hash_one((served.status, served.body, served.trailers.as_block())),
+            headers: self.hasher.hash_one(served.headers.as_block()),
         };
-        let more = seen.more.get_or_insert_with(|| {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(100).collect::<String>();
-            Box::new(More {
-                backend: exchange.backend.clone(),
-                request: format!("{} {}", text(&request.method), text(&request.path)),
-                sequence,
-                answers: 1,
-                different: HashSet::from_iter([seen.first]),
-                overlapping: 0,
-                last: seen.first,
-            })
-        });
-        more.answers += 1;
-        more.different.insert(answer);
-        more.overlapping += u64::from(exchange.time < seen.ended && answer != more.last);
-        more.last = answer;
+        let end = exchange.time.saturating_add(exchange.duration);
+        let seen = self.by_digest.entry(self.signature.digest());
+        let seen = match seen {
+            Entry::Occupied(seen) => seen.into_mut(),
+            Entry::Vacant(place) => {
+                let id = exchange.id.as_str().into();
+                place.insert(Seen { line: at.line, id, first: answer, ended: end, more: None });
+                return;
+            }
+        };
+        let more =
+            seen.more.get_or_insert_with(|| Box::new(More::new(at, &self.signature, sequence, seen.first)));
+        more.add(answer, exchange.time < seen.ended);
         seen.ended = seen.ended.max(end);
     }
 
@@ -100,15 +94,48 @@ impl Sequences {
             .by_digest
             .into_values()
             .filter_map(|seen| Some(Told { line: seen.line, id: seen.id, more: seen.more? }));
-        let mut told: Vec<_> = several.filter(|told| told.more.different.len() > 1).collect();
+        let mut told: Vec<_> = several.collect();
         told.sort_by_key(|told| told.line);
+        let mut findings: Vec<Finding> = told.iter().filter_map(too_many).collect();
+        let (different, alike): (Vec<_>, Vec<_>) =
+            told.into_iter().partition(|told| told.more.contents.len() > 1);
         let (ambiguous, plain): (Vec<_>, Vec<_>) =
-            told.into_iter().partition(|told| told.more.overlapping > 0);
-        let mut findings: Vec<Finding> = Vec::new();
-        findings.extend(plain.iter().chain(&ambiguous).filter_map(too_many));
+            different.into_iter().partition(|told| told.more.overlapping > 0);
         findings.extend(listed(&ambiguous, ambiguous_sequence));
         findings.extend(listed(&plain, plain_sequence));
+        findings.extend(headers_alone(&alike));
         findings
+    }
+}
+
+impl More {
+    fn new(at: &Located, signature: &Signature, sequence: Sequence, first: Served) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(100).collect::<String>();
+        let request = &at.exchange.request;
+        let operation = signature.get(b"operation").map(|name| format!(" ({})", text(name)));
+        Self {
+            backend: at.exchange.backend.clone(),
+            request: format!(
+                "{} {}{}",
+                text(&request.method),
+                text(&request.path),
+                operation.unwrap_or_default()
+            ),
+            sequence,
+            answers: 1,
+            contents: HashSet::from_iter([first.content]),
+            headers_differ: false,
+            overlapping: 0,
+            last: first,
+        }
+    }
+
+    fn add(&mut self, answer: Served, overlaps: bool) {
+        self.answers += 1;
+        self.contents.insert(answer.content);
+        self.headers_differ |= answer.headers != self.last.headers;
+        self.overlapping += u64::from(overlaps && answer.content != self.last.content);
+        self.last = answer;
     }
 }
 
@@ -140,10 +167,10 @@ fn plain_sequence(told: &Told) -> Finding {
         Sequence::Fail => "then each further request misses",
     };
     let message = format!(
-        "{} was answered {} times, with {} different answers: they are served in that order, {then} (`sequence` of the backend)",
+        "{} was answered {} times, with {} different contents: the answers are served in that order, {then} (`sequence` of the backend)",
         more.request,
         more.answers,
-        more.different.len()
+        more.contents.len()
     );
     Finding { code: "sequence", message, ..finding(Severity::Info, told) }
 }
@@ -151,19 +178,35 @@ fn plain_sequence(told: &Told) -> Finding {
 fn ambiguous_sequence(told: &Told) -> Finding {
     let more = &told.more;
     let message = format!(
-        "{} was answered {} times, with {} different answers, and {} of them were asked for while another was under way: \
+        "{} was answered {} times, with {} different contents, and {} of the requests began while another was under way: \
          which answer is whose is chance; keep the one that is meant, or record the requests one after the other",
         more.request,
         more.answers,
-        more.different.len(),
+        more.contents.len(),
         more.overlapping
     );
     Finding { code: "ambiguous-sequence", message, ..finding(Severity::Warning, told) }
 }
 
+/// Answers that differ in nothing but their headers: one finding for all of them, since most are requests' identifiers.
+fn headers_alone(alike: &[Told]) -> Option<Finding> {
+    let differ: Vec<_> = alike.iter().filter(|told| told.more.headers_differ).collect();
+    let first = differ.first()?;
+    let message = format!(
+        "{} requests were answered several times with the same body and other headers (such as a request's identifier), the first of them \
+         {}: the answers are served one after the other; keep one of each where the headers don't matter",
+        differ.len(),
+        first.more.request
+    );
+    let (count, backend) = (differ.len() as u64, None);
+    Some(Finding { code: "sequence-of-headers", message, count, backend, ..finding(Severity::Info, first) })
+}
+
 fn too_many(told: &Told) -> Option<Finding> {
     let more = &told.more;
-    (more.answers > ANSWERS_MAX as u64).then(|| {
+    // Answers that are all alike are one in the table, but where they are counted.
+    let kept = more.contents.len() > 1 || more.headers_differ || more.sequence == Sequence::Fail;
+    (kept && more.answers > ANSWERS_MAX as u64).then(|| {
         let message = format!(
             "{} was answered {} times, and a table holds {ANSWERS_MAX} answers to one request: keep fewer of them",
             more.request, more.answers
