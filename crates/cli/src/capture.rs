@@ -1,45 +1,156 @@
-//! From the collector's store to a snapshot.
+//! From the collector's store to a snapshot. What was recorded is removed only once the snapshot is whole.
 
 use crate::say;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_collector::{Reader, RecordKind};
 use understudy_core::v1::{self, Record};
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter};
 
-/// The folder in which a recording is kept until it has become a snapshot.
-pub(crate) fn folder_of(snapshot: &Path) -> PathBuf {
-    let mut name = snapshot.file_name().map(ToOwned::to_owned).unwrap_or_default();
-    name.push(".capture");
-    snapshot.with_file_name(name)
+/// A recording on its way to a snapshot: a collector's folder beside the snapshot's place.
+pub(crate) struct Capture {
+    folder: PathBuf,
+    target: PathBuf,
+    existing: Existing,
+    /// Nobody else makes a snapshot of it while we do.
+    _lock: Option<File>,
 }
 
-/// Makes a snapshot of the exchanges in a store. `None` where there are none.
-pub(crate) async fn to_snapshot(
-    store: &Path,
-    target: &Path,
-    existing: Existing,
-) -> anyhow::Result<Option<Snapshot>> {
-    let mut writer = SnapshotWriter::create(target, existing)?;
-    let bar = say::progress("exchanges written:");
-    each(store, RecordKind::Exchange, |record| {
-        writer.push(&record.exchange)?;
-        bar.inc(1);
-        Ok(())
-    })
-    .await?;
-    bar.finish_and_clear();
-    if writer.is_empty() {
-        return Ok(None);
+impl Capture {
+    /// Begins one. Whatever would stop the snapshot from being written must stop us here, before CMD runs, not after.
+    pub(crate) fn begin(target: &Path, existing: Existing) -> anyhow::Result<Self> {
+        let capture = Self::new(target, existing)?;
+        if capture.folder.exists() {
+            lock(&capture.folder)?;
+            bail!(
+                "{} holds a recording that was interrupted: run `understudy record -o {} --recover` to make a snapshot of it, or remove it",
+                capture.folder.display(),
+                target.display()
+            );
+        }
+        Ok(capture)
     }
-    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let recorded = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
-    let header = Header { name, recorded, backends: BTreeMap::new(), ..Header::default() };
-    Ok(Some(writer.finish(header)?))
+
+    /// Takes over one that was interrupted.
+    pub(crate) fn interrupted(target: &Path, existing: Existing) -> anyhow::Result<Self> {
+        let capture = Self::new(target, existing)?;
+        if !capture.folder.exists() {
+            bail!(
+                "there is no interrupted recording for {}: {} doesn't exist",
+                target.display(),
+                capture.folder.display()
+            );
+        }
+        let lock = lock(&capture.folder)?;
+        Ok(Self { _lock: Some(lock), ..capture })
+    }
+
+    fn new(target: &Path, existing: Existing) -> anyhow::Result<Self> {
+        drop(SnapshotWriter::create(target, existing)?);
+        // As the writer sees it: links followed, `..` resolved.
+        let full = fs::canonicalize(target).or_else(|_| std::path::absolute(target))?;
+        let mut name = full.file_name().map(ToOwned::to_owned).unwrap_or_default();
+        name.push(".capture");
+        Ok(Self { folder: full.with_file_name(name), target: target.to_owned(), existing, _lock: None })
+    }
+
+    /// Where the collector is to keep records.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the snapshot, and removes the recording. `None` where nothing was recorded.
+    pub(crate) async fn finish(self) -> anyhow::Result<Option<Snapshot>> {
+        let snapshot = self.write().await.with_context(|| {
+            format!(
+                "the recording is kept in {}; when the cause is mended, run `understudy record -o {} --recover`",
+                self.folder.display(),
+                self.target.display()
+            )
+        })?;
+        self.remove();
+        Ok(snapshot)
+    }
+
+    /// Removes what a run that never began has left. One that recorded something is kept.
+    pub(crate) async fn discard_if_empty(self) {
+        let mut records = 0u64;
+        let read = each(&self.folder, RecordKind::Exchange, |_| {
+            records += 1;
+            Ok(())
+        });
+        if read.await.is_ok() && records == 0 {
+            self.remove();
+        }
+    }
+
+    async fn write(&self) -> anyhow::Result<Option<Snapshot>> {
+        let mut writer = SnapshotWriter::create(&self.target, self.existing)?;
+        let bar = say::progress("exchanges written:");
+        each(&self.folder, RecordKind::Exchange, |record| {
+            writer.push(&record.exchange)?;
+            bar.inc(1);
+            Ok(())
+        })
+        .await?;
+        bar.finish_and_clear();
+        if writer.is_empty() {
+            return Ok(None);
+        }
+        let name = self.target.file_name().or(self.folder.file_stem());
+        let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let recorded = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
+        let header = Header { name, recorded, backends: BTreeMap::new(), ..Header::default() };
+        Ok(Some(writer.finish(header)?))
+    }
+
+    /// Removes what a collector has made, and nothing else.
+    fn remove(&self) {
+        let gone = |result: std::io::Result<()>| match result {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        let remove = || -> std::io::Result<()> {
+            for part in ["open", "segments"] {
+                gone(fs::remove_dir_all(self.folder.join(part)))?;
+            }
+            gone(fs::remove_file(self.folder.join("lock")))?;
+            gone(fs::remove_dir(&self.folder))
+        };
+        if let Err(error) = remove() {
+            say::warning(format_args!(
+                "can't remove {}, which isn't needed any more: {error}",
+                self.folder.display()
+            ));
+        }
+    }
+}
+
+/// Makes sure that a folder is a collector's, and that none writes to it.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let file = File::open(&path)
+        .with_context(|| format!("{} is in the way, and it is no recording; move it", folder.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            bail!(
+                "process {} is recording to {} right now; wait for its end",
+                holder.trim(),
+                folder.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("can't lock {}", path.display()))
+        }
+    }
 }
 
 /// Hands over all records of one kind, in the order in which they were stored.

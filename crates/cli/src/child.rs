@@ -1,17 +1,22 @@
 //! Runs CMD behind the proxy and waits for its end. However it or we end, it leaves no process behind.
 
 use crate::say;
+use crate::signals::Signals;
+use crate::terminal::Terminal;
 use anyhow::Context;
-use std::io::IsTerminal;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use understudy_envoy::{Envoy, Guard};
+use tokio::time::{Instant, sleep_until};
+use understudy_envoy::{Envoy, Exit, Guard};
 
-/// How long CMD may take to end once it has been asked to.
-const GRACE: Duration = Duration::from_secs(10);
+/// What goes past the proxy, unless it is asked for.
+const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// So often CMD is asked to end; after that it is told to.
+const ASKED_AT_MOST: u32 = 2;
 
 /// How CMD ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,113 +24,128 @@ pub(crate) enum Ended {
     /// By itself or by a signal: the status a shell would give.
     Status(u8),
     /// Envoy died first, so that CMD was stopped.
-    EnvoyDied,
+    EnvoyDied(Exit),
 }
 
-/// What CMD's environment is to say.
+/// How CMD is to run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Proxy {
+pub(crate) struct Terms {
     /// Where Envoy listens.
-    pub(crate) address: SocketAddr,
+    pub(crate) proxy: SocketAddr,
     /// Whether calls to this machine go through Envoy too.
     pub(crate) include_localhost: bool,
     /// Whether CMD's stdout is to go to our stderr, since ours is read by a machine.
     pub(crate) stdout_to_stderr: bool,
+    /// How long CMD may take to end once it has been asked to.
+    pub(crate) grace: Duration,
 }
 
-/// Runs CMD to its end.
-pub(crate) async fn run(command: &[String], proxy: Proxy, envoy: &Envoy) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new()?;
-    // In a terminal CMD stays in our group, so that Ctrl-C and Ctrl-Z reach it as they would without us. Elsewhere it gets a group of its
-    // own, which is ended as a whole.
-    let own_group = !std::io::stdin().is_terminal();
-    let guard = if own_group { Some(Guard::new()?) } else { None };
-    let mut child = spawn(command, proxy, own_group)?;
-    let pid = child.id().unwrap_or_default();
-    let mut guard = guard;
-    if let Some(guard) = &mut guard {
-        guard.watch(pid)?;
-    }
-    let ended = wait(&mut child, pid, own_group, &mut signals, envoy).await?;
-    if own_group {
-        kill_group(pid, libc::SIGTERM);
-    }
-    if let Some(guard) = guard {
+/// Runs CMD to its end, and ends what it has left behind. It has a process group of its own.
+pub(crate) async fn run(
+    command: &[String],
+    terms: Terms,
+    envoy: &Envoy,
+    signals: &mut Signals,
+) -> anyhow::Result<Ended> {
+    let mut guard = Guard::new()?;
+    let mut child = spawn(command, &terms)?;
+    let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).context("CMD has no process")?;
+    guard.watch(group.as_raw_nonzero().get().unsigned_abs())?;
+    let terminal = Terminal::lend_to(group)?;
+    let ended = wait(&mut child, group, terms.grace, terminal, signals, envoy).await?;
+    if test_kill_process_group(group).is_ok() {
+        // The guard does what it is for: it asks the group to end, and then kills it.
+        tokio::task::spawn_blocking(move || drop(guard)).await?;
+    } else {
         guard.release();
     }
     Ok(ended)
 }
 
-fn spawn(command: &[String], proxy: Proxy, own_group: bool) -> anyhow::Result<Child> {
+fn spawn(command: &[String], terms: &Terms) -> anyhow::Result<Child> {
     let (program, args) = command.split_first().context("no command: say what to run after `--`")?;
-    let url = format!("http://{}", proxy.address);
+    let url = format!("http://{}", terms.proxy);
     let mut cmd = Command::new(program);
-    cmd.args(args).kill_on_drop(true);
+    cmd.args(args).process_group(0).kill_on_drop(true);
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] {
         cmd.env(name, &url);
     }
     cmd.env_remove("ALL_PROXY").env_remove("all_proxy").env("NODE_USE_ENV_PROXY", "1");
-    let no_proxy = no_proxy(proxy.include_localhost);
+    let theirs = ["NO_PROXY", "no_proxy"].map(|name| std::env::var(name).unwrap_or_default());
+    let no_proxy = no_proxy(&theirs.join(","), terms.include_localhost);
     cmd.env("NO_PROXY", &no_proxy).env("no_proxy", &no_proxy);
-    if proxy.stdout_to_stderr {
+    if terms.stdout_to_stderr {
         use std::os::fd::AsFd;
         cmd.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
     }
-    if own_group {
-        cmd.process_group(0);
-    }
-    cmd.spawn().with_context(|| match std::env::var_os("PATH") {
-        Some(_) if !program.contains('/') => {
-            format!("can't run {program:?}: is it installed, and on the PATH?")
+    cmd.spawn().with_context(|| format!("can't run {program:?}")).map_err(|error| {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        match kind {
+            Some(ErrorKind::NotFound) if program.contains('/') => {
+                error.context("CMD isn't there; check its path")
+            }
+            Some(ErrorKind::NotFound) => error.context("CMD isn't on the PATH; is it installed?"),
+            Some(ErrorKind::PermissionDenied) => {
+                error.context("CMD isn't a program that may be run; check its path, or make it executable")
+            }
+            _ => error,
         }
-        _ => format!("can't run {program:?}"),
     })
 }
 
-/// What goes past the proxy: what the user said, and this machine unless it is asked for.
-fn no_proxy(include_localhost: bool) -> String {
-    let own = if include_localhost { "" } else { "localhost,127.0.0.1,::1" };
-    match std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")) {
-        Ok(theirs) if !theirs.is_empty() && !own.is_empty() => format!("{theirs},{own}"),
-        Ok(theirs) if !theirs.is_empty() => theirs,
-        _ => own.to_owned(),
+/// What goes past the proxy: what the user said, each once, and this machine unless it is asked for.
+fn no_proxy(theirs: &str, include_localhost: bool) -> String {
+    let mut hosts: Vec<&str> = Vec::new();
+    let own = if include_localhost { [].as_slice() } else { &THIS_MACHINE };
+    for host in theirs.split(',').map(str::trim).chain(own.iter().copied()) {
+        let unwanted = include_localhost && THIS_MACHINE.contains(&host);
+        if !host.is_empty() && !unwanted && !hosts.contains(&host) {
+            hosts.push(host);
+        }
     }
+    hosts.join(",")
 }
 
 async fn wait(
     child: &mut Child,
-    pid: u32,
-    own_group: bool,
+    group: Pid,
+    grace: Duration,
+    mut terminal: Option<Terminal>,
     signals: &mut Signals,
     envoy: &Envoy,
 ) -> anyhow::Result<Ended> {
-    let mut envoy_died = false;
+    let (mut died, mut asked, mut deadline) = (None, 0, None);
     loop {
-        tokio::select! {
+        let signal = tokio::select! {
             status = child.wait() => {
-                return Ok(if envoy_died { Ended::EnvoyDied } else { Ended::Status(shell_status(status?)) });
+                let status = Ended::Status(shell_status(status?));
+                return Ok(died.map_or(status, Ended::EnvoyDied));
             }
-            which = signals.next() => {
-                // A terminal has sent its signals to CMD too.
-                if own_group || which != libc::SIGINT {
-                    send(pid, own_group, which);
-                }
-                let pid = pid;
-                tokio::spawn(async move {
-                    tokio::time::sleep(GRACE).await;
-                    send(pid, own_group, libc::SIGKILL);
-                });
+            signal = signals.next() => signal,
+            exit = envoy.wait_exit(), if died.is_none() => {
+                died = Some(exit);
+                say::line("Envoy has died: ending CMD");
+                Signal::TERM
             }
-            _ = envoy.wait_exit(), if !envoy_died => {
-                envoy_died = true;
-                say::line("Envoy has died: stopping CMD");
-                send(pid, own_group, libc::SIGTERM);
-                tokio::spawn(async move {
-                    tokio::time::sleep(GRACE).await;
-                    send(pid, own_group, libc::SIGKILL);
-                });
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                asked = ASKED_AT_MOST;
+                Signal::KILL
             }
-        }
+            never = tend(&mut terminal) => match never {},
+        };
+        asked += 1;
+        let killed = asked > ASKED_AT_MOST;
+        deadline = if killed { None } else { deadline.or(Some(Instant::now() + grace)) };
+        // It ends as soon as it is reaped, so that the group is still CMD's. Stopped, it couldn't act on the signal.
+        let _ = kill_process_group(group, if killed { Signal::KILL } else { signal });
+        let _ = kill_process_group(group, Signal::CONT);
+    }
+}
+
+async fn tend(terminal: &mut Option<Terminal>) -> std::convert::Infallible {
+    match terminal {
+        Some(terminal) => terminal.tend().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -135,50 +155,20 @@ fn shell_status(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(1)
 }
 
-fn send(pid: u32, group: bool, signal: i32) {
-    if group {
-        kill_group(pid, signal);
-    } else {
-        kill(i64::from(pid), signal);
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn kill_group(pid: u32, signal: i32) {
-    kill(-i64::from(pid), signal);
-}
-
-#[allow(unsafe_code, reason = "the standard library can't send a signal other than SIGKILL")]
-fn kill(target: i64, signal: i32) {
-    // 0, 1 and -1 mean "everybody" or "init".
-    if let Ok(target) = i32::try_from(target)
-        && target.abs() > 1
-    {
-        // SAFETY: no memory is involved. The process is our child and not waited for yet, or it is its group, which at worst is gone.
-        unsafe { libc::kill(target, signal) };
-    }
-}
-
-/// The signals that ask us to end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => libc::SIGINT,
-            _ = self.terminate.recv() => libc::SIGTERM,
-            _ = self.hangup.recv() => libc::SIGHUP,
+    #[test]
+    fn what_goes_past_the_proxy() {
+        #[track_caller]
+        fn check(theirs: &str, include_localhost: bool, expect: &str) {
+            assert_eq!(no_proxy(theirs, include_localhost), expect);
         }
+        check(",", false, "localhost,127.0.0.1,::1");
+        check("a.test, .b.test,a.test", false, "a.test,.b.test,localhost,127.0.0.1,::1");
+        check("localhost", false, "localhost,127.0.0.1,::1");
+        check(",", true, "");
+        check("a.test,localhost,127.0.0.1,::1", true, "a.test");
     }
 }

@@ -7,9 +7,12 @@ mod capture;
 mod child;
 mod cmd;
 mod matcher;
+mod output;
 mod report;
 mod say;
 mod session;
+mod signals;
+mod terminal;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,8 +37,8 @@ struct Cli {
 enum Command {
     Record(cmd::record::Args),
     Respond(cmd::respond::Args),
-    //Inspect(cmd::inspect::Args),
-    //Lint(cmd::lint::Args),
+    Inspect(cmd::inspect::Args),
+    Lint(cmd::lint::Args),
     Bundle(cmd::bundle::Args),
     Match(cmd::matching::Args),
     Collect(cmd::collect::Args),
@@ -54,8 +57,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Record(args) => block_on(cmd::record::run(args)),
         Command::Respond(args) => block_on(cmd::respond::run(args)),
-        //Command::Inspect(args) => cmd::inspect::run(&args),
-        //Command::Lint(args) => cmd::lint::run(&args),
+        Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Lint(args) => cmd::lint::run(&args),
         Command::Bundle(args) => cmd::bundle::run(&args),
         Command::Match(args) => cmd::matching::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
@@ -68,7 +71,8 @@ fn main() -> ExitCode {
         if !broken_pipe {
             say::error(&error);
         }
-        ExitCode::from(COULD_NOT_RUN)
+        let interrupted = error.downcast_ref().map(signals::Interrupted::status);
+        ExitCode::from(interrupted.unwrap_or(COULD_NOT_RUN))
     })
 }
 

@@ -2,8 +2,7 @@
 //!
 //! `docs/reference/report.md` describes the file. The responder rate is matched ÷ all requests to mocked backends.
 
-use crate::{capture, say};
-use anyhow::Context;
+use crate::{capture, output, say};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -109,31 +108,21 @@ impl Report {
         Self { summary, records }
     }
 
-    /// Writes the file: beside, then renamed, so that it is whole or not there.
+    /// Writes the file, whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            {
-                let mut out = std::io::BufWriter::new(&mut file);
-                write!(out, "{{\"type\":\"report\",\"v\":{VERSION},\"summary\":")?;
-                serde_json::to_writer(&mut out, &self.summary)?;
-                write!(out, ",\"requests\":[")?;
-                let mut line = Vec::new();
-                for (i, record) in self.records.iter().enumerate() {
-                    line.clear();
-                    v1::write_record(&record.exchange, record.verdict.as_ref(), &mut line);
-                    out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
-                    out.write_all(line.trim_ascii_end())?;
-                }
-                writeln!(out, "\n]}}")?;
-                out.flush()?;
+        output::file(path, |out| {
+            write!(out, "{{\"type\":\"report\",\"v\":{VERSION},\"summary\":")?;
+            serde_json::to_writer(&mut *out, &self.summary)?;
+            write!(out, ",\"requests\":[")?;
+            let mut line = Vec::new();
+            for (i, record) in self.records.iter().enumerate() {
+                line.clear();
+                v1::write_record(&record.exchange, record.verdict.as_ref(), &mut line);
+                out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+                out.write_all(line.trim_ascii_end())?;
             }
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().with_context(|| format!("can't write the report to {}", path.display()))
+            writeln!(out, "\n]}}")
+        })
     }
 
     /// The report for a person.
@@ -248,29 +237,4 @@ fn operation(record: &Record) -> Option<String> {
 #[expect(clippy::cast_precision_loss, reason = "a percentage with one digit")]
 fn rate(part: u64, whole: u64) -> f64 {
     if whole == 0 { 100.0 } else { part as f64 * 100.0 / whole as f64 }
-}
-
-/// Whether a file can be written there, before the work that it is to tell of is done.
-pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.is_dir() {
-        anyhow::bail!("can't write to {}: it is a folder", path.display());
-    }
-    tempfile::NamedTempFile::new_in(folder)
-        .map(drop)
-        .with_context(|| format!("can't write into {}", folder.display()))
-}
-
-/// Prints JSON for a machine.
-pub(crate) fn print(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
-}
-
-/// Prints text for a person who asked for nothing else.
-pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(())
 }

@@ -1,23 +1,26 @@
 //! What is said to the person: on stderr, since stdout belongs to CMD or to the machine that reads `--json`.
-#![allow(clippy::print_stderr, reason = "this is the one place that talks to the person")]
+//!
+//! A stderr that is closed, as in `understudy … 2>&1 | head`, is nobody to talk to, and no reason to stop.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
+use std::io::Write;
 use std::time::Duration;
 
 /// A line for the person.
 pub(crate) fn line(text: impl Display) {
-    eprintln!("understudy: {text}");
+    block(format_args!("understudy: {text}\n"));
 }
 
 /// Text of several lines, as it is.
 pub(crate) fn block(text: impl Display) {
-    eprint!("{text}");
+    // One write, so that what CMD says comes before or after it. `eprint!` would panic where stderr is closed.
+    let _ = std::io::stderr().lock().write_all(text.to_string().as_bytes());
 }
 
 /// Something that isn't as it should be, and isn't fatal.
 pub(crate) fn warning(text: impl Display) {
-    eprintln!("understudy: warning: {text}");
+    line(format_args!("warning: {text}"));
 }
 
 /// Why the command could not run, with what to do about it where that is known.
@@ -29,13 +32,13 @@ pub(crate) fn error(error: &anyhow::Error) {
             text = format!("{text}: {cause}");
         }
     }
-    eprintln!("understudy: error: {text}");
+    line(format_args!("error: {text}"));
     let help = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<understudy_envoy::Error>())
         .map(understudy_envoy::Error::help);
     if let Some(help) = help.filter(|help| !help.is_empty()) {
-        eprintln!("  {}", help.replace('\n', "\n  "));
+        block(format_args!("  {}\n", help.replace('\n', "\n  ")));
     }
 }
 
@@ -50,14 +53,32 @@ pub(crate) fn progress(what: &'static str) -> ProgressBar {
     bar
 }
 
-/// `1 exchange`, `2 exchanges`.
+/// `1 exchange`, `2 exchanges`, `2 batches`, `2 queries`.
 pub(crate) fn count(number: u64, one: &str) -> String {
-    let plural = if let Some(stem) = one.strip_suffix('y') {
-        format!("{stem}ies")
-    } else if one.ends_with(['s', 'h']) {
-        format!("{one}es")
-    } else {
-        format!("{one}s")
-    };
-    format!("{number} {}", if number == 1 { one } else { &plural })
+    if number == 1 { format!("1 {one}") } else { format!("{number} {}", plural(one)) }
+}
+
+fn plural(one: &str) -> String {
+    match one.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if ["s", "x", "z", "ch", "sh"].iter().any(|end| one.ends_with(end)) => format!("{one}es"),
+        _ => format!("{one}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts() {
+        let check = |number, one, expect: &str| assert_eq!(count(number, one), expect);
+        check(1, "exchange", "1 exchange");
+        check(0, "exchange", "0 exchanges");
+        check(2, "batch", "2 batches");
+        check(2, "miss", "2 misses");
+        check(2, "query", "2 queries");
+        check(2, "key", "2 keys");
+        check(2, "path", "2 paths");
+    }
 }

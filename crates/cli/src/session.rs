@@ -1,11 +1,12 @@
 //! One run of Envoy with the filter, between CMD and its backends, with a collector beside it.
 
-use crate::child::{self, Ended, Proxy};
+use crate::child::{self, Ended, Terms};
 use crate::say;
+use crate::signals::{Interrupted, Signals};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 use understudy_collector::{Collector, CollectorConfig, GapReport};
@@ -42,6 +43,10 @@ pub(crate) struct ProxyArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// How long CMD may take to end after Ctrl-C or SIGTERM, before it is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) grace: u32,
+
     /// What to run, after `--`
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
@@ -56,7 +61,7 @@ pub(crate) struct Plan<'a> {
     /// The filter's configuration, but for what the session sets.
     pub(crate) config: Value,
     /// Where the collector keeps records.
-    pub(crate) store: PathBuf,
+    pub(crate) store: &'a Path,
 }
 
 /// What a run left behind.
@@ -74,29 +79,51 @@ pub(crate) struct Finished {
 }
 
 /// Runs CMD behind Envoy, to the end, and stops everything again.
+///
+/// # Errors
+/// CMD has not run. [`Interrupted`] where a signal was the reason.
 pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Finished> {
-    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::new(&plan.store))
+    let mut signals = Signals::new()?;
+    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::new(plan.store))
         .await
         .context("can't start the collector")?;
-    let envoy = match start_envoy(&plan, args, collector.local_addr()).await {
-        Ok(envoy) => envoy,
-        Err(error) => {
-            collector.shutdown().await;
-            return Err(error.into());
-        }
+    let started = tokio::select! {
+        started = start_envoy(&plan, args, collector.local_addr()) => started.map_err(anyhow::Error::from),
+        signal = signals.next() => Err(Interrupted(signal).into()),
     };
+    let outcome = match started {
+        Ok(envoy) => run_behind(envoy, args, &mut signals).await,
+        Err(error) => Err(error),
+    };
+    let gaps = collector.shutdown().await.gaps.active();
+    Ok(Finished { gaps, ..outcome? })
+}
+
+async fn run_behind(envoy: Envoy, args: &ProxyArgs, signals: &mut Signals) -> anyhow::Result<Finished> {
+    if let Some(warning) = envoy.binary().warning() {
+        say::warning(warning);
+    }
     say::line(format_args!("Envoy listens on {}", envoy.proxy_addr()));
-    let proxy = Proxy {
-        address: envoy.proxy_addr(),
+    let terms = Terms {
+        proxy: envoy.proxy_addr(),
         include_localhost: args.include_localhost,
         stdout_to_stderr: args.json,
+        grace: Duration::from_secs(args.grace.into()),
     };
-    let outcome = child::run(&args.command, proxy, &envoy).await;
-    let last = drain(&envoy).await;
-    let problems = if matches!(outcome, Ok(Ended::EnvoyDied)) { envoy.problems() } else { String::new() };
+    let outcome = child::run(&args.command, terms, &envoy, signals).await;
+    let last = drain(&envoy, signals).await;
+    let problems = match outcome {
+        Ok(Ended::EnvoyDied(exit)) => format!("{exit}; {}", envoy.problems()),
+        _ => String::new(),
+    };
     envoy.stop(Duration::from_secs(5)).await;
-    let gaps = collector.shutdown().await.gaps.active();
-    Ok(Finished { ended: outcome?, gaps, not_delivered: last.waiting, tunnels: last.tunnels, problems })
+    Ok(Finished {
+        ended: outcome?,
+        gaps: GapReport::default(),
+        not_delivered: last.waiting,
+        tunnels: last.tunnels,
+        problems,
+    })
 }
 
 async fn start_envoy(
@@ -131,8 +158,8 @@ struct Last {
     tunnels: u64,
 }
 
-/// Waits until no request runs any more and the filter has handed over all records.
-async fn drain(envoy: &Envoy) -> Last {
+/// Waits until no request runs any more and the filter has handed over all records. Who is asked to end meanwhile waits no longer.
+async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
     const FILTER: &str = r"^(http\.understudy\.downstream_rq_active|http\.understudy\.downstream_cx_upgrades_total|wasmcustom\.understudy\.records\..*)$";
     let (start, mut quiet, mut last) = (Instant::now(), 0, Last::default());
     while start.elapsed() < DRAIN {
@@ -149,7 +176,10 @@ async fn drain(envoy: &Envoy) -> Last {
         if quiet == 2 {
             break;
         }
-        tokio::time::sleep(POLL).await;
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            _ = signals.next() => break,
+        }
     }
     last
 }
@@ -159,10 +189,7 @@ impl Finished {
     pub(crate) fn warn(&self) {
         if self.not_delivered > 0 {
             let records = say::count(self.not_delivered, "record");
-            say::warning(format_args!(
-                "{records} did not reach the collector within {} s and are lost",
-                DRAIN.as_secs()
-            ));
+            say::warning(format_args!("{records} did not reach the collector in time and are lost"));
         }
         let (missing, dropped) = (self.gaps.missing_batches(), self.gaps.dropped_records());
         if missing > 0 {
@@ -176,8 +203,8 @@ impl Finished {
         }
     }
 
-    /// Whether every record has arrived.
+    /// Whether every record has arrived. What an Envoy that died had in hand, nobody knows.
     pub(crate) fn is_complete(&self) -> bool {
-        self.not_delivered == 0 && self.gaps.is_complete()
+        self.not_delivered == 0 && self.gaps.is_complete() && matches!(self.ended, Ended::Status(_))
     }
 }

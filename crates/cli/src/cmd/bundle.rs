@@ -1,10 +1,9 @@
 //! `understudy bundle`: one module that holds the filter and a snapshot's table.
 
-use crate::{Outcome, report, say};
+use crate::{Outcome, output, say};
 use anyhow::Context;
 use serde_json::json;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_core::digest;
 use understudy_snapshot::{Snapshot, bundle, table};
@@ -59,13 +58,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         None => (Vec::new(), 0),
     };
-    let bundle = bundle::Bundle::new(&filter, &bytes, &bundle::BundleInfo::default())?;
-    write_whole(&args.output, |file| bundle.write_to(file))?;
+    let bundle = bundle::Bundle::new(&filter, &bytes, &bundle::BundleInfo::default());
+    let bundle = match &args.filter {
+        Some(path) => bundle.with_context(|| path.display().to_string())?,
+        None => bundle?,
+    };
+    output::file(&args.output, |file| bundle.write_to(file))?;
     let digest = digest::hex(&bundle.digest());
     if args.json {
         let summary =
             json!({ "file": args.output, "bytes": bundle.len(), "signatures": entries, "table": digest });
-        report::print(&summary)?;
+        output::json(&summary)?;
     } else if args.plain {
         say::line(format_args!("{}: the plain filter, {} bytes", args.output.display(), bundle.len()));
     } else {
@@ -77,26 +80,4 @@ pub(crate) fn run(args: &Args) -> Outcome {
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes a file beside and renames it, so that it is whole or as it was.
-fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut std::io::BufWriter<&std::fs::File>) -> std::io::Result<()>,
-) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let attempt = || -> std::io::Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        let file = tempfile::Builder::new()
-            .permissions(std::fs::Permissions::from_mode(0o644))
-            .tempfile_in(folder)?;
-        let mut out = std::io::BufWriter::new(file.as_file());
-        write(&mut out)?;
-        out.flush()?;
-        drop(out);
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    attempt().with_context(|| format!("can't write {}", path.display()))
 }

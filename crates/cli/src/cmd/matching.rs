@@ -1,8 +1,8 @@
 //! `understudy match`: which requests a snapshot would answer, and why not, without Envoy.
 
 use crate::matcher::{self, Matcher};
-use crate::report::{self, Report};
-use crate::{Outcome, say};
+use crate::report::Report;
+use crate::{Outcome, output, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
     if let Some(report) = &args.report {
-        report::check_writable(report)?;
+        output::check(report)?;
     }
     let built = table::build(&snapshot)?;
     let mut matcher = Matcher::new(&built.bytes)?;
@@ -62,9 +62,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         report.write(path)?;
     }
     if args.json {
-        report::print(&report.summary)?;
+        output::json(&report.summary)?;
     } else {
-        report::print_text(&report.text(args.verbose))?;
+        output::text(&report.text(args.verbose))?;
     }
     Ok(if report.summary.matches == report.summary.requests { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

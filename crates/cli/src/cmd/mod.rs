@@ -2,8 +2,8 @@
 
 pub(crate) mod bundle;
 pub(crate) mod collect;
-//pub(crate) mod inspect;
-//pub(crate) mod lint;
+pub(crate) mod inspect;
+pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod record;
 pub(crate) mod respond;

@@ -1,9 +1,10 @@
 //! `understudy respond`: run CMD with its backends answered from a snapshot.
 
+use crate::capture::Capture;
 use crate::child::Ended;
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::session::{self, Plan, ProxyArgs};
-use crate::{Outcome, capture, say};
+use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -71,11 +72,12 @@ impl From<OnMissArg> for OnMiss {
 pub(crate) async fn run(args: Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
     if let Some(report) = &args.report {
-        report::check_writable(report)?;
+        output::check(report)?;
     }
-    if let Some(output) = &args.output {
-        drop(understudy_snapshot::SnapshotWriter::create(output, Existing::Refuse)?);
-    }
+    let capture = match &args.output {
+        Some(output) => Some(Capture::begin(output, Existing::Refuse)?),
+        None => None,
+    };
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     let built = write_module(&snapshot, &module)?;
@@ -85,29 +87,34 @@ pub(crate) async fn run(args: Args) -> Outcome {
             say::count(*count, "recorded exchange")
         ));
     }
-    let store = work.path().join("verdicts");
-    let plan = Plan {
-        bootstrap: bootstrap(&snapshot, &args),
-        module: &module,
-        config: config(&args),
-        store: store.clone(),
+    let temporary = work.path().join("verdicts");
+    let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
+    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config: config(&args), store };
+    let finished = match session::run(plan, &args.proxy).await {
+        Ok(finished) => finished,
+        Err(error) => {
+            if let Some(capture) = capture {
+                capture.discard_if_empty().await;
+            }
+            return Err(error);
+        }
     };
-    let finished = session::run(plan, &args.proxy).await?;
     finished.warn();
-    let report = Report::read(&store, &snapshot, &built, finished.is_complete()).await?;
+    let report = Report::read(store, &snapshot, &built, finished.is_complete()).await?;
     say::block(report.text(args.verbose));
+    // What was recorded is safe before anything else can fail.
+    if let Some(capture) = capture {
+        save_missed(capture).await?;
+    }
     if let Some(path) = &args.report {
         report.write(path)?;
         say::line(format_args!("report written to {}", path.display()));
     }
     if args.proxy.json {
-        report::print(&report.summary)?;
-    }
-    if let Some(output) = &args.output {
-        save_missed(&store, output).await?;
+        output::json(&report.summary)?;
     }
     match finished.ended {
-        Ended::EnvoyDied => bail!("Envoy died while CMD ran:\n{}", finished.problems),
+        Ended::EnvoyDied(_) => bail!("Envoy died while CMD ran: {}", finished.problems),
         Ended::Status(0) if report.summary.misses > 0 || !finished.is_complete() => Ok(ExitCode::from(1)),
         Ended::Status(status) => Ok(ExitCode::from(status)),
     }
@@ -143,8 +150,8 @@ fn config(args: &Args) -> serde_json::Value {
     }
 }
 
-async fn save_missed(store: &Path, output: &Path) -> anyhow::Result<()> {
-    match capture::to_snapshot(store, output, Existing::Refuse).await? {
+async fn save_missed(capture: Capture) -> anyhow::Result<()> {
+    match capture.finish().await? {
         Some(snapshot) => {
             say::line(format_args!("what missed was recorded to {}", snapshot.path().display()))
         }
