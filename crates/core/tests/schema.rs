@@ -83,7 +83,7 @@ fn required_keys_are_required_and_no_others() {
 #[test]
 fn defaults_are_those_of_the_reader() {
     for (pointer, whole) in OBJECTS {
-        let minimal: Map<_, _> = companions(pointer, "")
+        let minimal: Map<String, Value> = companions(pointer, "")
             .into_iter()
             .filter(|(key, _)| {
                 schema(pointer)["required"].as_array().is_some_and(|all| all.contains(&json!(key)))
