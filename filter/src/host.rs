@@ -28,6 +28,7 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,
         start: usize,
@@ -99,6 +100,17 @@ pub(crate) fn add_headers(map: MapType, headers: &Headers) {
         if status != OK {
             log::warn!("a recorded trailer could not be added (status {status})");
         }
+    }
+}
+
+/// Sets all headers, in this order.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_headers(map: MapType, headers: &Headers) {
+    let block = headers.as_block();
+    // SAFETY: the host reads the block during the call only.
+    let status = unsafe { proxy_set_header_map_pairs(map as u32, block.as_ptr(), block.len()) };
+    if status != OK {
+        log::warn!("recorded headers could not be set (status {status})");
     }
 }
 

@@ -42,9 +42,12 @@ impl HttpStream {
         if let Some(shared) = &self.shared {
             match step(&mut self.stream, &mut shared.borrow_mut()) {
                 Fixup::None => {}
-                Fixup::RemoveContentType => {
-                    host::remove_header(MapType::HttpResponseHeaders, b"content-type")
+                Fixup::Remove(names) => {
+                    for name in names {
+                        host::remove_header(MapType::HttpResponseHeaders, name.as_bytes());
+                    }
                 }
+                Fixup::Replace(headers) => host::set_headers(MapType::HttpResponseHeaders, &headers),
                 Fixup::AddTrailers(trailers) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
             }
         }

@@ -1,8 +1,10 @@
 //! Envoy's configuration: the templates in `envoy/*.yaml`, changed by typed settings, as JSON.
 //! What isn't set stays as the template has it, so the files and the command can't drift apart.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -57,6 +59,16 @@ pub struct Bootstrap {
     buffer_limit: Option<u32>,
     node_id: Option<String>,
     node_metadata: Option<Value>,
+    edits: Vec<Edit>,
+}
+
+#[derive(Clone)]
+struct Edit(Arc<dyn Fn(&mut Value) + Send + Sync>);
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Edit")
+    }
 }
 
 impl Bootstrap {
@@ -75,6 +87,7 @@ impl Bootstrap {
             buffer_limit: None,
             node_id: None,
             node_metadata: None,
+            edits: Vec::new(),
         }
     }
 
@@ -169,6 +182,12 @@ impl Bootstrap {
         self
     }
 
+    /// A last change to the whole configuration, for what no setting here is about.
+    pub fn edit(mut self, edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        self.edits.push(Edit(Arc::new(edit)));
+        self
+    }
+
     pub(crate) fn listen_address(&self) -> Option<SocketAddr> {
         self.listen
     }
@@ -188,6 +207,12 @@ impl Bootstrap {
         if self.template == Template::ResponderWithBackends {
             // The filter holds a request until it has its body: the backend's `100 Continue` would never come.
             *at(&mut config, &format!("{CONNECTION_MANAGER}/proxy_100_continue"))? = false.into();
+            // A tunnel past the filter would lead to the mocked backends too: the filter decides about it.
+            for host in virtual_hosts(&mut config)?.iter_mut().filter(|host| host["name"] == "any") {
+                for route in host["routes"].as_array_mut().into_iter().flatten() {
+                    route.as_object_mut().map(|route| route.remove("typed_per_filter_config"));
+                }
+            }
         }
         self.set_addresses(&mut config)?;
         self.set_filter(&mut config)?;
@@ -197,6 +222,9 @@ impl Bootstrap {
         }
         if let Some(metadata) = &self.node_metadata {
             at(&mut config, "/node")?["metadata"] = metadata.clone();
+        }
+        for edit in &self.edits {
+            edit.0(&mut config);
         }
         Ok(config)
     }

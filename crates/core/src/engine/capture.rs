@@ -118,6 +118,7 @@ impl Capture {
 
     fn end(&self, host: &mut impl Host) -> End {
         match (&self.exchange.response, self.ended) {
+            (None, [false, _]) => End::RequestAborted,
             (None, _) => End::NoResponse,
             // An answer that the proxy made up, such as "upstream connect error", isn't the backend's.
             (Some(_), _) if !host.backend_answered() => End::NoResponse,

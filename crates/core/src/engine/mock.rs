@@ -3,7 +3,7 @@
 use super::capture::{Capture, Pseudo, begin_exchange, mark_truncated};
 use super::stream::State;
 use super::vm::Counter;
-use super::{Action, Host, Reply, Side, Stream, Vm, explain};
+use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain};
 use crate::canonical::RequestView;
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};
@@ -183,15 +183,36 @@ impl Stream {
         if !vm.verdict_header {
             headers = Headers::from_pairs(headers.iter().filter(|(name, _)| *name != b"x-understudy"));
         }
-        self.untyped = answer.untyped;
         if answer.trailers.length > 0 {
             self.trailers = Headers::from_block(vm.table.blob(answer.trailers)?);
         }
-        Some(Reply { status: answer.status, headers, body: vm.table.blob(answer.body)?, grpc_status: None })
+        let reply =
+            Reply { status: answer.status, headers, body: vm.table.blob(answer.body)?, grpc_status: None };
+        self.fixup = fixup(&reply, answer.untyped, !self.trailers.is_empty());
+        Some(reply)
     }
 
     fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
         vm.count(self.policy.map_or(0, |policy| policy.counter), counter);
+    }
+}
+
+/// What has to be changed in what Envoy makes of a reply.
+fn fixup(reply: &Reply, untyped: bool, trailers: bool) -> Option<Fixup> {
+    if reply.body.is_empty() {
+        // Envoy takes out what speaks of a body, and doesn't know that HEAD and 304 do so without one.
+        let speaks = |name: &[u8]| reply.headers.get(name).is_some();
+        let status = reply.status.to_string();
+        let all = || [(&b":status"[..], status.as_bytes())].into_iter().chain(reply.headers.iter());
+        let taken = speaks(b"content-type") || speaks(b"content-length");
+        return taken.then(|| Fixup::Replace(Headers::from_pairs(all())));
+    }
+    // HTTP/1.1 has trailers after a body in chunks alone.
+    match (untyped, trailers) {
+        (true, true) => Some(Fixup::Remove(&["content-type", "content-length"])),
+        (true, false) => Some(Fixup::Remove(&["content-type"])),
+        (false, true) => Some(Fixup::Remove(&["content-length"])),
+        (false, false) => None,
     }
 }
 

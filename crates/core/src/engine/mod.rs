@@ -50,8 +50,10 @@ pub struct Reply {
 pub enum Fixup {
     /// Nothing.
     None,
-    /// Remove `content-type`: the recorded answer had none.
-    RemoveContentType,
+    /// Remove these headers, which the recorded answer didn't have, or which would lie.
+    Remove(&'static [&'static str]),
+    /// Have these headers, `:status` among them, in the place of all: Envoy took out some that go without a body.
+    Replace(Headers),
     /// Add these trailers at the end of the body.
     AddTrailers(Headers),
 }

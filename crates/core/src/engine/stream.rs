@@ -15,7 +15,7 @@ pub struct Stream {
     pub(super) policy: Option<Policy>,
     pub(super) capture: Option<Box<Capture>>,
     /// What is left to be done on the answer.
-    pub(super) untyped: bool,
+    pub(super) fixup: Option<Fixup>,
     pub(super) trailers: Headers,
 }
 
@@ -53,7 +53,10 @@ impl Stream {
             return Action::Continue;
         }
         let pseudo = Pseudo::of(&headers);
-        let policy = vm.policy(pseudo.scheme, pseudo.authority);
+        let policy = match pseudo.method {
+            b"CONNECT" => vm.policy_of_tunnel(pseudo.authority),
+            _ => vm.policy(pseudo.scheme, pseudo.authority),
+        };
         self.policy = Some(policy);
         let upgrade = is_upgrade(&pseudo, &headers);
         match policy.mode {
@@ -130,11 +133,7 @@ impl Stream {
         vm: &mut Vm<S>,
     ) -> Fixup {
         match (&self.state, &mut self.capture) {
-            (State::Answered, _) => {
-                if std::mem::take(&mut self.untyped) {
-                    return Fixup::RemoveContentType;
-                }
-            }
+            (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
             (State::Held(..), _) => self.abort(vm),
             (_, Some(capture)) => {

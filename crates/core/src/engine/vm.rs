@@ -138,6 +138,22 @@ impl<S: Segment> Vm<S> {
         self.backends.get(self.name.as_slice()).copied().unwrap_or(self.other)
     }
 
+    /// What happens to a tunnel (CONNECT): with or without TLS in it, it leads to a backend. Where both are named, mocking counts, and then
+    /// failing: what is inside is out of our sight.
+    pub(super) fn policy_of_tunnel(&mut self, authority: &[u8]) -> Policy {
+        let mut named = None;
+        for scheme in [&b"https"[..], b"http"] {
+            backend::write_name(scheme, authority, &mut self.name);
+            if let Some(policy) = self.backends.get(self.name.as_slice()) {
+                let strictness = |p: &Policy| (p.mode == Mode::Mock, p.on_miss == OnMiss::Fail);
+                if named.as_ref().is_none_or(|known| strictness(policy) > strictness(known)) {
+                    named = Some(*policy);
+                }
+            }
+        }
+        named.unwrap_or(self.other)
+    }
+
     pub(super) fn count(&mut self, backend: usize, counter: Counter) {
         if let Some(count) = self.counts.get_mut(backend).and_then(|counts| counts.get_mut(counter as usize))
         {
