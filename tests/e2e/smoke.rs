@@ -17,5 +17,5 @@ async fn a_recorded_answer_comes_back_and_anything_else_misses() {
     assert_eq!(miss.json()["nearest"][0]["differs"][0]["key"], "path");
     let records = rig.records(2).await;
     assert_eq!(records.iter().filter_map(|r| r.verdict.as_ref()?.status).collect::<Vec<_>>(), [200, 404]);
-    rig.assert_sound();
+    rig.assert_sound().await;
 }

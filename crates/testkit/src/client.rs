@@ -3,18 +3,20 @@
 use crate::upstream::Seen;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// No test waits longer for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// From the status line to the empty line, as it came.
+    pub head: Vec<u8>,
     /// Names as they came, and values, in order.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body without chunk framing.
@@ -28,6 +30,12 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<String> {
         let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// All values of a header, in order.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let found = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
     /// The body as text.
@@ -62,31 +70,97 @@ impl Connection {
 
     /// Reads an answer; `head`: to a HEAD request, which has no body whatever it says.
     pub async fn answer(&mut self, head: bool) -> Answer {
-        timeout(PATIENCE, self.read_answer(head)).await.unwrap_or_else(|_| {
-            panic!("no whole answer within {PATIENCE:?}; so far: {:?}", String::from_utf8_lossy(&self.buffer))
-        })
+        let answer = timeout(PATIENCE, receive(&mut self.stream, &mut self.buffer, head)).await;
+        answer.unwrap_or_else(|_| self.impatient())
     }
 
-    async fn read_answer(&mut self, head: bool) -> Answer {
-        loop {
-            if let Some((answer, used)) = parse_answer(&self.buffer, head, false) {
-                self.buffer.drain(..used);
-                if answer.status == 100 {
-                    continue;
-                }
-                return answer;
+    /// Sends bytes and reads an answer meanwhile, for it may come before all is sent.
+    pub async fn exchange(&mut self, bytes: impl AsRef<[u8]>, head: bool) -> Answer {
+        let (mut read, mut write) = self.stream.split();
+        let send = async {
+            let _ = write.write_all(bytes.as_ref()).await;
+            std::future::pending::<Answer>().await
+        };
+        let both = async {
+            tokio::select! {
+                answer = receive(&mut read, &mut self.buffer, head) => answer,
+                never = send => never,
             }
-            let mut chunk = [0; 65536];
-            match self.stream.read(&mut chunk).await {
-                Ok(n) if n > 0 => self.buffer.extend_from_slice(&chunk[..n]),
-                end => {
-                    let parsed = parse_answer(&self.buffer, head, true);
-                    let text = String::from_utf8_lossy(&self.buffer).into_owned();
-                    return parsed
-                        .unwrap_or_else(|| panic!("the connection ended ({end:?}) after {text:?}"))
-                        .0;
+        };
+        let answer = timeout(PATIENCE, both).await;
+        answer.unwrap_or_else(|_| self.impatient())
+    }
+
+    fn impatient(&self) -> ! {
+        panic!("no whole answer within {PATIENCE:?}; so far: {:?}", String::from_utf8_lossy(&self.buffer))
+    }
+
+    /// Reads until the bytes so far contain these; they stay to be read.
+    pub async fn until(&mut self, needle: &[u8]) -> &[u8] {
+        let found = async {
+            while !self.buffer.windows(needle.len()).any(|window| window == needle) {
+                if self.more().await == 0 {
+                    return false;
                 }
             }
+            true
+        };
+        let found = timeout(PATIENCE, found).await;
+        assert!(
+            matches!(found, Ok(true)),
+            "{:?} did not come, only {:?}",
+            String::from_utf8_lossy(needle),
+            String::from_utf8_lossy(&self.buffer)
+        );
+        &self.buffer
+    }
+
+    /// Forgets what came so far, reads on, and gives how many bytes came; 0 where the connection has ended.
+    pub async fn skip(&mut self) -> usize {
+        if self.buffer.is_empty() {
+            timeout(PATIENCE, self.more()).await.expect("bytes, or the end");
+        }
+        let length = self.buffer.len();
+        self.buffer.clear();
+        length
+    }
+
+    /// Waits until the proxy ends the connection.
+    pub async fn ended(&mut self) {
+        while self.skip().await > 0 {}
+    }
+
+    /// Ends the connection by a reset.
+    pub fn reset(self) {
+        // A socket that is closed without lingering sends RST.
+        let _ = self.stream.set_zero_linger();
+    }
+
+    async fn more(&mut self) -> usize {
+        more(&mut self.stream, &mut self.buffer).await
+    }
+}
+
+async fn more(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> usize {
+    let mut chunk = vec![0; 65536];
+    let length = from.read(&mut chunk).await.unwrap_or(0);
+    buffer.extend_from_slice(&chunk[..length]);
+    length
+}
+
+async fn receive(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, head: bool) -> Answer {
+    loop {
+        if let Some((answer, used)) = parse_answer(buffer, head, false) {
+            buffer.drain(..used);
+            if answer.status == 100 {
+                continue;
+            }
+            return answer;
+        }
+        if more(from, buffer).await == 0 {
+            let text = String::from_utf8_lossy(buffer).into_owned();
+            let parsed = parse_answer(buffer, head, true);
+            return parsed.unwrap_or_else(|| panic!("the connection ended after {text:?}")).0;
         }
     }
 }
@@ -124,12 +198,12 @@ type Pairs = Vec<(String, Vec<u8>)>;
 /// A request at the start of the bytes, if it is there whole, and how many bytes it takes.
 pub(crate) fn parse_request(bytes: &[u8]) -> Option<(Seen, usize)> {
     let (head, headers, start) = split_head(bytes)?;
-    let (body, _, used) = match framing(&headers) {
+    let (body, trailers, used) = match framing(&headers) {
         Framing::Chunked => dechunk(&bytes[start..])?,
         Framing::Length(length) => (bytes.get(start..start + length)?.to_vec(), Vec::new(), length),
         Framing::Close => (Vec::new(), Vec::new(), 0),
     };
-    Some((Seen { head: head.to_vec(), body }, start + used))
+    Some((Seen { head: head.to_vec(), body, trailers }, start + used))
 }
 
 fn parse_answer(bytes: &[u8], head_only: bool, closed: bool) -> Option<(Answer, usize)> {
@@ -144,7 +218,7 @@ fn parse_answer(bytes: &[u8], head_only: bool, closed: bool) -> Option<(Answer, 
         Framing::Close if closed => (bytes[start..].to_vec(), Vec::new(), bytes.len() - start),
         Framing::Close => return None,
     };
-    Some((Answer { status, headers, body, trailers }, start + used))
+    Some((Answer { status, head: head.to_vec(), headers, body, trailers }, start + used))
 }
 
 enum Framing {

@@ -1,10 +1,13 @@
 //! HTTP/2 in plain text with prior knowledge, many streams on one connection.
 
+use crate::client::PATIENCE;
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Request};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// A connection to the proxy.
 #[derive(Clone)]
@@ -55,21 +58,35 @@ impl H2 {
         }
         let request = request.body(()).expect("a request");
         let ends = body.is_none() && trailers.is_none();
-        let (answer, mut stream) = self.send.clone().ready().await?.send_request(request, ends)?;
+        let (answer, mut stream) = self.begin(request, ends).await?;
         if let Some(body) = body {
             stream.send_data(body, trailers.is_none())?;
         }
         if let Some(trailers) = trailers {
             stream.send_trailers(trailers)?;
         }
-        let (parts, mut incoming) = answer.await?.into_parts();
-        let mut body = Vec::new();
-        while let Some(chunk) = incoming.data().await {
-            let chunk = chunk?;
-            incoming.flow_control().release_capacity(chunk.len())?;
-            body.extend_from_slice(&chunk);
-        }
-        let trailers = incoming.trailers().await?;
-        Ok(H2Answer { status: parts.status.as_u16(), headers: parts.headers, body, trailers })
+        timeout(PATIENCE, read(answer)).await.expect("a whole answer")
     }
+
+    /// Sends a request's head, and leaves the rest to the caller; `ends`: there is no rest.
+    pub async fn begin(
+        &self,
+        request: Request<()>,
+        ends: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        self.send.clone().ready().await?.send_request(request, ends)
+    }
+}
+
+/// Reads an answer to its end.
+pub(crate) async fn read(answer: ResponseFuture) -> Result<H2Answer, h2::Error> {
+    let (parts, mut incoming) = answer.await?.into_parts();
+    let mut body = Vec::new();
+    while let Some(chunk) = incoming.data().await {
+        let chunk = chunk?;
+        incoming.flow_control().release_capacity(chunk.len())?;
+        body.extend_from_slice(&chunk);
+    }
+    let trailers = incoming.trailers().await?;
+    Ok(H2Answer { status: parts.status.as_u16(), headers: parts.headers, body, trailers })
 }

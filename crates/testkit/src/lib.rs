@@ -3,12 +3,20 @@
 
 mod client;
 mod h2_client;
+mod h2_upstream;
 mod recording;
+mod reload;
 mod rig;
+mod sound;
+mod surgery;
 mod upstream;
+mod wire;
 
 pub use client::{Answer, Connection, get, request};
 pub use h2_client::{H2, H2Answer};
+pub use h2_upstream::{H2Seen, H2Upstream};
 pub use recording::{Recorded, recorded};
-pub use rig::{Rig, RigBuilder, eventually};
-pub use upstream::{Seen, Upstream};
+pub use rig::{Rig, RigBuilder, Totals, eventually};
+pub use surgery::{offset_of, trap_at, trap_in};
+pub use upstream::{Seen, Upstream, map};
+pub use wire::Wire;

@@ -24,6 +24,19 @@ pub fn recorded(method: &str, backend: &str, path: &str) -> Recorded {
     }
 }
 
+impl From<Exchange> for Recorded {
+    fn from(mut exchange: Exchange) -> Self {
+        let pairs = |headers: &Headers| {
+            let pairs = headers.iter().map(|(n, v)| (String::from_utf8_lossy(n).into_owned(), v.to_vec()));
+            pairs.collect::<Vec<_>>()
+        };
+        let response = exchange.response.get_or_insert_default();
+        let (response_headers, trailers) = (pairs(&response.headers), pairs(&response.trailers));
+        let request_headers = pairs(&exchange.request.headers);
+        Self { exchange, request_headers, response_headers, trailers }
+    }
+}
+
 impl Recorded {
     /// Adds a header to the request.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The filter in a real Envoy, with a table of recorded exchanges and a collector beside it.
 
 use crate::recording::Recorded;
+use crate::reload::move_listeners;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,10 +9,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use understudy_collector::{Collector, CollectorConfig, Reader};
 use understudy_core::v1::{self, Record};
-use understudy_envoy::{Bootstrap, Envoy, HostMap, Options};
+use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Options};
 use understudy_snapshot::bundle;
 use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Backend, Header};
+
+/// The file of the listeners, in the rig's folder.
+const LISTENERS: &str = "listeners.json";
 
 /// What a rig is to be.
 pub struct RigBuilder {
@@ -23,6 +27,7 @@ pub struct RigBuilder {
     workers: u32,
     collector: CollectorAt,
     module: Option<Vec<u8>>,
+    reloadable: bool,
 }
 
 enum CollectorAt {
@@ -35,6 +40,8 @@ enum CollectorAt {
 pub struct Rig {
     /// The Envoy.
     pub envoy: Envoy,
+    /// How many VMs there were at the start.
+    pub(crate) vms: u64,
     collector: Option<Collector>,
     folder: TempDir,
 }
@@ -103,6 +110,40 @@ impl RigBuilder {
         self
     }
 
+    /// Leaves the filter out: the same Envoy with nothing of ours in the way.
+    #[must_use]
+    pub fn without_filter(mut self) -> Self {
+        self.bootstrap = self.bootstrap.without_filter();
+        self
+    }
+
+    /// What Envoy does when the filter crashes.
+    #[must_use]
+    pub fn on_filter_failure(mut self, failure: FilterFailure) -> Self {
+        self.bootstrap = self.bootstrap.on_filter_failure(failure);
+        self
+    }
+
+    /// A last change to Envoy's whole configuration.
+    #[must_use]
+    pub fn edit(mut self, edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        self.bootstrap = self.bootstrap.edit(edit);
+        self
+    }
+
+    /// Puts the listeners where [`Rig::reload`] can change them.
+    #[must_use]
+    pub fn reloadable(mut self) -> Self {
+        self.reloadable = true;
+        self
+    }
+
+    /// The filter with the table of the exchanges, or with none where there are none.
+    pub fn bundled(&self) -> Vec<u8> {
+        let table = if self.exchanges.is_empty() { Vec::new() } else { self.table() };
+        bundle::bundle(understudy_module::RAW, &table, &bundle::BundleInfo::default()).expect("a module")
+    }
+
     /// The table of the exchanges.
     pub fn table(&self) -> Vec<u8> {
         let mut builder = TableBuilder::new(&self.header);
@@ -116,10 +157,7 @@ impl RigBuilder {
     pub async fn try_start(self) -> Result<Rig, understudy_envoy::Error> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let module = folder.path().join("filter.wasm");
-        let bytes = self.module.clone().unwrap_or_else(|| {
-            let table = if self.exchanges.is_empty() { Vec::new() } else { self.table() };
-            bundle::bundle(understudy_module::RAW, &table, &bundle::BundleInfo::default()).expect("a module")
-        });
+        let bytes = self.module.clone().unwrap_or_else(|| self.bundled());
         std::fs::write(&module, bytes).expect("the module is written");
         let mut config = self.config;
         let collector = match self.collector {
@@ -142,10 +180,16 @@ impl RigBuilder {
                 config["collector"] = json!({ "cluster": "collector", "flush_interval_ms": 20 });
             }
         }
+        if self.reloadable {
+            let file = folder.path().join(LISTENERS);
+            bootstrap = bootstrap.edit(move |bootstrap| move_listeners(bootstrap, &file));
+        }
         bootstrap = self.maps.into_iter().fold(bootstrap.plugin_config(config), Bootstrap::map);
         let envoy =
             Envoy::start(&bootstrap, &Options { concurrency: self.workers, ..Options::default() }).await?;
-        Ok(Rig { envoy, collector, folder })
+        let mut rig = Rig { envoy, vms: 0, collector, folder };
+        rig.vms = rig.active_vms().await;
+        Ok(rig)
     }
 
     /// Starts it.
@@ -158,7 +202,8 @@ impl Rig {
     fn builder(bootstrap: Bootstrap, config: Value) -> RigBuilder {
         let header = Header { name: "rig".into(), ..Header::default() };
         let (exchanges, maps, collector) = (Vec::new(), Vec::new(), CollectorAt::None);
-        RigBuilder { bootstrap, exchanges, header, config, maps, workers: 1, collector, module: None }
+        let (workers, module, reloadable) = (1, None, false);
+        RigBuilder { bootstrap, exchanges, header, config, maps, workers, collector, module, reloadable }
     }
 
     /// A rig that mocks everything and has no way to any backend.
@@ -207,14 +252,27 @@ impl Rig {
         self.folder.path().to_owned()
     }
 
-    /// Panics if the filter has crashed.
-    pub fn assert_sound(&self) {
-        let logs = self.envoy.logs();
-        assert!(
-            !logs.contains("Proxy-Wasm plugin in-VM") && !logs.contains("wasm trap"),
-            "the filter has crashed:\n{logs}"
-        );
+    pub(crate) fn listeners_file(&self) -> PathBuf {
+        self.folder.path().join(LISTENERS)
     }
+
+    /// The counters of records, as Envoy has them.
+    pub async fn totals(&self) -> Totals {
+        let stats = self.envoy.stats("understudy.records").await.expect("statistics");
+        let get = |name| stats.get(&format!("wasmcustom.understudy.records.{name}"));
+        Totals { captured: get("captured"), delivered: get("delivered"), dropped: get("dropped") }
+    }
+}
+
+/// What became of the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Taken in.
+    pub captured: u64,
+    /// Acknowledged by the collector.
+    pub delivered: u64,
+    /// Given up.
+    pub dropped: u64,
 }
 
 /// Waits until a condition holds, and panics if it doesn't within 20 s.

@@ -1,19 +1,21 @@
 //! A backend that counts what reaches it, down to the connection and the byte.
 
+use crate::wire::Wire;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// A request as it reached the backend: raw bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// From the request line to the empty line.
     pub head: Vec<u8>,
     /// The body, without chunk framing.
     pub body: Vec<u8>,
+    /// Trailers of a chunked body.
+    pub trailers: Vec<(String, Vec<u8>)>,
 }
 
 impl Seen {
@@ -21,13 +23,18 @@ impl Seen {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.head).into_owned()
     }
+
+    /// The path of the request line, or the URL where that is what was sent.
+    pub fn path(&self) -> String {
+        self.text().split(' ').nth(1).unwrap_or_default().to_owned()
+    }
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     connections: AtomicU64,
-    bytes: AtomicU64,
-    seen: Mutex<Vec<Seen>>,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) seen: Mutex<Vec<Seen>>,
 }
 
 /// A backend on a free port of this machine. Dropped, it stops listening.
@@ -39,16 +46,38 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A backend that answers each request with the raw bytes that `answer` gives; `None` closes the connection instead.
+    /// A backend that answers each request with the raw bytes that `answer` gives; `None` closes the connection instead. An answer without
+    /// a length ends with the connection where the request says `x-close`.
     pub async fn start(answer: impl Fn(&Seen) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
+        Self::script(move |mut wire| {
+            let answer = answer.clone();
+            async move {
+                while let Some(seen) = wire.request().await {
+                    let closes = seen.text().contains("x-close");
+                    match answer(&seen) {
+                        Some(reply) if wire.send(&reply).await && !closes => {}
+                        _ => return,
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// A backend that does with each connection what `script` says.
+    pub async fn script<F>(script: impl Fn(Wire) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (counts, answer) = (Arc::new(Counts::default()), Arc::new(answer));
+        let counts = Arc::new(Counts::default());
         let shared = counts.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, shared.clone(), answer.clone()));
+                tokio::spawn(script(Wire::new(stream, shared.clone())));
             }
         });
         Self { address, counts, task }
@@ -59,6 +88,12 @@ impl Upstream {
         Self::start(|_| Some(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nreal".to_vec())).await
     }
 
+    /// An address of this machine that nobody listens on.
+    pub async fn nobody() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        listener.local_addr().expect("an address")
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -66,7 +101,7 @@ impl Upstream {
 
     /// A `--map` that leads a host here.
     pub fn map(&self, host: &str) -> understudy_envoy::HostMap {
-        format!("{host}=http://{}", self.address).parse().expect("a map")
+        map(host, self.address)
     }
 
     /// How many connections were made.
@@ -85,6 +120,7 @@ impl Upstream {
     }
 
     /// Panics if anything at all has reached this backend.
+    #[track_caller]
     pub fn assert_untouched(&self) {
         assert_eq!(
             (self.connections(), self.bytes()),
@@ -100,41 +136,7 @@ impl Drop for Upstream {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    counts: Arc<Counts>,
-    answer: Arc<dyn Fn(&Seen) -> Option<Vec<u8>> + Send + Sync>,
-) {
-    let mut buffer = Vec::new();
-    loop {
-        let Some((seen, used)) = crate::client::parse_request(&buffer) else {
-            let mut chunk = [0; 65536];
-            match stream.read(&mut chunk).await {
-                Ok(n) if n > 0 => {
-                    counts.bytes.fetch_add(n as u64, Ordering::SeqCst);
-                    buffer.extend_from_slice(&chunk[..n]);
-                    continue;
-                }
-                _ => return,
-            }
-        };
-        buffer.drain(..used);
-        let reply = answer(&seen);
-        counts.seen.lock().expect("no panic while it was held").push(seen);
-        match reply {
-            Some(reply) if stream.write_all(&reply).await.is_ok() => {}
-            _ => return,
-        }
-        // An answer without a length ends with the connection.
-        if buffer.is_empty()
-            && counts
-                .seen
-                .lock()
-                .expect("no panic while it was held")
-                .last()
-                .is_some_and(|s| s.text().contains("x-close"))
-        {
-            return;
-        }
-    }
+/// A `--map` that leads a host to an address.
+pub fn map(host: &str, to: SocketAddr) -> understudy_envoy::HostMap {
+    format!("{host}=http://{to}").parse().expect("a map")
 }

@@ -1,0 +1,161 @@
+//! Nothing reaches a mocked backend: no connection and no byte, whatever the client does. There is a way to it in all of these tests.
+
+use crate::requests::{chunked, head, post};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
+use serde_json::json;
+use understudy_testkit::{Connection, H2, Rig, RigBuilder, Upstream, eventually};
+
+const CAP: usize = 2 << 20;
+
+fn builder(upstream: &Upstream, on_miss: &str) -> RigBuilder {
+    Rig::responder()
+        .with_backends()
+        .map(upstream.map("api.test"))
+        .config("on_miss", json!(on_miss))
+        .config("body_cap_bytes", json!(CAP))
+}
+
+/// Requests of HTTP/1.1 that are whole. `host` leads to the upstream.
+fn requests(host: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let large = vec![b'x'; 1 << 20];
+    let over = vec![b'x'; CAP + 1];
+    let upgrade = "connection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+    vec![
+        ("GET", head("GET", host, "/a", "")),
+        ("HEAD", head("HEAD", host, "/a", "")),
+        ("OPTIONS", head("OPTIONS", host, "/a", "")),
+        ("POST without a body", post(host, "/a", "", b"")),
+        ("small POST", post(host, "/a", "content-type: application/json\r\n", b"{\"a\":1}")),
+        ("POST of 1 MB", post(host, "/a", "", &large)),
+        ("chunked", chunked(host, "/a", "", &[b"a=1", b"&b=2"], "")),
+        ("chunked, 1 MB", chunked(host, "/a", "", &[&large], "")),
+        ("chunked, with trailers", chunked(host, "/a", "", &[b"a=1"], "x-sum: 1\r\n")),
+        ("over the cap", post(host, "/a", "", &over)),
+        ("over the cap, chunked", chunked(host, "/a", "", &[&over], "")),
+        ("Expect", post(host, "/a", "expect: 100-continue\r\n", b"a=1")),
+        ("WebSocket", head("GET", host, "/a", upgrade)),
+        ("gRPC", post(host, "/a.B/C", "content-type: application/grpc\r\nte: trailers\r\n", b"\0\0\0\0\0")),
+        ("HTTP/1.0", format!("GET /a HTTP/1.0\r\nhost: {host}\r\n\r\n").into_bytes()),
+    ]
+}
+
+#[tokio::test]
+async fn http1() {
+    let upstream = Upstream::ok().await;
+    let rig = builder(&upstream, "fail").start().await;
+    // By a map, and by the name that everybody can resolve.
+    for host in ["api.test".to_owned(), upstream.address().to_string()] {
+        for (name, request) in requests(&host) {
+            let answer = Connection::open(rig.proxy()).await.exchange(request, name == "HEAD").await;
+            let expect = if name == "gRPC" { 200 } else { 404 };
+            assert_eq!(answer.status, expect, "{name}: {}", answer.text());
+            if name == "gRPC" {
+                assert_eq!(answer.header("grpc-status").as_deref(), Some("12"));
+            } else {
+                assert_eq!(answer.header("x-understudy").as_deref(), Some("miss"), "{name}");
+            }
+            upstream.assert_untouched();
+        }
+    }
+    // The route of a map refuses tunnels by itself; elsewhere the filter does.
+    for (host, expect) in [("api.test:80", 503), (&upstream.address().to_string(), 404)] {
+        let answer =
+            Connection::open(rig.proxy()).await.exchange(head("CONNECT", host, host, ""), false).await;
+        assert_eq!(answer.status, expect, "{host}: {}", answer.text());
+    }
+    upstream.assert_untouched();
+    rig.assert_sound().await;
+}
+
+/// The same requests do reach the upstream where they may: the test above can fail.
+#[tokio::test]
+async fn what_may_pass_does() {
+    let upstream = Upstream::ok().await;
+    let rig = builder(&upstream, "passthrough").start().await;
+    let host = upstream.address().to_string();
+    for (name, request) in requests("api.test").into_iter().chain(requests(&host)) {
+        let before = upstream.bytes();
+        let answer = Connection::open(rig.proxy()).await.exchange(request, name == "HEAD").await;
+        assert!(answer.status == 200 || name == "WebSocket", "{name}: {} {}", answer.status, answer.text());
+        assert!(upstream.bytes() > before, "{name}");
+    }
+    let before = upstream.bytes();
+    let mut tunnel = Connection::open(rig.proxy()).await;
+    tunnel.send(head("CONNECT", &host, &host, "")).await;
+    tunnel.until(b"HTTP/1.1 200 ").await;
+    tunnel.send(head("GET", &host, "/inside", "")).await;
+    tunnel.until(b"real").await;
+    assert!(upstream.bytes() > before);
+    rig.assert_sound().await;
+}
+
+#[tokio::test]
+async fn http2() {
+    let upstream = Upstream::ok().await;
+    let rig = builder(&upstream, "fail").start().await;
+    let host = upstream.address().to_string();
+    let client = H2::open(rig.proxy()).await;
+    let trailers = || Some(HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("1"))]));
+    for host in ["api.test", &host] {
+        let url = format!("http://{host}/a");
+        for (body, trailers) in [
+            (None, None),
+            (None, trailers()),
+            (Some(0), trailers()),
+            (Some(100), None),
+            (Some(1 << 20), None),
+            (Some(1 << 20), trailers()),
+            (Some(CAP + 1), trailers()),
+        ] {
+            let body = body.map(|length| Bytes::from(vec![b'x'; length]));
+            let answer = client.request("POST", &url, &[], body, trailers).await.expect("an answer");
+            assert_eq!(answer.status, 404);
+        }
+        let grpc = [("content-type", "application/grpc+proto"), ("te", "trailers")];
+        let body = Some(Bytes::from_static(b"\0\0\0\0\0"));
+        let answer = client.request("POST", &url, &grpc, body, None).await.expect("an answer");
+        assert_eq!(answer.headers["grpc-status"], "12");
+        let tunnel = Request::connect(host.to_owned()).body(()).expect("a request");
+        let (answer, _stream) = client.begin(tunnel, false).await.expect("a stream");
+        assert!(matches!(answer.await.expect("an answer").status().as_u16(), 404 | 503));
+    }
+    upstream.assert_untouched();
+    rig.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_in_the_middle() {
+    let upstream = Upstream::ok().await;
+    let rig = builder(&upstream, "fail").start().await;
+    let whole = post("api.test", "/a", "", &vec![b'x'; 1 << 20]);
+    let body_at = whole.len() - (1 << 20);
+    let chunks = chunked("api.test", "/a", "", &[&vec![b'x'; 1 << 20]], "");
+    for reset in [false, true] {
+        for bytes in
+            [&whole[..body_at - 9], &whole[..body_at], &whole[..body_at + 500_000], &chunks[..500_000]]
+        {
+            let mut connection = Connection::open(rig.proxy()).await;
+            connection.send(bytes).await;
+            if reset {
+                connection.reset();
+            }
+        }
+    }
+    let client = H2::open(rig.proxy()).await;
+    let request = || Request::post("http://api.test/a").body(()).expect("a request");
+    let (answer, mut stream) = client.begin(request(), false).await.expect("a stream");
+    stream.send_data(Bytes::from_static(b"half"), false).expect("data");
+    stream.send_reset(h2::Reason::CANCEL);
+    drop((answer, stream));
+    // All but those that ended in their headers, which aren't requests yet.
+    eventually("7 aborted requests", async || rig.counter("backend.other.aborted").await == 7).await;
+    drop(client);
+    eventually("no connection is left", async || {
+        let stats = rig.envoy.stats("downstream_cx_active").await.expect("statistics");
+        stats.get("http.understudy.downstream_cx_active") == 0
+    })
+    .await;
+    upstream.assert_untouched();
+    rig.assert_sound().await;
+}
