@@ -96,13 +96,13 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
     let mut signature = Signature::default();
     let mut exchanges = 0;
     feed::each(snapshot, |item| {
-        let exchange = item?.exchange;
+        let exchange = &item?.exchange;
         exchanges += 1;
         let way = match exchange.direction {
             Direction::Inbound => Way::Inbound,
             Direction::Outbound => Way::Outbound,
         };
-        counts.entry((way, exchange.backend.clone())).or_default().add(&exchange, &mut signature);
+        counts.entry((way, exchange.backend.clone())).or_default().add(exchange, &mut signature);
         Ok::<_, SnapshotError>(())
     })?;
     let told = counts.into_iter().map(|((direction, name), counts)| {

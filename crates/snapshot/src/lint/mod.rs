@@ -87,9 +87,9 @@ impl<'a> Linter<'a> {
         }
     }
 
-    fn take(&mut self, item: Result<Located, SnapshotError>) -> Result<(), SnapshotError> {
+    fn take(&mut self, item: Result<&Located, SnapshotError>) -> Result<(), SnapshotError> {
         match item {
-            Ok(located) => self.exchange(&located),
+            Ok(located) => self.exchange(located),
             Err(error @ SnapshotError::Io { .. }) => return Err(error),
             Err(error) => self.bad_line(&error),
         }
