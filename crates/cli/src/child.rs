@@ -11,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
-use understudy_envoy::{Envoy, Exit, Guard};
+use understudy_envoy::{Envoy, Guard};
 
 /// What goes past the proxy, unless it is asked for.
 const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -24,7 +24,7 @@ pub(crate) enum Ended {
     /// By itself or by a signal: the status a shell would give.
     Status(u8),
     /// Envoy died first, so that CMD was stopped.
-    EnvoyDied(Exit),
+    EnvoyDied,
 }
 
 /// How CMD is to run.
@@ -114,16 +114,16 @@ async fn wait(
     signals: &mut Signals,
     envoy: &Envoy,
 ) -> anyhow::Result<Ended> {
-    let (mut died, mut asked, mut deadline) = (None, 0, None);
+    let (mut died, mut asked, mut deadline) = (false, 0, None);
     loop {
         let signal = tokio::select! {
             status = child.wait() => {
-                let status = Ended::Status(shell_status(status?));
-                return Ok(died.map_or(status, Ended::EnvoyDied));
+                let status = shell_status(status?);
+                return Ok(if died { Ended::EnvoyDied } else { Ended::Status(status) });
             }
             signal = signals.next() => signal,
-            exit = envoy.wait_exit(), if died.is_none() => {
-                died = Some(exit);
+            _ = envoy.wait_exit(), if !died => {
+                died = true;
                 say::line("Envoy has died: ending CMD");
                 Signal::TERM
             }

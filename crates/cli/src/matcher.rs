@@ -126,7 +126,9 @@ pub(crate) fn each_request(
         }
         return Ok(());
     }
-    let text = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+    let text = std::fs::read(path).with_context(|| {
+        format!("can't read {}; name a snapshot, a report, or a file of exchanges", path.display())
+    })?;
     if let Ok(report) = serde_json::from_slice::<ReportFile<'_>>(&text)
         && report.kind == "report"
     {

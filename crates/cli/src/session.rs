@@ -70,10 +70,8 @@ pub(crate) struct Finished {
     pub(crate) ended: Ended,
     /// What is missing from the store.
     pub(crate) gaps: GapReport,
-    /// How many records the filter could not hand over before the time was up.
-    pub(crate) not_delivered: u64,
-    /// How many tunnels and upgrades went through that nobody looked into.
-    pub(crate) tunnels: u64,
+    /// What Envoy said last.
+    pub(crate) last: Last,
     /// What Envoy complained of, where it died.
     pub(crate) problems: String,
 }
@@ -112,18 +110,20 @@ async fn run_behind(envoy: Envoy, args: &ProxyArgs, signals: &mut Signals) -> an
     };
     let outcome = child::run(&args.command, terms, &envoy, signals).await;
     let last = drain(&envoy, signals).await;
-    let problems = match outcome {
-        Ok(Ended::EnvoyDied(exit)) => format!("{exit}; {}", envoy.problems()),
-        _ => String::new(),
+    let mut problems = String::new();
+    let outcome = match outcome {
+        // It may have died in the same moment in which CMD ended.
+        Ok(_) if !last.answers => match tokio::time::timeout(LAST_REQUESTS, envoy.wait_exit()).await {
+            Ok(exit) => {
+                problems = format!("{exit}; {}", envoy.problems());
+                Ok(Ended::EnvoyDied)
+            }
+            Err(_) => outcome,
+        },
+        _ => outcome,
     };
     envoy.stop(Duration::from_secs(5)).await;
-    Ok(Finished {
-        ended: outcome?,
-        gaps: GapReport::default(),
-        not_delivered: last.waiting,
-        tunnels: last.tunnels,
-        problems,
-    })
+    Ok(Finished { ended: outcome?, gaps: GapReport::default(), last, problems })
 }
 
 async fn start_envoy(
@@ -153,9 +153,13 @@ async fn start_envoy(
 
 /// What Envoy said last.
 #[derive(Default)]
-struct Last {
+pub(crate) struct Last {
+    /// How many records the filter had not handed over yet.
     waiting: u64,
-    tunnels: u64,
+    /// How many tunnels and upgrades went through that nobody looked into.
+    pub(crate) tunnels: u64,
+    /// Whether Envoy still answered.
+    answers: bool,
 }
 
 /// Waits until no request runs any more and the filter has handed over all records. Who is asked to end meanwhile waits no longer.
@@ -163,8 +167,10 @@ async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
     const FILTER: &str = r"^(http\.understudy\.downstream_rq_active|http\.understudy\.downstream_cx_upgrades_total|wasmcustom\.understudy\.records\..*)$";
     let (start, mut quiet, mut last) = (Instant::now(), 0, Last::default());
     while start.elapsed() < DRAIN {
+        let stats = envoy.stats(FILTER).await;
+        last.answers = stats.is_ok();
         // An Envoy that is gone has nothing more to hand over.
-        let Ok(stats) = envoy.stats(FILTER).await else { break };
+        let Ok(stats) = stats else { break };
         let records = |which: &str| stats.get(&format!("wasmcustom.understudy.records.{which}"));
         last.waiting =
             records("captured").saturating_sub(records("delivered")).saturating_sub(records("dropped"));
@@ -187,8 +193,8 @@ async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
 impl Finished {
     /// Says what is missing, if anything is.
     pub(crate) fn warn(&self) {
-        if self.not_delivered > 0 {
-            let records = say::count(self.not_delivered, "record");
+        if self.last.waiting > 0 {
+            let records = say::count(self.last.waiting, "record");
             say::warning(format_args!("{records} did not reach the collector in time and are lost"));
         }
         let (missing, dropped) = (self.gaps.missing_batches(), self.gaps.dropped_records());
@@ -205,6 +211,6 @@ impl Finished {
 
     /// Whether every record has arrived. What an Envoy that died had in hand, nobody knows.
     pub(crate) fn is_complete(&self) -> bool {
-        self.not_delivered == 0 && self.gaps.is_complete() && matches!(self.ended, Ended::Status(_))
+        self.last.answers && self.last.waiting == 0 && self.gaps.is_complete()
     }
 }

@@ -4,7 +4,7 @@ use crate::{Outcome, say};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
-use understudy_collector::{Collector, CollectorConfig};
+use understudy_collector::{Collector, CollectorConfig, CollectorError};
 
 /// Run the collector, which keeps what filters tap
 ///
@@ -29,7 +29,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let collector = Collector::bind(&args.listen, CollectorConfig::new(&args.store)).await?;
+    let bound = Collector::bind(&args.listen, CollectorConfig::new(&args.store)).await;
+    let collector = bound.map_err(|error| match error {
+        // As it was given, which may be a name.
+        CollectorError::Listen { source, .. } => {
+            CollectorError::Listen { address: args.listen.clone(), source }
+        }
+        other => other,
+    })?;
     say::line(format_args!("collecting on {} into {}", collector.local_addr(), args.store.display()));
     let summary = collector
         .run_until(async move {

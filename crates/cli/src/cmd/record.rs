@@ -66,10 +66,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let snapshot = capture.finish().await?;
     tell(&args, &finished, snapshot.as_ref())?;
     match (finished.ended, snapshot) {
-        (Ended::EnvoyDied(_), Some(_)) => {
+        (Ended::EnvoyDied, Some(_)) => {
             bail!("Envoy died while CMD ran; what was recorded until then is kept: {}", finished.problems)
         }
-        (Ended::EnvoyDied(_), None) => {
+        (Ended::EnvoyDied, None) => {
             bail!("Envoy died while CMD ran, before anything was recorded: {}", finished.problems)
         }
         (Ended::Status(0), None) => bail!(
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
 async fn recover(output: &Path, existing: Existing) -> Outcome {
     match Capture::interrupted(output, existing)?.finish().await? {
         Some(snapshot) => {
-            say::line(format_args!("{} recovered", describe(&snapshot)));
+            say::line(format_args!("{} recovered", describe(output, &snapshot)));
             Ok(ExitCode::SUCCESS)
         }
         None => bail!("the interrupted recording held no exchanges; nothing was written"),
@@ -92,7 +92,7 @@ async fn recover(output: &Path, existing: Existing) -> Outcome {
 }
 
 fn hint(finished: &Finished) -> &'static str {
-    if finished.tunnels > 0 {
+    if finished.last.tunnels > 0 {
         "; its HTTPS calls passed through unseen: this version records http:// alone"
     } else {
         "; does its HTTP client honour HTTP_PROXY?"
@@ -100,14 +100,14 @@ fn hint(finished: &Finished) -> &'static str {
 }
 
 fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
-    if finished.tunnels > 0 {
+    if finished.last.tunnels > 0 {
         say::warning(format_args!(
             "{} passed through unseen (HTTPS, WebSocket)",
-            say::count(finished.tunnels, "tunnel")
+            say::count(finished.last.tunnels, "tunnel")
         ));
     }
     if let Some(snapshot) = snapshot {
-        say::line(format_args!("{} recorded", describe(snapshot)));
+        say::line(format_args!("{} recorded", describe(&args.output, snapshot)));
         for (name, backend) in &snapshot.header().backends {
             say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
         }
@@ -123,24 +123,24 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
         });
         let status = match finished.ended {
             Ended::Status(status) => json!(status),
-            Ended::EnvoyDied(_) => json!(null),
+            Ended::EnvoyDied => json!(null),
         };
         let summary = json!({
-            "snapshot": snapshot.map(|s| s.path()), "backends": backends.unwrap_or_default(), "status": status,
-            "complete": finished.is_complete(), "tunnels": finished.tunnels,
+            "snapshot": snapshot.map(|_| &args.output), "backends": backends.unwrap_or_default(), "status": status,
+            "complete": finished.is_complete(), "tunnels": finished.last.tunnels,
         });
         output::json(&summary)?;
     }
     Ok(())
 }
 
-fn describe(snapshot: &Snapshot) -> String {
+fn describe(path: &Path, snapshot: &Snapshot) -> String {
     let backends = &snapshot.header().backends;
     let exchanges = backends.values().map(|backend| backend.exchanges).sum();
     let number = u64::try_from(backends.len()).unwrap_or(u64::MAX);
     format!(
         "{}: {} with {}",
-        snapshot.path().display(),
+        path.display(),
         say::count(exchanges, "exchange"),
         say::count(number, "backend")
     )

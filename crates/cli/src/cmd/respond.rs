@@ -103,8 +103,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let report = Report::read(store, &snapshot, &built, finished.is_complete()).await?;
     say::block(report.text(args.verbose));
     // What was recorded is safe before anything else can fail.
-    if let Some(capture) = capture {
-        save_missed(capture).await?;
+    if let (Some(capture), Some(output)) = (capture, &args.output) {
+        save_missed(capture, output).await?;
     }
     if let Some(path) = &args.report {
         report.write(path)?;
@@ -114,7 +114,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         output::json(&report.summary)?;
     }
     match finished.ended {
-        Ended::EnvoyDied(_) => bail!("Envoy died while CMD ran: {}", finished.problems),
+        Ended::EnvoyDied => bail!("Envoy died while CMD ran: {}", finished.problems),
         Ended::Status(0) if report.summary.misses > 0 || !finished.is_complete() => Ok(ExitCode::from(1)),
         Ended::Status(status) => Ok(ExitCode::from(status)),
     }
@@ -150,11 +150,9 @@ fn config(args: &Args) -> serde_json::Value {
     }
 }
 
-async fn save_missed(capture: Capture) -> anyhow::Result<()> {
+async fn save_missed(capture: Capture, output: &Path) -> anyhow::Result<()> {
     match capture.finish().await? {
-        Some(snapshot) => {
-            say::line(format_args!("what missed was recorded to {}", snapshot.path().display()))
-        }
+        Some(_) => say::line(format_args!("what missed was recorded to {}", output.display())),
         None => say::line("nothing missed, so that nothing was recorded"),
     }
     Ok(())

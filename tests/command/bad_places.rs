@@ -1,0 +1,133 @@
+//! Where nothing can be written: said before CMD runs where that can be known; and what was recorded is never lost.
+
+use crate::scene::{Scene, client, shell, shell_client};
+use std::fs::File;
+use std::path::Path;
+
+#[tokio::test]
+async fn outputs_that_can_not_be_written() {
+    let scene = Scene::new().await;
+    scene.recorded().await;
+    scene.file("file", "mine");
+    scene.file("folder/notes.txt", "mine");
+    let ran = shell("touch ran");
+    // Nobody can make a folder in /proc, nor below a file; root neither.
+    for (path, expect) in [
+        ("/proc/s", &["/proc"][..]),
+        ("file/s", &["file"]),
+        ("file", &["file", "it is a file", "name another folder"]),
+        ("folder", &["folder", "it is a folder with other files in it", "name another folder"]),
+    ] {
+        scene.understudy(["record", "-o", path, "--", "touch", "ran"]).run().await.refused(expect);
+        let capture = ["--on-miss", "capture", "-o", path];
+        scene.respond(&capture, &ran).run().await.refused(expect);
+    }
+    for (path, expect) in [
+        ("folder", &["can't write folder: it is a folder", "name a file in it"][..]),
+        ("file/report.json", &["can't write file/report.json", "a folder that can be written"]),
+        ("/proc/report.json", &["can't write /proc/report.json"]),
+        ("nowhere/report.json", &["can't write nowhere/report.json", "No such file"]),
+    ] {
+        scene.respond(&["--report", path], &ran).run().await.refused(expect);
+        scene.understudy(["match", "s", "s", "--report", path]).run().await.refused(expect);
+        scene.understudy(["bundle", "s", "-o", path]).run().await.refused(&["can't write", path]);
+    }
+    scene.understudy(["collect", "--store", "file"]).run().await.refused(&["file"]);
+    scene.understudy(["collect", "--store", "/proc/store"]).run().await.refused(&["/proc/store"]);
+    assert_eq!(scene.names(), ["file", "folder", "s"], "CMD wasn't run, and nothing is half written");
+    assert_eq!(scene.read("file") + &scene.read("folder/notes.txt"), "minemine");
+    scene.all_gone().await;
+}
+
+#[tokio::test]
+async fn devices_are_written_to_and_not_replaced() {
+    let scene = Scene::new().await;
+    scene.recorded().await;
+    let cmd = client(&["GET http://api.test/a"]);
+    std::os::unix::fs::symlink("/dev/null", scene.path("null")).expect("a link");
+    std::os::unix::fs::symlink("real.json", scene.path("link.json")).expect("a link");
+    scene.file("real.json", "old");
+    scene.respond(&["--report", "null"], &cmd).run().await.expect(0);
+    scene.understudy(["bundle", "s", "-o", "null"]).run().await.expect(0);
+    assert!(
+        !Path::new("/dev/null").metadata().expect("it is there").is_file(),
+        "/dev/null is no device any more"
+    );
+    assert!(scene.path("null").is_symlink());
+    scene.respond(&["--report", "link.json"], &cmd).run().await.expect(0);
+    assert!(
+        scene.path("link.json").is_symlink() && scene.read("real.json").contains("report"),
+        "a link stays a link"
+    );
+    // A disk that is full.
+    let full = ["can't write /dev/full", "No space left"];
+    scene.respond(&["--report", "/dev/full"], &cmd).run().await.expect(2).says(&full);
+    scene.understudy(["bundle", "s", "-o", "/dev/full"]).run().await.refused(&full);
+}
+
+#[tokio::test]
+async fn stdout_and_stderr_that_nobody_reads() {
+    let scene = Scene::new().await;
+    scene.recorded().await;
+    let full = || File::options().write(true).open("/dev/full").expect("/dev/full");
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        File::from(std::os::fd::OwnedFd::from(writer))
+    };
+    for args in [&["inspect", "s"][..], &["lint", "s"], &["match", "s", "s"], &["inspect", "s", "--json"]] {
+        let done = scene.understudy(args).stdout(full()).run().await.expect(2);
+        done.says(&["error: can't write to stdout: No space left"]);
+        let done = scene.understudy(args).stdout(closed()).run().await.expect(2);
+        assert_eq!(done.err, "", "there is nobody to be told");
+    }
+    // A stderr that is gone is no reason to lose a recording.
+    let cmd = client(&["GET http://api.test/a", "GET http://api.test/b"]);
+    scene.record(&["--force"], &cmd).stderr(closed()).run().await.expect(0);
+    assert_eq!(scene.read("s/exchanges.ndjson").lines().count(), 2);
+    scene.respond(&[], &cmd).stderr(closed()).run().await.expect(0);
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_loses_nothing() {
+    let scene = Scene::new().await;
+    // CMD puts a file in the way of the snapshot: what could be written at the start can't be at the end.
+    let cmd = shell(&format!("{}; mkdir s; touch s/mine", shell_client("'GET http://api.test/a'")));
+    let done = scene.record(&[], &cmd).run().await.expect(2);
+    done.says(&[
+        "the recording is kept in",
+        "s.capture",
+        "understudy record -o s --recover",
+        "other files in it",
+    ]);
+    assert_eq!(scene.names(), ["s", "s.capture"]);
+    std::fs::remove_dir_all(scene.path("s")).expect("the folder");
+    scene.understudy(["record", "-o", "s", "--recover"]).run().await.expect(0).says(&["1 exchange"]);
+    assert_eq!(scene.names(), ["s"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_only_looks_like_a_capture_is_left_alone() {
+    let scene = Scene::new().await;
+    scene.file("s.capture/precious", "mine");
+    let expect = ["s.capture is in the way, and it is no recording", "move it"];
+    scene.record(&[], &shell("touch ran")).run().await.refused(&expect);
+    scene.understudy(["record", "-o", "s", "--recover"]).run().await.refused(&expect);
+    assert_eq!(scene.read("s.capture/precious"), "mine");
+}
+
+#[tokio::test]
+async fn a_capture_store_belongs_to_one() {
+    let scene = Scene::new().await;
+    let collect = || scene.understudy(["collect", "--store", "store", "--listen", "127.0.0.1:0"]);
+    let first = collect().start();
+    first.says("collecting on 127.0.0.1:").await;
+    collect().run().await.refused(&[
+        "another collector (process ",
+        "is using the capture folder",
+        "choose another folder",
+    ]);
+    first.signal(rustix::process::Signal::TERM);
+    first.end().await.expect(0);
+    scene.all_gone().await;
+}
