@@ -79,7 +79,7 @@ impl HttpContext for HttpStream {
     fn on_http_response_headers(&mut self, _count: usize, ended: bool) -> Flow {
         self.response(|stream, shared| {
             let headers = || host::headers(MapType::HttpResponseHeaders);
-            stream.response_headers(headers, ended, &mut shared.vm)
+            stream.response_headers(headers, ended, &mut shared.vm, &mut Current)
         })
     }
 
@@ -93,8 +93,12 @@ impl HttpContext for HttpStream {
             Fixup::None
         })
     }
+}
 
-    fn on_log(&mut self) {
+/// The end: Envoy deletes a stream's context exactly once, whatever became of the stream, and the SDK drops this with it. `on_log` would say the
+/// same for the price of one more call into the VM.
+impl Drop for HttpStream {
+    fn drop(&mut self) {
         if let Some(shared) = &self.shared {
             let shared = &mut *shared.borrow_mut();
             self.stream.end(&mut shared.vm, &mut Current);

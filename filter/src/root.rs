@@ -76,12 +76,6 @@ impl Context for Root {
         }
         self.send_batches();
     }
-
-    fn on_done(&mut self) -> bool {
-        // Nothing that is sent from here is sure to leave; it costs nothing to try.
-        self.on_tick();
-        true
-    }
 }
 
 impl RootContext for Root {

@@ -21,6 +21,7 @@ pub mod config;
 pub mod digest;
 pub mod engine;
 pub mod exchange;
+pub mod facts;
 pub mod headers;
 pub mod outbox;
 pub mod table;

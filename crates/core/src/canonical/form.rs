@@ -83,9 +83,10 @@ fn decode(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
-        match (byte, escape(after)) {
+        let escaped = if byte == b'%' { escape(after) } else { None };
+        match (byte, escaped) {
             (b'+', _) => out.push(b' '),
-            (b'%', Some(decoded)) => {
+            (_, Some(decoded)) => {
                 out.push(decoded);
                 rest = after.get(2..).unwrap_or_default();
             }

@@ -10,14 +10,11 @@ mod operation;
 mod path;
 
 use crate::digest::{self, Digest};
+use crate::facts::Facts;
 use crate::headers::Headers;
 
 /// The version of the rules, first in each signature: digests of different rules never meet.
 const TAG: u8 = 1;
-
-/// Headers that are part of the identity wherever they are present.
-const SEMANTIC_HEADERS: [&[u8]; 5] =
-    [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
 
 /// A request as the rules look at it.
 #[derive(Clone, Copy, Debug)]
@@ -58,31 +55,35 @@ impl Signature {
 
     /// Makes this the signature of a request, with the buffer that is there.
     pub fn set(&mut self, request: &RequestView<'_>) {
+        let mut facts = Facts::of(request.headers);
+        (facts.method, facts.path) = (request.method, request.path);
+        self.set_from(request.backend, &facts, request.body);
+    }
+
+    /// The same, where the headers have been read already.
+    pub fn set_from(&mut self, backend: &[u8], facts: &Facts<'_>, body: &[u8]) {
         self.fields.clear();
         self.fields.push(TAG);
-        self.field(b"backend", |out| out.extend_from_slice(request.backend));
-        self.field(b"method", |out| out.extend_from_slice(request.method));
-        let (raw_path, raw_query) = split_query(request.path);
+        self.plain_field(b"backend", backend);
+        self.plain_field(b"method", facts.method);
+        let (raw_path, raw_query) = split_query(facts.path);
         self.field(b"path", |out| path::write(raw_path, out));
-        let found = Scan::of(request.headers);
-        let kind = body_kind(found.content_type, request.body);
-        if let Some(operation) = operation::find(&found, kind == BodyKind::Form, request.body, raw_query) {
-            self.field(b"operation", |out| out.extend_from_slice(&operation));
+        let kind = body_kind(facts.media_type(), body);
+        if let Some(operation) = operation::find(facts, kind == BodyKind::Form, body, raw_query) {
+            self.plain_field(b"operation", &operation);
         }
         if !raw_query.is_empty() {
             self.field(b"query", |out| form::write_query(raw_query, out));
         }
-        if let Some(content_type) = found.content_type {
-            self.field(b"content-type", |out| {
-                out.extend(media_type(content_type).iter().map(u8::to_ascii_lowercase))
-            });
+        if let Some(media_type) = facts.media_type() {
+            self.field(b"content-type", |out| out.extend(media_type.iter().map(u8::to_ascii_lowercase)));
         }
-        for (name, value) in &found.semantic {
+        for (name, value) in &facts.semantic {
             self.prefixed(&[b"header.", name]);
             self.prefixed(&[value]);
         }
-        if !request.body.is_empty() {
-            self.field(b"body", |out| write_body(kind, request.body, out));
+        if !body.is_empty() {
+            self.field(b"body", |out| write_body(kind, body, out));
         }
     }
 
@@ -117,6 +118,11 @@ impl Signature {
         self.fields().find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
+    fn plain_field(&mut self, key: &[u8], value: &[u8]) {
+        self.prefixed(&[key]);
+        self.prefixed(&[value]);
+    }
+
     fn field(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         self.prefixed(&[key]);
         let start = self.fields.len();
@@ -143,42 +149,6 @@ fn take(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
-/// What one pass over the headers finds.
-#[derive(Default)]
-struct Scan<'a> {
-    content_type: Option<&'a [u8]>,
-    soap_action: Option<&'a [u8]>,
-    /// Sorted by name; repeats in their order.
-    semantic: Vec<(&'static [u8], &'a [u8])>,
-}
-
-impl<'a> Scan<'a> {
-    fn of(headers: &'a Headers) -> Self {
-        let mut found = Self::default();
-        for (name, value) in headers.iter() {
-            match name.len() {
-                // Most headers are none of these: the length alone rules them out.
-                12 if name.eq_ignore_ascii_case(b"content-type") => found.content_type = Some(value),
-                10 if name.eq_ignore_ascii_case(b"soapaction") => found.soap_action = Some(value),
-                5 | 12 | 13 | 14 => {
-                    if let Some(known) =
-                        SEMANTIC_HEADERS.into_iter().find(|known| name.eq_ignore_ascii_case(known))
-                    {
-                        found.semantic.push((known, value));
-                    }
-                }
-                _ => {}
-            }
-        }
-        found.semantic.sort_by_key(|(name, _)| *name);
-        found
-    }
-
-    fn amz_target(&self) -> Option<&'a [u8]> {
-        self.semantic.iter().find(|(name, _)| *name == b"x-amz-target").map(|(_, value)| *value)
-    }
-}
-
 /// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
 fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().position(|&b| b == b'?') {
@@ -189,13 +159,8 @@ fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The media type without its parameters (RFC 9110, 8.3.1).
-fn media_type(content_type: &[u8]) -> &[u8] {
-    content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii()
-}
-
-fn body_kind(content_type: Option<&[u8]>, body: &[u8]) -> BodyKind {
-    let Some(content_type) = content_type.map(media_type) else {
+fn body_kind(media_type: Option<&[u8]>, body: &[u8]) -> BodyKind {
+    let Some(content_type) = media_type else {
         let first = body.trim_ascii_start().first();
         return if matches!(first, Some(b'{' | b'[')) { BodyKind::Json } else { BodyKind::Bytes };
     };

@@ -6,7 +6,11 @@
 /// `%2F` stays as it is: it isn't a separator.
 pub(super) fn write(path: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    decode_unreserved(path, out);
+    if path.contains(&b'%') {
+        decode_unreserved(path, out);
+    } else {
+        out.extend_from_slice(path);
+    }
     let written = out.get(start..).unwrap_or_default();
     if has_dot_segment(written) {
         let normal = remove_dot_segments(written);
@@ -16,12 +20,13 @@ pub(super) fn write(path: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends text in which escapes of unreserved characters are undone and all other escapes have upper-case digits.
-pub(super) fn decode_unreserved(text: &[u8], out: &mut Vec<u8>) {
+fn decode_unreserved(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
-        match (byte, escape(after)) {
-            (b'%', Some(decoded)) => {
+        let escaped = if byte == b'%' { escape(after) } else { None };
+        match escaped {
+            Some(decoded) => {
                 if is_unreserved(decoded) {
                     out.push(decoded);
                 } else {
@@ -29,7 +34,7 @@ pub(super) fn decode_unreserved(text: &[u8], out: &mut Vec<u8>) {
                 }
                 rest = after.get(2..).unwrap_or_default();
             }
-            _ => out.push(byte),
+            None => out.push(byte),
         }
     }
 }
@@ -53,7 +58,7 @@ pub(super) fn is_unreserved(byte: u8) -> bool {
 }
 
 fn has_dot_segment(path: &[u8]) -> bool {
-    path.split(|&b| b == b'/').any(|segment| segment == b"." || segment == b"..")
+    path.contains(&b'.') && path.split(|&b| b == b'/').any(|segment| segment == b"." || segment == b"..")
 }
 
 fn remove_dot_segments(path: &[u8]) -> Vec<u8> {

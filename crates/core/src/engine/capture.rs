@@ -3,6 +3,7 @@
 use super::{Host, Side, Vm};
 use crate::backend;
 use crate::exchange::{Body, End, Exchange, Request, Response};
+use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::table::Segment;
 use crate::v1;
@@ -13,32 +14,9 @@ pub(super) struct Capture {
     exchange: Exchange,
     seen: [u64; 2],
     ended: [bool; 2],
+    /// Whether the response is the backend's own.
+    answered: bool,
     memory: usize,
-}
-
-/// The pseudo-headers of a request.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pseudo<'a> {
-    pub(super) method: &'a [u8],
-    pub(super) path: &'a [u8],
-    pub(super) scheme: &'a [u8],
-    pub(super) authority: &'a [u8],
-}
-
-impl<'a> Pseudo<'a> {
-    pub(super) fn of(headers: &'a Headers) -> Self {
-        let mut pseudo = Self::default();
-        for (name, value) in headers.iter() {
-            match name {
-                b":method" => pseudo.method = value,
-                b":path" => pseudo.path = value,
-                b":scheme" => pseudo.scheme = value,
-                b":authority" => pseudo.authority = value,
-                _ => {}
-            }
-        }
-        pseudo
-    }
 }
 
 impl Capture {
@@ -76,7 +54,9 @@ impl Capture {
         self.exchange.request.body.bytes = bytes;
     }
 
-    pub(super) fn response_headers(&mut self, headers: &Headers) {
+    pub(super) fn response_headers(&mut self, headers: &Headers, host: &mut impl Host) {
+        // Asked now: where the stream is cut later, the proxy tells of that alone.
+        self.answered = host.backend_answered();
         let status = headers.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
         self.exchange.response = Some(Response {
             status: status.unwrap_or(0),
@@ -104,7 +84,7 @@ impl Capture {
     pub(super) fn finish<S: Segment>(mut self, vm: &mut Vm<S>, host: &mut impl Host) {
         let now = host.now();
         self.exchange.duration = now.saturating_sub(self.exchange.time);
-        self.exchange.end = self.end(host);
+        self.exchange.end = self.end();
         for (side, seen) in [Side::Request, Side::Response].into_iter().zip(self.seen) {
             if let Some(body) = self.body_of(side) {
                 mark_truncated(body, seen);
@@ -116,12 +96,12 @@ impl Capture {
         vm.give_memory_back(self.memory);
     }
 
-    fn end(&self, host: &mut impl Host) -> End {
+    fn end(&self) -> End {
         match (&self.exchange.response, self.ended) {
             (None, [false, _]) => End::RequestAborted,
             (None, _) => End::NoResponse,
             // An answer that the proxy made up, such as "upstream connect error", isn't the backend's.
-            (Some(_), _) if !host.backend_answered() => End::NoResponse,
+            (Some(_), _) if !self.answered => End::NoResponse,
             (Some(_), [_, false]) => End::ResponseAborted,
             (Some(_), [false, true]) => End::RequestAborted,
             (Some(_), [true, true]) => End::Complete,
@@ -148,12 +128,12 @@ pub(super) fn begin_exchange<S: Segment>(
     vm: &mut Vm<S>,
     host: &mut impl Host,
 ) -> Exchange {
-    let pseudo = Pseudo::of(headers);
+    let facts = Facts::of(headers);
     let mut backend = Vec::new();
-    backend::write_name(pseudo.scheme, pseudo.authority, &mut backend);
+    backend::write_name(facts.scheme, facts.authority, &mut backend);
     let request = Request {
-        method: pseudo.method.to_vec(),
-        path: pseudo.path.to_vec(),
+        method: facts.method.to_vec(),
+        path: facts.path.to_vec(),
         headers: without_proxy_headers(headers),
         ..Request::default()
     };

@@ -1,13 +1,13 @@
 //! The verdict on a request to a mocked backend, and the answer that it gets.
 
-use super::capture::{Capture, Pseudo, begin_exchange, mark_truncated};
+use super::capture::{Capture, begin_exchange, mark_truncated};
 use super::stream::State;
 use super::vm::Counter;
 use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain};
-use crate::canonical::RequestView;
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};
 use crate::exchange::End;
+use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::table::{Answer, Entry, Segment, Sequence};
 use crate::v1;
@@ -35,24 +35,18 @@ impl Stream {
     pub(super) fn decide<S: Segment>(
         &mut self,
         headers: &Headers,
+        facts: &Facts<'_>,
         body: Vec<u8>,
         vm: &mut Vm<S>,
         host: &mut impl Host,
     ) -> Action {
         let seen = body.len();
         let mut asked = Asked { headers, body, seen, ended: true, digest: None };
-        if is_grpc(headers) {
+        if facts.is_grpc() {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
-        let pseudo = Pseudo::of(headers);
-        backend::write_name(pseudo.scheme, pseudo.authority, &mut vm.name);
-        vm.signature.set(&RequestView {
-            backend: &vm.name,
-            method: pseudo.method,
-            path: pseudo.path,
-            headers,
-            body: &asked.body,
-        });
+        backend::write_name(facts.scheme, facts.authority, &mut vm.name);
+        vm.signature.set_from(&vm.name, facts, &asked.body);
         let digest = vm.signature.digest();
         asked.digest = Some(digest);
         let Some(entry) = vm.table.lookup(&digest) else {
@@ -139,7 +133,7 @@ impl Stream {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
-        let pseudo = Pseudo::of(asked.headers);
+        let facts = Facts::of(asked.headers);
         let told = Told {
             understudy: "miss",
             reason: reason.code(),
@@ -149,11 +143,11 @@ impl Stream {
                 reason.message()
             },
             backend: backend::name(
-                &String::from_utf8_lossy(pseudo.scheme),
-                &String::from_utf8_lossy(pseudo.authority),
+                &String::from_utf8_lossy(facts.scheme),
+                &String::from_utf8_lossy(facts.authority),
             ),
-            method: String::from_utf8_lossy(pseudo.method),
-            path: String::from_utf8_lossy(pseudo.path),
+            method: String::from_utf8_lossy(facts.method),
+            path: String::from_utf8_lossy(facts.path),
             digest: asked.digest.map(|digest| digest::hex(&digest)),
             nearest: &nearest,
         };
@@ -257,12 +251,4 @@ fn report<S: Segment>(asked: &Asked<'_>, verdict: &Verdict, vm: &mut Vm<S>, host
     if let Some(outbox) = &mut vm.outbox {
         outbox.push(now, |out| v1::write_record(&exchange, Some(verdict), out));
     }
-}
-
-/// `application/grpc`, with or without a suffix or parameters, but not gRPC-Web (gRPC over HTTP/2, "Requests").
-fn is_grpc(headers: &Headers) -> bool {
-    headers
-        .get(b"content-type")
-        .and_then(|value| value.strip_prefix(b"application/grpc"))
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

@@ -75,7 +75,7 @@ pub trait Host {
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8>;
     /// The protocol of the current stream, such as `HTTP/1.1`.
     fn protocol(&mut self) -> String;
-    /// Whether the response of the current stream came from the backend, and not from the proxy itself.
+    /// Whether the response whose headers have just come is the backend's, and not one that the proxy made.
     fn backend_answered(&mut self) -> bool;
     /// How often a signature was asked for before, in all workers of the proxy; counts this time too.
     fn turn(&mut self, table: &Digest, signature: &Digest) -> u64;

@@ -1,9 +1,10 @@
 //! One stream: a state machine over what Envoy reports of it.
 
-use super::capture::{Capture, Pseudo};
+use super::capture::Capture;
 use super::vm::{Counter, Policy};
 use super::{Action, Fixup, Host, Side, Vm};
 use crate::config::Mode;
+use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::table::Segment;
 use crate::verdict::Reason;
@@ -52,13 +53,13 @@ impl Stream {
         if !matches!(self.state, State::New) {
             return Action::Continue;
         }
-        let pseudo = Pseudo::of(&headers);
-        let policy = match pseudo.method {
-            b"CONNECT" => vm.policy_of_tunnel(pseudo.authority),
-            _ => vm.policy(pseudo.scheme, pseudo.authority),
+        let facts = Facts::of(&headers);
+        let policy = match facts.method {
+            b"CONNECT" => vm.policy_of_tunnel(facts.authority),
+            _ => vm.policy(facts.scheme, facts.authority),
         };
         self.policy = Some(policy);
-        let upgrade = is_upgrade(&pseudo, &headers);
+        let upgrade = facts.is_upgrade();
         match policy.mode {
             Mode::Off => self.pass(),
             Mode::Tap => {
@@ -75,10 +76,10 @@ impl Stream {
             }
             // An upgraded stream has no end that could be waited for.
             Mode::Mock if upgrade => self.refuse(&headers, Reason::Upgrade, 0, ended, vm, host),
-            Mode::Mock if declared_length(&headers) > vm.body_cap => {
+            Mode::Mock if facts.declared_length() > vm.body_cap => {
                 self.refuse(&headers, Reason::BodyOverCap, 0, ended, vm, host)
             }
-            Mode::Mock if ended => self.decide(&headers, Vec::new(), vm, host),
+            Mode::Mock if ended => self.decide(&headers, &facts, Vec::new(), vm, host),
             Mode::Mock => {
                 self.state = State::Held(headers, 0);
                 Action::Hold
@@ -131,13 +132,14 @@ impl Stream {
         headers: impl FnOnce() -> Headers,
         ended: bool,
         vm: &mut Vm<S>,
+        host: &mut impl Host,
     ) -> Fixup {
         match (&self.state, &mut self.capture) {
             (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
             (State::Held(..), _) => self.abort(vm),
             (_, Some(capture)) => {
-                capture.response_headers(&headers());
+                capture.response_headers(&headers(), host);
                 if ended {
                     capture.ended(Side::Response);
                 }
@@ -189,7 +191,7 @@ impl Stream {
     fn decide_held<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) -> Action {
         let (headers, length) = self.take_held();
         let body = if length > 0 { host.body(Side::Request, 0, length) } else { Vec::new() };
-        self.decide(&headers, body, vm, host)
+        self.decide(&headers, &Facts::of(&headers), body, vm, host)
     }
 
     fn take_held(&mut self) -> (Headers, usize) {
@@ -224,19 +226,4 @@ impl Stream {
             }
         }
     }
-}
-
-/// Whether the stream leaves HTTP: CONNECT, or an upgrade (RFC 9110, 7.8 and 9.3.6).
-fn is_upgrade(pseudo: &Pseudo<'_>, headers: &Headers) -> bool {
-    pseudo.method == b"CONNECT"
-        || headers.get(b"upgrade").is_some()
-            && headers.get(b"connection").is_some_and(|c| {
-                c.split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-            })
-}
-
-fn declared_length(headers: &Headers) -> usize {
-    let text = headers.get(b"content-length").and_then(|value| std::str::from_utf8(value).ok());
-    text.and_then(|text| text.parse::<u64>().ok())
-        .map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX))
 }

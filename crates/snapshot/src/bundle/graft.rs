@@ -11,6 +11,24 @@ use wasmparser::{Validator, WasmFeatures};
 
 /// Of local variables walrus makes an object each, and a module of a few bytes can declare many.
 const LOCALS_LIMIT: u64 = 1 << 20;
+/// Callbacks that the SDK exports and the filter doesn't use. Envoy calls none that isn't exported; `on_done` and `on_log` would cost each
+/// stream a call into the VM. (A stream's end reaches the filter by `on_delete`.)
+const UNUSED_CALLBACKS: [&str; 14] = [
+    "proxy_on_done",
+    "proxy_on_log",
+    "proxy_on_new_connection",
+    "proxy_on_downstream_data",
+    "proxy_on_downstream_connection_close",
+    "proxy_on_upstream_data",
+    "proxy_on_upstream_connection_close",
+    "proxy_on_queue_ready",
+    "proxy_on_foreign_function",
+    "proxy_on_grpc_receive_initial_metadata",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_receive_trailing_metadata",
+    "proxy_on_grpc_close",
+    "proxy_on_vm_start",
+];
 const MISSING_MEMORY: BundleError = BundleError::Foreign { missing: "it has no memory" };
 
 /// A filter without a table, taken apart.
@@ -77,6 +95,10 @@ impl Base {
             Ok(function)
         };
         let (length, read) = (export(IMPORT_LENGTH, EXPORT_LENGTH)?, export(IMPORT_READ, EXPORT_READ)?);
+        for name in UNUSED_CALLBACKS {
+            // One that isn't there needn't be removed.
+            let _ = module.exports.remove(name);
+        }
         if module.imports.iter().any(|import| import.module == IMPORT_MODULE) {
             return Err(BundleError::Foreign { missing: "it has imports that this understudy doesn't know" });
         }

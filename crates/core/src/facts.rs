@@ -1,0 +1,146 @@
+//! What one pass over a request's headers finds: all that the engine and the rules ask of them.
+
+use crate::headers::Headers;
+
+/// Headers that are part of the identity wherever they are present.
+const SEMANTIC_HEADERS: [&[u8]; 5] =
+    [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
+
+/// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the last counts, but for the
+/// semantic ones, which are all there.
+#[derive(Clone, Debug, Default)]
+pub struct Facts<'a> {
+    /// `:method`.
+    pub method: &'a [u8],
+    /// `:path`, with the query.
+    pub path: &'a [u8],
+    /// `:scheme`.
+    pub scheme: &'a [u8],
+    /// `:authority`.
+    pub authority: &'a [u8],
+    /// `content-type`, with its parameters.
+    pub content_type: Option<&'a [u8]>,
+    /// `content-length`.
+    pub content_length: Option<&'a [u8]>,
+    /// `soapaction`.
+    pub soap_action: Option<&'a [u8]>,
+    /// The headers that are always part of the identity: sorted by name, repeats in their order.
+    pub semantic: Vec<(&'static [u8], &'a [u8])>,
+    has_upgrade: bool,
+    connection: Option<&'a [u8]>,
+}
+
+impl<'a> Facts<'a> {
+    /// What these headers say.
+    pub fn of(headers: &'a Headers) -> Self {
+        let mut facts = Self::default();
+        for (name, value) in headers.iter() {
+            facts.take(name, value);
+        }
+        facts.semantic.sort_by_key(|(name, _)| *name);
+        facts
+    }
+
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        // Most headers are none of these: the length alone rules them out.
+        match name.len() {
+            5 if name == b":path" => self.path = value,
+            7 if name == b":method" => self.method = value,
+            7 if name == b":scheme" => self.scheme = value,
+            10 if name == b":authority" => self.authority = value,
+            7 if is(b"upgrade") => self.has_upgrade = true,
+            10 if is(b"connection") => self.connection = Some(value),
+            10 if is(b"soapaction") => self.soap_action = Some(value),
+            12 if is(b"content-type") => self.content_type = Some(value),
+            14 if is(b"content-length") => self.content_length = Some(value),
+            5 | 12 | 13 | 14 => {
+                if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known)) {
+                    self.semantic.push((known, value));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the stream leaves HTTP: CONNECT, or an upgrade (RFC 9110, 7.8 and 9.3.6).
+    pub fn is_upgrade(&self) -> bool {
+        let asks = |connection: &[u8]| {
+            connection.split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        };
+        self.method == b"CONNECT" || self.has_upgrade && self.connection.is_some_and(asks)
+    }
+
+    /// How long the body is said to be; 0 where nothing is said.
+    pub fn declared_length(&self) -> usize {
+        let text = self.content_length.and_then(|value| std::str::from_utf8(value).ok());
+        let length = text.and_then(|text| text.parse::<u64>().ok());
+        length.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX))
+    }
+
+    /// The content type without its parameters; see [`media_type`].
+    pub fn media_type(&self) -> Option<&'a [u8]> {
+        self.content_type.map(media_type)
+    }
+
+    /// Whether the request is gRPC; see [`is_grpc`].
+    pub fn is_grpc(&self) -> bool {
+        self.content_type.is_some_and(is_grpc)
+    }
+}
+
+/// The media type without its parameters (RFC 9110, 8.3.1).
+pub fn media_type(content_type: &[u8]) -> &[u8] {
+    content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii()
+}
+
+/// Whether a content type is gRPC's: `application/grpc`, alone or with a suffix such as `+proto` (gRPC over HTTP/2, "Requests"). gRPC-Web
+/// is plain HTTP.
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    let prefix = b"application/grpc";
+    media_type(content_type).split_at_checked(prefix.len()).is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with(b"+"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_is_told_from_what_is_like_it() {
+        let check = |content_type: &str, expect: bool| {
+            assert_eq!(is_grpc(content_type.as_bytes()), expect, "{content_type}")
+        };
+        check("application/grpc", true);
+        check("Application/GRPC ; x=1", true);
+        check("application/grpc+proto", true);
+        check("application/grpc-web", false);
+        check("application/grpcx", false);
+        check("", false);
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_by_both_headers() {
+        let check = |pairs: &[(&str, &str)], expect: bool| {
+            assert_eq!(
+                Facts::of(&Headers::from_pairs(pairs.iter().copied())).is_upgrade(),
+                expect,
+                "{pairs:?}"
+            );
+        };
+        check(&[(":method", "CONNECT")], true);
+        check(&[("upgrade", "websocket"), ("connection", "keep-alive, Upgrade")], true);
+        check(&[("upgrade", "websocket")], false);
+        check(&[("connection", "upgrade")], false);
+    }
+
+    #[test]
+    fn a_length_that_is_no_number_is_none() {
+        let length =
+            |text: &str| Facts::of(&Headers::from_pairs([("content-length", text)])).declared_length();
+        assert_eq!(length("12"), 12);
+        assert_eq!(length("x"), 0);
+        assert_eq!(length("99999999999999999999999"), 0);
+    }
+}
