@@ -6,12 +6,7 @@ set -eu
 # The filter is a module for Envoy: it is tested inside one, and links nowhere else.
 cargo test --locked --workspace --exclude understudy-filter --exclude understudy-cli
 
-# All of the command's tests but the end-to-end suite.
-set -- --bins
-for file in crates/cli/tests/*.rs; do
-    name=$(basename "$file" .rs)
-    case $name in e2e | '*') ;; *) set -- "$@" --test "$name" ;; esac
-done
-cargo test --locked -p understudy-cli "$@"
+# The command as people run it, the sample service included.
+cargo test --locked -p understudy-cli --bins --test command
 
 cargo test --locked -p understudy-cli --test e2e

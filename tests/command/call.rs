@@ -32,6 +32,12 @@ impl Call {
         self
     }
 
+    /// Runs it in another folder.
+    pub(crate) fn folder(mut self, path: impl AsRef<std::path::Path>) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
     /// Where stdout goes.
     pub(crate) fn stdout(mut self, to: File) -> Self {
         self.stdout = Some(to);

@@ -3,7 +3,11 @@
 mod bad_input;
 mod bad_places;
 mod call;
+mod help;
 mod round_trip;
+mod sample;
 mod scene;
+mod sidecar;
 mod signals;
+mod tables;
 mod terminal;

@@ -125,11 +125,14 @@ impl Scene {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "UNDERSTUDY_LOG"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
-        let envoy = root().join(".venv/bin/envoy");
-        if std::env::var_os("ENVOY").is_none() && envoy.exists() {
-            command.env("ENVOY", envoy);
-        }
+        command.env("ENVOY", Self::envoy());
         Call::new(command)
+    }
+
+    /// The Envoy of the tests.
+    pub(crate) fn envoy() -> String {
+        let ours = || root().join(".venv/bin/envoy").to_string_lossy().into_owned();
+        std::env::var("ENVOY").unwrap_or_else(|_| ours())
     }
 
     /// `understudy record -o s --map api.test=… ARGS -- CMD`.

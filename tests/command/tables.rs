@@ -1,0 +1,124 @@
+//! What `inspect`, `lint`, `bundle` and `match` say, to people and to machines.
+
+use crate::scene::{Scene, client};
+
+/// Three exchanges with one backend, two of them to one request with different answers.
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    let requests = ["GET http://api.test/a", "GET http://api.test/a", "POST http://api.test/b x"];
+    scene.record(&[], &client(&requests)).run().await.expect(0);
+    scene
+}
+
+#[tokio::test]
+async fn inspect_says_what_is_in_a_snapshot() {
+    let scene = scene().await;
+    let done = scene.understudy(["inspect", "s", "--verbose"]).run().await.expect(0);
+    let row: Vec<_> = done.out.lines().filter(|line| line.starts_with("mock")).collect();
+    let cells: Vec<_> = row.first().expect("a row").split_whitespace().collect();
+    assert_eq!((cells[1], cells[2], cells[3]), ("3", "3", "2"), "exchanges, answerable, signatures: {done}");
+    assert!(done.out.starts_with("s: s, 3 exchanges with 1 backend, recorded 2"), "{done}");
+    for text in ["on a miss: fail", "http://api.test (200×3)", " 2 GET /a\n", " 1 POST /b\n", "p50", "p95"] {
+        assert!(done.out.contains(text), "{text:?}: {done}");
+    }
+    let done = scene.understudy(["inspect", "s", "--json"]).run().await.expect(0).json();
+    let backend = &done["backends"][0];
+    assert_eq!((&done["type"], &done["exchanges"]), (&"snapshot".into(), &3.into()));
+    assert_eq!((&backend["name"], &backend["mode"]), (&"http://api.test".into(), &"mock".into()));
+    assert_eq!((&backend["signatures"], &backend["statuses"]["200"]), (&2.into(), &3.into()));
+    assert!(backend["p50_us"].as_u64() <= backend["p95_us"].as_u64() && backend["p95_us"].as_u64() > Some(0));
+}
+
+#[tokio::test]
+async fn inspect_says_what_a_module_carries() {
+    let scene = scene().await;
+    scene
+        .understudy(["bundle", "--plain", "-o", "plain.wasm"])
+        .run()
+        .await
+        .expect(0)
+        .says(&["the plain filter"]);
+    let bundled = scene.understudy(["bundle", "s", "-o", "s.wasm", "--json"]).run().await.expect(0).json();
+    let done = scene.understudy(["inspect", "plain.wasm"]).run().await.expect(0);
+    assert!(
+        done.out.contains("the plain filter, without a table") && done.out.contains("verified"),
+        "{done}"
+    );
+    let done = scene.understudy(["inspect", "plain.wasm", "--json"]).run().await.expect(0).json();
+    assert_eq!(
+        (&done["type"], &done["plain"], &done["verified"]),
+        (&"module".into(), &true.into(), &true.into())
+    );
+
+    let digest = bundled["table"].as_str().expect("a digest");
+    let done = scene.understudy(["inspect", "s.wasm"]).run().await.expect(0);
+    for text in
+        ["the snapshot s,", digest, "verified: 2 signatures from 3 exchanges", "mock  http://api.test"]
+    {
+        assert!(done.out.contains(text), "{text:?}: {done}");
+    }
+    let done = scene.understudy(["inspect", "s.wasm", "--json"]).run().await.expect(0).json();
+    assert_eq!(
+        (&done["plain"], &done["verified"], &done["snapshot"]),
+        (&false.into(), &true.into(), &"s".into())
+    );
+    assert_eq!((&done["table"]["digest"], &done["bytes"]), (&digest.into(), &bundled["bytes"]));
+    assert_eq!(done["backends"][0]["name"], "http://api.test");
+}
+
+#[tokio::test]
+async fn lint_fails_on_errors_and_on_warnings_where_asked() {
+    let scene = scene().await;
+    let done = scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
+    assert_eq!(done.out, "s: 0 errors, 0 warnings, 1 note (--verbose lists them)\n");
+    let done = scene.understudy(["lint", "s", "--verbose"]).run().await.expect(0);
+    assert!(done.out.starts_with("note: sequence, line 1, http://api.test, 2 times\n    GET /a"), "{done}");
+
+    let lines = scene.read("s/exchanges.ndjson");
+    let unanswered = lines.lines().map(|line| line.split(",\"response\":").next().expect("text"));
+    let unanswered: String = unanswered.map(|line| format!("{line},\"end\":\"no-response\"}}\n")).collect();
+    scene.file("s/exchanges.ndjson", unanswered);
+    let done = scene.understudy(["lint", "s"]).run().await.expect(0);
+    assert!(done.out.contains("warning: no-response, line 1, http://api.test, 3 times"), "{done}");
+    scene.understudy(["lint", "s", "--strict"]).run().await.expect(1);
+    let done = scene.understudy(["lint", "s", "--json"]).run().await.expect(0).json();
+    assert_eq!((&done["errors"], &done["warnings"]), (&0.into(), &1.into()));
+    let finding = &done["findings"][0];
+    assert_eq!(
+        (&finding["code"], &finding["line"], &finding["count"]),
+        (&"no-response".into(), &1.into(), &3.into())
+    );
+    // The others say that something is left out, and where to look.
+    let done = scene.understudy(["bundle", "s", "-o", "s.wasm"]).run().await.expect(0);
+    done.says(&["warning: 3 exchanges left out", "see `understudy lint`", "0 signatures"]);
+    let done = scene.understudy(["inspect", "s"]).run().await.expect(0);
+    assert!(done.out.contains("`understudy lint` says which and why"), "{done}");
+}
+
+#[tokio::test]
+async fn match_judges_offline_as_respond_does() {
+    let scene = scene().await;
+    let done = scene.understudy(["match", "s", "s", "--verbose"]).run().await.expect(0);
+    for text in [
+        "match       200  GET http://api.test/a  #1 (1 of 2)",
+        "#2 (2 of 2)",
+        "responder rate 100.0 % (3 of 3",
+    ] {
+        assert!(done.out.contains(text), "{text:?}: {done}");
+    }
+    let cmd = client(&["GET http://api.test/other", "GET http://api.test/a"]);
+    scene.respond(&["--report", "report.json"], &cmd).run().await.expect(1);
+    let done =
+        scene.understudy(["match", "s", "report.json", "--report", "again.json"]).run().await.expect(1);
+    assert!(done.out.contains("nearest: #1 GET /a") && done.out.contains("(1 of 2 requests"), "{done}");
+    let verdicts = |name: &str| {
+        let report: serde_json::Value = serde_json::from_str(&scene.read(name)).expect("JSON");
+        let requests = report["requests"].as_array().expect("requests").clone();
+        requests.into_iter().map(|r| (r["verdict"].clone(), r["nearest"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts("report.json"), verdicts("again.json"));
+    // Once it is recorded, the same report says that nothing is missing any more.
+    let more = client(&["GET http://api.test/other", "GET http://api.test/a"]);
+    scene.record(&["--force"], &more).run().await.expect(0);
+    scene.understudy(["match", "s", "report.json"]).run().await.expect(0);
+}
