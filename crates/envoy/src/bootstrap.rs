@@ -207,6 +207,10 @@ impl Bootstrap {
         if self.template == Template::ResponderWithBackends {
             // The filter holds a request until it has its body: the backend's `100 Continue` would never come.
             *at(&mut config, &format!("{CONNECTION_MANAGER}/proxy_100_continue"))? = false.into();
+            // As in the responder's template.
+            config["layered_runtime"] = json!({
+                "layers": [{ "name": "static", "static_layer": { "http.max_requests_per_io_cycle": 1 } }]
+            });
             // A tunnel past the filter would lead to the mocked backends too: the filter decides about it.
             for host in virtual_hosts(&mut config)?.iter_mut().filter(|host| host["name"] == "any") {
                 for route in host["routes"].as_array_mut().into_iter().flatten() {
