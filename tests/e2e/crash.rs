@@ -73,7 +73,7 @@ async fn a_crash_at_any_callback_of_a_mock() {
 async fn a_crash_of_a_tap_is_not_felt() {
     let upstream = Upstream::ok().await;
     for export in
-        ["proxy_on_request_headers", "proxy_on_request_body", "proxy_on_response_headers", "proxy_on_log"]
+        ["proxy_on_request_headers", "proxy_on_request_body", "proxy_on_response_headers", "proxy_on_delete"]
     {
         let builder = Rig::tap().map(upstream.map("api.test"));
         let module = trap_in(&builder.bundled(), export);

@@ -1,7 +1,11 @@
 //! The end-to-end suite: real Envoy, real sockets, real SDKs. A missing Envoy is an error, never a skip.
 
+mod caps;
 mod crash;
+mod delivery;
+mod hostile;
 mod no_leak;
 mod requests;
 mod smoke;
+mod tap;
 mod verbatim;

@@ -4,7 +4,7 @@ use crate::wire::Wire;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
 /// A request as it reached the backend: raw bytes.
@@ -70,28 +70,12 @@ impl Upstream {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let counts = Arc::new(Counts::default());
-        let shared = counts.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                shared.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(script(Wire::new(stream, shared.clone())));
-            }
-        });
-        Self { address, counts, task }
+        Nobody::here().listen(script)
     }
 
     /// A backend that answers everything with 200 and a short body.
     pub async fn ok() -> Self {
         Self::start(|_| Some(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nreal".to_vec())).await
-    }
-
-    /// An address of this machine that nobody listens on.
-    pub async fn nobody() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        listener.local_addr().expect("an address")
     }
 
     /// Where it listens.
@@ -133,6 +117,44 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// An address of this machine where connections are refused, and that nobody else can take.
+#[derive(Debug)]
+pub struct Nobody {
+    socket: TcpSocket,
+}
+
+impl Nobody {
+    /// Takes a free port, and doesn't listen on it.
+    pub fn here() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        Self { socket }
+    }
+
+    /// Where nobody listens.
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("an address")
+    }
+
+    /// Lets a backend listen there from now on, which does with each connection what `script` says.
+    pub fn listen<F>(self, script: impl Fn(Wire) -> F + Send + Sync + 'static) -> Upstream
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let address = self.address();
+        let listener = self.socket.listen(1024).expect("to listen");
+        let counts = Arc::new(Counts::default());
+        let shared = counts.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(script(Wire::new(stream, shared.clone())));
+            }
+        });
+        Upstream { address, counts, task }
     }
 }
 
