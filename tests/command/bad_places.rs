@@ -89,9 +89,9 @@ async fn stdout_and_stderr_that_nobody_reads() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fills_up_loses_nothing() {
+async fn what_can_not_be_written_in_the_end_is_kept() {
     let scene = Scene::new().await;
-    // CMD puts a file in the way of the snapshot: what could be written at the start can't be at the end.
+    // CMD puts a file in the way of the snapshot: what could be written at the start can't be any more.
     let cmd = shell(&format!("{}; mkdir s; touch s/mine", shell_client("'GET http://api.test/a'")));
     let done = scene.record(&[], &cmd).run().await.expect(2);
     done.says(&[
@@ -104,6 +104,51 @@ async fn a_disk_that_fills_up_loses_nothing() {
     std::fs::remove_dir_all(scene.path("s")).expect("the folder");
     scene.understudy(["record", "-o", "s", "--recover"]).run().await.expect(0).says(&["1 exchange"]);
     assert_eq!(scene.names(), ["s"]);
+}
+
+/// A small disk that CMD fills once its request is stored; with room again, nothing is lost.
+const ON_A_SMALL_DISK: &str = r#"
+set -u
+mkdir disk && mount -t tmpfs -o size=256k none disk && cd disk || exit 99
+"$1" record -o s --map api.test="$2" -- sh -c "$3; until grep -q 'answer 1' s.capture/open/*; do :; done
+    dd if=/dev/zero of=fill bs=1k 2>/dev/null; exit 0"
+echo "record $?, $(ls)"
+"$1" bundle --plain -o f.wasm
+echo "bundle $?, $(ls -A)"
+"$1" record -o t -- touch ran
+echo "record t $?, $(ls -A)"
+rm fill
+"$1" record -o s --recover
+echo "recover $?, $(ls)"
+"#;
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing() {
+    let scene = Scene::new().await;
+    let url = format!("http://{}", scene.upstream.address());
+    let cmd = shell_client("'GET http://api.test/a'");
+    // A mount of one's own needs root, or a system that lets anybody make name spaces.
+    let own = ["--mount", "--map-root-user"];
+    if scene.program("unshare", own.iter().chain(&["true"])).run().await.code != 0 {
+        let said = b"NOT CHECKED: a full disk, since this system lets nobody but root mount one\n";
+        std::io::Write::write_all(&mut std::io::stderr(), said).expect("stderr");
+        return;
+    }
+    let script = ["sh", "-c", ON_A_SMALL_DISK, "sh", env!("CARGO_BIN_EXE_understudy"), &url, &cmd];
+    let done = scene.program("unshare", own.iter().chain(&script)).run().await.expect(0);
+    let (_, told) = done.out.split_once('\n').expect("CMD's line and ours");
+    assert_eq!(
+        told,
+        "record 2, fill\ns.capture\nbundle 2, fill\ns.capture\nrecord t 2, fill\ns.capture\nrecover 0, s\n",
+        "{done}"
+    );
+    done.says(&[
+        "the recording is kept in",
+        "make room on the disk",
+        "No space left",
+        "1 exchange with 1 backend recovered",
+    ]);
+    scene.all_gone().await;
 }
 
 #[tokio::test]
