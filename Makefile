@@ -27,7 +27,7 @@ test: setup ## all tests on this machine, the end-to-end suite last
 
 test-wasm: setup-dev ## the core's tests, as wasm in Node.js
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/.tools/bin/wasm-bindgen-test-runner \
-	cargo test --locked -p understudy-core --target wasm32-unknown-unknown
+	cargo test --locked -p understudy-core --lib --target wasm32-unknown-unknown
 
 e2e: setup ## the end-to-end suite alone: real Envoy, real SDKs
 	cargo test --locked -p understudy-cli --test e2e

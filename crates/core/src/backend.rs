@@ -45,6 +45,8 @@ pub fn parts(backend: &str) -> Option<(&str, &str, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn check(scheme: &str, authority: &str, expect: &str) {
         assert_eq!(name(scheme, authority), expect);

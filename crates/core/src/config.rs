@@ -83,7 +83,8 @@ pub struct BackendRule {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What happens to backends that are named neither in `backends` nor in the table. Default: `mock` with a table, else `tap`.
+    /// What happens to backends that are named neither in `backends` nor in the table. Default: `mock` with a table, else `tap` with a
+    /// collector, else `off`.
     pub default: Option<Mode>,
     /// What happens on a miss. Default: what the table says, else `fail`.
     pub on_miss: Option<OnMiss>,
@@ -179,11 +180,31 @@ impl Config {
         }
         match &self.collector {
             Some(collector) => collector.check(),
-            None if self.default == Some(Mode::Tap) => {
-                refuse("default", "`tap` needs a `collector` to send the exchanges to".to_owned())
-            }
-            None => Ok(()),
+            None => self.check_without_collector(),
         }
+    }
+
+    /// What is to be copied must have somewhere to go.
+    fn check_without_collector(&self) -> Result<(), ConfigError> {
+        let need = |key: String, value: &str| {
+            let problem = format!("`{value}` needs a `collector` to send the exchanges to");
+            Err(ConfigError::Value { key, problem })
+        };
+        if self.default == Some(Mode::Tap) {
+            return need("default".to_owned(), "tap");
+        }
+        if self.on_miss == Some(OnMiss::Capture) {
+            return need("on_miss".to_owned(), "capture");
+        }
+        for (name, rule) in &self.backends {
+            if rule.mode == Mode::Tap {
+                return need(format!("backends.{name}.mode"), "tap");
+            }
+            if rule.on_miss == Some(OnMiss::Capture) {
+                return need(format!("backends.{name}.on_miss"), "capture");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -266,6 +287,8 @@ fn yes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn nothing_is_a_configuration() {
@@ -283,6 +306,12 @@ mod tests {
         check(r#"{"defualt":"tap"}"#, "unknown field `defualt`");
         check(r#"{"default":"tape"}"#, "unknown variant `tape`");
         check(r#"{"default":"tap"}"#, "`default`: `tap` needs a `collector`");
+        check(r#"{"on_miss":"capture"}"#, "`on_miss`: `capture` needs a `collector`");
+        check(r#"{"backends":{"http://s":{"mode":"tap"}}}"#, "`backends.http://s.mode`: `tap` needs");
+        check(
+            r#"{"backends":{"http://s":{"mode":"mock","on_miss":"capture"}}}"#,
+            "`backends.http://s.on_miss`",
+        );
         check(r#"{"collector":{}}"#, "missing field `cluster`");
         check(r#"{"collector":{"cluster":""}}"#, "`collector.cluster`");
         check(r#"{"collector":{"cluster":"c","path":"x"}}"#, "`collector.path`");

@@ -189,6 +189,8 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn outbox(queue: u32) -> Outbox {
         let json = format!(
@@ -255,6 +257,7 @@ mod tests {
         assert!(next(&mut outbox, 0).unwrap().1.contains(r#""seq":2,"dropped":3"#));
     }
 
+    #[cfg(not(target_family = "wasm"))]
     proptest::proptest! {
         #[test]
         fn nothing_is_lost_uncounted(steps in proptest::collection::vec((0u8..6, 1usize..700), 0..200)) {

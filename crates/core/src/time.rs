@@ -80,6 +80,8 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn known_times() {
@@ -92,6 +94,7 @@ mod tests {
         }
     }
 
+    #[cfg(not(target_family = "wasm"))]
     proptest::proptest! {
         #[test]
         fn a_time_comes_back(micros in 0u64..253_402_300_800_000_000) {

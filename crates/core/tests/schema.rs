@@ -12,7 +12,7 @@ const SCHEMA: &str = include_str!("../../../docs/reference/filter-configuration.
 /// The three objects of the configuration: the pointer to each in the schema, and its keys put into a whole configuration.
 const OBJECTS: [(&str, Whole); 3] = [
     ("", Value::Object),
-    ("/$defs/backend", |keys| json!({ "backends": { "http://h": keys } })),
+    ("/$defs/backend", |keys| json!({ "backends": { "http://h": keys }, "collector": { "cluster": "c" } })),
     ("/$defs/collector", |keys| json!({ "collector": keys })),
 ];
 
@@ -146,6 +146,9 @@ fn the_rest_that_the_schema_says() {
     // `if` and `then`.
     check(json!({ "default": "tap" }), false);
     check(json!({ "default": "tap", "collector": null }), false);
+    check(json!({ "on_miss": "capture" }), false);
+    check(json!({ "backends": { "http://h": { "mode": "tap" } } }), false);
+    check(json!({ "backends": { "http://h": { "mode": "mock", "on_miss": "capture" } } }), false);
     check(json!({ "default": "tap", "collector": { "cluster": "c" } }), true);
     // `minLength` and `pattern`.
     check(json!({ "collector": { "cluster": "" } }), false);

@@ -121,6 +121,10 @@ impl<S: Segment> Table<S> {
         }
         let digest = rest.first_chunk::<20>().copied().unwrap_or_default();
         let sections = u32_at(rest, 20).unwrap_or(0);
+        // The checksum doesn't cover the header: two tables that differ there must not have one name.
+        if rest.get(24..).is_none_or(|padding| padding.iter().any(|&b| b != 0)) {
+            return Err(TableError::Section("its header has bytes that mean nothing"));
+        }
         let directory = Directory::read(&segment, sections)?;
         let meta = directory.meta(&segment)?;
         let (index, near) = (directory.slots(Section::Index)?, directory.slots(Section::Near)?);

@@ -31,6 +31,8 @@ mod tests {
     use crate::exchange::{Body, Direction, End, Request, Response};
     use crate::headers::Headers;
     use crate::verdict::{Change, Difference, Kind, Matched, Nearest, Reason};
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn exchange() -> Exchange {
         Exchange {
@@ -108,6 +110,7 @@ mod tests {
         check(&good.replace("\"body_base64\":\"", "\"body_base64\":\"!"), "base64");
     }
 
+    #[cfg(not(target_family = "wasm"))]
     proptest::proptest! {
         #[test]
         fn any_bytes_come_back(path: Vec<u8>, name: Vec<u8>, value: Vec<u8>, body: Vec<u8>, status: u16) {

@@ -1,0 +1,360 @@
+//! The engine, driven as Envoy would drive it, by a host that writes down what is asked of it.
+
+use proptest::prelude::*;
+use std::collections::HashMap;
+use understudy_core::config::{Config, Mode};
+use understudy_core::digest::Digest;
+use understudy_core::engine::{Action, Host, Side, Stream, Vm};
+use understudy_core::exchange::{Body, End, Exchange, Request, Response};
+use understudy_core::headers::Headers;
+use understudy_core::table::{Sequence, Table};
+use understudy_core::v1::{self, Record};
+use understudy_core::verdict::{Kind, Reason};
+use understudy_snapshot::{Backend, Header, table::TableBuilder};
+
+const BACKEND: &str = "http://api.test";
+
+#[derive(Default)]
+struct Fake {
+    clock: u64,
+    at_hand: Vec<u8>,
+    turns: HashMap<Digest, u64>,
+    made_up: bool,
+}
+
+impl Host for Fake {
+    fn now(&mut self) -> u64 {
+        self.clock += 10;
+        self.clock
+    }
+    fn body(&mut self, _: Side, start: usize, max: usize) -> Vec<u8> {
+        self.at_hand.iter().skip(start).take(max).copied().collect()
+    }
+    fn protocol(&mut self) -> String {
+        "HTTP/1.1".to_owned()
+    }
+    fn backend_answered(&mut self) -> bool {
+        !self.made_up
+    }
+    fn turn(&mut self, _: &Digest, signature: &Digest) -> u64 {
+        let turn = self.turns.entry(*signature).or_default();
+        *turn += 1;
+        *turn - 1
+    }
+}
+
+fn exchange(id: u64, path: &str, body: &str, answer: &str) -> Exchange {
+    Exchange {
+        id: id.to_string(),
+        time: id,
+        backend: BACKEND.to_owned(),
+        request: Request {
+            method: b"POST".to_vec(),
+            path: path.into(),
+            body: Body { bytes: body.into(), truncated: None },
+            ..Request::default()
+        },
+        response: Some(Response {
+            status: 200,
+            headers: Headers::from_pairs([("content-type", "text/plain")]),
+            body: Body { bytes: answer.into(), truncated: None },
+            ..Response::default()
+        }),
+        ..Exchange::default()
+    }
+}
+
+fn table(exchanges: &[Exchange], backend: Backend) -> Vec<u8> {
+    let header = Header { backends: [(BACKEND.to_owned(), backend)].into(), ..Header::default() };
+    let mut builder = TableBuilder::new(&header);
+    exchanges.iter().for_each(|exchange| builder.push(exchange).unwrap());
+    builder.finish().unwrap().bytes
+}
+
+fn vm<'a>(table: &'a [u8], config: &str) -> Vm<&'a [u8]> {
+    Vm::new(&Config::from_json(config.as_bytes()).unwrap(), Table::open(table).unwrap(), "vm".to_owned())
+}
+
+fn headers(path: &str) -> Headers {
+    Headers::from_pairs([
+        (":method", "POST"),
+        (":path", path),
+        (":scheme", "http"),
+        (":authority", "API.test:80"),
+    ])
+}
+
+/// Sends a request whose body comes in chunks, held back as Envoy holds it: each callback sees all that came so far.
+fn ask(vm: &mut Vm<&[u8]>, host: &mut Fake, path: &str, chunks: &[&[u8]]) -> (Action, Stream) {
+    let mut stream = Stream::new();
+    let mut action = stream.request_headers(headers(path), chunks.is_empty(), vm, host);
+    host.at_hand.clear();
+    for (i, chunk) in chunks.iter().enumerate() {
+        assert_eq!(
+            action,
+            Action::Hold,
+            "nothing goes on, and nothing is answered, before the body is whole"
+        );
+        host.at_hand.extend_from_slice(chunk);
+        action = stream.request_body(host.at_hand.len(), i + 1 == chunks.len(), vm, host);
+    }
+    (action, stream)
+}
+
+fn answer(action: &Action) -> (u16, String) {
+    match action {
+        Action::Reply(reply) => (reply.status, String::from_utf8_lossy(&reply.body).into_owned()),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+fn records(vm: &mut Vm<&[u8]>) -> Vec<Record> {
+    let mut records = Vec::new();
+    while let Some((_, bytes)) = vm.outbox().unwrap().next(u64::MAX) {
+        records.extend(
+            bytes
+                .split(|&b| b == b'\n')
+                .skip(1)
+                .filter(|l| !l.is_empty())
+                .map(|l| v1::read_record(l).unwrap()),
+        );
+    }
+    records
+}
+
+const COLLECTOR: &str = r#""collector":{"cluster":"c"}"#;
+
+#[test]
+fn several_answers_come_in_their_sequence() {
+    let check = |sequence: Sequence, expect: &[&str]| {
+        let exchanges = [exchange(1, "/", "", "a"), exchange(2, "/", "", "b")];
+        let table = table(&exchanges, Backend { sequence: Some(sequence), ..Backend::default() });
+        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let got: Vec<String> = (0..5)
+            .map(|_| match answer(&ask(&mut vm, &mut host, "/", &[]).0) {
+                (200, body) => body,
+                (status, _) => status.to_string(),
+            })
+            .collect();
+        assert_eq!(got, expect, "{sequence:?}");
+    };
+    check(Sequence::Cycle, &["a", "b", "a", "b", "a"]);
+    check(Sequence::StickLast, &["a", "b", "b", "b", "b"]);
+    check(Sequence::Fail, &["a", "b", "404", "404", "404"]);
+}
+
+#[test]
+fn a_body_over_the_cap_is_refused_as_soon_as_that_is_known() {
+    let table = table(&[exchange(1, "/", "12345", "a")], Backend::default());
+    let config = format!(r#"{{{COLLECTOR},"body_cap_bytes":4}}"#);
+    let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+    let mut stream = Stream::new();
+    assert_eq!(stream.request_headers(headers("/"), false, &mut vm, &mut host), Action::Hold);
+    host.at_hand = b"12345".to_vec();
+    assert_eq!(answer(&stream.request_body(5, false, &mut vm, &mut host)).0, 404);
+    let declared = Headers::from_pairs(headers("/").iter().chain([(&b"content-length"[..], &b"5"[..])]));
+    assert_eq!(answer(&Stream::new().request_headers(declared, false, &mut vm, &mut host)).0, 404);
+    let reasons: Vec<_> =
+        records(&mut vm).into_iter().map(|r| (r.verdict.unwrap().reason, r.exchange.request.body)).collect();
+    assert_eq!(reasons[0], (Some(Reason::BodyOverCap), Body { bytes: b"1234".to_vec(), truncated: Some(5) }));
+    assert_eq!(reasons[1].0, Some(Reason::BodyOverCap));
+}
+
+#[test]
+fn what_can_have_no_verdict_in_the_end_has_one_at_once() {
+    let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let with = |name: &'static str, value: &'static str| {
+        let extra = [(name.as_bytes(), value.as_bytes()), (b"connection", b"upgrade")];
+        Headers::from_pairs(headers("/").iter().chain(extra))
+    };
+    assert_eq!(
+        answer(&Stream::new().request_headers(with("upgrade", "websocket"), false, &mut vm, &mut host)).0,
+        404
+    );
+    let connect = Headers::from_pairs([(":method", "CONNECT"), (":authority", "api.test:443")]);
+    assert_eq!(answer(&Stream::new().request_headers(connect, false, &mut vm, &mut host)).0, 404);
+    let mut stream = Stream::new();
+    assert_eq!(
+        stream.request_headers(with("content-type", "application/grpc"), false, &mut vm, &mut host),
+        Action::Hold
+    );
+    match stream.request_body(0, true, &mut vm, &mut host) {
+        Action::Reply(reply) => assert_eq!(reply.grpc_status, Some(12)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_client_that_leaves_midway_counts_as_aborted() {
+    let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let mut stream = Stream::new();
+    stream.request_headers(headers("/"), false, &mut vm, &mut host);
+    stream.end(&mut vm, &mut host);
+    stream.end(&mut vm, &mut host);
+    assert_eq!(vm.take_counts().collect::<Vec<_>>(), [(1, [0, 0, 0, 0, 1])]);
+    assert_eq!(
+        stream.request_body(0, true, &mut vm, &mut host),
+        Action::Continue,
+        "an ended stream stays ended"
+    );
+}
+
+#[test]
+fn a_miss_that_is_captured_goes_on_and_is_told_twice() {
+    let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+    let config = format!(r#"{{{COLLECTOR},"on_miss":"capture"}}"#);
+    let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+    let (action, mut stream) = ask(&mut vm, &mut host, "/other", &[b"as", b"ked"]);
+    assert_eq!(action, Action::Continue);
+    stream.response_headers(|| Headers::from_pairs([(":status", "201")]), false, &mut vm, &mut host);
+    host.at_hand = b"answered".to_vec();
+    stream.response_body(8, true, &mut vm, &mut host);
+    stream.end(&mut vm, &mut host);
+    let records = records(&mut vm);
+    let verdict = records[0].verdict.as_ref().unwrap();
+    assert_eq!((verdict.kind, verdict.reason), (Kind::Passthrough, Some(Reason::NoEntry)));
+    let (request, response) = (&records[1].exchange.request, records[1].exchange.response.as_ref().unwrap());
+    assert_eq!(
+        (&request.body.bytes[..], response.status, &response.body.bytes[..]),
+        (&b"asked"[..], 201, &b"answered"[..])
+    );
+    assert_eq!(records[1].exchange.end, End::Complete);
+}
+
+#[test]
+fn modes_come_from_the_table_and_the_configuration_wins() {
+    let check = |in_table: Mode, config: &str, expect: Action| {
+        let backend = Backend { mode: in_table, ..Backend::default() };
+        let table = table(&[exchange(1, "/", "", "a")], backend);
+        let mut vm = vm(&table, &format!("{{{COLLECTOR}{config}}}"));
+        let action = ask(&mut vm, &mut Fake::default(), "/zz", &[]).0;
+        assert_eq!(std::mem::discriminant(&action), std::mem::discriminant(&expect), "{in_table:?} {config}");
+    };
+    let reply = || Action::Reply(Default::default());
+    check(Mode::Mock, "", reply());
+    check(Mode::Off, "", Action::Continue);
+    check(Mode::Tap, "", Action::Continue);
+    check(Mode::Off, r#","backends":{"http://api.test":{"mode":"mock"}}"#, reply());
+    check(Mode::Mock, r#","backends":{"http://api.test":{"mode":"off"}}"#, Action::Continue);
+    check(Mode::Mock, r#","on_miss":"passthrough""#, Action::Continue);
+    check(
+        Mode::Mock,
+        r#","on_miss":"passthrough","backends":{"http://api.test":{"mode":"mock","on_miss":"fail"}}"#,
+        reply(),
+    );
+}
+
+#[test]
+fn the_nearest_recorded_requests_are_named_with_what_differs() {
+    let exchanges =
+        [exchange(1, "/a/1", "x", "a"), exchange(2, "/a/2?q=1", "x", "b"), exchange(3, "/b", "x", "c")];
+    let table = table(&exchanges, Backend::default());
+    let mut vm = vm(&table, &format!("{{{COLLECTOR}}}"));
+    ask(&mut vm, &mut Fake::default(), "/a/2?q=2", &[b"x"]);
+    let nearest = records(&mut vm).remove(0).verdict.unwrap().nearest;
+    let order: Vec<_> = nearest.iter().map(|near| near.exchange.as_str()).collect();
+    assert_eq!(order, ["2", "1", "3"]);
+    let differs = &nearest[0].differs;
+    assert_eq!(differs.len(), 1);
+    assert_eq!(
+        (differs[0].key.as_str(), differs[0].recorded.as_deref(), differs[0].live.as_deref()),
+        ("query", Some("q=1"), Some("q=2"))
+    );
+}
+
+/// What can happen to a stream.
+#[derive(Clone, Debug)]
+enum Step {
+    RequestHeaders(bool),
+    RequestBody(usize, bool),
+    RequestTrailers,
+    ResponseHeaders(bool),
+    ResponseBody(usize, bool),
+    ResponseTrailers,
+    End,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        any::<bool>().prop_map(Step::RequestHeaders),
+        (0usize..40, any::<bool>()).prop_map(|(n, e)| Step::RequestBody(n, e)),
+        Just(Step::RequestTrailers),
+        any::<bool>().prop_map(Step::ResponseHeaders),
+        (0usize..40, any::<bool>()).prop_map(|(n, e)| Step::ResponseBody(n, e)),
+        Just(Step::ResponseTrailers),
+        Just(Step::End),
+    ]
+}
+
+proptest! {
+    /// However a body is cut into chunks, it is the same request.
+    #[test]
+    fn chunks_make_no_difference(body in ".{0,60}", cuts in prop::collection::vec(0usize..60, 0..6)) {
+        let table = table(&[exchange(1, "/", &body, "a")], Backend::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).collect();
+        cuts.extend([0, body.len()]);
+        cuts.sort_unstable();
+        let chunks: Vec<&[u8]> = cuts.windows(2).map(|w| &body.as_bytes()[w[0]..w[1]]).collect();
+        prop_assert_eq!(answer(&ask(&mut vm, &mut host, "/", &chunks).0).0, 200);
+    }
+
+    /// In whatever order things happen, even in ones that Envoy would never give: a mocked stream never goes on, a tapped one
+    /// never stops, each ends at most once in the records, and caps hold.
+    #[test]
+    fn any_order_of_events_keeps_the_invariants(steps in prop::collection::vec(step(), 0..30), mock: bool, made_up: bool) {
+        let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+        let mode = if mock { "mock" } else { "tap" };
+        let config = format!(r#"{{{COLLECTOR},"body_cap_bytes":50,"memory_max_bytes":60,"backends":{{"http://api.test":{{"mode":"{mode}"}}}}}}"#);
+        let (mut vm, mut host) = (vm(&table, &config), Fake { made_up, at_hand: vec![b'x'; 2000], ..Fake::default() });
+        let (mut stream, mut answers, mut held) = (Stream::new(), 0, 0);
+        for step in steps {
+            let action = match step {
+                Step::RequestHeaders(ended) => Some(stream.request_headers(headers("/"), ended, &mut vm, &mut host)),
+                Step::RequestBody(n, ended) => {
+                    held += n;
+                    Some(stream.request_body(held, ended, &mut vm, &mut host))
+                }
+                Step::RequestTrailers => Some(stream.request_trailers(Headers::new, &mut vm, &mut host)),
+                Step::ResponseHeaders(ended) => {
+                    stream.response_headers(|| Headers::from_pairs([(":status", "200")]), ended, &mut vm, &mut host);
+                    None
+                }
+                Step::ResponseBody(n, ended) => {
+                    stream.response_body(n, ended, &mut vm, &mut host);
+                    None
+                }
+                Step::ResponseTrailers => {
+                    stream.response_trailers(Headers::new);
+                    None
+                }
+                Step::End => {
+                    stream.end(&mut vm, &mut host);
+                    None
+                }
+            };
+            match action {
+                Some(Action::Reply(_)) => answers += 1,
+                Some(Action::Hold) => prop_assert!(mock, "a tap never holds"),
+                Some(Action::Continue) | None => {}
+            }
+        }
+        stream.end(&mut vm, &mut host);
+        prop_assert!(answers <= 1, "one answer at most");
+        let records = records(&mut vm);
+        prop_assert!(records.len() <= 1);
+        for record in records {
+            prop_assert_eq!(record.verdict.is_some(), mock);
+            let bodies = [Some(&record.exchange.request.body), record.exchange.response.as_ref().map(|r| &r.body)];
+            let kept: usize = bodies.into_iter().flatten().map(|body| body.bytes.len()).sum();
+            prop_assert!(mock || kept <= 60, "memory_max_bytes");
+        }
+        // All memory came back: the next copy gets its share.
+        let mut next = Stream::new();
+        next.request_headers(headers("/"), true, &mut vm, &mut host);
+        next.response_headers(|| Headers::from_pairs([(":status", "200")]), false, &mut vm, &mut host);
+        next.end(&mut vm, &mut host);
+    }
+}
