@@ -1,6 +1,8 @@
 //! The end-to-end suite: real Envoy, real sockets, real SDKs. A missing Envoy is an error, never a skip.
 
 mod caps;
+mod config;
+mod counters;
 mod crash;
 mod delivery;
 mod hostile;

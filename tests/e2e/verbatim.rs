@@ -1,6 +1,6 @@
 //! What a mock answers is what the backend answered, to the last byte.
 
-use understudy_testkit::{Answer, H2, Rig, Upstream, recorded, request};
+use understudy_testkit::{Answer, H2, Rig, Upstream, get, recorded, request};
 
 /// Headers that are made anew for each answer, or are about one connection (docs/reference/envoy.md).
 const RECOMPUTED: [&str; 5] = ["date", "transfer-encoding", "connection", "x-understudy", "trailer"];
@@ -89,11 +89,18 @@ fn url(path: &str) -> String {
     format!("http://api.test{path}")
 }
 
-/// The headers that have to be equal; `content-length` only where it says what the body doesn't.
-fn told(answer: &Answer, bodiless: bool) -> Vec<(String, Vec<u8>)> {
-    let kept = answer.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
-    kept.filter(|(name, _)| !RECOMPUTED.contains(&name.as_str()) && (bodiless || name != "content-length"))
-        .collect()
+/// What has to be equal besides the body; `content-length` only where it says what the body doesn't.
+fn told(method: &str, answer: &Answer) -> String {
+    let bodiless = method == "HEAD" || answer.status == 304;
+    let equal = |name: &str| !RECOMPUTED.contains(&name) && (bodiless || name != "content-length");
+    let mut told = format!("{}, {} bytes", answer.status, answer.body.len());
+    for (what, headers) in [("headers", &answer.headers), ("trailers", &answer.trailers)] {
+        let lower = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let lines =
+            lower.filter(|(name, _)| equal(name)).map(|(n, v)| format!("\n      {n}: {}", v.escape_ascii()));
+        told += &format!("\n    {what}: {}", lines.collect::<String>());
+    }
+    told
 }
 
 #[tokio::test]
@@ -120,28 +127,9 @@ async fn an_answer_is_what_was_recorded() {
     let mut wrong = Vec::new();
     for (case, expect) in cases.iter().zip(direct) {
         let answer = request(rig.proxy(), case.method, &url(case.path), &[], b"").await;
-        let bodiless = case.method == "HEAD" || expect.status == 304;
-        let got = (answer.status, told(&answer, bodiless), &answer.body, &answer.trailers);
-        let want = (expect.status, told(&expect, bodiless), &expect.body, &expect.trailers);
-        if got != want {
-            let text = |(status, headers, body, trailers): (
-                u16,
-                Vec<(String, Vec<u8>)>,
-                &Vec<u8>,
-                &Vec<(String, Vec<u8>)>,
-            )| {
-                let show = |headers: &[(String, Vec<u8>)]| {
-                    headers.iter().map(|(n, v)| format!("{n}: {}", v.escape_ascii())).collect::<Vec<_>>()
-                };
-                format!("{status} {:?} {} bytes {:?}", show(&headers), body.len(), show(trailers))
-            };
-            wrong.push(format!(
-                "{} {}:\n   got {}\n  want {}",
-                case.method,
-                case.path,
-                text(got),
-                text(want)
-            ));
+        let (got, want) = (told(case.method, &answer), told(case.method, &expect));
+        if got != want || answer.body != expect.body {
+            wrong.push(format!("{} {}\n  got {got}\n  want {want}", case.method, case.path));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -171,4 +159,60 @@ async fn the_same_over_http2() {
     let answer = client.request("GET", &url("/trailers"), &[], None, None).await.expect("an answer");
     assert_eq!(answer.trailers.expect("trailers")["x-sum"], "1");
     rig.assert_sound().await;
+}
+
+/// The rest of docs/reference/envoy.md, "What a mock's answer differs in": what Envoy leaves no way to serve.
+#[tokio::test]
+async fn what_cannot_be_as_it_was() {
+    let rig = Rig::responder()
+        .exchange(recorded("GET", "http://api.test", "/reason").status(299).header("X-Case", "1").body("b"))
+        .exchange(recorded("GET", "http://api.test", "/date").header("date", "then").body("b"))
+        .exchange(recorded("GET", "http://api.test", "/trailers").trailer("x-sum", "1"))
+        .exchange(
+            recorded("GET", "http://api.test", "/way")
+                .header("x-envoy-a", "1")
+                .header("alt-svc", "h3")
+                .body("b"),
+        )
+        .start()
+        .await;
+    let reason = get(rig.proxy(), &url("/reason")).await;
+    let head = String::from_utf8_lossy(&reason.head).into_owned();
+    assert!(head.starts_with("HTTP/1.1 299 Unknown\r\nx-case: 1\r\n"), "{head}");
+    let date = get(rig.proxy(), &url("/date")).await;
+    assert!(date.all("date").len() == 1 && date.header("date").is_some_and(|date| date.ends_with("GMT")));
+    let trailers = get(rig.proxy(), &url("/trailers")).await;
+    assert_eq!((trailers.body.len(), trailers.trailers.len()), (0, 0));
+    let way = get(rig.proxy(), &url("/way")).await;
+    assert_eq!((way.header("x-envoy-a"), way.header("alt-svc")), (None, None));
+    rig.assert_sound().await;
+}
+
+/// What Envoy joins on the way from a backend, it joins on the way from the table too (docs/reference/envoy.md lists it).
+#[tokio::test]
+async fn repeats_that_envoy_joins() {
+    let joined = "access-control-allow-credentials access-control-allow-headers access-control-allow-methods \
+        access-control-allow-origin access-control-expose-headers access-control-max-age age cache-control content-encoding content-type \
+        etag expires grpc-message grpc-status last-modified location server vary via x-request-id";
+    let kept = "accept-ranges allow content-disposition content-language content-range content-security-policy link pragma retry-after \
+        set-cookie strict-transport-security warning www-authenticate x-custom x-forwarded-for";
+    let names: Vec<_> = joined.split_whitespace().chain(kept.split_whitespace()).collect();
+    let upstream = Upstream::start(|seen| {
+        let name = seen.path().trim_start_matches('/').to_owned();
+        let head = format!("{name}: one\r\nx-between: 1\r\n{name}: two\r\ncontent-length: 2\r\n");
+        Some(format!("HTTP/1.1 200 OK\r\n{head}\r\nok").into_bytes())
+    })
+    .await;
+    let tap = Rig::tap().map(upstream.map("api.test")).start().await;
+    let mock = names.iter().fold(Rig::responder(), |builder, name| {
+        let exchange = recorded("GET", "http://api.test", &format!("/{name}"));
+        builder.exchange(exchange.header(name, "one").header("x-between", "1").header(name, "two").body("ok"))
+    });
+    let mock = mock.start().await;
+    for (i, name) in names.iter().enumerate() {
+        let expect = if i < joined.split_whitespace().count() { vec!["one,two"] } else { vec!["one", "two"] };
+        for rig in [&tap, &mock] {
+            assert_eq!(get(rig.proxy(), &url(&format!("/{name}"))).await.all(name), expect, "{name}");
+        }
+    }
 }
