@@ -1,0 +1,150 @@
+//! Loads servers in turn with `wrk` and compares what they do.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::Command;
+
+/// Rounds that count; one before them warms up.
+const ROUNDS: usize = 7;
+/// The host that all requests name.
+pub(crate) const HOST: &str = "api.test";
+
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// A GET, its path one of the recorded ones.
+    Get,
+    /// A POST of 1 KB of JSON, one of the recorded ones.
+    Post,
+}
+
+/// A server under load.
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    /// The process whose CPU time counts; 0 for one that isn't measured.
+    pub(crate) pid: u32,
+    /// How many different requests it knows.
+    pub(crate) requests: u64,
+    rates: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Server {
+    pub(crate) fn new(name: &str, address: SocketAddr, pid: u32, requests: u64) -> Self {
+        Self { name: name.to_owned(), address, pid, requests, rates: Vec::new(), cpu: Vec::new() }
+    }
+}
+
+/// 1 KB of JSON, keys out of order.
+pub(crate) fn body(i: &str) -> String {
+    let mut body = format!(r#"{{"customer": "cus_{i}", "amount": 100, "currency": "usd", "metadata": {{"#);
+    for n in 0..24 {
+        let _ = write!(body, r#""key_{:02}": "value of some length {n}", "#, 24 - n);
+    }
+    body.push_str(r#""z": [1, 2, 3]}}"#);
+    body
+}
+
+/// Prints the head of a table of comparisons.
+pub(crate) fn head() {
+    println!("| load | server | requests/s | ratio | CPU µs/request | ratio |\n|---|---|---|---|---|---|");
+}
+
+/// Loads all servers in turn, some rounds long, and prints a row for each: medians, and the median of the ratios to the first within a round.
+/// `cores`: where the measured processes run.
+pub(crate) fn compare(servers: &mut [Server], load: Load, seconds: u32, cores: &str) {
+    for server in servers.iter().filter(|server| server.pid != 0) {
+        pin(server.pid, cores);
+    }
+    for _ in 0..=ROUNDS {
+        for server in servers.iter_mut() {
+            measure(server, load, seconds);
+        }
+    }
+    let (rates, cpu) = (servers[0].rates.clone(), servers[0].cpu.clone());
+    for server in servers.iter() {
+        let word = if load == Load::Get { "GET" } else { "POST 1 KB JSON" };
+        println!(
+            "| {word} | {} | {:.0} | {:.2} | {:.1} | {:.2} |",
+            server.name,
+            median(&server.rates),
+            ratio(&server.rates, &rates),
+            median(&server.cpu),
+            ratio(&server.cpu, &cpu),
+        );
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    // The first round warmed up.
+    let mut values = values[1..].to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn ratio(values: &[f64], first: &[f64]) -> f64 {
+    median(&values.iter().zip(first).map(|(a, b)| a / b).collect::<Vec<_>>())
+}
+
+fn measure(server: &mut Server, load: Load, seconds: u32) {
+    let script = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(script.path(), lua(server.requests, load)).expect("the script");
+    let before = cpu_seconds(server.pid);
+    let output = Command::new("taskset")
+        .args(["-c", "1", "wrk", "-t1", "-c64", &format!("-d{seconds}s"), "-s"])
+        .arg(script.path())
+        .arg(format!("http://{}/", server.address))
+        .output()
+        .expect("taskset and wrk are installed");
+    let after = cpu_seconds(server.pid);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| line.starts_with("RESULT")).unwrap_or_else(|| panic!("{text}"));
+    let numbers: Vec<f64> = line.split_whitespace().skip(1).map(|n| n.parse().expect("a number")).collect();
+    let [requests, micros, bad] = numbers[..] else { panic!("{line}") };
+    assert_eq!(bad, 0.0, "{}: answers that aren't 2xx", server.name);
+    server.rates.push(requests / micros * 1e6);
+    server.cpu.push((after - before) * 1e6 / requests);
+}
+
+fn lua(count: u64, load: Load) -> String {
+    let request = match load {
+        Load::Get => r#"return wrk.format("GET", "/v1/charges/ch_" .. i)"#.to_owned(),
+        Load::Post => {
+            let body = body("\n");
+            let (before, after) = body.split_once('\n').expect("the place of the number");
+            format!(
+                r#"return wrk.format("POST", "/v1/charges", {{["Host"]="{HOST}", ["Content-Type"]="application/json"}}, [[{before}]] .. i .. [[{after}]])"#
+            )
+        }
+    };
+    format!(
+        r#"
+math.randomseed(12345)
+wrk.headers["Host"] = "{HOST}"
+request = function()
+  local i = math.random(0, {})
+  {request}
+end
+done = function(summary, latency, requests)
+  print("RESULT", summary.requests, summary.duration, summary.errors.status)
+end
+"#,
+        count - 1
+    )
+}
+
+/// Puts all threads of a process on these cores.
+fn pin(pid: u32, cores: &str) {
+    let done =
+        Command::new("taskset").args(["-a", "-c", "-p", cores, &pid.to_string()]).output().expect("taskset");
+    assert!(done.status.success(), "{done:?}");
+}
+
+/// User and system time of a process: fields 14 and 15 of its `stat`, in ticks of 10 ms (proc(5)).
+fn cpu_seconds(pid: u32) -> f64 {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return f64::NAN };
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("stat").1.split_whitespace().collect();
+    let ticks = |i: usize| fields[i].parse::<f64>().expect("ticks");
+    (ticks(11) + ticks(12)) / 100.0
+}

@@ -1,0 +1,86 @@
+//! Every parser that eats bytes from outside. The first byte chooses the parser, the rest is its food; none may panic, and what can be
+//! checked about the outcome is.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::path::PathBuf;
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::config::Config;
+use understudy_core::headers::Headers;
+use understudy_core::table::Table;
+use understudy_core::v1;
+use understudy_snapshot::{Exchanges, Header, bundle};
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&which, food)) = data.split_first() else { return };
+    match which % 8 {
+        0 => line(food),
+        1 => body(food, "application/json"),
+        2 => body(food, "application/x-www-form-urlencoded"),
+        3 => path(food),
+        4 => table(food),
+        5 => drop(bundle::inspect(food).is_ok()),
+        6 => drop(understudy_collector::Batch::parse(bytes::Bytes::copy_from_slice(food)).is_ok()),
+        _ => texts(food),
+    }
+});
+
+/// A line that is read is read the same again once it is written.
+fn line(food: &[u8]) {
+    drop(Exchanges::new(food, PathBuf::new()).take(100).count());
+    if let Ok(record) = v1::read_record(food) {
+        let mut written = Vec::new();
+        v1::write_record(&record.exchange, record.verdict.as_ref(), &mut written);
+        let again = v1::read_record(&written).expect("what we write we read");
+        assert_eq!(again.exchange.request, record.exchange.request);
+    }
+}
+
+/// A body in normal form is its own normal form.
+fn body(food: &[u8], content_type: &str) {
+    let headers = Headers::from_pairs([("content-type", content_type)]);
+    let canonical = |body: &[u8]| {
+        let signature = Signature::of(&RequestView {
+            backend: b"b",
+            method: b"POST",
+            path: b"/",
+            headers: &headers,
+            body,
+        });
+        signature.get(b"body").unwrap_or_default().to_vec()
+    };
+    let once = canonical(food);
+    assert_eq!(canonical(&once), once);
+}
+
+fn path(food: &[u8]) {
+    let headers = Headers::from_block(food.to_vec());
+    let signature = Signature::of(&RequestView {
+        backend: b"b",
+        method: b"GET",
+        path: food,
+        headers: &headers,
+        body: b"",
+    });
+    assert!(signature.get(b"path").is_some());
+}
+
+fn table(food: &[u8]) {
+    if let Ok(table) = Table::open(food) {
+        drop(table.verify().is_ok());
+        drop(table.lookup(&[0; 20]).and_then(|entry| table.blob(entry.signature)));
+        drop(table.near(0).into_iter().filter_map(|place| table.entry(place)).count());
+    }
+}
+
+fn texts(food: &[u8]) {
+    drop(Config::from_json(food).is_ok());
+    if let Ok(text) = std::str::from_utf8(food)
+        && let Ok(header) = Header::from_yaml(text, &PathBuf::new())
+    {
+        assert_eq!(
+            Header::from_yaml(&header.to_yaml(), &PathBuf::new()).expect("what we write we read"),
+            header
+        );
+    }
+}

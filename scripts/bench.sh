@@ -1,0 +1,32 @@
+#!/bin/sh
+# The numbers of docs/reference/numbers.md. `bench.sh [mock|tap|memory|peers|all] [SECONDS]`; takes half an hour and wants an idle machine with two
+# cores. Ratios count: what is compared runs in the same minutes.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+what=${1:-all}
+seconds=${2:-3}
+have wrk || packages "the load generator" wrk
+case $what in
+    peers | all)
+        have java || packages "WireMock's Java" default-jre-headless
+        have npm || packages "npm, for the peers" nodejs npm
+        [ -d bench/peers/node_modules ] || (cd bench/peers && npm install --silent --no-audit --no-fund)
+        ;;
+esac
+say "--- building"
+cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target wasm32-wasip1 --target-dir target/bench-constant
+cargo build --quiet --locked --release -p understudy-testkit --example bench
+cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example bundle_bench
+cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
+examples=${CARGO_TARGET_DIR:-target}/release/examples
+"$examples/bench" target/bench-constant/wasm32-wasip1/release/constant.wasm "$what" "$seconds"
+[ "$what" = all ] || exit 0
+say "" "## A verdict, natively" ""
+"$examples/decide_bench"
+say "" "## Snapshot to table, 1,000,000 exchanges" ""
+"$examples/table_bench"
+say "" "## Bundling 64 MiB" ""
+"$examples/bundle_bench"
+say "" "## Collector, durable" ""
+"$examples/ingest_bench"
