@@ -34,6 +34,11 @@ async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
     // There is no shell here that could resume what Ctrl-Z stops.
     let done = in_terminal(&scene, &["CMD asks=\\x1atyped\\n"], &command).run().await.expect(0);
     assert!(done.out.contains("CMD read: typed"), "{done}");
+    // Who has started us has the terminal again, even a shell that gives it to nobody itself.
+    let script = format!("{}; read -r line; echo \"then read: $line\"", command.join(" "));
+    let keys = ["CMD asks=typed\\n", "CMD read: typed=more\\n"];
+    let done = in_terminal(&scene, &keys, &["sh", "-c", &script]).run().await.expect(0);
+    assert!(done.out.contains("then read: more"), "{done}");
     // In a pipeline, CMD is lent the terminal when it reads.
     let piped = format!("{} | cat", command.join(" "));
     let done = in_terminal(&scene, &["CMD asks=typed\\n"], &["sh", "-c", &piped]).run().await.expect(0);

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Prints JSON for a machine.
@@ -48,6 +48,10 @@ fn put(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>)
 pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         bail!("can't write {}: it is a folder; name a file in it", path.display());
+    }
+    // To open a pipe and close it again is the end of the file to its reader.
+    if fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
+        return Ok(());
     }
     let tried = if is_special(path) {
         OpenOptions::new().write(true).open(path).map(drop)

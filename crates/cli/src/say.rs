@@ -42,10 +42,19 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
 }
 
-/// Something that takes a while. Shown on a terminal alone, and only while CMD doesn't own it.
+/// Something that takes a while and can be counted. Shown on a terminal alone, and only while CMD doesn't own it.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
+    bar("understudy: {msg} {pos} {spinner}", what)
+}
+
+/// Something that takes a while, nobody knows how long. Shown like [`progress`].
+pub(crate) fn working(what: &'static str) -> ProgressBar {
+    bar("understudy: {msg} {spinner}", what)
+}
+
+fn bar(template: &str, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-    if let Ok(style) = ProgressStyle::with_template("understudy: {msg} {pos} {spinner}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.set_message(what);

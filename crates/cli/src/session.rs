@@ -109,7 +109,9 @@ async fn run_behind(envoy: Envoy, args: &ProxyArgs, signals: &mut Signals) -> an
         grace: Duration::from_secs(args.grace.into()),
     };
     let outcome = child::run(&args.command, terms, &envoy, signals).await;
+    let bar = say::working("waiting for the last records");
     let last = drain(&envoy, signals).await;
+    bar.finish_and_clear();
     let mut problems = String::new();
     let outcome = match outcome {
         // It may have died in the same moment in which CMD ended.

@@ -47,7 +47,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let (bytes, entries) = match &args.snapshot {
         Some(path) => {
+            let bar = say::working("making the table");
             let built = table::build(&Snapshot::open(path)?)?;
+            bar.finish_and_clear();
             for (why, count) in &built.left_out {
                 say::warning(format_args!(
                     "{} left out: {why} (see `understudy lint`)",

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if args.path.is_file() || args.path.extension().is_some_and(|extension| extension == "wasm") {
         module(args)?;
     } else {
-        let bar = say::progress("reading the exchanges");
+        let bar = say::working("reading the exchanges");
         let summary = summary(&Snapshot::open(&args.path)?)?;
         bar.finish_and_clear();
         if args.json {

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
-    let bar = say::progress("looking the exchanges over");
+    let bar = say::working("looking the exchanges over");
     let findings = lint(&snapshot)?;
     bar.finish_and_clear();
     let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;

@@ -43,7 +43,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(report) = &args.report {
         output::check(report)?;
     }
+    let bar = say::working("making the table");
     let built = table::build(&snapshot)?;
+    bar.finish_and_clear();
     let mut matcher = Matcher::new(&built.bytes)?;
     let (mut records, mut asked) = (Vec::new(), 0u64);
     let bar = say::progress("requests judged:");

@@ -20,7 +20,7 @@ use understudy_snapshot::{Existing, Snapshot, bundle};
 Examples:
   understudy record -o snapshots/payment -- python payment.py
   understudy record -o snapshots/payment --map api.stripe.com=http://127.0.0.1:8420 -- npm test
-  understudy record -o snapshots/payment --recover        after a crash: make a snapshot of what was kept
+  understudy record -o snapshots/payment --recover    after a crash, of what was kept
 
 Exit status: CMD's where it isn't 0; 1 some of it was lost; 2 could not run, or nothing was recorded.")]
 pub(crate) struct Args {

@@ -121,7 +121,9 @@ pub(crate) async fn run(args: Args) -> Outcome {
 }
 
 fn write_module(snapshot: &Snapshot, module: &Path) -> anyhow::Result<table::Built> {
+    let bar = say::working("making the table");
     let built = table::build(snapshot)?;
+    bar.finish_and_clear();
     let bundle = bundle::Bundle::new(understudy_module::RAW, &built.bytes, &bundle::BundleInfo::default())?;
     let write = || bundle.write_to(std::fs::File::create(module)?);
     write().with_context(|| format!("can't write {}", module.display()))?;
