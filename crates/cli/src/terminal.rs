@@ -37,6 +37,8 @@ impl Terminal {
 
     /// Waits until CMD has been stopped or we have been resumed, and does what a shell would. Never returns.
     pub(crate) async fn tend(&mut self) -> std::convert::Infallible {
+        // It may have tried to read before we listened.
+        self.child_changed();
         loop {
             tokio::select! {
                 _ = self.children.recv() => self.child_changed(),
