@@ -73,6 +73,21 @@ async fn a_cmd_that_does_not_want_to_end_is_killed() {
 }
 
 #[tokio::test]
+async fn a_cmd_that_is_stopped_ends_too() {
+    let scene = Scene::new().await;
+    let cmd = shell(&format!("{}; kill -STOP $$", shell_client("'GET http://api.test/a'")));
+    let running = scene.record(&["--grace", "100000"], &cmd).start();
+    let is_stopped = |process: &String| {
+        let status = process.split(' ').next().map(|path| std::fs::read_to_string(format!("{path}/status")));
+        status.is_some_and(|status| status.is_ok_and(|text| text.contains("State:\tT")))
+    };
+    until("CMD isn't stopped", || scene.processes().iter().any(is_stopped).then_some(())).await;
+    running.signal(Signal::TERM);
+    running.end().await.expect(128 + 15).says(&["1 exchange with 1 backend recorded"]);
+    scene.all_gone().await;
+}
+
+#[tokio::test]
 async fn a_cmd_that_ends_by_itself_leaves_nothing_behind_either() {
     let scene = Scene::new().await;
     let call = shell_client("'GET http://api.test/a'");
