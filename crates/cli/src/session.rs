@@ -19,6 +19,9 @@ const LAST_REQUESTS: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(20);
 /// Bodies are kept up to here; Envoy's own limit (`per_connection_buffer_limit_bytes`) is four times as much.
 const BODY_CAP: u32 = 16 << 20;
+/// The longest batch that the collector takes, in bytes: one exchange whose two bodies are at the cap, and grow sixfold when they are
+/// written as JSON (control characters do), fits.
+const BATCH_MAX: usize = 13 * (BODY_CAP as usize);
 
 /// Arguments that `record` and `respond` share.
 #[derive(clap::Args)]
@@ -82,9 +85,9 @@ pub(crate) struct Finished {
 /// CMD has not run. [`Interrupted`] where a signal was the reason.
 pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Finished> {
     let mut signals = Signals::new()?;
-    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::new(plan.store))
-        .await
-        .context("can't start the collector")?;
+    let mut config = CollectorConfig::new(plan.store);
+    (config.ingest.max_body, config.ingest.max_in_flight) = (BATCH_MAX, 2 * BATCH_MAX);
+    let collector = Collector::bind("127.0.0.1:0", config).await.context("can't start the collector")?;
     let started = tokio::select! {
         started = start_envoy(&plan, args, collector.local_addr()) => started.map_err(anyhow::Error::from),
         signal = signals.next() => Err(Interrupted(signal).into()),
@@ -135,7 +138,7 @@ async fn start_envoy(
 ) -> Result<Envoy, understudy_envoy::Error> {
     let mut config = plan.config.clone();
     config["collector"] =
-        json!({ "cluster": "collector", "flush_interval_ms": 50, "queue_max_bytes": 256 << 20 });
+        json!({ "cluster": "collector", "flush_interval_ms": 50, "queue_max_bytes": 2 * BATCH_MAX });
     config["body_cap_bytes"] = json!(BODY_CAP);
     config["memory_max_bytes"] = json!(BODY_CAP * 16);
     let mut bootstrap = plan
@@ -158,6 +161,8 @@ async fn start_envoy(
 pub(crate) struct Last {
     /// How many records the filter had not handed over yet.
     waiting: u64,
+    /// How many records the filter has given up.
+    dropped: u64,
     /// How many tunnels and upgrades went through that nobody looked into.
     pub(crate) tunnels: u64,
     /// Whether Envoy still answered.
@@ -176,6 +181,7 @@ async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
         let records = |which: &str| stats.get(&format!("wasmcustom.understudy.records.{which}"));
         last.waiting =
             records("captured").saturating_sub(records("delivered")).saturating_sub(records("dropped"));
+        last.dropped = records("dropped");
         last.tunnels = stats.get("http.understudy.downstream_cx_upgrades_total");
         let running =
             stats.get("http.understudy.downstream_rq_active") > 0 && start.elapsed() < LAST_REQUESTS;
@@ -199,20 +205,25 @@ impl Finished {
             let records = say::count(self.last.waiting, "record");
             say::warning(format_args!("{records} did not reach the collector in time and are lost"));
         }
-        let (missing, dropped) = (self.gaps.missing_batches(), self.gaps.dropped_records());
+        let (missing, dropped) = (self.gaps.missing_batches(), self.dropped());
         if missing > 0 {
             say::warning(format_args!("{} never arrived", say::count(missing, "batch")));
         }
         if dropped > 0 {
+            let records = say::count(dropped, "record");
             say::warning(format_args!(
-                "{} dropped by the filter: its queue was full",
-                say::count(dropped, "record")
+                "{records} given up by the filter and lost: the way to the collector was full, or it refused them"
             ));
         }
     }
 
+    /// A batch tells only of what was dropped before it, and Envoy only while it lives.
+    fn dropped(&self) -> u64 {
+        self.gaps.dropped_records().max(self.last.dropped)
+    }
+
     /// Whether every record has arrived. What an Envoy that died had in hand, nobody knows.
     pub(crate) fn is_complete(&self) -> bool {
-        self.last.answers && self.last.waiting == 0 && self.gaps.is_complete()
+        self.last.answers && self.last.waiting == 0 && self.dropped() == 0 && self.gaps.is_complete()
     }
 }

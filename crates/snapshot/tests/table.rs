@@ -188,14 +188,9 @@ fn each_damaged_byte_is_noticed_and_none_panics() {
         for change in [1, 0x80, 0xff] {
             let mut bad = good.clone();
             bad[at] ^= change;
-            // The rest of the header is room: nothing is there to be damaged.
-            let room = (44..64).contains(&at);
-            match Table::open(&bad[..]) {
-                Ok(table) => {
-                    ask(&table, &digests);
-                    assert_eq!(table.verify().is_ok(), room, "byte {at} changed by {change}");
-                }
-                Err(error) => assert!(!room, "{error}"),
+            if let Ok(table) = Table::open(&bad[..]) {
+                ask(&table, &digests);
+                assert!(table.verify().is_err(), "byte {at} changed by {change}");
             }
         }
     }
