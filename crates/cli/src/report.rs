@@ -34,8 +34,8 @@ pub(crate) struct Summary {
     pub(crate) misses: u64,
     /// Those that were sent on.
     pub(crate) passthroughs: u64,
-    /// `matches / requests`, in percent; 100 where there were none.
-    pub(crate) responder_rate: f64,
+    /// `matches / requests`, in percent. `None` where there were none: a rate of nothing must not pass for a good one.
+    pub(crate) responder_rate: Option<f64>,
     /// Whether every verdict is in the report.
     pub(crate) complete: bool,
     /// The same by backend.
@@ -143,18 +143,17 @@ impl Report {
                 tally.matches, tally.misses, tally.passthroughs
             );
         }
-        let requests = say::count(summary.requests, "request");
-        let _ = writeln!(
-            out,
-            "responder rate {:.1} % ({} of {requests} answered from {})",
-            summary.responder_rate, summary.matches, summary.snapshot
-        );
-        if summary.requests == 0 {
-            let _ = writeln!(
-                out,
-                "no request came to a mocked backend; does CMD's HTTP client honour HTTP_PROXY?"
-            );
-        }
+        let _ = match summary.responder_rate {
+            Some(rate) => {
+                let requests = say::count(summary.requests, "request");
+                writeln!(
+                    out,
+                    "responder rate {rate:.1} % ({} of {requests} answered from {})",
+                    summary.matches, summary.snapshot
+                )
+            }
+            None => writeln!(out, "no responder rate: no request came to a mocked backend"),
+        };
         out
     }
 
@@ -235,6 +234,6 @@ fn operation(record: &Record) -> Option<String> {
 
 /// A share in percent.
 #[expect(clippy::cast_precision_loss, reason = "a percentage with one digit")]
-fn rate(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 100.0 } else { part as f64 * 100.0 / whole as f64 }
+fn rate(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }

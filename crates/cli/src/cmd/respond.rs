@@ -71,6 +71,12 @@ impl From<OnMissArg> for OnMiss {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
+    if args.output.is_none() && may(OnMiss::Capture, &snapshot, &args) {
+        bail!(
+            "{} says `on_miss: capture`: say with `-o SNAPSHOT` where to, or `--on-miss fail`",
+            snapshot.path().display()
+        );
+    }
     if let Some(report) = &args.report {
         output::check(report)?;
     }
@@ -102,6 +108,9 @@ pub(crate) async fn run(args: Args) -> Outcome {
     finished.warn();
     let report = Report::read(store, &snapshot, &built, finished.is_complete()).await?;
     say::block(report.text(args.verbose));
+    if report.summary.requests == 0 {
+        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTP_PROXY?");
+    }
     // What was recorded is safe before anything else can fail.
     if let (Some(capture), Some(output)) = (capture, &args.output) {
         save_missed(capture, output).await?;
@@ -130,16 +139,20 @@ fn write_module(snapshot: &Snapshot, module: &Path) -> anyhow::Result<table::Bui
     Ok(built)
 }
 
+/// Whether some request can come to this end: what the command says counts, then what the snapshot says of a backend, then of all.
+fn may(what: OnMiss, snapshot: &Snapshot, args: &Args) -> bool {
+    let (header, general) = (snapshot.header(), args.on_miss.map(OnMiss::from));
+    let mocked = header.backends.values().filter(|backend| backend.mode == Mode::Mock);
+    let mut own = mocked.map(|backend| general.or(backend.on_miss).unwrap_or(header.on_miss));
+    general.unwrap_or(header.on_miss) == what || own.any(|on_miss| on_miss == what)
+}
+
 /// Without a way to the backends wherever none is needed: what isn't there can't be reached by mistake.
 fn bootstrap(snapshot: &Snapshot, args: &Args) -> Bootstrap {
-    let header = snapshot.header();
-    let general = args.on_miss.map(OnMiss::from);
-    let stays_inside = |backend: &understudy_snapshot::Backend| {
-        backend.mode == Mode::Mock && general.or(backend.on_miss).unwrap_or(header.on_miss) == OnMiss::Fail
-    };
-    let all_inside =
-        general.unwrap_or(header.on_miss) == OnMiss::Fail && header.backends.values().all(stays_inside);
-    let bootstrap = if all_inside { Bootstrap::responder() } else { Bootstrap::responder_with_backends() };
+    let all_mocked = snapshot.header().backends.values().all(|backend| backend.mode == Mode::Mock);
+    let leaves = [OnMiss::Passthrough, OnMiss::Capture].into_iter().any(|what| may(what, snapshot, args));
+    let bootstrap =
+        if all_mocked && !leaves { Bootstrap::responder() } else { Bootstrap::responder_with_backends() };
     bootstrap.on_filter_failure(FilterFailure::Reload)
 }
 
