@@ -33,7 +33,8 @@ pub(super) fn write(text: &[u8], out: &mut Vec<u8>) -> bool {
     }
     match Parser::parse(text) {
         Some(tape) => {
-            Writer { tape: Tape { text, nodes: &tape }, out }.write();
+            let tape = Tape { text, nodes: &tape };
+            Writer { tape, out, members: Vec::new(), open: Vec::new() }.write();
             true
         }
         None => false,
@@ -120,6 +121,7 @@ impl<'a> Parser<'a> {
         let start = self.at;
         let mut kind = Kind::Plain;
         loop {
+            self.at = plain_end(self.text, self.at);
             match self.peek()? {
                 b'"' => {
                     let end = self.at;
@@ -129,22 +131,27 @@ impl<'a> Parser<'a> {
                 b'\\' => {
                     kind = Kind::Escaped;
                     self.skip();
-                    match self.peek()? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.skip(),
-                        b'u' => {
-                            let digits = self.text.get(self.at.checked_add(1)?..self.at.checked_add(5)?)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return None;
-                            }
-                            self.at = self.at.checked_add(5)?;
-                        }
-                        _ => return None,
-                    }
+                    self.escape()?;
                 }
-                0..=0x1f => return None,
-                _ => self.skip(),
+                _ => return None,
             }
         }
+    }
+
+    /// What stands behind a backslash.
+    fn escape(&mut self) -> Option<()> {
+        match self.peek()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.skip(),
+            b'u' => {
+                let digits = self.text.get(self.at.checked_add(1)?..self.at.checked_add(5)?)?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
+                self.at = self.at.checked_add(5)?;
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {
@@ -241,30 +248,49 @@ impl<'a> Tape<'a> {
 struct Writer<'a> {
     tape: Tape<'a>,
     out: &'a mut Vec<u8>,
+    /// The members of the containers that are open, innermost last: key (of an array's: the value) and value.
+    members: Vec<(u32, u32)>,
+    open: Vec<Open>,
 }
 
-/// What is still to be written.
-enum Step {
-    Value(u32),
-    Text(u8),
+/// A container that is being written: its members that are left, and where the first one was.
+struct Open {
+    object: bool,
+    first: usize,
+    next: usize,
+    end: usize,
 }
 
 impl Writer<'_> {
     fn write(&mut self) {
-        let mut steps = vec![Step::Value(0)];
-        while let Some(step) = steps.pop() {
-            match step {
-                Step::Text(byte) => self.out.push(byte),
-                Step::Value(at) => self.value(at, &mut steps),
+        self.value(0);
+        while let Some(container) = self.open.last_mut() {
+            let at = container.next;
+            if at >= container.end {
+                self.out.push(if container.object { b'}' } else { b']' });
+                self.members.truncate(container.first);
+                self.open.pop();
+                continue;
             }
+            container.next = at.saturating_add(1);
+            if at > container.first {
+                self.out.push(b',');
+            }
+            let (object, (key, value)) =
+                (container.object, self.members.get(at).copied().unwrap_or_default());
+            if object {
+                self.value(key);
+                self.out.push(b':');
+            }
+            self.value(value);
         }
     }
 
-    fn value(&mut self, at: u32, steps: &mut Vec<Step>) {
+    /// Writes a leaf, or begins a container.
+    fn value(&mut self, at: u32) {
         let Some(node) = self.tape.nodes.get(index(at)) else { return };
         match node.kind {
-            Kind::Object => self.object(at, node.next, steps),
-            Kind::Array => self.array(at, node.next, steps),
+            Kind::Object | Kind::Array => self.begin(at, node.next, node.kind == Kind::Object),
             Kind::Literal => self.out.extend_from_slice(self.tape.slice(node)),
             Kind::Plain => {
                 self.out.push(b'"');
@@ -275,43 +301,45 @@ impl Writer<'_> {
         }
     }
 
-    fn array(&mut self, at: u32, end: u32, steps: &mut Vec<Step>) {
-        self.out.push(b'[');
-        steps.push(Step::Text(b']'));
-        let first = steps.len();
-        let mut child = at.saturating_add(1);
-        while child < end {
-            if steps.len() > first {
-                steps.push(Step::Text(b','));
-            }
-            steps.push(Step::Value(child));
-            child = self.tape.next(child, end);
-        }
-        // The steps are a stack: what was pushed first must come first.
-        steps.get_mut(first..).unwrap_or_default().reverse();
-    }
-
-    fn object(&mut self, at: u32, end: u32, steps: &mut Vec<Step>) {
-        let mut members = Vec::new();
+    fn begin(&mut self, at: u32, end: u32, object: bool) {
+        self.out.push(if object { b'{' } else { b'[' });
+        let first = self.members.len();
         let mut key = at.saturating_add(1);
         while key < end {
-            let value = self.tape.next(key, end);
-            members.push((self.tape.key(key), key, value));
+            let value = if object { self.tape.next(key, end) } else { key };
+            self.members.push((key, value));
             key = self.tape.next(value, end);
         }
-        // Stable: the order of duplicate keys means something to some readers, so that it stays.
-        members.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        self.out.push(b'{');
-        steps.push(Step::Text(b'}'));
-        for (i, (_, key, value)) in members.iter().enumerate().rev() {
-            steps.push(Step::Value(*value));
-            steps.push(Step::Text(b':'));
-            steps.push(Step::Value(*key));
-            if i > 0 {
-                steps.push(Step::Text(b','));
-            }
+        let tape = self.tape;
+        let members = self.members.get_mut(first..).unwrap_or_default();
+        if object && !members.is_sorted_by_key(|(key, _)| tape.key(*key)) {
+            // Stable: the order of duplicate keys means something to some readers, so that it stays.
+            members.sort_by(|(a, _), (b, _)| tape.key(*a).cmp(&tape.key(*b)));
         }
+        self.open.push(Open { object, first, next: first, end: self.members.len() });
     }
+}
+
+/// Where a run of bytes ends that stand for themselves in a string: at a quote, a backslash, a control character, or the end of the text.
+pub(super) fn plain_end(text: &[u8], from: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let mut at = from;
+    // Eight bytes at once: the high bit of each byte that is zero, or less than 0x20 (Hacker's Delight, 6-1).
+    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+        let control = word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word & HIGHS;
+        let special = zero(word ^ ONES.wrapping_mul(0x22)) | zero(word ^ ONES.wrapping_mul(0x5c)) | control;
+        if special != 0 {
+            // Borrows go upwards: the lowest mark is right, whatever is above it.
+            return at.saturating_add(index(special.trailing_zeros() / 8));
+        }
+        at = at.saturating_add(8);
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    let special = |b: &u8| matches!(b, b'"' | b'\\' | 0..=0x1f);
+    at.saturating_add(rest.iter().position(special).unwrap_or(rest.len()))
 }
 
 /// Undoes a string's escapes. A surrogate without its other half, for which there is no character, becomes the three bytes that UTF-8

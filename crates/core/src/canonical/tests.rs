@@ -238,6 +238,18 @@ proptest::proptest! {
     }
 
     #[test]
+    fn eight_bytes_at_once_end_where_one_by_one_would(mut text: Vec<u8>, from in 0usize..8, at in 0usize..64, special: u8) {
+        text.iter_mut().for_each(|b| *b = (*b).max(0x23));
+        text.retain(|b| *b != b'\\');
+        if let Some(place) = text.get_mut(at) {
+            *place = special;
+        }
+        let from = from.min(text.len());
+        let naive = text[from..].iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)).map_or(text.len(), |n| from + n);
+        proptest::prop_assert_eq!(json::plain_end(&text, from), naive);
+    }
+
+    #[test]
     fn any_request_has_a_signature_whose_fields_can_be_read(path: Vec<u8>, value: Vec<u8>, body: Vec<u8>) {
         let headers = Headers::from_pairs([(&b"content-type"[..], &value[..]), (b"range", &value)]);
         let request = RequestView { backend: b"b", method: b"M", path: &path, headers: &headers, body: &body };
