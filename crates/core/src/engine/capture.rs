@@ -55,14 +55,13 @@ impl Capture {
     }
 
     pub(super) fn response_headers(&mut self, headers: &Headers, host: &mut impl Host) {
-        // Asked now: where the stream is cut later, the proxy tells of that alone.
-        self.answered = host.backend_answered();
         let status = headers.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
-        self.exchange.response = Some(Response {
-            status: status.unwrap_or(0),
-            headers: without_proxy_headers(headers),
-            ..Response::default()
-        });
+        let status = status.unwrap_or(0);
+        // Asked now: where the stream is cut later, the proxy tells of that alone. Asked only where the proxy may have answered, with an
+        // error of its own: it costs as much as reading all headers.
+        self.answered = status < 400 || host.backend_answered();
+        self.exchange.response =
+            Some(Response { status, headers: without_proxy_headers(headers), ..Response::default() });
     }
 
     pub(super) fn trailers(&mut self, side: Side, trailers: Headers) {
