@@ -38,6 +38,7 @@ pub struct Options {
     /// How much to log.
     pub log_level: LogLevel,
     /// How long Envoy may take to become ready.
+    /// A big module gets more; see [`Bootstrap::loading_time`].
     pub ready_within: Duration,
 }
 
@@ -131,7 +132,7 @@ impl Envoy {
 
         let child = Child::spawn(command(&binary, &config, options, dir.path())?)?;
         let mut envoy = Self { child, dir, admin: Admin::new(address), listeners: BTreeMap::new(), binary };
-        envoy.wait_until_ready(options.ready_within).await?;
+        envoy.wait_until_ready(options.ready_within + bootstrap.loading_time()).await?;
         Ok(envoy)
     }
 

@@ -10,11 +10,13 @@ pub(crate) async fn run(asked: &Asked) {
     for load in [Load::Get, Load::Post] {
         let constant = std::fs::read(&asked.constant).expect("the constant module");
         let mut rigs = vec![Rig::responder().module(constant).start().await];
-        let counts = [1, 1000, asked.most];
+        // A table keeps what a miss is explained with: a million bodies of 1 KB are more than a module may hold.
+        let most = if load == Load::Get { asked.most } else { asked.most.min(200_000) };
+        let counts = [1, 1000, most];
         for count in counts {
             rigs.push(table(count, load).start().await);
         }
-        let mut servers = vec![server("constant reply", &rigs[0], asked.most)];
+        let mut servers = vec![server("constant reply", &rigs[0], most)];
         for (count, rig) in counts.into_iter().zip(&rigs[1..]) {
             servers.push(server(&format!("mock, {count} signatures"), rig, count));
         }
