@@ -1,6 +1,8 @@
 # `make help` lists what there is. Recipes are short: what is longer is in scripts/.
 
 .DEFAULT_GOAL := help
+# So that the output of `make ci` ends with the tests' own result.
+MAKEFLAGS += --no-print-directory
 .PHONY: help setup setup-dev build wasm lint test test-wasm e2e bench fuzz demo docs-check ci clean
 
 help: ## this list
