@@ -158,9 +158,7 @@ fn bootstrap(snapshot: &Snapshot, args: &Args) -> Bootstrap {
 
 fn config(args: &Args) -> serde_json::Value {
     match args.on_miss {
-        Some(OnMissArg::Fail) => json!({ "default": "mock", "on_miss": "fail" }),
-        Some(OnMissArg::Passthrough) => json!({ "default": "mock", "on_miss": "passthrough" }),
-        Some(OnMissArg::Capture) => json!({ "default": "mock", "on_miss": "capture" }),
+        Some(on_miss) => json!({ "default": "mock", "on_miss": OnMiss::from(on_miss) }),
         None => json!({ "default": "mock" }),
     }
 }

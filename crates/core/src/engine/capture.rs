@@ -21,8 +21,13 @@ pub(super) struct Capture {
 
 impl Capture {
     /// A copy that begins with the request's headers.
-    pub(super) fn begin<S: Segment>(headers: &Headers, vm: &mut Vm<S>, host: &mut impl Host) -> Box<Self> {
-        let exchange = begin_exchange(headers, vm, host);
+    pub(super) fn begin<S: Segment>(
+        headers: &Headers,
+        facts: &Facts<'_>,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Box<Self> {
+        let exchange = begin_exchange(headers, facts, vm, host);
         Box::new(Self { exchange, memory: vm.take_memory(headers.size()), ..Self::default() })
     }
 
@@ -124,10 +129,10 @@ impl Capture {
 /// An exchange of which the request's headers are known.
 pub(super) fn begin_exchange<S: Segment>(
     headers: &Headers,
+    facts: &Facts<'_>,
     vm: &mut Vm<S>,
     host: &mut impl Host,
 ) -> Exchange {
-    let facts = Facts::of(headers);
     let mut backend = Vec::new();
     backend::write_name(facts.scheme, facts.authority, &mut backend);
     let request = Request {

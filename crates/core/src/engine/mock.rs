@@ -21,6 +21,7 @@ const GRPC_UNIMPLEMENTED: i32 = 12;
 /// As much of a request as there is when the verdict is given.
 struct Asked<'a> {
     headers: &'a Headers,
+    facts: &'a Facts<'a>,
     body: Vec<u8>,
     /// How long the body is, as far as it has come.
     seen: usize,
@@ -41,7 +42,7 @@ impl Stream {
         host: &mut impl Host,
     ) -> Action {
         let seen = body.len();
-        let mut asked = Asked { headers, body, seen, ended: true, digest: None };
+        let mut asked = Asked { headers, facts, body, seen, ended: true, digest: None };
         if facts.is_grpc() {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
@@ -78,18 +79,18 @@ impl Stream {
         Action::Reply(reply)
     }
 
-    /// Gives the verdict on a request that can't be compared. `length`: bytes of body at hand; `ended`: whether that is all.
+    /// Gives the verdict on a request that can't be compared. `(length, ended)`: bytes of body at hand, and whether that is all.
     pub(super) fn refuse<S: Segment>(
         &mut self,
         headers: &Headers,
+        facts: &Facts<'_>,
         reason: Reason,
-        length: usize,
-        ended: bool,
+        (length, ended): (usize, bool),
         vm: &mut Vm<S>,
         host: &mut impl Host,
     ) -> Action {
         let body = if length > 0 { host.body(Side::Request, 0, length.min(vm.body_cap)) } else { Vec::new() };
-        self.miss(Asked { headers, body, seen: length, ended, digest: None }, reason, vm, host)
+        self.miss(Asked { headers, facts, body, seen: length, ended, digest: None }, reason, vm, host)
     }
 
     fn miss<S: Segment>(
@@ -109,7 +110,7 @@ impl Stream {
             Verdict { kind: Kind::Passthrough, status: None, reason: Some(reason), matched: None, nearest };
         report(&asked, &verdict, vm, host);
         if on_miss == OnMiss::Capture && vm.outbox.is_some() && reason != Reason::Upgrade {
-            let mut capture = Capture::begin(asked.headers, vm, host);
+            let mut capture = Capture::begin(asked.headers, asked.facts, vm, host);
             capture.request_body(asked.body, asked.seen, vm);
             if asked.ended {
                 capture.ended(Side::Request);
@@ -133,7 +134,7 @@ impl Stream {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
-        let facts = Facts::of(asked.headers);
+        let facts = asked.facts;
         let told = Told {
             understudy: "miss",
             reason: reason.code(),
@@ -243,7 +244,7 @@ fn report<S: Segment>(asked: &Asked<'_>, verdict: &Verdict, vm: &mut Vm<S>, host
     if vm.outbox.is_none() {
         return;
     }
-    let mut exchange: Exchange = begin_exchange(asked.headers, vm, host);
+    let mut exchange: Exchange = begin_exchange(asked.headers, asked.facts, vm, host);
     exchange.request.body.bytes.clone_from(&asked.body);
     mark_truncated(&mut exchange.request.body, u64::try_from(asked.seen).unwrap_or(u64::MAX));
     exchange.end = if asked.ended { End::Complete } else { End::RequestAborted };

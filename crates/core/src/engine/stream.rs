@@ -66,7 +66,7 @@ impl Stream {
                 vm.count(policy.counter, Counter::Tap);
                 // What follows an upgrade is another protocol, of which this copy would make nothing.
                 if vm.outbox.is_some() && !upgrade {
-                    let mut capture = Capture::begin(&headers, vm, host);
+                    let mut capture = Capture::begin(&headers, &facts, vm, host);
                     if ended {
                         capture.ended(Side::Request);
                     }
@@ -75,9 +75,9 @@ impl Stream {
                 self.pass()
             }
             // An upgraded stream has no end that could be waited for.
-            Mode::Mock if upgrade => self.refuse(&headers, Reason::Upgrade, 0, ended, vm, host),
+            Mode::Mock if upgrade => self.refuse(&headers, &facts, Reason::Upgrade, (0, ended), vm, host),
             Mode::Mock if facts.declared_length() > vm.body_cap => {
-                self.refuse(&headers, Reason::BodyOverCap, 0, ended, vm, host)
+                self.refuse(&headers, &facts, Reason::BodyOverCap, (0, ended), vm, host)
             }
             Mode::Mock if ended => self.decide(&headers, &facts, Vec::new(), vm, host),
             Mode::Mock => {
@@ -105,7 +105,14 @@ impl Stream {
         }
         if length > vm.body_cap {
             let (headers, _) = self.take_held();
-            return self.refuse(&headers, Reason::BodyOverCap, length, ended, vm, host);
+            return self.refuse(
+                &headers,
+                &Facts::of(&headers),
+                Reason::BodyOverCap,
+                (length, ended),
+                vm,
+                host,
+            );
         }
         if ended { self.decide_held(vm, host) } else { Action::Hold }
     }

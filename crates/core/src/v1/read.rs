@@ -45,12 +45,11 @@ impl LineError {
 /// # Errors
 /// [`LineError`] says what is wrong; an unknown key is wrong too, so that a slip of a hand that edits isn't passed over.
 pub fn read_record(line: &[u8]) -> Result<Record, LineError> {
-    let head: Head = serde_json::from_slice(line)?;
-    if head.v != VERSION {
-        return Err(LineError::Version(head.v));
+    let line: Line = serde_json::from_slice(line).map_err(|error| unreadable(line, error))?;
+    if line.version != VERSION {
+        return Err(LineError::Version(line.version));
     }
-    let line: Line = serde_json::from_slice(line)?;
-    let verdict = match head.kind {
+    let verdict = match line.kind {
         LineKind::Exchange => None,
         LineKind::Verdict => Some(line.verdict()?),
     };
@@ -71,12 +70,16 @@ pub fn read_record(line: &[u8]) -> Result<Record, LineError> {
     Ok(Record { exchange, verdict })
 }
 
-/// What is looked at before the rest, so that another version gives its own error.
-#[derive(Deserialize)]
-struct Head {
-    #[serde(rename = "type")]
-    kind: LineKind,
-    v: u32,
+/// Why a line can't be read: another version of the format may well have other keys.
+fn unreadable(line: &[u8], error: serde_json::Error) -> LineError {
+    #[derive(Deserialize)]
+    struct Head {
+        v: u32,
+    }
+    match serde_json::from_slice::<Head>(line) {
+        Ok(head) if head.v != VERSION => LineError::Version(head.v),
+        _ => LineError::Json(error),
+    }
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -90,9 +93,9 @@ enum LineKind {
 #[serde(deny_unknown_fields)]
 struct Line {
     #[serde(rename = "type")]
-    _kind: LineKind,
+    kind: LineKind,
     #[serde(rename = "v")]
-    _version: u32,
+    version: u32,
     id: String,
     direction: DirectionIn,
     time: String,
