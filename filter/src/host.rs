@@ -14,6 +14,10 @@ const CAS_MISMATCH: u32 = 8;
 const ONLY_IF_ABSENT: u32 = u32::MAX;
 /// How often to try to count on when other workers do so at the same time.
 const TURN_TRIES: u32 = 1000;
+/// A cursor is kept with the round that it is of: 24 bits of that, then 40 of the cursor.
+const ROUND_SHIFT: u32 = 40;
+const ROUND_MASK: u64 = (1 << 24) - 1;
+const TURN_MASK: u64 = (1 << ROUND_SHIFT) - 1;
 
 #[link(wasm_import_module = "env")]
 #[allow(unsafe_code, reason = "the proxy-wasm ABI is a set of C functions")]
@@ -195,6 +199,11 @@ fn set_shared(key: &str, value: u64, cas: u32) -> u32 {
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) }
 }
 
+/// Where the number of the current round of a table's sequences is kept: how often they were begun anew.
+fn round_of(table: &Digest) -> String {
+    format!("understudy.round.{}", digest::hex(table))
+}
+
 /// What the engine asks of the host, for the current stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current;
@@ -222,13 +231,28 @@ impl engine::Host for Current {
 
     fn turn(&mut self, table: &Digest, signature: &Digest) -> u64 {
         let key = format!("understudy.turn.{}.{}", digest::hex(table), digest::hex(signature));
+        let round = shared(&round_of(table)).map_or(0, |(round, _)| round);
         for _ in 0..TURN_TRIES {
-            let (turn, cas) = shared(&key).unwrap_or((0, ONLY_IF_ABSENT));
-            if set_shared(&key, turn.wrapping_add(1), cas) != CAS_MISMATCH {
+            let (stored, cas) = shared(&key).unwrap_or((0, ONLY_IF_ABSENT));
+            // A cursor of an earlier round is none.
+            let turn = if stored >> ROUND_SHIFT == round & ROUND_MASK { stored & TURN_MASK } else { 0 };
+            let next = ((round & ROUND_MASK) << ROUND_SHIFT) | (turn.wrapping_add(1) & TURN_MASK);
+            if set_shared(&key, next, cas) != CAS_MISMATCH {
                 return turn;
             }
         }
         log::warn!("the sequence's cursor is fought over: giving the first answer");
         0
+    }
+
+    fn reset_turns(&mut self, table: &Digest) {
+        let key = round_of(table);
+        for _ in 0..TURN_TRIES {
+            let (round, cas) = shared(&key).unwrap_or((0, ONLY_IF_ABSENT));
+            if set_shared(&key, round.wrapping_add(1), cas) != CAS_MISMATCH {
+                return;
+            }
+        }
+        log::warn!("the sequences could not be begun anew: too many ask for it at once");
     }
 }

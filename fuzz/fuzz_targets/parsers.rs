@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
 use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::rules::Rules;
 use understudy_core::config::Config;
 use understudy_core::headers::Headers;
 use understudy_core::table::Table;
@@ -13,7 +14,7 @@ use understudy_snapshot::{Exchanges, Header, bundle};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&which, food)) = data.split_first() else { return };
-    match which % 8 {
+    match which % 9 {
         0 => line(food),
         1 => body(food, "application/json"),
         2 => body(food, "application/x-www-form-urlencoded"),
@@ -21,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
         4 => table(food),
         5 => drop(bundle::inspect(food).is_ok()),
         6 => drop(understudy_collector::Batch::parse(bytes::Bytes::copy_from_slice(food)).is_ok()),
+        7 => encoding(food),
         _ => texts(food),
     }
 });
@@ -46,7 +48,7 @@ fn body(food: &[u8], content_type: &str) {
             path: b"/",
             headers: &headers,
             body,
-        });
+        }, &Rules::default());
         signature.get(b"body").unwrap_or_default().to_vec()
     };
     let once = canonical(food);
@@ -61,7 +63,7 @@ fn path(food: &[u8]) {
         path: food,
         headers: &headers,
         body: b"",
-    });
+    }, &Rules::default());
     assert!(signature.get(b"path").is_some());
 }
 
@@ -70,6 +72,16 @@ fn table(food: &[u8]) {
         drop(table.verify().is_ok());
         drop(table.lookup(&[0; 20]).and_then(|entry| table.blob(entry.signature)));
         drop(table.near(0).into_iter().filter_map(|place| table.entry(place)).count());
+    }
+}
+
+/// No encoding gives more than it may.
+fn encoding(food: &[u8]) {
+    const CAP: usize = 1 << 16;
+    for name in ["gzip", "deflate", "br", "zstd", "aws-chunked", "aws-chunked, gzip"] {
+        if let Some(undone) = understudy_core::encoding::undo(name.as_bytes(), food, CAP) {
+            assert!(undone.len() <= CAP);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use understudy_collector::RecordKind;
+use understudy_core::rules::Rules;
 use understudy_core::v1::{self, Record};
 use understudy_core::verdict::Kind;
 use understudy_core::{canonical, digest};
@@ -222,13 +223,7 @@ fn describe(record: &Record, out: &mut String) {
 
 fn operation(record: &Record) -> Option<String> {
     let exchange = &record.exchange;
-    let signature = canonical::Signature::of(&canonical::RequestView {
-        backend: exchange.backend.as_bytes(),
-        method: &exchange.request.method,
-        path: &exchange.request.path,
-        headers: &exchange.request.headers,
-        body: &exchange.request.body.bytes,
-    });
+    let signature = canonical::Signature::of(&canonical::RequestView::from(exchange), &Rules::default());
     signature.get(b"operation").map(|value| String::from_utf8_lossy(value).escape_debug().to_string())
 }
 

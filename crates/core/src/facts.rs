@@ -2,14 +2,21 @@
 
 use crate::headers::Headers;
 
+/// Whether a header is part of the identity wherever it is present; by its name in lower case.
+pub fn is_semantic(name: &[u8]) -> bool {
+    SEMANTIC_HEADERS.contains(&name)
+}
+
 /// Headers that are part of the identity wherever they are present.
 const SEMANTIC_HEADERS: [&[u8]; 5] =
     [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
 
 /// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the last counts, but for the
 /// semantic ones, which are all there.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts<'a> {
+    /// All of them.
+    pub headers: &'a Headers,
     /// `:method`.
     pub method: &'a [u8],
     /// `:path`, with the query.
@@ -22,6 +29,14 @@ pub struct Facts<'a> {
     pub content_type: Option<&'a [u8]>,
     /// `content-length`.
     pub content_length: Option<&'a [u8]>,
+    /// `content-encoding`.
+    pub content_encoding: Option<&'a [u8]>,
+    /// `accept-encoding`.
+    pub accept_encoding: Option<&'a [u8]>,
+    /// Whether `x-amz-content-sha256` says that the body is sent in frames (AWS Signature Version 4, "chunked upload").
+    pub aws_streaming: bool,
+    /// `x-understudy-control`: what a test asks of the filter itself.
+    pub control: Option<&'a [u8]>,
     /// `soapaction`.
     pub soap_action: Option<&'a [u8]>,
     /// The headers that are always part of the identity: sorted by name, repeats in their order.
@@ -33,7 +48,23 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// What these headers say.
     pub fn of(headers: &'a Headers) -> Self {
-        let mut facts = Self::default();
+        let mut facts = Self {
+            headers,
+            method: b"",
+            path: b"",
+            scheme: b"",
+            authority: b"",
+            content_type: None,
+            content_length: None,
+            content_encoding: None,
+            accept_encoding: None,
+            aws_streaming: false,
+            control: None,
+            soap_action: None,
+            semantic: Vec::new(),
+            has_upgrade: false,
+            connection: None,
+        };
         for (name, value) in headers.iter() {
             facts.take(name, value);
         }
@@ -54,6 +85,10 @@ impl<'a> Facts<'a> {
             10 if is(b"soapaction") => self.soap_action = Some(value),
             12 if is(b"content-type") => self.content_type = Some(value),
             14 if is(b"content-length") => self.content_length = Some(value),
+            15 if is(b"accept-encoding") => self.accept_encoding = Some(value),
+            20 if is(b"x-amz-content-sha256") => self.aws_streaming = value.starts_with(b"STREAMING-"),
+            20 if is(b"x-understudy-control") => self.control = Some(value),
+            16 if is(b"content-encoding") => self.content_encoding = Some(value),
             5 | 12 | 13 | 14 => {
                 if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known)) {
                     self.semantic.push((known, value));
@@ -103,6 +138,29 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
     })
 }
 
+/// Whether a client takes all of these encodings (RFC 9110, 12.5.3). One that names none takes none.
+pub fn offers(accept: &[u8], codings: &[u8]) -> bool {
+    let offered = |coding: &[u8]| {
+        let mut any = None;
+        for item in accept.split(|&b| b == b',') {
+            let mut parts = item.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+            let name = parts.next().unwrap_or_default();
+            let refused = parts.any(|part| {
+                let weight = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
+                weight.is_some_and(|weight| !weight.iter().any(|b| matches!(b, b'1'..=b'9')))
+            });
+            if name.eq_ignore_ascii_case(coding) {
+                return !refused;
+            }
+            if name == b"*" {
+                any = Some(!refused);
+            }
+        }
+        any.unwrap_or(false)
+    };
+    codings.split(|&b| b == b',').map(<[u8]>::trim_ascii).all(offered)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +202,21 @@ mod tests {
         assert_eq!(length("12"), 12);
         assert_eq!(length("x"), 0);
         assert_eq!(length("99999999999999999999999"), 0);
+    }
+
+    #[test]
+    fn a_client_takes_what_it_names() {
+        let check = |accept: &str, coding: &str, expect: bool| {
+            assert_eq!(offers(accept.as_bytes(), coding.as_bytes()), expect, "{accept} / {coding}");
+        };
+        check("gzip, deflate, br", "gzip", true);
+        check("GZip;q=0.5", "gzip", true);
+        check("gzip;q=0", "gzip", false);
+        check("gzip;q=0.0, *", "gzip", false);
+        check("*", "br", true);
+        check("*;q=0", "br", false);
+        check("identity", "gzip", false);
+        check("", "gzip", false);
+        check("gzip", "gzip, br", false);
     }
 }

@@ -71,6 +71,8 @@ pub struct Matched {
     pub digest: Digest,
     /// Which answer of how many: `(2, 5)` is the second of five.
     pub sequence: (u32, u32),
+    /// The places whose values differ from the recorded ones, and which rules leave out. Empty where it matched exactly.
+    pub normalised: Vec<String>,
 }
 
 /// How one key of a recorded signature differs from the live one.
@@ -109,6 +111,9 @@ pub struct Nearest {
     pub exchange: String,
     /// Its method and path.
     pub request: String,
+    /// How much of it is the same, in percent.
+    #[serde(default)]
+    pub score: u8,
     /// What differs.
     pub differs: Vec<Difference>,
 }

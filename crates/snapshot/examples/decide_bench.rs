@@ -12,6 +12,7 @@ use understudy_core::engine::{Host, Side, Stream, Vm};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::facts::Facts;
 use understudy_core::headers::Headers;
+use understudy_core::rules::Rules;
 use understudy_core::table::Table;
 use understudy_snapshot::{Header, table::TableBuilder};
 
@@ -35,6 +36,7 @@ impl Host for Fixed {
     fn turn(&mut self, _: &Digest, _: &Digest) -> u64 {
         0
     }
+    fn reset_turns(&mut self, _: &Digest) {}
 }
 
 fn main() {
@@ -46,10 +48,20 @@ fn main() {
         per_turn(&format!("{kind}: headers read"), |i| drop(black_box(Facts::of(&headers[i]))));
         let mut signature = Signature::default();
         per_turn(&format!("{kind}: signature"), |i| {
-            signature.set_from(b"http://api.test", &Facts::of(&headers[i]), &requests[i].request.body.bytes);
+            signature.set_from(
+                b"http://api.test",
+                &Facts::of(&headers[i]),
+                &requests[i].request.body.bytes,
+                &Rules::default(),
+            );
         });
         per_turn(&format!("{kind}: signature and digest"), |i| {
-            signature.set_from(b"http://api.test", &Facts::of(&headers[i]), &requests[i].request.body.bytes);
+            signature.set_from(
+                b"http://api.test",
+                &Facts::of(&headers[i]),
+                &requests[i].request.body.bytes,
+                &Rules::default(),
+            );
             black_box(signature.digest());
         });
         for count in [1000, most] {

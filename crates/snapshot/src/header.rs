@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use understudy_core::config::{Mode, OnMiss};
+use understudy_core::rules::Rule;
 use understudy_core::table::Sequence;
 use understudy_core::{backend, time};
 
@@ -27,6 +28,7 @@ const COMMENT: &str = "\
 #   sequence   which of several answers to one request comes next: cycle (after the last the first; the default),
 #              stick-last (the last again), fail (a miss)
 #   exchanges  how many were recorded; for information only
+# rules      what of a request doesn't count, and what does besides; `understudy tune` proposes them and shows what they change
 ";
 
 /// What `snapshot.yaml` says.
@@ -42,6 +44,8 @@ pub struct Header {
     pub on_miss: OnMiss,
     /// The backends by name (`scheme://authority`).
     pub backends: BTreeMap<String, Backend>,
+    /// What of a request doesn't count, and what does besides.
+    pub rules: Vec<Rule>,
 }
 
 /// What is said of one backend.
@@ -94,6 +98,7 @@ impl Header {
             recorded: read.recorded.0,
             on_miss: read.on_miss,
             backends: read.backends.into_iter().map(|(name, backend)| (name.0, backend)).collect(),
+            rules: read.rules,
         })
     }
 
@@ -108,6 +113,7 @@ impl Header {
             recorded: v1::Time(self.recorded),
             on_miss: self.on_miss,
             backends,
+            rules: self.rules.clone(),
         };
         // Strings, numbers and maps of them: there is nothing in it that YAML couldn't say.
         let yaml = serde_saphyr::to_string(&out).unwrap_or_default();
@@ -143,7 +149,7 @@ fn reason(error: &serde_saphyr::Error, file: &str) -> String {
 
 /// The file's own types.
 mod v1 {
-    use super::{BTreeMap, Backend, Deserialize, OnMiss, Serialize, check_name, time};
+    use super::{BTreeMap, Backend, Deserialize, OnMiss, Rule, Serialize, check_name, time};
 
     /// What is looked at before the rest, so that another version gives its own error.
     #[derive(Deserialize)]
@@ -162,6 +168,8 @@ mod v1 {
         #[serde(default)]
         pub(super) on_miss: OnMiss,
         pub(super) backends: BTreeMap<Name, Backend>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(super) rules: Vec<Rule>,
     }
 
     #[derive(Serialize, Deserialize)]
@@ -206,6 +214,7 @@ mod v1 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use understudy_core::rules::{PathPattern, Place};
 
     fn example() -> Header {
         let backend = Backend { exchanges: 73, ..Backend::default() };
@@ -222,6 +231,13 @@ mod tests {
             on_miss: OnMiss::Fail,
             backends: [("http://api.stripe.com".into(), backend), ("https://[::1]:8443".into(), edited)]
                 .into(),
+            rules: vec![Rule {
+                backend: Some("http://api.stripe.com".into()),
+                path: Some(PathPattern::try_from("/v1/orders/*".to_owned()).unwrap()),
+                mask: vec![Place::parse("body/request~1id").unwrap(), Place::parse("path.3").unwrap()],
+                why: Some("differs in 3 of 3".into()),
+                ..Rule::default()
+            }],
         }
     }
 
@@ -247,6 +263,13 @@ backends:
     exchanges: 1
     on_miss: capture
     sequence: stick-last
+rules:
+- backend: http://api.stripe.com
+  path: /v1/orders/*
+  mask:
+  - body/request~1id
+  - path.3
+  why: differs in 3 of 3
 "#;
         assert_eq!(text.strip_prefix(COMMENT).unwrap(), expect);
     }
@@ -265,7 +288,7 @@ backends:
         };
         check("version: 1", "version: 2", "1", "version 2 is unknown here");
         check("version: 1", "version: one", "1:10", "invalid u64, in \"version: one\"");
-        check("version: 1\n", "", "5:1", "missing field `version`");
+        check("version: 1\n", "", "14:1", "missing field `version`");
         check("recorded: ", "recorded: x", "4:11", "isn't a UTC time");
         check("mode: mock", "moed: mock", "8:5", "unknown field `moed`");
         check("mode: mock", "mode: mick", "8:11", "unknown variant `mick`");
@@ -273,6 +296,10 @@ backends:
         check("http://api.stripe.com", "http://API.stripe.com", "7:3", "must be written as");
         check("http://api.stripe.com", "stripe", "7:3", "write scheme://host[:port]");
         check("https://[::1]:8443", "http://api.stripe.com", "10:3", "duplicate mapping key");
+        check("mask:", "musk:", "18:3", "unknown field `musk`");
+        check("path.3", "path.0", "20:5", "segments are counted from 1");
+        check("body/request~1id", "body/a~9", "19:5", "is no place: write path.N");
+        check("/v1/orders/*", "/v1/or*", "17:9", "must be a whole segment");
         check("backends:", "backends: [", "8:9", "did not find expected ',' or '}'");
     }
 }

@@ -11,6 +11,7 @@ use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::{Mode, OnMiss};
 use understudy_core::digest::Digest;
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::rules::Rules;
 use understudy_core::time;
 
 /// So many kinds of requests are named for each backend.
@@ -94,6 +95,7 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
         counts.insert((Way::Outbound, name.clone()), Counts::default());
     }
     let mut signature = Signature::default();
+    let rules = Rules::new(header.rules.clone());
     let mut exchanges = 0;
     feed::each(snapshot, |item| {
         let exchange = &item?.exchange;
@@ -102,7 +104,7 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
             Direction::Inbound => Way::Inbound,
             Direction::Outbound => Way::Outbound,
         };
-        counts.entry((way, exchange.backend.clone())).or_default().add(exchange, &mut signature);
+        counts.entry((way, exchange.backend.clone())).or_default().add(exchange, &mut signature, &rules);
         Ok::<_, SnapshotError>(())
     })?;
     let told = counts.into_iter().map(|((direction, name), counts)| {
@@ -129,15 +131,9 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, exchange: &Exchange, signature: &mut Signature) {
+    fn add(&mut self, exchange: &Exchange, signature: &mut Signature, rules: &Rules) {
         let request = &exchange.request;
-        signature.set(&RequestView {
-            backend: exchange.backend.as_bytes(),
-            method: &request.method,
-            path: &request.path,
-            headers: &request.headers,
-            body: &request.body.bytes,
-        });
+        signature.set(&RequestView::from(exchange), rules);
         self.exchanges += 1;
         self.answerable += u64::from(unanswerable(exchange).is_none());
         self.signatures.insert(signature.digest());

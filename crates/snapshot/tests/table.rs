@@ -9,7 +9,7 @@ use understudy_core::config::{Mode, OnMiss};
 use understudy_core::digest::Digest;
 use understudy_core::exchange::{Direction, End, Exchange, Request, Response};
 use understudy_core::headers::Headers;
-use understudy_core::table::{BackendMeta, NEAR_MAX, Sequence, Table, near_keys};
+use understudy_core::table::{BackendMeta, Features, NEAR_MAX, Sequence, Table};
 use understudy_snapshot::answerable::unanswerable;
 use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Backend, Header};
@@ -21,7 +21,7 @@ fn nothing_is_a_table_too() {
     table.verify().unwrap();
     assert_eq!((table.meta().snapshot.as_str(), table.meta().entries), ("empty", 0));
     assert_eq!(table.lookup(&[0; 20]), None);
-    assert_eq!(table.near(0), []);
+    assert_eq!(table.nearest(&Features::default(), 10), []);
 }
 
 #[test]
@@ -110,21 +110,56 @@ fn only_mocked_backends_and_whole_answers_get_in() {
 }
 
 #[test]
-fn near_lists_lead_from_fine_to_coarse() {
-    let given: Vec<_> =
-        (0..100).map(|i| get(&format!("{i}"), i, &format!("/v1/things/{}?page={i}", i % 2), "")).collect();
+fn the_nearest_are_those_with_most_in_common_however_many_there_are() {
+    let given: Vec<_> = (0..5000)
+        .map(|i| {
+            let mut exchange = get(&i.to_string(), i, "/v1/orders", "");
+            exchange.request.method = b"POST".to_vec();
+            exchange.request.headers = Headers::from_pairs([("content-type", "application/json")]);
+            let text =
+                format!(r#"{{"customer":"c{}","amount":{i},"currency":"usd","lines":[1,2,3]}}"#, i / 3);
+            exchange.request.body = body(text);
+            exchange
+        })
+        .collect();
     let bytes = table(&header("s"), &given);
     let table = Table::open(&bytes[..]).unwrap();
-    let live = get("", 0, "/v1/things/1?page=x", "");
-    let ids = |key| -> Vec<String> {
-        let entries = table.near(key).into_iter().map(|place| table.entry(place).unwrap());
-        entries.map(|entry| answer(&table, &entry.answers[0]).3).collect()
+    let nearest = |text: &str| {
+        let mut live = given[0].clone();
+        live.request.body = body(text);
+        let found = understudy_core::engine::nearest(&table, &signature(&live));
+        assert!(
+            found.len() == 10 && found.is_sorted_by_key(|near| std::cmp::Reverse(near.score)),
+            "{found:?}"
+        );
+        found.into_iter().next().unwrap()
     };
-    let [path, parent, backend] = near_keys(&signature(&live));
-    assert_eq!(ids(path), (0..NEAR_MAX).map(|i| (2 * i + 1).to_string()).collect::<Vec<_>>());
-    assert_eq!(ids(parent), (0..NEAR_MAX).map(|i| i.to_string()).collect::<Vec<_>>());
-    assert_eq!(ids(backend), ids(parent));
-    assert_eq!(table.near(1), []);
+    // One field of the 4,000th is other: it is found among thousands that are like it.
+    let near = nearest(r#"{"customer":"c1333","amount":4000,"currency":"eur","lines":[1,2,3]}"#);
+    assert_eq!(near.exchange, "4000");
+    let differs: Vec<_> =
+        near.differs.iter().map(|d| (d.key.as_str(), d.recorded.as_deref(), d.live.as_deref())).collect();
+    assert_eq!(differs, [("body/currency", Some("\"usd\""), Some("\"eur\""))]);
+    // The amount alone leads there, and the customer alone.
+    assert_eq!(
+        nearest(r#"{"customer":"x","amount":4000,"currency":"usd","lines":[1,2,3]}"#).exchange,
+        "4000"
+    );
+    assert_eq!(
+        nearest(r#"{"customer":"c1333","amount":-1,"currency":"usd","lines":[1,2,3]}"#).exchange,
+        "3999"
+    );
+}
+
+#[test]
+fn one_feature_leads_to_a_few_records_alone() {
+    let given: Vec<_> = (0..1000).map(|i| get(&i.to_string(), i, &format!("/v1/things/{i}"), "")).collect();
+    let bytes = table(&header("s"), &given);
+    let table = Table::open(&bytes[..]).unwrap();
+    let all = Features::of(&signature(&get("", 0, "/v1/things/none", "")));
+    let coarse = Features { fine: Vec::new(), ..all };
+    assert_eq!(table.nearest(&coarse, usize::MAX).len(), NEAR_MAX);
+    assert_eq!(table.nearest(&Features::default(), usize::MAX), []);
 }
 
 #[test]
@@ -169,7 +204,6 @@ fn small() -> Vec<u8> {
 
 /// Asks a table everything; it must not panic.
 fn ask(table: &Table<&[u8]>, digests: &[Digest]) {
-    let near = (0..3).flat_map(|level| near_keys(&signature(&get("", 0, "/a", "")))[level..].to_vec());
     let entries: Vec<_> = digests.iter().filter_map(|digest| table.lookup(digest)).collect();
     for found in entries.iter().flat_map(|entry| &entry.answers) {
         for place in [found.headers, found.body, found.trailers, found.exchange] {
@@ -177,7 +211,7 @@ fn ask(table: &Table<&[u8]>, digests: &[Digest]) {
             block.iter().for_each(drop);
         }
     }
-    near.flat_map(|key| table.near(key)).for_each(|place| drop(table.entry(place)));
+    understudy_core::engine::nearest(table, &signature(&get("", 0, "/a", "")));
 }
 
 #[test]
@@ -211,10 +245,10 @@ fn each_cut_is_noticed() {
 #[test]
 fn another_version_is_refused() {
     let mut table = small();
-    table[8] = 2;
+    table[8] = 1;
     let error = Table::open(&table[..]).unwrap_err();
     assert_eq!(error.code(), "table-version");
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 1"), "{error}");
 }
 
 fn any_exchange() -> impl Strategy<Value = Exchange> {

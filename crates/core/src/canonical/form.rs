@@ -10,14 +10,26 @@ use super::path::{escape, is_unreserved, push_escape};
 const PRESIGNED: [&[u8]; 5] =
     [b"x-amz-date", b"x-amz-signature", b"x-amz-credential", b"x-amz-security-token", b"x-amz-expires"];
 
-/// Appends a form body in normal form.
-pub(super) fn write(form: &[u8], out: &mut Vec<u8>) {
-    write_pairs(form, false, out);
+/// What stands in the place of a value.
+pub(super) enum Shown {
+    /// The value.
+    Value,
+    /// Nothing: not even the name.
+    Gone,
+    /// `*`, which no encoded value can be.
+    Masked,
+    /// Something else in normal form.
+    Other(Vec<u8>),
+}
+
+/// Appends a form body in normal form. `show` says for each name and value what stands there.
+pub(super) fn write(form: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
+    write_pairs(form, false, show, out);
 }
 
 /// Appends a query in normal form, without the parameters of a presigned URL that change with each signing.
-pub(super) fn write_query(query: &[u8], out: &mut Vec<u8>) {
-    write_pairs(query, true, out);
+pub(super) fn write_query(query: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
+    write_pairs(query, true, show, out);
 }
 
 /// The decoded value of the first pair with this name.
@@ -28,11 +40,14 @@ pub(super) fn value_of(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-fn write_pairs(text: &[u8], query: bool, out: &mut Vec<u8>) {
+fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
     let presigned = query && is_presigned(text);
     if is_single_plain_pair(text) {
-        out.extend_from_slice(text);
-        return;
+        let (name, value) = split(text);
+        if matches!(show(name, value.unwrap_or_default()), Shown::Value) {
+            out.extend_from_slice(text);
+            return;
+        }
     }
     let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
         .split(|&b| b == b'&')
@@ -44,14 +59,27 @@ fn write_pairs(text: &[u8], query: bool, out: &mut Vec<u8>) {
         .filter(|(name, _)| !(presigned && PRESIGNED.iter().any(|known| name.eq_ignore_ascii_case(known))))
         .collect();
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (i, (name, value)) in pairs.iter().enumerate() {
-        if i > 0 {
+    let start = out.len();
+    for (name, value) in &pairs {
+        let shown = show(name, value.as_deref().unwrap_or_default());
+        if matches!(shown, Shown::Gone) {
+            continue;
+        }
+        if out.len() > start {
             out.push(b'&');
         }
         encode(name, out);
-        if let Some(value) = value {
-            out.push(b'=');
-            encode(value, out);
+        match (shown, value) {
+            (Shown::Masked, _) => out.extend_from_slice(b"=*"),
+            (Shown::Other(text), _) => {
+                out.push(b'=');
+                encode(&text, out);
+            }
+            (_, Some(value)) => {
+                out.push(b'=');
+                encode(value, out);
+            }
+            (_, None) => {}
         }
     }
 }
@@ -71,14 +99,15 @@ fn is_presigned(query: &[u8]) -> bool {
     query.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known))
 }
 
-fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(super) fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
     match pair.iter().position(|&b| b == b'=') {
         Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at.saturating_add(1)..)),
         None => (pair, None),
     }
 }
 
-fn decode(text: &[u8]) -> Vec<u8> {
+/// Text without its percent-encoding.
+pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

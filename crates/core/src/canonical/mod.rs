@@ -4,17 +4,48 @@
 //! `docs/reference/matching.md`; each module here names the source of the ones it applies. A body that can't be read as what its
 //! content type says is compared as bytes: nothing is guessed.
 
+mod body;
+mod fields;
 mod form;
+mod graphql;
 mod json;
+mod jwt;
 mod operation;
+mod parts;
 mod path;
+mod values;
 
-use crate::digest::{self, Digest};
+pub use fields::Signature;
+pub use parts::{Part, parts};
+pub use values::{Spelling, Value, Values};
+
+/// A JSON text's leaves: for each the pointer to it, its value in normal form, and where it stands, quotes included. Of a text that isn't
+/// JSON, those up to the fault.
+pub fn json_leaves(text: &[u8], each: impl FnMut(&str, &[u8], std::ops::Range<usize>)) {
+    json::leaves(text, each);
+}
+
+/// Text as a JSON string, quotes included.
+pub fn json_string(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len().saturating_add(2));
+    json::write_string(text, &mut out);
+    out
+}
+
+/// What a JSON value says: a string's text, anything else as it is written.
+pub fn json_text(value: &[u8]) -> Vec<u8> {
+    match value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) {
+        Some(inner) => json::unescape(inner),
+        None => value.to_vec(),
+    }
+}
+
+use crate::exchange::Exchange;
 use crate::facts::Facts;
 use crate::headers::Headers;
-
-/// The version of the rules, first in each signature: digests of different rules never meet.
-const TAG: u8 = 1;
+use crate::rules::{Actions, Root, Rules};
+use body::Body;
+use form::Shown;
 
 /// A request as the rules look at it.
 #[derive(Clone, Copy, Debug)]
@@ -31,122 +62,116 @@ pub struct RequestView<'a> {
     pub body: &'a [u8],
 }
 
-/// A signature: (key, value) pairs in the order of the rules, in one buffer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Signature {
-    fields: Vec<u8>,
-}
-
-/// What a body is compared as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyKind {
-    Json,
-    Form,
-    Bytes,
+impl<'a> From<&'a Exchange> for RequestView<'a> {
+    fn from(exchange: &'a Exchange) -> Self {
+        let request = &exchange.request;
+        Self {
+            backend: exchange.backend.as_bytes(),
+            method: &request.method,
+            path: &request.path,
+            headers: &request.headers,
+            body: &request.body.bytes,
+        }
+    }
 }
 
 impl Signature {
     /// The signature of a request.
-    pub fn of(request: &RequestView<'_>) -> Self {
+    pub fn of(request: &RequestView<'_>, rules: &Rules) -> Self {
         let mut signature = Self::default();
-        signature.set(request);
+        signature.set(request, rules);
         signature
     }
 
-    /// Makes this the signature of a request, with the buffer that is there.
-    pub fn set(&mut self, request: &RequestView<'_>) {
+    /// Makes this the signature of a request, with the buffers that are there. Gives what the rules say of it besides.
+    pub fn set<'r>(&mut self, request: &RequestView<'_>, rules: &'r Rules) -> Actions<'r> {
         let mut facts = Facts::of(request.headers);
         (facts.method, facts.path) = (request.method, request.path);
-        self.set_from(request.backend, &facts, request.body);
+        self.set_from(request.backend, &facts, request.body, rules)
     }
 
     /// The same, where the headers have been read already.
-    pub fn set_from(&mut self, backend: &[u8], facts: &Facts<'_>, body: &[u8]) {
-        self.fields.clear();
-        self.fields.push(TAG);
+    pub fn set_from<'r>(
+        &mut self,
+        backend: &[u8],
+        facts: &Facts<'_>,
+        body: &[u8],
+        rules: &'r Rules,
+    ) -> Actions<'r> {
+        self.clear();
         self.plain_field(b"backend", backend);
         self.plain_field(b"method", facts.method);
         let (raw_path, raw_query) = split_query(facts.path);
-        self.field(b"path", |out| path::write(raw_path, out));
-        let kind = body_kind(facts.media_type(), body);
-        if let Some(operation) = operation::find(facts, kind == BodyKind::Form, body, raw_query) {
+        let before_path = self.len();
+        self.field(b"path", |out, _| path::write(raw_path, out));
+        let decoded = body::decoded(facts, body);
+        let mut body = Body::read(facts, &decoded);
+        let operation = operation::find(facts, &body, raw_query);
+        let actions = {
+            let path = self.get(b"path").unwrap_or_default();
+            rules.apply(backend, facts.method, path, operation.as_deref())
+        };
+        if actions.places().any(|(_, _, place)| matches!(place.root(), Root::Path(_))) {
+            self.truncate(before_path);
+            self.field(b"path", |out, values| path::write_masked(raw_path, &actions, values, out));
+        }
+        if let Some(operation) = operation {
             self.plain_field(b"operation", &operation);
         }
-        if !raw_query.is_empty() {
-            self.field(b"query", |out| form::write_query(raw_query, out));
-        }
+        self.query(raw_query, &actions);
         if let Some(media_type) = facts.media_type() {
-            self.field(b"content-type", |out| out.extend(media_type.iter().map(u8::to_ascii_lowercase)));
+            self.field(b"content-type", |out, _| out.extend(media_type.iter().map(u8::to_ascii_lowercase)));
         }
-        for (name, value) in &facts.semantic {
+        self.headers(facts, &actions);
+        if !body.is_empty() {
+            self.field_unless_empty(b"body", |out, values| body.write(&actions, values, out));
+        }
+        actions
+    }
+
+    fn query(&mut self, query: &[u8], actions: &Actions<'_>) {
+        if query.is_empty() {
+            return;
+        }
+        // Nothing that counts is nothing.
+        self.field_unless_empty(b"query", |out, values| {
+            let show = |name: &[u8], value: &[u8]| match values.plain(actions.query(name), value) {
+                Shown::Value if name == b"query" && graphql::is_document(value) => {
+                    let mut document = Vec::new();
+                    if graphql::write(value, &mut document) { Shown::Other(document) } else { Shown::Value }
+                }
+                shown => shown,
+            };
+            form::write_query(query, show, out);
+        });
+    }
+
+    /// The headers that count, sorted by name, repeats in their order.
+    fn headers(&mut self, facts: &Facts<'_>, actions: &Actions<'_>) {
+        let mut counted: Vec<(&[u8], &[u8])> =
+            facts.semantic.iter().map(|(name, value)| (&name[..], *value)).collect();
+        if !actions.is_empty() {
+            for required in actions.required().filter(|name| !crate::facts::is_semantic(name.as_bytes())) {
+                let name = required.as_bytes();
+                if counted.iter().all(|(known, _)| *known != name) {
+                    let values = facts.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+                    counted.extend(values.map(|(_, value)| (name, value)));
+                }
+            }
+            counted.sort_by_key(|(name, _)| *name);
+        }
+        for (name, value) in counted {
+            let shown = self.shown(actions.header(name), value);
+            let value = match &shown {
+                Shown::Gone => continue,
+                Shown::Value => value,
+                Shown::Masked => b"*",
+                Shown::Other(other) => other,
+            };
             self.prefixed(&[b"header.", name]);
             self.prefixed(&[value]);
         }
-        if !body.is_empty() {
-            self.field(b"body", |out| write_body(kind, body, out));
-        }
     }
-
-    /// Reads a signature from the bytes of [`Self::as_bytes`]. Bytes that are no signature read as the fields up to the fault.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { fields: bytes }
-    }
-
-    /// The signature as one piece: a version tag, then for each field key and value, each with its `u32` length before it.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.fields
-    }
-
-    /// SHA-1 over [`Self::as_bytes`].
-    pub fn digest(&self) -> Digest {
-        digest::sha1(&self.fields)
-    }
-
-    /// The fields in order.
-    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = self.fields.get(1..).unwrap_or_default();
-        std::iter::from_fn(move || {
-            let (key, after) = take(rest)?;
-            let (value, after) = take(after)?;
-            rest = after;
-            Some((key, value))
-        })
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.fields().find(|(k, _)| *k == key).map(|(_, value)| value)
-    }
-
-    fn plain_field(&mut self, key: &[u8], value: &[u8]) {
-        self.prefixed(&[key]);
-        self.prefixed(&[value]);
-    }
-
-    fn field(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
-        self.prefixed(&[key]);
-        let start = self.fields.len();
-        self.fields.extend_from_slice(&[0; 4]);
-        let value = self.fields.len();
-        write(&mut self.fields);
-        let length = u32::try_from(self.fields.len().saturating_sub(value)).unwrap_or(u32::MAX);
-        if let Some(place) = self.fields.get_mut(start..value) {
-            place.copy_from_slice(&length.to_le_bytes());
-        }
-    }
-
-    fn prefixed(&mut self, parts: &[&[u8]]) {
-        let length = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
-        self.fields.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        for part in parts {
-            self.fields.extend_from_slice(part);
-        }
-    }
-}
-
-fn take(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
 /// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
@@ -156,39 +181,6 @@ fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
             (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
         }
         None => (path, b""),
-    }
-}
-
-fn body_kind(media_type: Option<&[u8]>, body: &[u8]) -> BodyKind {
-    let Some(content_type) = media_type else {
-        let first = body.trim_ascii_start().first();
-        return if matches!(first, Some(b'{' | b'[')) { BodyKind::Json } else { BodyKind::Bytes };
-    };
-    let ends = |suffix: &[u8]| {
-        let start = content_type.len().checked_sub(suffix.len());
-        start.and_then(|s| content_type.get(s..)).is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
-    };
-    let is = |name: &[u8]| content_type.eq_ignore_ascii_case(name);
-    // RFC 8259 and RFC 6839 (+json); AWS's JSON protocols.
-    if is(b"application/json")
-        || is(b"text/json")
-        || ends(b"+json")
-        || is(b"application/x-amz-json-1.0")
-        || is(b"application/x-amz-json-1.1")
-    {
-        BodyKind::Json
-    } else if is(b"application/x-www-form-urlencoded") {
-        BodyKind::Form
-    } else {
-        BodyKind::Bytes
-    }
-}
-
-fn write_body(kind: BodyKind, body: &[u8], out: &mut Vec<u8>) {
-    match kind {
-        BodyKind::Json if json::write(body, out) => {}
-        BodyKind::Form => form::write(body, out),
-        BodyKind::Json | BodyKind::Bytes => out.extend_from_slice(body),
     }
 }
 

@@ -1,5 +1,9 @@
 //! A path in normal form.
 
+use super::form::Shown;
+use super::values::Values;
+use crate::rules::{Actions, is_identifier};
+
 /// Appends the path with percent-encoding normalised: an encoded unreserved character is decoded, all other escapes get
 /// upper-case digits (RFC 3986, 6.2.2.1 and 6.2.2.2); dot segments are removed (6.2.2.3), as Envoy does.
 ///
@@ -16,6 +20,26 @@ pub(super) fn write(path: &[u8], out: &mut Vec<u8>) {
         let normal = remove_dot_segments(written);
         out.truncate(start);
         out.extend_from_slice(&normal);
+    }
+}
+
+/// The same, without the segments that rules leave out. A segment that isn't shaped like an identifier always counts: a rule for
+/// `/orders/4711` isn't meant for `/orders/search`.
+pub(super) fn write_masked(path: &[u8], actions: &Actions<'_>, values: &mut Values, out: &mut Vec<u8>) {
+    let mut normal = Vec::with_capacity(path.len());
+    write(path, &mut normal);
+    for (number, segment) in (0u32..).zip(normal.split(|&b| b == b'/')) {
+        if number > 0 {
+            out.push(b'/');
+        }
+        let rule = actions.segment(number).filter(|_| is_identifier(segment));
+        match values.plain(rule, segment) {
+            Shown::Masked | Shown::Gone => out.push(b'*'),
+            Shown::Other(other) => out.extend_from_slice(&other),
+            // So that no segment reads like one that is masked.
+            Shown::Value if segment == b"*" => out.extend_from_slice(b"%2A"),
+            Shown::Value => out.extend_from_slice(segment),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the first rules make of requests, as tables.
 
 use super::*;
+use crate::digest;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -8,9 +9,14 @@ fn view<'a>(path: &'a str, headers: &'a Headers, body: &'a [u8]) -> RequestView<
     RequestView { backend: b"http://h", method: b"POST", path: path.as_bytes(), headers, body }
 }
 
+#[cfg(not(target_family = "wasm"))]
+fn write_json(text: &[u8], out: &mut Vec<u8>) -> bool {
+    json::Tree::of_json(text).map(|tree| tree.write(&mut |_, _, _| {}, out)).is_some()
+}
+
 fn field(path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, key: &str) -> Option<String> {
     let headers = Headers::from_pairs(headers.iter().copied());
-    let signature = Signature::of(&view(path, &headers, body.as_ref()));
+    let signature = Signature::of(&view(path, &headers, body.as_ref()), &Rules::default());
     signature.get(key.as_bytes()).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
@@ -18,7 +24,7 @@ fn field(path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, key: &str
 fn fields_come_in_the_order_of_the_rules() {
     let headers =
         Headers::from_pairs([("Stripe-Account", "a"), ("content-type", "Application/JSON; charset=utf-8")]);
-    let signature = Signature::of(&view("/p?b=1&a=2", &headers, b"{}"));
+    let signature = Signature::of(&view("/p?b=1&a=2", &headers, b"{}"), &Rules::default());
     let fields: Vec<_> =
         signature.fields().map(|(k, v)| (str::from_utf8(k).unwrap(), str::from_utf8(v).unwrap())).collect();
     assert_eq!(
@@ -136,7 +142,7 @@ fn json_values_that_differ_stay_different() {
     }
     let bytes = |text: &str| {
         let headers = Headers::from_pairs([("content-type", "application/json")]);
-        Signature::of(&view("/", &headers, text.as_bytes())).get(b"body").unwrap().to_vec()
+        Signature::of(&view("/", &headers, text.as_bytes()), &Rules::default()).get(b"body").unwrap().to_vec()
     };
     assert_ne!(bytes(r#""\ud800""#), bytes(r#""\\ud800""#));
     assert_ne!(bytes(r#""\ud800""#), bytes(r#""\ud801""#));
@@ -174,7 +180,7 @@ fn operations() {
 fn only_what_matters_is_in_the_signature() {
     let digest = |headers: &[(&str, &str)]| {
         let headers = Headers::from_pairs(headers.iter().copied());
-        Signature::of(&view("/", &headers, b"x")).digest()
+        Signature::of(&view("/", &headers, b"x"), &Rules::default()).digest()
     };
     let plain = digest(&[]);
     for ignored in [
@@ -204,16 +210,13 @@ fn digest_vectors() {
         ("content-type", "application/json"),
         ("x-amz-target", "DynamoDB_20120810.GetItem"),
     ]);
-    let signature = Signature::of(&view("/p?b=1&a=2", &headers, br#"{"b":1,"a":[]}"#));
-    assert_eq!(digest::hex(&signature.digest()), "c44d2871666b637ff3432d426d40d8986d1014f3");
-    let empty = Signature::of(&RequestView {
-        backend: b"",
-        method: b"",
-        path: b"",
-        headers: &Headers::new(),
-        body: b"",
-    });
-    assert_eq!(digest::hex(&empty.digest()), "5aef14e16787c261a05ceb757d94d7778d110b28");
+    let signature = Signature::of(&view("/p?b=1&a=2", &headers, br#"{"b":1,"a":[]}"#), &Rules::default());
+    assert_eq!(digest::hex(&signature.digest()), "bd565c265cc3b32e28d054ba0df758cb29b17c87");
+    let empty = Signature::of(
+        &RequestView { backend: b"", method: b"", path: b"", headers: &Headers::new(), body: b"" },
+        &Rules::default(),
+    );
+    assert_eq!(digest::hex(&empty.digest()), "d538208cab08507cf85a11d18cc3f09710c1aa2a");
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -221,9 +224,9 @@ proptest::proptest! {
     #[test]
     fn canonical_json_is_its_own_normal_form(text in r#"[\[\]{}",:a1 \\u]{0,40}"#) {
         let mut once = Vec::new();
-        if json::write(text.as_bytes(), &mut once) {
+        if write_json(text.as_bytes(), &mut once) {
             let mut twice = Vec::new();
-            proptest::prop_assert!(json::write(&once, &mut twice));
+            proptest::prop_assert!(write_json(&once, &mut twice));
             proptest::prop_assert_eq!(once, twice);
         } else {
             proptest::prop_assert!(once.is_empty());
@@ -234,7 +237,7 @@ proptest::proptest! {
     fn our_reader_agrees_with_serde_json(text in r#"[\[\]{}",:a1 .eE+\\utrf-]{0,24}"#) {
         // serde_json refuses lone surrogates and numbers out of range; all else is the same grammar.
         let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-        proptest::prop_assert_eq!(json::write(text.as_bytes(), &mut Vec::new()), theirs, "{}", text);
+        proptest::prop_assert_eq!(write_json(text.as_bytes(), &mut Vec::new()), theirs, "{}", text);
     }
 
     #[test]
@@ -253,7 +256,7 @@ proptest::proptest! {
     fn any_request_has_a_signature_whose_fields_can_be_read(path: Vec<u8>, value: Vec<u8>, body: Vec<u8>) {
         let headers = Headers::from_pairs([(&b"content-type"[..], &value[..]), (b"range", &value)]);
         let request = RequestView { backend: b"b", method: b"M", path: &path, headers: &headers, body: &body };
-        let signature = Signature::of(&request);
+        let signature = Signature::of(&request, &Rules::default());
         proptest::prop_assert_eq!(signature.get(b"header.range").unwrap(), &value[..]);
         let again = Signature::from_bytes(signature.as_bytes().to_vec());
         proptest::prop_assert_eq!(again.fields().count(), signature.fields().count());

@@ -3,13 +3,14 @@
 use super::capture::{Capture, begin_exchange, mark_truncated};
 use super::stream::State;
 use super::vm::Counter;
-use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain};
+use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, serve};
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};
 use crate::exchange::End;
 use crate::facts::Facts;
 use crate::headers::Headers;
-use crate::table::{Answer, Entry, Segment, Sequence};
+use crate::rules::Place;
+use crate::table::Segment;
 use crate::v1;
 use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
 use crate::{backend, exchange::Exchange};
@@ -47,36 +48,50 @@ impl Stream {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
         backend::write_name(facts.scheme, facts.authority, &mut vm.name);
-        vm.signature.set_from(&vm.name, facts, &asked.body);
+        let said = vm.signature.set_from(&vm.name, facts, &asked.body, &vm.rules).on_miss();
+        if let (Some(on_miss), Some(policy)) = (said, &mut self.policy)
+            && !policy.configured
+        {
+            policy.on_miss = on_miss;
+        }
         let digest = vm.signature.digest();
         asked.digest = Some(digest);
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
         };
-        let Some((turn, answer)) = choose(&entry, vm, host) else {
+        let Some(choice) = serve::choose(&entry, vm.signature.values().hash(), vm, host) else {
             return self.miss(asked, Reason::SequenceEnded, vm, host);
         };
-        let Some(reply) = self.serve(answer, vm) else { return self.miss(asked, Reason::BadTable, vm, host) };
+        let normalised = if choice.normalised { places(vm) } else { Vec::new() };
+        let Some(reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
+            return self.miss(asked, Reason::BadTable, vm, host);
+        };
+        if choice.answer.trailers.length > 0 {
+            let trailers = vm.table.blob(choice.answer.trailers).unwrap_or_default();
+            self.trailers = Headers::from_block(trailers);
+        }
+        self.fixup = fixup(&reply, choice.answer.untyped, !self.trailers.is_empty());
         self.state = State::Answered;
         self.count(Counter::Match, vm);
         if vm.outbox.is_some() {
-            let exchange = vm.table.blob(answer.exchange).unwrap_or_default();
-            let matched = Matched {
-                exchange: String::from_utf8_lossy(&exchange).into_owned(),
-                digest,
-                sequence: (turn.saturating_add(1), u32::try_from(entry.answers.len()).unwrap_or(u32::MAX)),
-            };
-            let status = Some(answer.status);
-            let verdict = Verdict {
-                kind: Kind::Match,
-                status,
-                reason: None,
-                matched: Some(matched),
-                nearest: Vec::new(),
-            };
+            let exchange = vm.table.blob(choice.answer.exchange).unwrap_or_default();
+            let exchange = String::from_utf8_lossy(&exchange).into_owned();
+            let matched = Matched { exchange, digest, sequence: choice.sequence, normalised };
+            let status = Some(choice.answer.status);
+            let nearest = Vec::new();
+            let verdict =
+                Verdict { kind: Kind::Match, status, reason: None, matched: Some(matched), nearest };
             report(&asked, &verdict, vm, host);
         }
         Action::Reply(reply)
+    }
+
+    /// Begins all sequences anew, which the request asked for with `x-understudy-control`.
+    pub(super) fn reset<S: Segment>(&mut self, vm: &Vm<S>, host: &mut impl Host) -> Action {
+        host.reset_turns(&vm.table.digest());
+        self.state = State::Answered;
+        let headers = Headers::from_pairs([(serve::VERDICT_HEADER, "reset")]);
+        Action::Reply(Reply { status: 204, headers, ..Reply::default() })
     }
 
     /// Gives the verdict on a request that can't be compared. `(length, ended)`: bytes of body at hand, and whether that is all.
@@ -172,21 +187,6 @@ impl Stream {
         Action::Reply(reply)
     }
 
-    /// The recorded answer, ready to be served. `None` where the table can't be read.
-    fn serve<S: Segment>(&mut self, answer: &Answer, vm: &Vm<S>) -> Option<Reply> {
-        let mut headers = Headers::from_block(vm.table.blob(answer.headers)?);
-        if !vm.verdict_header {
-            headers = Headers::from_pairs(headers.iter().filter(|(name, _)| *name != b"x-understudy"));
-        }
-        if answer.trailers.length > 0 {
-            self.trailers = Headers::from_block(vm.table.blob(answer.trailers)?);
-        }
-        let reply =
-            Reply { status: answer.status, headers, body: vm.table.blob(answer.body)?, grpc_status: None };
-        self.fixup = fixup(&reply, answer.untyped, !self.trailers.is_empty());
-        Some(reply)
-    }
-
     fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
         vm.count(self.policy.map_or(0, |policy| policy.counter), counter);
     }
@@ -225,18 +225,16 @@ struct Told<'a> {
     nearest: &'a [Nearest],
 }
 
-/// The answer whose turn it is, and its place among the entry's answers.
-fn choose<'a, S: Segment>(entry: &'a Entry, vm: &Vm<S>, host: &mut impl Host) -> Option<(u32, &'a Answer)> {
-    let count = u64::try_from(entry.answers.len()).unwrap_or(u64::MAX);
-    let always_first = count == 1 && entry.sequence != Sequence::Fail;
-    let turn = if always_first { 0 } else { host.turn(&vm.table.digest(), &entry.digest) };
-    let at = match entry.sequence {
-        Sequence::Cycle => turn.checked_rem(count)?,
-        Sequence::StickLast => turn.min(count.saturating_sub(1)),
-        Sequence::Fail => turn,
-    };
-    let answer = entry.answers.get(usize::try_from(at).ok()?)?;
-    Some((u32::try_from(at).ok()?, answer))
+/// The places of the values that rules have left out, each once.
+fn places<S: Segment>(vm: &Vm<S>) -> Vec<String> {
+    let mut places: Vec<String> = Vec::new();
+    for value in vm.signature.values().iter() {
+        let place = vm.rules.place(value.place).map(Place::as_str).unwrap_or_default();
+        if places.iter().all(|known| known != place) {
+            places.push(place.to_owned());
+        }
+    }
+    places
 }
 
 /// Puts a verdict into the outbox, if there is one.

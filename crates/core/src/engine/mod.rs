@@ -11,6 +11,7 @@
 mod capture;
 mod explain;
 mod mock;
+mod serve;
 mod stream;
 mod vm;
 
@@ -79,4 +80,6 @@ pub trait Host {
     fn backend_answered(&mut self) -> bool;
     /// How often a signature was asked for before, in all workers of the proxy; counts this time too.
     fn turn(&mut self, table: &Digest, signature: &Digest) -> u64;
+    /// Begins all sequences of a table anew, in all workers of the proxy.
+    fn reset_turns(&mut self, table: &Digest);
 }

@@ -74,6 +74,7 @@ impl Stream {
                 }
                 self.pass()
             }
+            Mode::Mock if facts.control == Some(b"reset-sequences") => self.reset(vm, host),
             // An upgraded stream has no end that could be waited for.
             Mode::Mock if upgrade => self.refuse(&headers, &facts, Reason::Upgrade, (0, ended), vm, host),
             Mode::Mock if facts.declared_length() > vm.body_cap => {

@@ -5,6 +5,7 @@ use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
 use crate::outbox::Outbox;
+use crate::rules::Rules;
 use crate::table::{Segment, Table};
 use hashbrown::HashMap;
 
@@ -28,6 +29,8 @@ pub(super) enum Counter {
 pub(super) struct Policy {
     pub(super) mode: Mode,
     pub(super) on_miss: OnMiss,
+    /// Whether the configuration says so, which is more than what the snapshot says.
+    pub(super) configured: bool,
     /// Index into the counters.
     pub(super) counter: usize,
 }
@@ -37,6 +40,7 @@ pub(super) struct Policy {
 pub struct Vm<S> {
     pub(super) table: Table<S>,
     pub(super) outbox: Option<Outbox>,
+    pub(super) rules: Rules,
     pub(super) body_cap: usize,
     pub(super) verdict_header: bool,
     pub(super) direction: Direction,
@@ -63,8 +67,11 @@ impl<S: Segment> Vm<S> {
             (true, None) => Mode::Off,
         });
         let on_miss = config.on_miss.unwrap_or(table.meta().on_miss);
+        let rules = Rules::new(table.meta().rules.clone());
+        let configured = config.on_miss.is_some();
         let mut vm = Self {
             table,
+            rules,
             outbox,
             body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
             verdict_header: config.verdict_header,
@@ -77,7 +84,7 @@ impl<S: Segment> Vm<S> {
             name_of_vm: name,
             next_id: 0,
             backends: HashMap::new(),
-            other: Policy { mode: default, on_miss, counter: 0 },
+            other: Policy { mode: default, on_miss, configured, counter: 0 },
             names: vec!["other".to_owned()],
             counts: vec![Counts::default()],
             memory_max: usize::try_from(config.memory_max_bytes).unwrap_or(usize::MAX),
@@ -86,22 +93,23 @@ impl<S: Segment> Vm<S> {
         let recorded: Vec<_> =
             vm.table.meta().backends.iter().map(|b| (b.name.clone(), b.mode, b.on_miss)).collect();
         for (name, mode, own) in recorded {
-            vm.add_backend(name, mode, config.on_miss.or(own).unwrap_or(on_miss));
+            vm.add_backend(name, mode, config.on_miss.or(own).unwrap_or(on_miss), configured);
         }
         for (name, rule) in &config.backends {
             let own = rule
                 .on_miss
                 .or(config.on_miss)
                 .or_else(|| vm.backends.get(name.as_bytes()).map(|p| p.on_miss));
-            vm.add_backend(name.clone(), rule.mode, own.unwrap_or(on_miss));
+            let configured = configured || rule.on_miss.is_some();
+            vm.add_backend(name.clone(), rule.mode, own.unwrap_or(on_miss), configured);
         }
         vm
     }
 
-    fn add_backend(&mut self, name: String, mode: Mode, on_miss: OnMiss) {
+    fn add_backend(&mut self, name: String, mode: Mode, on_miss: OnMiss, configured: bool) {
         let known = self.backends.get(name.as_bytes()).map(|policy| policy.counter);
         let counter = known.unwrap_or(self.names.len());
-        self.backends.insert(name.as_bytes().to_vec(), Policy { mode, on_miss, counter });
+        self.backends.insert(name.as_bytes().to_vec(), Policy { mode, on_miss, configured, counter });
         if known.is_none() {
             self.names.push(name);
             self.counts.push(Counts::default());

@@ -2,6 +2,7 @@
 
 use crate::config::{Mode, OnMiss};
 use crate::digest::Digest;
+use crate::rules::Rule;
 use bincode::{Decode, Encode};
 
 /// Bytes in the data section.
@@ -43,6 +44,60 @@ pub struct Answer {
     pub trailers: Blob,
     /// The recorded exchange's identifier, as text.
     pub exchange: Blob,
+    /// Tells the recorded request's values that rules leave out from others; 0 where there are none. See
+    /// [`crate::canonical::Values::hash`].
+    pub values: u64,
+    /// The same answer without its content-encoding, for a client that doesn't offer it. Only where the one that was recorded did.
+    pub plain: Option<Plain>,
+    /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the plain answer where there is one. Length 0
+    /// where there are none.
+    pub echoes: Blob,
+}
+
+/// An answer without its content-encoding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Plain {
+    /// The encodings that the answer was recorded with, as they stand in its header.
+    pub coding: String,
+    /// The headers to serve.
+    pub headers: Blob,
+    /// The body to serve.
+    pub body: Blob,
+}
+
+/// A piece of an answer that was said in the request: the live value belongs there.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Echo {
+    /// Where in the request it was said.
+    pub source: Source,
+    /// The number of the response header that it stands in; in the body where there is none.
+    pub header: Option<u16>,
+    /// Where it begins in the header's value, or in the body, in bytes.
+    pub offset: u32,
+    /// Its length in bytes.
+    pub length: u32,
+    /// How it is spelled there.
+    pub spelling: EchoSpelling,
+}
+
+/// Where in the request an echoed value was said.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Source {
+    /// One of the values that rules leave out, by its number among them.
+    Value(u16),
+    /// A header, by its name in lower case.
+    Header(String),
+}
+
+/// How an echoed value is spelled in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum EchoSpelling {
+    /// As it is.
+    Plain,
+    /// As a whole JSON value, with quotes where it is a string.
+    JsonValue,
+    /// Inside of a JSON string.
+    JsonText,
 }
 
 /// All answers to one signature.
@@ -84,4 +139,6 @@ pub struct Meta {
     pub exchanges: u64,
     /// How many signatures they have.
     pub entries: u64,
+    /// The rules that the signatures were made with.
+    pub rules: Vec<Rule>,
 }

@@ -1,4 +1,4 @@
-//! The signature table, version 1: a read-only file that answers "what was recorded for this digest?" with a few small reads.
+//! The signature table, version 2: a read-only file that answers "what was recorded for this digest?" with a few small reads.
 //!
 //! It lives in a passive data segment of the filter's module, where nothing of it is resident in the VM. All numbers are little endian;
 //! offsets count from the table's first byte. `docs/reference/table-format.md` describes it.
@@ -8,20 +8,25 @@
 //! directory a (kind, offset, length) for each section; unknown kinds are refused
 //! meta      bincode: Meta
 //! index     open addressing over digests: slots of 16 bytes
-//! near      open addressing over coarse keys: slots of 16 bytes, to lists of entries
-//! data      entries (bincode), header blocks, bodies, signatures, near lists
+//! near      (feature, record) of 8 bytes each, sorted: what a miss is explained with
+//! records   16 bytes for each signature: where it stands, and where its exchange's identifier
+//! data      entries (bincode), header blocks, bodies, signatures
 //! ```
 
 mod entry;
+mod features;
+mod nearest;
 mod reader;
 
-pub use entry::{Answer, BackendMeta, Blob, Entry, Meta, Sequence};
+pub use entry::{Answer, BackendMeta, Blob, Echo, EchoSpelling, Entry, Meta, Plain, Sequence, Source};
+pub use features::{FINE_MAX, Features};
+pub use nearest::Record;
 pub use reader::{Segment, Table, TableError, first_slot};
 
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"USTABLE\n";
 /// The format's version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Length of the header in bytes.
 pub const HEADER_LEN: u32 = 64;
 /// Length of a directory entry in bytes.
@@ -30,8 +35,12 @@ pub const DIRECTORY_ENTRY_LEN: u32 = 12;
 pub const SLOT_LEN: u32 = 16;
 /// How many slots one read fetches.
 pub const WINDOW: u32 = 4;
-/// A near list names at most this many entries.
+/// So many records at most are named for one feature.
 pub const NEAR_MAX: usize = 32;
+/// Length of a posting in bytes: a feature and a record's number, `u32` each.
+pub const POSTING_LEN: u32 = 8;
+/// Length of a record in bytes: the places of a signature and of an exchange's identifier.
+pub const RECORD_LEN: u32 = 16;
 
 /// The kinds of sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +49,17 @@ pub enum Section {
     Meta,
     /// Digest → entry.
     Index,
-    /// Coarse key → list of entries.
+    /// Feature → records.
     Near,
+    /// Signatures by number.
+    Records,
     /// All that the others point to.
     Data,
 }
 
 impl Section {
     /// All kinds, in the order in which they stand.
-    pub const ALL: [Self; 4] = [Self::Meta, Self::Index, Self::Near, Self::Data];
+    pub const ALL: [Self; 5] = [Self::Meta, Self::Index, Self::Near, Self::Records, Self::Data];
 
     /// The number in the directory.
     pub fn code(self) -> u32 {
@@ -56,24 +67,8 @@ impl Section {
             Self::Meta => 1,
             Self::Index => 2,
             Self::Near => 3,
-            Self::Data => 4,
+            Self::Records => 4,
+            Self::Data => 5,
         }
     }
-}
-
-/// The coarse keys of a signature, finest first: what a miss is explained with.
-pub fn near_keys(signature: &crate::canonical::Signature) -> [u64; 3] {
-    let get = |key: &[u8]| signature.get(key).unwrap_or_default();
-    let (backend, method, path, operation) =
-        (get(b"backend"), get(b"method"), get(b"path"), get(b"operation"));
-    let parent = path.iter().rposition(|&b| b == b'/').and_then(|at| path.get(..at)).unwrap_or_default();
-    let key = |level: u8, parts: &[&[u8]]| {
-        let mut bytes = vec![level];
-        for part in parts {
-            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-            bytes.extend_from_slice(part);
-        }
-        crate::digest::prefix(&crate::digest::sha1(&bytes))
-    };
-    [key(1, &[backend, method, path, operation]), key(2, &[backend, parent]), key(3, &[backend])]
 }

@@ -3,8 +3,9 @@
 //! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked when it is opened and, in full, by
 //! [`Table::verify`] before it is bundled.
 
-use super::{Blob, Entry, Meta};
-use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, SLOT_LEN, Section, VERSION, WINDOW};
+use super::{Blob, Echo, Entry, Meta};
+use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
+use super::{SLOT_LEN, Section, VERSION, WINDOW};
 use crate::digest::{self, Digest};
 
 /// Where a table's bytes are. In the filter this is `memory.init` on the module's passive segment.
@@ -83,7 +84,8 @@ pub struct Table<S> {
     digest: Digest,
     meta: Meta,
     index: Slots,
-    near: Slots,
+    near: Blob,
+    records: Blob,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,8 +102,9 @@ impl<S: Segment> Table<S> {
     /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't looked at; see [`Self::verify`].
     pub fn open(segment: S) -> Result<Self, TableError> {
         if segment.length() == 0 {
-            let (digest, slots) = (digest::sha1(b""), Slots::default());
-            return Ok(Self { segment, digest, meta: Meta::default(), index: slots, near: slots });
+            let (digest, none) = (digest::sha1(b""), Blob::default());
+            let (meta, index) = (Meta::default(), Slots::default());
+            return Ok(Self { segment, digest, meta, index, near: none, records: none });
         }
         let mut header = [0; HEADER_LEN as usize];
         if !segment.read(0, &mut header) {
@@ -127,8 +130,9 @@ impl<S: Segment> Table<S> {
         }
         let directory = Directory::read(&segment, sections)?;
         let meta = directory.meta(&segment)?;
-        let (index, near) = (directory.slots(Section::Index)?, directory.slots(Section::Near)?);
-        Ok(Self { segment, digest, meta, index, near })
+        let (index, near) = (directory.slots(Section::Index)?, directory.array(Section::Near, POSTING_LEN)?);
+        let records = directory.array(Section::Records, RECORD_LEN)?;
+        Ok(Self { segment, digest, meta, index, near, records })
     }
 
     /// Reads the whole table and compares its checksum.
@@ -177,14 +181,23 @@ impl<S: Segment> Table<S> {
         })
     }
 
-    /// The entries that a coarse key leads to (see [`super::near_keys`]), as places for [`Self::entry`].
-    pub fn near(&self, key: u64) -> Vec<Blob> {
-        self.probe(self.near, key, |blob| self.decode::<Vec<Blob>>(blob)).unwrap_or_default()
+    /// Where the postings are.
+    pub(super) fn near(&self) -> Blob {
+        self.near
     }
 
-    /// The entry at a place.
-    pub fn entry(&self, place: Blob) -> Option<Entry> {
-        self.decode(place)
+    /// Where the records are.
+    pub(super) fn records(&self) -> Blob {
+        self.records
+    }
+
+    pub(super) fn segment(&self) -> &S {
+        &self.segment
+    }
+
+    /// The echoes of an answer.
+    pub fn echoes(&self, place: Blob) -> Vec<Echo> {
+        if place.length == 0 { Vec::new() } else { self.decode(place).unwrap_or_default() }
     }
 
     /// Bytes of the data section.
@@ -283,6 +296,15 @@ impl Directory {
         }
     }
 
+    /// An array of elements of this length.
+    fn array(&self, section: Section, length: u32) -> Result<Blob, TableError> {
+        let blob = self.find(section)?;
+        match blob.length.checked_rem(length) {
+            Some(0) => Ok(blob),
+            _ => Err(TableError::Section("an index has an impossible length")),
+        }
+    }
+
     fn slots(&self, section: Section) -> Result<Slots, TableError> {
         let blob = self.find(section)?;
         let count = blob.length / SLOT_LEN;
@@ -300,7 +322,7 @@ fn split_header(header: &[u8]) -> Option<[&[u8]; 4]> {
     Some([magic, version, length, rest])
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 

@@ -76,7 +76,12 @@ mod tests {
     fn a_verdict_comes_back() {
         let differs =
             Difference { key: "query".into(), change: Change::Added, recorded: None, live: Some("a".into()) };
-        let nearest = vec![Nearest { exchange: "b".into(), request: "GET /".into(), differs: vec![differs] }];
+        let nearest = vec![Nearest {
+            exchange: "b".into(),
+            request: "GET /".into(),
+            score: 90,
+            differs: vec![differs],
+        }];
         let miss = Verdict {
             kind: Kind::Miss,
             status: Some(404),
@@ -85,7 +90,8 @@ mod tests {
             nearest,
         };
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(miss) });
-        let matched = Some(Matched { exchange: "b".into(), digest: [7; 20], sequence: (2, 5) });
+        let normalised = vec!["body/id".to_owned(), "path.2".to_owned()];
+        let matched = Some(Matched { exchange: "b".into(), digest: [7; 20], sequence: (2, 5), normalised });
         let hit =
             Verdict { kind: Kind::Match, status: Some(200), reason: None, matched, nearest: Vec::new() };
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(hit) });

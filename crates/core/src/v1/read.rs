@@ -124,7 +124,8 @@ impl Line {
                 key: "matched.digest",
                 problem: "must be 40 hexadecimal digits".to_owned(),
             })?;
-            Ok(Matched { exchange: m.exchange.clone(), digest, sequence: m.sequence })
+            let (exchange, normalised) = (m.exchange.clone(), m.normalised.clone());
+            Ok(Matched { exchange, digest, sequence: m.sequence, normalised })
         });
         Ok(Verdict {
             kind,
@@ -154,6 +155,8 @@ struct MatchedIn {
     exchange: String,
     digest: String,
     sequence: (u32, u32),
+    #[serde(default)]
+    normalised: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -81,7 +81,8 @@ fn verdict_entries<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<()
         map.serialize_entry("reason", &reason)?;
     }
     if let Some(m) = &verdict.matched {
-        let out = MatchedOut { exchange: &m.exchange, digest: digest::hex(&m.digest), sequence: m.sequence };
+        let (exchange, digest) = (m.exchange.as_str(), digest::hex(&m.digest));
+        let out = MatchedOut { exchange, digest, sequence: m.sequence, normalised: &m.normalised };
         map.serialize_entry("matched", &out)?;
     }
     if !verdict.nearest.is_empty() {
@@ -95,6 +96,8 @@ struct MatchedOut<'a> {
     exchange: &'a str,
     digest: String,
     sequence: (u32, u32),
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    normalised: &'a [String],
 }
 
 struct RequestOut<'a>(&'a Exchange);

@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use understudy_core::config::{Config, Mode};
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::rules::Rules;
 
 /// How much a finding matters. The worst comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -69,6 +70,7 @@ struct Linter<'a> {
     counted: BTreeMap<Key, Finding>,
     others: Vec<Finding>,
     sequences: Sequences,
+    rules: Rules,
     backends: BTreeMap<String, u64>,
     last_time: u64,
     body_cap: usize,
@@ -81,6 +83,7 @@ impl<'a> Linter<'a> {
             counted: BTreeMap::new(),
             others: Vec::new(),
             sequences: Sequences::default(),
+            rules: Rules::new(header.rules.clone()),
             backends: BTreeMap::new(),
             last_time: 0,
             body_cap: usize::try_from(Config::default().body_cap_bytes).unwrap_or(usize::MAX),
@@ -126,7 +129,7 @@ impl<'a> Linter<'a> {
         self.sizes(at);
         match unanswerable(exchange) {
             Some(why) => self.unanswerable(why, at),
-            None => self.sequences.add(at, said.sequence.unwrap_or_default()),
+            None => self.sequences.add(at, said.sequence.unwrap_or_default(), &self.rules),
         }
     }
 

@@ -9,6 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use std::hash::BuildHasher;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::digest::Digest;
+use understudy_core::rules::Rules;
 use understudy_core::table::Sequence;
 
 /// So many sequences are listed by themselves; the others are counted.
@@ -57,17 +58,12 @@ struct More {
 
 impl Sequences {
     /// Takes an exchange in that the table answers from.
-    pub(super) fn add(&mut self, at: &Located, sequence: Sequence) {
+    pub(super) fn add(&mut self, at: &Located, sequence: Sequence, rules: &Rules) {
         let (exchange, Some(response)) = (&at.exchange, &at.exchange.response) else { return };
         let request = &exchange.request;
-        self.signature.set(&RequestView {
-            backend: exchange.backend.as_bytes(),
-            method: &request.method,
-            path: &request.path,
-            headers: &request.headers,
-            body: &request.body.bytes,
-        });
-        let served = served(&request.method, response);
+        let said = self.signature.set(&RequestView::from(exchange), rules).sequence();
+        let sequence = said.unwrap_or(sequence);
+        let served = served(request, response);
         let answer = Served {
             content: self.hasher.hash_one((served.status, served.body, served.trailers.as_block())),
             headers: self.hasher.hash_one(served.headers.as_block()),

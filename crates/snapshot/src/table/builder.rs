@@ -1,7 +1,9 @@
 //! Takes exchanges in, one after the other, and keeps of each what the table needs: 40 bytes, and the bytes that weren't there yet.
 
 use super::blobs::Blobs;
-use super::serve::served;
+use super::echo;
+use super::near::Near;
+use super::serve::{Served, served};
 use super::{ANSWERS_MAX, Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, layout};
 use crate::answerable::{Unanswerable, unanswerable};
 use crate::header::{Backend, Header};
@@ -11,7 +13,8 @@ use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
-use understudy_core::table::{Blob, NEAR_MAX, SLOT_LEN, Sequence, near_keys};
+use understudy_core::rules::{Actions, Rules};
+use understudy_core::table::{Blob, Features, SLOT_LEN, Sequence};
 
 /// A table in the making.
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub struct TableBuilder {
     left_out: BTreeMap<Unanswerable, u64>,
     pushed: u64,
     signature: Signature,
+    rules: Rules,
 }
 
 /// All that was answered to one signature.
@@ -52,6 +56,19 @@ pub(super) struct Answer {
     pub(super) body: Blob,
     pub(super) trailers: Blob,
     pub(super) exchange: Blob,
+    pub(super) values: u64,
+    pub(super) plain: Option<Plain>,
+    pub(super) echoes: Blob,
+}
+
+/// The answer without its content-encoding.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    /// In [`TableBuilder::data`], as text.
+    pub(super) coding: Blob,
+    /// In [`TableBuilder::headers`].
+    pub(super) headers: Blob,
+    pub(super) body: Blob,
 }
 
 impl Answer {
@@ -59,31 +76,6 @@ impl Answer {
     fn same(&self, other: &Self) -> bool {
         (self.status, self.headers, self.body, self.trailers)
             == (other.status, other.headers, other.body, other.trailers)
-    }
-}
-
-/// Lists of groups by coarse key, in the order of their first group.
-#[derive(Debug, Default)]
-pub(super) struct Near {
-    pub(super) lists: Vec<(u64, Vec<u32>)>,
-    by_key: HashTable<u32>,
-}
-
-impl Near {
-    fn add(&mut self, key: u64, group: u32) {
-        match self.by_key.find(key, |&at| self.lists[at as usize].0 == key) {
-            Some(&at) => {
-                let list = &mut self.lists[at as usize].1;
-                if list.len() < NEAR_MAX && list.last() != Some(&group) {
-                    list.push(group);
-                }
-            }
-            None => {
-                let at = super::blobs::to_u32(self.lists.len());
-                self.lists.push((key, vec![group]));
-                self.by_key.insert_unique(key, at, |&at| self.lists[at as usize].0);
-            }
-        }
     }
 }
 
@@ -101,6 +93,7 @@ impl TableBuilder {
             left_out: BTreeMap::new(),
             pushed: 0,
             signature: Signature::default(),
+            rules: Rules::new(header.rules.clone()),
         }
     }
 
@@ -125,9 +118,9 @@ impl TableBuilder {
             return Ok(());
         }
         self.pushed += 1;
-        self.add(exchange, backend);
-        // Each signature costs two slots at least in the index, and so many again for the explanations.
-        let slots = self.groups.len().saturating_mul(4 * SLOT_LEN as usize);
+        self.add(exchange, &backend);
+        // Each signature costs two slots at least in the index, and what explains misses.
+        let slots = self.groups.len().saturating_mul(2 * SLOT_LEN as usize + Near::LENGTH_EACH);
         if self.data.len() + self.headers.len() + slots > LENGTH_MAX {
             return Err(TableError::TooLarge { exchanges: self.pushed });
         }
@@ -160,10 +153,47 @@ impl TableBuilder {
         Ok(Built { bytes, digest, entries, answers, left_out })
     }
 
-    fn add(&mut self, exchange: &Exchange, backend: Backend) {
+    fn add(&mut self, exchange: &Exchange, backend: &Backend) {
         let Some(response) = &exchange.response else { return };
-        let served = served(&exchange.request.method, response);
-        let answer = Answer {
+        let served = served(&exchange.request, response);
+        let rules = std::mem::take(&mut self.rules);
+        let actions = self.signature.set(&RequestView::from(exchange), &rules);
+        let answer = self.answer(exchange, &served, &actions, &rules);
+        let sequence = actions.sequence().or(backend.sequence).unwrap_or_default();
+        self.rules = rules;
+        let digest = self.signature.digest();
+        let hash = digest::prefix(&digest);
+        match self.by_digest.find(hash, |&at| self.groups[at as usize].digest == digest) {
+            Some(&at) => self.groups[at as usize].answers.push(answer),
+            None => {
+                let at = super::blobs::to_u32(self.groups.len());
+                self.near.add(Features::of(&self.signature));
+                let signature = self.data.append(&cut(&self.signature));
+                // Most signatures have one answer: no room for more.
+                self.groups.push(Group { digest, sequence, signature, answers: vec![answer] });
+                self.by_digest
+                    .insert_unique(hash, at, |&at| digest::prefix(&self.groups[at as usize].digest));
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        exchange: &Exchange,
+        served: &Served<'_>,
+        actions: &Actions<'_>,
+        rules: &Rules,
+    ) -> Answer {
+        let echoes = match actions.echoes() {
+            true => echo::find(&exchange.request.headers, &self.signature, actions, rules, served),
+            false => Vec::new(),
+        };
+        let plain = served.plain.as_ref().map(|plain| Plain {
+            coding: self.data.intern(&plain.coding),
+            headers: self.headers.intern(plain.headers.as_block()),
+            body: self.data.intern(&plain.body),
+        });
+        Answer {
             time: exchange.time,
             status: served.status,
             untyped: served.untyped,
@@ -171,30 +201,13 @@ impl TableBuilder {
             body: self.data.intern(served.body),
             trailers: self.data.intern(served.trailers.as_block()),
             exchange: self.data.append(exchange.id.as_bytes()),
-        };
-        self.signature.set(&RequestView {
-            backend: exchange.backend.as_bytes(),
-            method: &exchange.request.method,
-            path: &exchange.request.path,
-            headers: &exchange.request.headers,
-            body: &exchange.request.body.bytes,
-        });
-        let digest = self.signature.digest();
-        let hash = digest::prefix(&digest);
-        match self.by_digest.find(hash, |&at| self.groups[at as usize].digest == digest) {
-            Some(&at) => self.groups[at as usize].answers.push(answer),
-            None => {
-                let at = super::blobs::to_u32(self.groups.len());
-                for key in near_keys(&self.signature) {
-                    self.near.add(key, at);
-                }
-                let signature = self.data.append(&cut(&self.signature));
-                let sequence = backend.sequence.unwrap_or_default();
-                // Most signatures have one answer: no room for more.
-                self.groups.push(Group { digest, sequence, signature, answers: vec![answer] });
-                self.by_digest
-                    .insert_unique(hash, at, |&at| digest::prefix(&self.groups[at as usize].digest));
-            }
+            values: self.signature.values().hash(),
+            plain,
+            echoes: if echoes.is_empty() {
+                Blob::default()
+            } else {
+                self.data.intern(&super::encode(&echoes))
+            },
         }
     }
 }

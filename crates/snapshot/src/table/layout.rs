@@ -5,10 +5,11 @@ use super::blobs::{Blobs, to_u32};
 use super::builder::{Answer, Group, TableBuilder};
 use super::serve::VERDICT_HEADER;
 use super::slots::Slots;
+use super::{encode, near};
 use understudy_core::digest::{self, Digest};
 use understudy_core::headers::Headers;
 use understudy_core::table::{self, Blob, Entry, Meta, Section};
-use understudy_core::table::{BackendMeta, DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, VERSION};
+use understudy_core::table::{BackendMeta, DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, RECORD_LEN, VERSION};
 
 /// Sections begin at multiples of this, from the table's first byte.
 const ALIGN: usize = 16;
@@ -17,22 +18,25 @@ const ALIGN: usize = 16;
 pub(super) fn assemble(builder: TableBuilder) -> Option<(Vec<u8>, Digest)> {
     let meta = encode(&meta(&builder));
     let TableBuilder { mut data, headers, groups, near, .. } = builder;
+    let postings = near.postings();
     let groups = finish_headers(groups, headers, &mut data);
     let directory = HEADER_LEN as usize + Section::ALL.len() * DIRECTORY_ENTRY_LEN as usize;
     let meta_at = directory.next_multiple_of(ALIGN);
     let index_at = (meta_at + meta.len()).next_multiple_of(ALIGN);
     let near_at = index_at + Slots::size(groups.len());
-    let data_at = near_at + Slots::size(near.lists.len());
+    let (postings_length, records_length) = near::lengths(postings.len(), groups.len());
+    let records_at = (near_at + postings_length).next_multiple_of(ALIGN);
+    let data_at = records_at + records_length;
     let mut data = data.into_bytes();
     if data_at + data.len() > LENGTH_MAX {
         return None;
     }
-    let (index, places) = write_entries(groups, data_at, &mut data)?;
-    let near = write_near(&near.lists, &places, data_at, &mut data)?;
+    let (index, records) = write_entries(groups, data_at, &mut data)?;
     let sections = [
         (Section::Meta, meta_at, meta.len()),
         (Section::Index, index_at, near_at - index_at),
-        (Section::Near, near_at, data_at - near_at),
+        (Section::Near, near_at, postings_length),
+        (Section::Records, records_at, records_length),
         (Section::Data, data_at, data.len()),
     ];
     let mut front = vec![0; HEADER_LEN as usize];
@@ -45,7 +49,9 @@ pub(super) fn assemble(builder: TableBuilder) -> Option<(Vec<u8>, Digest)> {
     front.extend_from_slice(&meta);
     front.resize(index_at, 0);
     index.write(&mut front);
-    near.write(&mut front);
+    near::write(&postings, &mut front);
+    front.resize(records_at, 0);
+    front.extend_from_slice(&records);
     let length = (data_at + data.len()) as u64;
     let digest = write_header(&mut front, &data, length);
     // In front of the data, in its own memory: a second buffer of this size would be the most that is ever held.
@@ -86,51 +92,48 @@ fn meta(builder: &TableBuilder) -> Meta {
         backends: backends.into_values().collect(),
         exchanges: builder.counts.values().sum(),
         entries: builder.groups.len() as u64,
+        rules: builder.header.rules.clone(),
     }
 }
 
-/// Gives each answer its header block in the data, with the last header in it.
+/// Gives each answer its header blocks in the data, with the last header in them.
 fn finish_headers(mut groups: Vec<Group>, headers: Blobs, data: &mut Blobs) -> Vec<Group> {
     for group in &mut groups {
         let count = group.answers.len();
         for (number, answer) in (1..).zip(&mut group.answers) {
             let verdict =
                 if count == 1 { "match".to_owned() } else { format!("match; sequence={number}/{count}") };
-            let block = Headers::from_block(headers.get(answer.headers).to_vec());
-            let all = Headers::from_pairs(block.iter().chain([(VERDICT_HEADER, verdict.as_bytes())]));
-            answer.headers = data.intern(all.as_block());
+            let mut finish = |place: Blob| {
+                let block = Headers::from_block(headers.get(place).to_vec());
+                let all = Headers::from_pairs(block.iter().chain([(VERDICT_HEADER, verdict.as_bytes())]));
+                data.intern(all.as_block())
+            };
+            answer.headers = finish(answer.headers);
+            if let Some(plain) = &mut answer.plain {
+                plain.headers = finish(plain.headers);
+            }
         }
     }
     groups
 }
 
-/// Appends the entries; gives the index and their places.
-fn write_entries(groups: Vec<Group>, data_at: usize, data: &mut Vec<u8>) -> Option<(Slots, Vec<Blob>)> {
+/// Appends the entries; gives the index and the records' bytes.
+fn write_entries(groups: Vec<Group>, data_at: usize, data: &mut Vec<u8>) -> Option<(Slots, Vec<u8>)> {
     let mut index = Slots::for_keys(groups.len());
-    let mut places = Vec::with_capacity(groups.len());
+    let mut records = Vec::with_capacity(groups.len() * RECORD_LEN as usize);
     for group in groups {
-        let answers = group.answers.iter().map(|answer| absolute(answer, data_at)).collect();
+        let answers: Vec<_> = group.answers.iter().map(|answer| absolute(answer, data_at, data)).collect();
         let signature = moved(group.signature, data_at);
+        let exchange = answers.first().map(|answer| answer.exchange).unwrap_or_default();
+        for place in [signature, exchange] {
+            records.extend_from_slice(&place.offset.to_le_bytes());
+            records.extend_from_slice(&place.length.to_le_bytes());
+        }
         let entry = Entry { digest: group.digest, sequence: group.sequence, signature, answers };
         let place = append(&encode(&entry), data_at, data)?;
         index.insert(digest::prefix(&entry.digest), place);
-        places.push(place);
     }
-    Some((index, places))
-}
-
-fn write_near(
-    lists: &[(u64, Vec<u32>)],
-    places: &[Blob],
-    data_at: usize,
-    data: &mut Vec<u8>,
-) -> Option<Slots> {
-    let mut near = Slots::for_keys(lists.len());
-    for (key, groups) in lists {
-        let list: Vec<Blob> = groups.iter().map(|&group| places[group as usize]).collect();
-        near.insert(*key, append(&encode(&list), data_at, data)?);
-    }
-    Some(near)
+    Some((index, records))
 }
 
 /// Appends bytes to the data; gives their place in the table. `None` where it is full.
@@ -140,7 +143,17 @@ fn append(bytes: &[u8], data_at: usize, data: &mut Vec<u8>) -> Option<Blob> {
     (data_at + data.len() <= LENGTH_MAX).then_some(place)
 }
 
-fn absolute(answer: &Answer, data_at: usize) -> table::Answer {
+fn absolute(answer: &Answer, data_at: usize, data: &[u8]) -> table::Answer {
+    let text = |place: Blob| {
+        let start = place.offset as usize;
+        String::from_utf8_lossy(data.get(start..start + place.length as usize).unwrap_or_default())
+            .into_owned()
+    };
+    let plain = answer.plain.map(|plain| table::Plain {
+        coding: text(plain.coding),
+        headers: moved(plain.headers, data_at),
+        body: moved(plain.body, data_at),
+    });
     table::Answer {
         status: answer.status,
         untyped: answer.untyped,
@@ -148,6 +161,9 @@ fn absolute(answer: &Answer, data_at: usize) -> table::Answer {
         body: moved(answer.body, data_at),
         trailers: moved(answer.trailers, data_at),
         exchange: moved(answer.exchange, data_at),
+        values: answer.values,
+        plain,
+        echoes: moved(answer.echoes, data_at),
     }
 }
 
@@ -158,9 +174,4 @@ fn moved(place: Blob, data_at: usize) -> Blob {
     } else {
         Blob { offset: place.offset + to_u32(data_at), length: place.length }
     }
-}
-
-fn encode<T: bincode::Encode>(value: &T) -> Vec<u8> {
-    // Writing numbers and text to memory can't fail.
-    bincode::encode_to_vec(value, bincode::config::standard()).unwrap_or_default()
 }

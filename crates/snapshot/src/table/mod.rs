@@ -6,7 +6,9 @@
 
 mod blobs;
 mod builder;
+mod echo;
 mod layout;
+mod near;
 pub(crate) mod serve;
 mod slots;
 
@@ -86,6 +88,11 @@ impl TableError {
             Self::Write(_) => "table-write",
         }
     }
+}
+
+fn encode<T: bincode::Encode>(value: &T) -> Vec<u8> {
+    // Writing numbers and text to memory can't fail.
+    bincode::encode_to_vec(value, bincode::config::standard()).unwrap_or_default()
 }
 
 /// Makes the table of a snapshot, in memory.

@@ -1,7 +1,8 @@
 //! What of a recorded response is served: `docs/reference/matching.md`, "Serving". Bytes are never changed, only left out.
 
-use understudy_core::exchange::Response;
+use understudy_core::exchange::{Request, Response};
 use understudy_core::headers::Headers;
+use understudy_core::{encoding, facts};
 
 /// Headers that are Envoy's to say, that are about one connection (RFC 9110, 7.6.1), or that would lie in a replay.
 const DROPPED: [&[u8]; 11] = [
@@ -19,6 +20,9 @@ const DROPPED: [&[u8]; 11] = [
     b"content-length",
 ];
 
+/// An answer is undone up to this length, in bytes.
+const PLAIN_MAX: usize = 64 << 20;
+
 /// Says which answer was served, and is the last header of each.
 pub(crate) const VERDICT_HEADER: &[u8] = b"x-understudy";
 
@@ -32,10 +36,22 @@ pub(crate) struct Served<'a> {
     pub(crate) trailers: Headers,
     /// There is a body and nobody said of what type.
     pub(crate) untyped: bool,
+    /// The same without its content-encoding, where the client offered that.
+    pub(crate) plain: Option<PlainServed>,
 }
 
-/// What is served of a recorded response to a request with this method.
-pub(crate) fn served<'a>(method: &[u8], response: &'a Response) -> Served<'a> {
+/// What is served to a client that doesn't offer the recorded encoding.
+#[derive(Clone, Debug)]
+pub(crate) struct PlainServed {
+    /// The encodings that it must offer for the other.
+    pub(crate) coding: Vec<u8>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is served of a recorded response to a request.
+pub(crate) fn served<'a>(request: &Request, response: &'a Response) -> Served<'a> {
+    let method = request.method.as_slice();
     let bodiless = method == b"HEAD" || matches!(response.status, 204 | 304);
     // There it says how long the body would be, which nothing else can say (RFC 9110, 8.6); a 204 must not have it.
     let keeps_length = method == b"HEAD" && response.status != 204 || response.status == 304;
@@ -52,7 +68,19 @@ pub(crate) fn served<'a>(method: &[u8], response: &'a Response) -> Served<'a> {
     let headers = Headers::from_pairs(kept.map(|(name, value)| (name.to_ascii_lowercase(), value)));
     let body = if bodiless { &[][..] } else { &response.body.bytes };
     let untyped = !body.is_empty() && headers.get(b"content-type").is_none();
-    Served { status: response.status, headers, body, trailers: response.trailers.clone(), untyped }
+    let plain = plain(request, &headers, body);
+    Served { status: response.status, headers, body, trailers: response.trailers.clone(), untyped, plain }
+}
+
+/// The answer without its content-encoding. None where the recorded client hadn't offered it: then it is part of what it asked for.
+fn plain(request: &Request, headers: &Headers, body: &[u8]) -> Option<PlainServed> {
+    let coding = headers.get(b"content-encoding").filter(|_| !body.is_empty())?;
+    if !facts::offers(request.headers.get(b"accept-encoding").unwrap_or_default(), coding) {
+        return None;
+    }
+    let body = encoding::undo(coding, body, PLAIN_MAX)?.into_owned();
+    let kept = headers.iter().filter(|(name, _)| *name != b"content-encoding");
+    Some(PlainServed { coding: coding.to_vec(), headers: Headers::from_pairs(kept), body })
 }
 
 /// The names that the response's `connection` header says are about the connection too.
@@ -84,7 +112,8 @@ mod tests {
             body,
             ..Response::default()
         };
-        let served = served(method.as_bytes(), &response);
+        let request = Request { method: method.into(), ..Request::default() };
+        let served = served(&request, &response);
         assert_eq!(served.headers, Headers::from_pairs(expect.iter().copied()));
         (served.body.to_vec(), served.untyped)
     }

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
+use understudy_core::rules::Rules;
 use understudy_core::table::{Answer, Table};
 use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotWriter};
@@ -66,13 +67,7 @@ pub(crate) fn table(header: &Header, exchanges: &[Exchange]) -> Vec<u8> {
 }
 
 pub(crate) fn signature(exchange: &Exchange) -> Signature {
-    Signature::of(&RequestView {
-        backend: exchange.backend.as_bytes(),
-        method: &exchange.request.method,
-        path: &exchange.request.path,
-        headers: &exchange.request.headers,
-        body: &exchange.request.body.bytes,
-    })
+    Signature::of(&RequestView::from(exchange), &Rules::default())
 }
 
 /// Status, headers, body and identifier of an answer, read from the table.

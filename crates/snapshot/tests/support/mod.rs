@@ -17,7 +17,7 @@ pub(crate) fn filler_table(filling: usize) -> Vec<u8> {
     let meta = Meta { snapshot: "filler".to_owned(), backends: backends.to_vec(), ..Meta::default() };
     let meta = bincode::encode_to_vec(&meta, bincode::config::standard()).unwrap();
     let slots = vec![0; (SLOT_LEN * WINDOW) as usize];
-    let sections = [meta, slots.clone(), slots];
+    let sections = [meta, slots, Vec::new(), Vec::new()];
     let lengths = sections.iter().map(Vec::len).chain([filling]);
 
     let mut offset = HEADER_LEN as usize + 12 * Section::ALL.len();

@@ -1,0 +1,273 @@
+//! JSON in normal form: object keys sorted, arrays in order, numbers as written, duplicate keys kept as sent.
+//!
+//! The text is read once into a tape of nodes (RFC 8259, strictly), then written in order. Neither step recurses: depth costs memory in
+//! proportion to the text, never stack. In between, rules mark the nodes that don't count.
+//!
+//! The other structured bodies (XML, multipart, protobuf) come here as *tree text*: JSON whose strings may hold any bytes, and with ordered
+//! objects, `(` members `)`, which keep the order of their members.
+
+mod parse;
+mod text;
+mod write;
+
+use crate::rules::Step;
+use parse::Parser;
+#[cfg(test)]
+pub(super) use text::plain_end;
+pub(super) use text::unescape;
+pub(super) use text::write_string;
+use write::Writer;
+
+/// One value on the tape.
+#[derive(Clone, Copy)]
+struct Node {
+    kind: Kind,
+    /// Of a leaf: its text. Of a container: nothing.
+    start: u32,
+    end: u32,
+    /// The tape index after this value and all that it holds.
+    next: u32,
+    mark: Mark,
+}
+
+/// What rules say of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing: it is compared.
+    None,
+    /// It isn't there.
+    Gone,
+    /// What the caller says stands in its place: the number tells it which node this is.
+    Replaced(u16),
+    /// It is a GraphQL document.
+    GraphQl,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Object,
+    /// An object whose members keep their order: of tree text alone.
+    Ordered,
+    Array,
+    /// A string with no escapes: its text is its normal form.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// A number, `true`, `false` or `null`.
+    Literal,
+}
+
+/// A text that has been read.
+pub(super) struct Tree<'a> {
+    text: &'a [u8],
+    nodes: Vec<Node>,
+}
+
+/// Writes what stands in the place of a value that a rule replaces: its number, its normal form, and where to write to.
+pub(super) type Replace<'r> = &'r mut dyn FnMut(u16, &[u8], &mut Vec<u8>);
+
+impl<'a> Tree<'a> {
+    /// Reads JSON. `None` where it isn't.
+    pub(super) fn of_json(text: &'a [u8]) -> Option<Self> {
+        std::str::from_utf8(text).ok()?;
+        Self::read(text, false)
+    }
+
+    /// Reads tree text.
+    pub(super) fn of_tree_text(text: &'a [u8]) -> Option<Self> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &'a [u8], extended: bool) -> Option<Self> {
+        u32::try_from(text.len()).ok()?;
+        Some(Self { text, nodes: Parser::parse(text, extended)? })
+    }
+
+    /// Marks all nodes that the steps lead to; gives how many.
+    pub(super) fn mark(&mut self, steps: &[Step], mark: Mark) -> usize {
+        let found = self.find(steps);
+        for &at in &found {
+            if let Some(node) = self.nodes.get_mut(index(at)) {
+                node.mark = mark;
+            }
+        }
+        found.len()
+    }
+
+    /// Marks what stands at the steps as a GraphQL document, if it is one.
+    pub(super) fn mark_graphql(&mut self, steps: &[Step]) {
+        for at in self.find(steps) {
+            let document = self.string(at).is_some_and(|text| super::graphql::is_document(&text));
+            if let Some(node) = self.nodes.get_mut(index(at)).filter(|_| document) {
+                node.mark = Mark::GraphQl;
+            }
+        }
+    }
+
+    /// The strings that stand at the steps, without their escapes.
+    pub(super) fn strings(&self, steps: &[Step]) -> Vec<Vec<u8>> {
+        self.find(steps).into_iter().filter_map(|at| self.string(at)).collect()
+    }
+
+    /// Whether the text is an object with such a member.
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        let tape = Tape { text: self.text, nodes: &self.nodes };
+        let mut has = false;
+        tape.children(0, |_, key, _| has = has || key.is_some_and(|key| *tape.key(key) == *name));
+        has
+    }
+
+    /// Whether the text is an array.
+    pub(super) fn is_array(&self) -> bool {
+        self.nodes.first().is_some_and(|node| node.kind == Kind::Array)
+    }
+
+    /// Appends the normal form.
+    pub(super) fn write(&self, replace: Replace<'_>, out: &mut Vec<u8>) {
+        let tape = Tape { text: self.text, nodes: &self.nodes };
+        Writer { tape, out, members: Vec::new(), open: Vec::new(), replace }.write(0);
+    }
+
+    fn string(&self, at: u32) -> Option<Vec<u8>> {
+        let node = self.nodes.get(index(at))?;
+        let tape = Tape { text: self.text, nodes: &self.nodes };
+        matches!(node.kind, Kind::Plain | Kind::Escaped).then(|| tape.key(at).into_owned())
+    }
+
+    /// The nodes that the steps lead to.
+    fn find(&self, steps: &[Step]) -> Vec<u32> {
+        let tape = Tape { text: self.text, nodes: &self.nodes };
+        let mut found = vec![0];
+        for step in steps {
+            let mut next = Vec::new();
+            for at in found {
+                tape.children(at, |number, key, value| {
+                    let fits = match (step, key) {
+                        (Step::Any, _) => true,
+                        (Step::Key(wanted), Some(key)) => *tape.key(key) == **wanted,
+                        (Step::Key(wanted), None) => number.to_string().as_bytes() == wanted.as_slice(),
+                    };
+                    if fits {
+                        next.push(value);
+                    }
+                });
+            }
+            found = next;
+        }
+        found
+    }
+}
+
+/// A text's leaves, each with the steps to it as a pointer: `/a/0/b`. Of a text that is cut, those up to the cut.
+pub(super) fn leaves(text: &[u8], mut each: impl FnMut(&str, &[u8], std::ops::Range<usize>)) {
+    let nodes = Parser::parse_as_far_as_it_goes(text);
+    let tape = Tape { text, nodes: &nodes };
+    // Where the walk is inside each open container: its node, its end, the next index, and how long the pointer was.
+    let mut pointer = String::new();
+    let mut open: Vec<(bool, u32, u32, usize)> = Vec::new();
+    let mut at = 0;
+    let length = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    loop {
+        while let Some((_, _, _, before)) = open.pop_if(|(_, end, ..)| at >= *end) {
+            pointer.truncate(before);
+        }
+        if at >= length {
+            return;
+        }
+        if let Some((object, _, number, before)) = open.last_mut() {
+            pointer.truncate(*before);
+            pointer.push('/');
+            if *object {
+                pointer.push_str(&crate::rules::escape(&String::from_utf8_lossy(&tape.key(at))));
+                at = at.saturating_add(1);
+            } else {
+                pointer.push_str(&number.to_string());
+                *number = number.saturating_add(1);
+            }
+        }
+        let Some(node) = nodes.get(index(at)) else { return };
+        let empty = node.next == at.saturating_add(1);
+        match node.kind {
+            Kind::Object | Kind::Ordered | Kind::Array if !empty => {
+                let end = if node.next > at { node.next } else { length };
+                open.push((node.kind != Kind::Array, end, 0, pointer.len()));
+            }
+            Kind::Object | Kind::Ordered => each(&pointer, b"{}", tape.range(node)),
+            Kind::Array => each(&pointer, b"[]", tape.range(node)),
+            Kind::Literal => each(&pointer, tape.slice(node), tape.range(node)),
+            Kind::Plain | Kind::Escaped => {
+                let mut quoted = Vec::new();
+                write_string(&tape.key(at), &mut quoted);
+                each(&pointer, &quoted, tape.range(node));
+            }
+        }
+        at = at.saturating_add(1);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Tape<'a> {
+    text: &'a [u8],
+    nodes: &'a [Node],
+}
+
+impl<'a> Tape<'a> {
+    fn key(self, at: u32) -> std::borrow::Cow<'a, [u8]> {
+        match self.nodes.get(index(at)) {
+            Some(node) if node.kind == Kind::Escaped => unescape(self.slice(node)).into(),
+            Some(node) => self.slice(node).into(),
+            None => Vec::new().into(),
+        }
+    }
+
+    /// Hands over each value that a container holds: its number, its key in an object, and itself.
+    fn children(self, at: u32, mut each: impl FnMut(usize, Option<u32>, u32)) {
+        let Some(node) = self.nodes.get(index(at)) else { return };
+        if !matches!(node.kind, Kind::Object | Kind::Ordered | Kind::Array) {
+            return;
+        }
+        let (mut next, mut number) = (at.saturating_add(1), 0usize);
+        while next < node.next {
+            let key = (node.kind != Kind::Array).then_some(next);
+            let value = if key.is_some() { self.next(next, node.next) } else { next };
+            each(number, key, value);
+            number = number.saturating_add(1);
+            next = self.next(value, node.next);
+        }
+    }
+
+    fn next(self, at: u32, end: u32) -> u32 {
+        self.nodes.get(index(at)).map_or(end, |node| node.next)
+    }
+
+    /// Where a leaf stands, a string's quotes included.
+    fn range(self, node: &Node) -> std::ops::Range<usize> {
+        let quotes = usize::from(matches!(node.kind, Kind::Plain | Kind::Escaped));
+        index(node.start).saturating_sub(quotes)..index(node.end).saturating_add(quotes)
+    }
+
+    fn slice(self, node: &Node) -> &'a [u8] {
+        self.text.get(index(node.start)..index(node.end)).unwrap_or_default()
+    }
+}
+
+fn opening(kind: Kind) -> u8 {
+    match kind {
+        Kind::Object => b'{',
+        Kind::Ordered => b'(',
+        _ => b'[',
+    }
+}
+
+fn closing(kind: Kind) -> u8 {
+    match kind {
+        Kind::Object => b'}',
+        Kind::Ordered => b')',
+        _ => b']',
+    }
+}
+
+/// A tape index or text offset as `usize`: 32 bits at least on every target.
+fn index(at: u32) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,225 @@
+//! Reads a text into a tape of nodes.
+
+use super::text::plain_end;
+use super::{Kind, Mark, Node, closing, index};
+
+/// Reads a text into a tape. An object's members are a key and a value each, one after the other.
+pub(super) struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+    tape: Vec<Node>,
+    /// The tape indices of the containers that are open.
+    open: Vec<u32>,
+    /// Whether it is tree text.
+    extended: bool,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a [u8], extended: bool) -> Self {
+        Self { text, at: 0, tape: Vec::with_capacity(text.len() / 8), open: Vec::new(), extended }
+    }
+
+    pub(super) fn parse(text: &'a [u8], extended: bool) -> Option<Vec<Node>> {
+        let mut parser = Self::new(text, extended);
+        parser.all()?;
+        (parser.at == text.len()).then_some(parser.tape)
+    }
+
+    /// The nodes of a text that may be cut, or may have marks in it. A container that isn't closed ends with the tape; a member without its
+    /// value isn't there.
+    pub(super) fn parse_as_far_as_it_goes(text: &'a [u8]) -> Vec<Node> {
+        let mut parser = Self::new(text, true);
+        if parser.all().is_none() {
+            let end = u32::try_from(parser.tape.len()).unwrap_or(u32::MAX);
+            while let Some(container) = parser.open.pop() {
+                if let Some(node) = parser.tape.get_mut(index(container)) {
+                    node.next = end;
+                }
+            }
+        }
+        parser.tape
+    }
+
+    fn all(&mut self) -> Option<()> {
+        self.value()?;
+        while let Some(&container) = self.open.last() {
+            self.member(container)?;
+        }
+        self.space();
+        Some(())
+    }
+
+    /// Reads the next member of the innermost container, or its end.
+    fn member(&mut self, container: u32) -> Option<()> {
+        let kind = self.tape.get(index(container))?.kind;
+        let empty = index(container).checked_add(1)? == self.tape.len();
+        let close = closing(kind);
+        self.space();
+        let mut byte = self.peek()?;
+        if byte == close {
+            self.skip();
+            self.open.pop();
+            let next = u32::try_from(self.tape.len()).ok()?;
+            self.tape.get_mut(index(container))?.next = next;
+            return Some(());
+        }
+        if !empty {
+            if byte != b',' {
+                return None;
+            }
+            self.skip();
+            self.space();
+            byte = self.peek()?;
+        }
+        if kind != Kind::Array {
+            if byte != b'"' {
+                return None;
+            }
+            let before = self.tape.len();
+            let value = self.key().and_then(|()| self.value());
+            // A name without its value is none.
+            if value.is_none() {
+                self.tape.truncate(before);
+            }
+            return value;
+        }
+        self.value()
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.string()?;
+        self.space();
+        if self.peek()? != b':' {
+            return None;
+        }
+        self.skip();
+        Some(())
+    }
+
+    fn value(&mut self) -> Option<()> {
+        self.space();
+        match self.peek()? {
+            b'{' => self.container(Kind::Object),
+            b'[' => self.container(Kind::Array),
+            b'(' if self.extended => self.container(Kind::Ordered),
+            // What stands for a value that doesn't count, in a normal form.
+            b'*' if self.extended => self.word(b"*"),
+            b'"' => self.string(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn container(&mut self, kind: Kind) -> Option<()> {
+        self.open.push(u32::try_from(self.tape.len()).ok()?);
+        self.skip();
+        self.leaf(kind, self.at, self.at)
+    }
+
+    fn string(&mut self) -> Option<()> {
+        self.skip();
+        let start = self.at;
+        let mut kind = Kind::Plain;
+        loop {
+            self.at = plain_end(self.text, self.at);
+            match self.peek()? {
+                b'"' => {
+                    let end = self.at;
+                    self.skip();
+                    return self.leaf(kind, start, end);
+                }
+                b'\\' => {
+                    kind = Kind::Escaped;
+                    self.skip();
+                    self.escape()?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// What stands behind a backslash.
+    fn escape(&mut self) -> Option<()> {
+        match self.peek()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.skip(),
+            b'u' => {
+                let digits = self.text.get(self.at.checked_add(1)?..self.at.checked_add(5)?)?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
+                self.at = self.at.checked_add(5)?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        let start = self.at;
+        let end = start.checked_add(word.len())?;
+        if self.text.get(start..end)? != word {
+            return None;
+        }
+        self.at = end;
+        self.leaf(Kind::Literal, start, end)
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.skip();
+        }
+        match self.peek()? {
+            b'0' => self.skip(),
+            b'1'..=b'9' => self.digits(),
+            _ => return None,
+        }
+        if self.peek() == Some(b'.') {
+            self.skip();
+            self.some_digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.skip();
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.skip();
+            }
+            self.some_digits()?;
+        }
+        self.leaf(Kind::Literal, start, self.at)
+    }
+
+    fn some_digits(&mut self) -> Option<()> {
+        self.peek().filter(u8::is_ascii_digit)?;
+        self.digits();
+        Some(())
+    }
+
+    fn digits(&mut self) {
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.skip();
+        }
+    }
+
+    fn leaf(&mut self, kind: Kind, start: usize, end: usize) -> Option<()> {
+        let next = u32::try_from(self.tape.len().checked_add(1)?).ok()?;
+        let (start, end) = (u32::try_from(start).ok()?, u32::try_from(end).ok()?);
+        self.tape.push(Node { kind, start, end, next, mark: Mark::None });
+        Some(())
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.skip();
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn skip(&mut self) {
+        self.at = self.at.saturating_add(1);
+    }
+}

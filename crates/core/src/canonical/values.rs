@@ -1,0 +1,113 @@
+//! The values that rules take out of a signature: kept apart, since the recorded request whose values are equal too is the better answer, and
+//! since they may stand in the answer.
+
+use super::form::Shown;
+use super::jwt;
+use crate::digest;
+use crate::rules::{PlaceId, Said, What};
+
+/// The values that rules have taken out of one signature, in the order in which they stand there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    bytes: Vec<u8>,
+    all: Vec<(PlaceId, Spelling, usize)>,
+}
+
+/// How a value is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// As it is meant: decoded.
+    Plain,
+    /// As JSON: with quotes where it is a string.
+    Json,
+}
+
+/// One value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// The place that the rule names.
+    pub place: PlaceId,
+    /// How it is spelled.
+    pub spelling: Spelling,
+    /// The value.
+    pub bytes: &'a [u8],
+}
+
+impl Values {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.all.clear();
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The values, in the order of the signature. Requests with one signature have as many, at the same places.
+    pub fn iter(&self) -> impl Iterator<Item = Value<'_>> {
+        let mut start = 0;
+        self.all.iter().map(move |&(place, spelling, end)| {
+            let bytes = self.bytes.get(start..end).unwrap_or_default();
+            start = end;
+            Value { place, spelling, bytes }
+        })
+    }
+
+    /// A number that tells these values from others; 0 where there are none.
+    pub fn hash(&self) -> u64 {
+        if self.all.is_empty() {
+            return 0;
+        }
+        let mut bytes = self.bytes.clone();
+        for (_, _, end) in &self.all {
+            bytes.extend_from_slice(&u32::try_from(*end).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        digest::prefix(&digest::sha1(&bytes)).max(1)
+    }
+
+    fn add(&mut self, place: PlaceId, spelling: Spelling, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+        self.all.push((place, spelling, self.bytes.len()));
+    }
+
+    /// What stands in a signature for a decoded value.
+    pub(super) fn plain(&mut self, rule: Option<Said<'_>>, value: &[u8]) -> Shown {
+        let Some((what, place, _)) = rule else { return Shown::Value };
+        match what {
+            What::Ignore => Shown::Gone,
+            What::Mask => {
+                self.add(place, Spelling::Plain, value);
+                Shown::Masked
+            }
+            What::Jwt => match jwt::lasting_claims(value) {
+                Some(claims) => {
+                    self.add(place, Spelling::Plain, value);
+                    Shown::Other(claims)
+                }
+                None => Shown::Value,
+            },
+        }
+    }
+
+    /// Appends what stands in a signature for a value in JSON's normal form.
+    pub(super) fn json(&mut self, what: What, place: PlaceId, value: &[u8], out: &mut Vec<u8>) {
+        let claims = match what {
+            What::Jwt => {
+                value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).map(jwt::lasting_claims)
+            }
+            What::Mask | What::Ignore => None,
+        };
+        match (what, claims) {
+            (What::Jwt, Some(Some(claims))) => {
+                super::json::write_string(&claims, out);
+                self.add(place, Spelling::Json, value);
+            }
+            (What::Jwt, _) => out.extend_from_slice(value),
+            _ => {
+                out.push(b'*');
+                self.add(place, Spelling::Json, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The answer to a request that matches: which of the recorded ones, in which encoding, and with which live values in it.
+
+use super::{Host, Reply, Vm};
+use crate::canonical::{Signature, Spelling};
+use crate::digest::Digest;
+use crate::facts::{self, Facts};
+use crate::headers::Headers;
+use crate::table::{Answer, Echo, EchoSpelling, Entry, Segment, Sequence, Source};
+
+/// Says which answer was served.
+pub(super) const VERDICT_HEADER: &[u8] = b"x-understudy";
+
+/// Which answer to serve.
+pub(super) struct Choice<'a> {
+    pub(super) answer: &'a Answer,
+    /// Which of how many, counted from 1.
+    pub(super) sequence: (u32, u32),
+    /// Whether it matches only without the values that rules leave out.
+    pub(super) normalised: bool,
+}
+
+/// The answer whose turn it is. Those come first whose recorded values are the live ones, even where rules leave them out.
+///
+/// `None` where all have been given, and the policy is to fail then.
+pub(super) fn choose<'a, S: Segment>(
+    entry: &'a Entry,
+    values: u64,
+    vm: &Vm<S>,
+    host: &mut impl Host,
+) -> Option<Choice<'a>> {
+    let exact: Vec<&Answer> = match values {
+        0 => Vec::new(),
+        _ => entry.answers.iter().filter(|answer| answer.values == values).collect(),
+    };
+    let count = if exact.is_empty() { entry.answers.len() } else { exact.len() };
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    let always_first = count == 1 && entry.sequence != Sequence::Fail;
+    let cursor = if exact.is_empty() { entry.digest } else { with(entry.digest, values) };
+    let turn = if always_first { 0 } else { host.turn(&vm.table.digest(), &cursor) };
+    let at = match entry.sequence {
+        Sequence::Cycle => turn.checked_rem(count)?,
+        Sequence::StickLast => turn.min(count.saturating_sub(1)),
+        Sequence::Fail => turn,
+    };
+    let index = usize::try_from(at).ok()?;
+    let answer = if exact.is_empty() { entry.answers.get(index)? } else { exact.get(index).copied()? };
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let normalised = values != 0 && exact.is_empty();
+    Some(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
+}
+
+/// A cursor of its own for the requests with certain values.
+fn with(mut digest: Digest, values: u64) -> Digest {
+    for (byte, other) in digest.iter_mut().zip(values.to_le_bytes()) {
+        *byte ^= other;
+    }
+    digest
+}
+
+/// The answer, ready to be served. `None` where the table can't be read.
+pub(super) fn reply<S: Segment>(
+    choice: &Choice<'_>,
+    facts: &Facts<'_>,
+    signature: &Signature,
+    normalised: &[String],
+    vm: &Vm<S>,
+) -> Option<Reply> {
+    let answer = choice.answer;
+    let plain = answer.plain.as_ref().filter(|plain| {
+        answer.echoes.length > 0
+            || !facts::offers(facts.accept_encoding.unwrap_or_default(), plain.coding.as_bytes())
+    });
+    let (headers, body) = plain.map_or((answer.headers, answer.body), |plain| (plain.headers, plain.body));
+    let mut headers = Headers::from_block(vm.table.blob(headers)?);
+    let mut body = vm.table.blob(body)?;
+    if answer.echoes.length > 0 {
+        let echoes = vm.table.echoes(answer.echoes);
+        (headers, body) = with_live_values(&echoes, headers, body, facts, signature);
+    }
+    if !vm.verdict_header {
+        headers = Headers::from_pairs(headers.iter().filter(|(name, _)| *name != VERDICT_HEADER));
+    } else if !signature.values().is_empty() {
+        let verdict = verdict(choice, normalised);
+        let kept = headers.iter().filter(|(name, _)| *name != VERDICT_HEADER);
+        headers = Headers::from_pairs(kept.chain([(VERDICT_HEADER, verdict.as_bytes())]));
+    }
+    Some(Reply { status: answer.status, headers, body, grpc_status: None })
+}
+
+/// What the verdict header says.
+fn verdict(choice: &Choice<'_>, normalised: &[String]) -> String {
+    let mut text = "match".to_owned();
+    if !normalised.is_empty() {
+        text.push_str("; normalised=");
+        text.push_str(&normalised.join(","));
+    }
+    if let (number, count @ 2..) = choice.sequence {
+        text.push_str(&format!("; sequence={number}/{count}"));
+    }
+    text
+}
+
+/// Headers that speak of the body's bytes, and would lie about others.
+fn is_checksum(name: &[u8]) -> bool {
+    [&b"x-amz-crc32"[..], b"content-md5", b"digest", b"content-digest", b"repr-digest"].contains(&name)
+        || name.starts_with(b"x-amz-checksum-")
+}
+
+fn with_live_values(
+    echoes: &[Echo],
+    headers: Headers,
+    body: Vec<u8>,
+    facts: &Facts<'_>,
+    signature: &Signature,
+) -> (Headers, Vec<u8>) {
+    let live = |echo: &Echo| -> Option<Vec<u8>> {
+        match &echo.source {
+            Source::Value(number) => {
+                let value = signature.values().iter().nth(usize::from(*number))?;
+                Some(spelled(value.spelling, value.bytes, echo.spelling))
+            }
+            Source::Header(name) => {
+                let value = facts.headers.get(name.as_bytes())?;
+                Some(spelled(Spelling::Plain, value, echo.spelling))
+            }
+        }
+    };
+    let in_header = |number: Option<u16>| echoes.iter().filter(move |echo| echo.header == number);
+    let changed_body = spliced(&body, in_header(None), live);
+    let changed = changed_body != body;
+    let mut pairs = Vec::new();
+    for (number, (name, value)) in (0u16..).zip(headers.iter()) {
+        if !(changed && is_checksum(name)) {
+            pairs.push((name, spliced(value, in_header(Some(number)), live)));
+        }
+    }
+    (Headers::from_pairs(pairs), changed_body)
+}
+
+/// Bytes with live values in the place of recorded ones. The echoes are in the order of their offsets.
+fn spliced<'e>(
+    bytes: &[u8],
+    echoes: impl Iterator<Item = &'e Echo>,
+    live: impl Fn(&Echo) -> Option<Vec<u8>>,
+) -> Vec<u8> {
+    let (mut out, mut done) = (Vec::with_capacity(bytes.len()), 0usize);
+    for echo in echoes {
+        let (Ok(start), Ok(length)) = (usize::try_from(echo.offset), usize::try_from(echo.length)) else {
+            continue;
+        };
+        if let (Some(before), Some(value)) = (bytes.get(done..start), live(echo)) {
+            out.extend_from_slice(before);
+            out.extend_from_slice(&value);
+            done = start.saturating_add(length);
+        }
+    }
+    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
+    out
+}
+
+/// A live value as it is spelled in the answer.
+fn spelled(from: Spelling, value: &[u8], to: EchoSpelling) -> Vec<u8> {
+    let as_text = match from {
+        Spelling::Json => crate::canonical::json_text(value),
+        Spelling::Plain => value.to_vec(),
+    };
+    match (from, to) {
+        (Spelling::Json, EchoSpelling::JsonValue) => value.to_vec(),
+        (_, EchoSpelling::Plain) => as_text,
+        (Spelling::Plain, EchoSpelling::JsonValue) => crate::canonical::json_string(&as_text),
+        (_, EchoSpelling::JsonText) => {
+            let quoted = crate::canonical::json_string(&as_text);
+            quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_vec()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn values_are_spelled_as_where_they_go() {
+        let check = |from, value: &str, to, expect: &str| {
+            assert_eq!(String::from_utf8(spelled(from, value.as_bytes(), to)).unwrap(), expect);
+        };
+        check(Spelling::Json, "7", EchoSpelling::JsonValue, "7");
+        check(Spelling::Json, "\"a\\\"b\"", EchoSpelling::JsonValue, "\"a\\\"b\"");
+        check(Spelling::Json, "\"a\\\"b\"", EchoSpelling::Plain, "a\"b");
+        check(Spelling::Json, "\"a\\\"b\"", EchoSpelling::JsonText, "a\\\"b");
+        check(Spelling::Plain, "a\"b", EchoSpelling::JsonValue, "\"a\\\"b\"");
+        check(Spelling::Plain, "a\"b", EchoSpelling::JsonText, "a\\\"b");
+        check(Spelling::Plain, "a\"b", EchoSpelling::Plain, "a\"b");
+    }
+}

@@ -1,0 +1,115 @@
+//! Rules: what of a request doesn't count, and what does, where the general rules aren't enough. They are data.
+//!
+//! A person reads and edits them in `snapshot.yaml`; the table carries them, so that the filter and the offline matcher apply the same
+//! ones. `docs/reference/rules.md` describes them. Never decides by itself: what isn't in a rule is compared.
+
+mod compiled;
+mod pattern;
+mod place;
+mod shape;
+
+pub use compiled::{Actions, PlaceId, Rules};
+pub(crate) use compiled::{Said, What};
+pub use pattern::PathPattern;
+pub(crate) use place::escape;
+pub use place::{Place, Root, Step};
+pub use shape::{is_identifier, is_random, times_in};
+
+use crate::config::OnMiss;
+use crate::table::Sequence;
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// One rule: which requests it is about, and what it says of them. What isn't said of a request is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The backend's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// The method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The path in normal form: `*` stands for one segment, `**` at the end for all that follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathPattern>,
+    /// The operation; `*` at the end stands for any rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Values that don't count: something must be there, and it may be anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mask: Vec<Place>,
+    /// What doesn't count at all: it may be there or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<Place>,
+    /// JSON Web Tokens of which only the lasting claims count (RFC 7519): not `iat`, `exp`, `nbf`, `jti` and the signature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jwt: Vec<Place>,
+    /// Headers that are part of the identity, in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<HeaderName>,
+    /// Which of several answers comes next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+    /// What becomes of a miss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_miss: Option<OnMiss>,
+    /// Whether live values are put in the place of recorded ones in answers. Default: yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo: Option<bool>,
+    /// What speaks for the rule; for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// How many exchanges it concerned when it was learnt; for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<u64>,
+}
+
+impl Rule {
+    /// Whether the rule says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.mask.is_empty()
+            && self.ignore.is_empty()
+            && self.jwt.is_empty()
+            && self.require.is_empty()
+            && (self.sequence, self.on_miss, self.echo) == (None, None, None)
+    }
+
+    /// The places it names, in order.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.mask.iter().chain(&self.ignore).chain(&self.jwt)
+    }
+}
+
+/// A header's name: lower case, of the characters that a name may have (RFC 9110, 5.6.2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HeaderName(String);
+
+impl HeaderName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HeaderName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(format!("{name:?} is no header's name"));
+        }
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+}
+
+impl From<HeaderName> for String {
+    fn from(name: HeaderName) -> Self {
+        name.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! What of an answer was said in its request: the live value belongs in its place. Only values that rules leave out, and headers that
+//! name a request: all others are compared, so that they are the same anyway.
+
+use super::serve::Served;
+use understudy_core::canonical::{self, Signature, Spelling};
+use understudy_core::headers::Headers;
+use understudy_core::rules::{Actions, Root, Rules, Step};
+use understudy_core::table::{Echo, EchoSpelling, Source};
+
+/// Request headers whose value a backend may well repeat, and that don't count.
+const HEADERS: [&str; 7] = [
+    "idempotency-key",
+    "x-idempotency-key",
+    "x-request-id",
+    "request-id",
+    "x-correlation-id",
+    "correlation-id",
+    "x-client-request-id",
+];
+
+/// A value as short as this may stand anywhere by accident: it counts only as a member of the same name.
+const SHORT: usize = 8;
+/// One answer has at most so many.
+const MOST: usize = 256;
+
+/// A value of the request that may come back.
+struct Said {
+    source: Source,
+    /// The value's text.
+    text: Vec<u8>,
+    /// The name that it goes by in the request.
+    name: Vec<u8>,
+}
+
+/// What of an answer was said in the request, by header and offset.
+pub(super) fn find(
+    request: &Headers,
+    signature: &Signature,
+    actions: &Actions<'_>,
+    rules: &Rules,
+    served: &Served<'_>,
+) -> Vec<Echo> {
+    let said = said(request, signature, actions, rules);
+    if said.is_empty() {
+        return Vec::new();
+    }
+    let (headers, body) = match &served.plain {
+        Some(plain) => (&plain.headers, plain.body.as_slice()),
+        None => (&served.headers, served.body),
+    };
+    let mut echoes = Vec::new();
+    for value in said.iter().filter(|value| value.text.len() >= SHORT) {
+        for (number, (_, text)) in (0u16..).zip(headers.iter()) {
+            occurrences(text, &value.text, |at| {
+                push(value, Some(number), at, &value.text, EchoSpelling::Plain, &mut echoes)
+            });
+        }
+    }
+    // A body in an encoding that can't be undone is left alone.
+    if headers.get(b"content-encoding").is_none() {
+        in_body(&said, body, &mut echoes);
+    }
+    echoes.sort_by_key(|echo| (echo.header, echo.offset, std::cmp::Reverse(echo.length)));
+    without_overlaps(echoes)
+}
+
+fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: &Rules) -> Vec<Said> {
+    let mut said = Vec::new();
+    for (number, value) in (0u16..).zip(signature.values().iter()) {
+        let text = match value.spelling {
+            Spelling::Json => canonical::json_text(value.bytes),
+            Spelling::Plain => value.bytes.to_vec(),
+        };
+        let name = rules.place(value.place).map(|place| last_name(place.root())).unwrap_or_default();
+        said.push(Said { source: Source::Value(number), text, name });
+    }
+    let masked = actions.headers_left_out();
+    for name in HEADERS.into_iter().chain(masked) {
+        let known = said.iter().any(|known| matches!(&known.source, Source::Header(other) if other == name));
+        if let Some(value) = request.get(name.as_bytes()).filter(|_| !known) {
+            said.push(Said {
+                source: Source::Header(name.to_owned()),
+                text: value.to_vec(),
+                name: Vec::new(),
+            });
+        }
+    }
+    said.retain(|value| !value.text.is_empty());
+    said
+}
+
+fn last_name(root: &Root) -> Vec<u8> {
+    match root {
+        Root::Query(name) => name.clone(),
+        Root::Body(steps) => match steps.last() {
+            Some(Step::Key(name)) => name.clone(),
+            _ => Vec::new(),
+        },
+        Root::Path(_) | Root::Header(_) => Vec::new(),
+    }
+}
+
+fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
+    if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        for value in said.iter().filter(|value| value.text.len() >= SHORT) {
+            occurrences(body, &value.text, |at| {
+                push(value, None, at, &value.text, EchoSpelling::Plain, echoes)
+            });
+        }
+        return;
+    }
+    canonical::json_leaves(body, |pointer, leaf, range| {
+        let text = canonical::json_text(leaf);
+        let last = pointer.rsplit('/').next().unwrap_or_default();
+        for value in said {
+            let named = !value.name.is_empty() && value.name == last.as_bytes();
+            let whole = text == value.text;
+            if whole && (named || value.text.len() >= SHORT) {
+                push(
+                    value,
+                    None,
+                    range.start,
+                    body.get(range.clone()).unwrap_or_default(),
+                    EchoSpelling::JsonValue,
+                    echoes,
+                );
+            } else if value.text.len() >= SHORT && leaf.starts_with(b"\"") {
+                let quoted = canonical::json_string(&value.text);
+                let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+                let raw = body.get(range.clone()).unwrap_or_default();
+                occurrences(raw, inner, |at| {
+                    push(value, None, range.start + at, inner, EchoSpelling::JsonText, echoes)
+                });
+            }
+        }
+    });
+}
+
+fn push(
+    value: &Said,
+    header: Option<u16>,
+    at: usize,
+    bytes: &[u8],
+    spelling: EchoSpelling,
+    echoes: &mut Vec<Echo>,
+) {
+    if let (Ok(offset), Ok(length), true) =
+        (u32::try_from(at), u32::try_from(bytes.len()), echoes.len() < MOST)
+    {
+        echoes.push(Echo { source: value.source.clone(), header, offset, length, spelling });
+    }
+}
+
+/// Where a value stands in a text by itself: no letter or digit goes before or after it.
+fn occurrences(text: &[u8], value: &[u8], mut each: impl FnMut(usize)) {
+    let mut from = 0;
+    while let Some(at) = find_from(text, value, from) {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        let after = text.get(at + value.len());
+        if ![before, after].into_iter().flatten().any(u8::is_ascii_alphanumeric) {
+            each(at);
+        }
+        from = at + value.len();
+    }
+}
+
+fn find_from(text: &[u8], value: &[u8], from: usize) -> Option<usize> {
+    let first = *value.first()?;
+    let mut at = from;
+    loop {
+        at += text.get(at..)?.iter().position(|&b| b == first)?;
+        if text.get(at..)?.starts_with(value) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// The longer of two that overlap stays.
+fn without_overlaps(echoes: Vec<Echo>) -> Vec<Echo> {
+    let mut kept: Vec<Echo> = Vec::new();
+    for echo in echoes {
+        let overlaps = kept
+            .last()
+            .is_some_and(|last| last.header == echo.header && echo.offset < last.offset + last.length);
+        if !overlaps {
+            kept.push(echo);
+        }
+    }
+    kept
+}
