@@ -10,6 +10,9 @@ use super::path::{escape, is_unreserved, push_escape};
 const PRESIGNED: [&[u8]; 5] =
     [b"x-amz-date", b"x-amz-signature", b"x-amz-credential", b"x-amz-security-token", b"x-amz-expires"];
 
+/// The same of URLs that are presigned by version 2 (Amazon S3, "Signing and authenticating REST requests", query string alternative).
+const PRESIGNED_2: [&[u8]; 4] = [b"awsaccesskeyid", b"expires", b"signature", b"x-amz-security-token"];
+
 /// What stands in the place of a value.
 pub(super) enum Shown {
     /// The value.
@@ -41,7 +44,7 @@ pub(super) fn value_of(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
-    let presigned = query && is_presigned(text);
+    let passing = if query { passing(text) } else { &[] };
     if is_single_plain_pair(text) {
         let (name, value) = split(text);
         if matches!(show(name, value.unwrap_or_default()), Shown::Value) {
@@ -56,7 +59,7 @@ fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> S
             let (name, value) = split(pair);
             (decode(name), value.map(decode))
         })
-        .filter(|(name, _)| !(presigned && PRESIGNED.iter().any(|known| name.eq_ignore_ascii_case(known))))
+        .filter(|(name, _)| !passing.iter().any(|known| name.eq_ignore_ascii_case(known)))
         .collect();
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     let start = out.len();
@@ -94,9 +97,16 @@ fn is_single_plain_pair(text: &[u8]) -> bool {
     plain && equals == 1
 }
 
-fn is_presigned(query: &[u8]) -> bool {
-    let known: &[u8] = b"x-amz-signature=";
-    query.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known))
+/// The parameters that change with each signing of this query.
+fn passing(query: &[u8]) -> &'static [&'static [u8]] {
+    let has = |known: &[u8]| query.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known));
+    if has(b"x-amz-signature=") {
+        &PRESIGNED
+    } else if has(b"awsaccesskeyid=") && has(b"signature=") && has(b"expires=") {
+        &PRESIGNED_2
+    } else {
+        &[]
+    }
 }
 
 pub(super) fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {

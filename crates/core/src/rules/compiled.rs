@@ -34,6 +34,8 @@ pub struct PlaceId {
 pub(crate) enum What {
     /// Its value doesn't count.
     Mask,
+    /// What in it has the shape of a UUID, a long hexadecimal number or a time doesn't count.
+    Volatile,
     /// It doesn't count at all.
     Ignore,
     /// Only a token's lasting claims count.
@@ -138,6 +140,7 @@ impl<'a> Actions<'a> {
     pub(crate) fn places(&self) -> impl Iterator<Item = Said<'a>> + '_ {
         self.applied.iter().flat_map(|&(number, rule)| {
             let whats = std::iter::repeat_n(What::Mask, rule.mask.len())
+                .chain(std::iter::repeat_n(What::Volatile, rule.volatile.len()))
                 .chain(std::iter::repeat_n(What::Ignore, rule.ignore.len()))
                 .chain(std::iter::repeat_n(What::Jwt, rule.jwt.len()));
             whats

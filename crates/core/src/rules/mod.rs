@@ -7,13 +7,15 @@ mod compiled;
 mod pattern;
 mod place;
 mod shape;
+mod token;
 
 pub use compiled::{Actions, PlaceId, Rules};
 pub(crate) use compiled::{Said, What};
 pub use pattern::PathPattern;
 pub(crate) use place::escape;
 pub use place::{Place, Root, Step};
-pub use shape::{is_identifier, is_random, times_in};
+pub use shape::is_identifier;
+pub use token::{Shape, Token, tokens};
 
 use crate::config::OnMiss;
 use crate::table::Sequence;
@@ -39,6 +41,10 @@ pub struct Rule {
     /// Values that don't count: something must be there, and it may be anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<Place>,
+    /// Texts in which UUIDs, long hexadecimal numbers and times don't count. All else in them does, and something of the same shape must
+    /// be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volatile: Vec<Place>,
     /// What doesn't count at all: it may be there or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<Place>,
@@ -69,6 +75,7 @@ impl Rule {
     /// Whether the rule says nothing.
     pub fn is_empty(&self) -> bool {
         self.mask.is_empty()
+            && self.volatile.is_empty()
             && self.ignore.is_empty()
             && self.jwt.is_empty()
             && self.require.is_empty()
@@ -77,7 +84,7 @@ impl Rule {
 
     /// The places it names, in order.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.mask.iter().chain(&self.ignore).chain(&self.jwt)
+        self.mask.iter().chain(&self.volatile).chain(&self.ignore).chain(&self.jwt)
     }
 }
 
