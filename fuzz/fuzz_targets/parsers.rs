@@ -13,7 +13,7 @@ use understudy_snapshot::{Exchanges, Header, bundle};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&which, food)) = data.split_first() else { return };
-    match which % 8 {
+    match which % 9 {
         0 => line(food),
         1 => body(food, "application/json"),
         2 => body(food, "application/x-www-form-urlencoded"),
@@ -21,6 +21,7 @@ fuzz_target!(|data: &[u8]| {
         4 => table(food),
         5 => drop(bundle::inspect(food).is_ok()),
         6 => drop(understudy_collector::Batch::parse(bytes::Bytes::copy_from_slice(food)).is_ok()),
+        7 => encoding(food),
         _ => texts(food),
     }
 });
@@ -70,6 +71,16 @@ fn table(food: &[u8]) {
         drop(table.verify().is_ok());
         drop(table.lookup(&[0; 20]).and_then(|entry| table.blob(entry.signature)));
         drop(table.near(0).into_iter().filter_map(|place| table.entry(place)).count());
+    }
+}
+
+/// No encoding gives more than it may.
+fn encoding(food: &[u8]) {
+    const CAP: usize = 1 << 16;
+    for name in ["gzip", "deflate", "br", "zstd", "aws-chunked", "aws-chunked, gzip"] {
+        if let Some(undone) = understudy_core::encoding::undo(name.as_bytes(), food, CAP) {
+            assert!(undone.len() <= CAP);
+        }
     }
 }
 

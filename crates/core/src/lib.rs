@@ -19,6 +19,7 @@ pub mod backend;
 pub mod canonical;
 pub mod config;
 pub mod digest;
+pub mod encoding;
 pub mod engine;
 pub mod exchange;
 pub mod facts;
