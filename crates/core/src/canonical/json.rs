@@ -395,7 +395,7 @@ fn hex4(text: &[u8]) -> u32 {
 }
 
 /// Writes a string with the fewest escapes (RFC 8785, 3.2.2.2).
-fn write_string(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for &byte in text {
         match byte {
