@@ -11,6 +11,8 @@ mod json;
 mod operation;
 mod path;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
+mod protobuf;
+#[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
 mod xml;
 
 use crate::digest::{self, Digest};
