@@ -8,6 +8,8 @@ mod form;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
 mod graphql;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
+mod multipart;
 mod operation;
 mod path;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
