@@ -1,10 +1,11 @@
 //! A request's body, read as what its content type says.
 
 use super::form::{self, Shown};
-use super::json::{Mark, Tree};
+use super::json::{self, Mark, Tree};
 use super::values::Values;
+use super::{graphql, multipart, protobuf, xml};
 use crate::encoding;
-use crate::facts::Facts;
+use crate::facts::{Facts, is_grpc, media_type};
 use crate::rules::{Actions, PlaceId, Step, What};
 use std::borrow::Cow;
 
@@ -21,6 +22,11 @@ pub(super) enum Body<'a> {
 enum Kind {
     Json,
     Form,
+    Xml,
+    Multipart,
+    Protobuf,
+    Grpc,
+    GraphQl,
     Bytes,
 }
 
@@ -45,19 +51,52 @@ pub(super) fn decoded<'a>(facts: &Facts<'_>, body: &'a [u8]) -> Cow<'a, [u8]> {
     undone.unwrap_or(Cow::Borrowed(body))
 }
 
-impl<'a> Body<'a> {
-    pub(super) fn read(facts: &Facts<'_>, body: &'a [u8]) -> Self {
-        match kind(facts.media_type(), body) {
-            Kind::Form => Self::Form(body),
-            Kind::Json => match Tree::of_json(body) {
-                Some(mut tree) => {
-                    mark_graphql(&mut tree);
-                    Self::Tree(tree)
-                }
-                None => Self::Bytes(body),
-            },
-            Kind::Bytes => Self::Bytes(body),
+/// The tree text of a body that isn't JSON and has a structure. `None` where it is something else.
+pub(super) fn tree_text(facts: &Facts<'_>, body: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let written = match kind(facts.media_type(), body) {
+        Kind::Xml => xml::write(body, &mut out),
+        Kind::Multipart => multipart::write(facts.content_type?, body, &mut part, &mut out),
+        Kind::Protobuf => protobuf::write(body, &mut out),
+        Kind::Grpc => protobuf::write_grpc(body, facts.headers.get(b"grpc-encoding"), &mut out),
+        Kind::GraphQl => {
+            let mut document = Vec::new();
+            let written = graphql::write(body, &mut document);
+            json::write_string(&document, &mut out);
+            written
         }
+        Kind::Json | Kind::Form | Kind::Bytes => false,
+    };
+    written.then_some(out)
+}
+
+/// Appends the value of one part of a multipart body: JSON and XML as what they are, anything else as text.
+fn part(content_type: Option<&[u8]>, content: &[u8], out: &mut Vec<u8>) {
+    let kind = content_type.map_or(Kind::Bytes, |content_type| kind(Some(media_type(content_type)), content));
+    match kind {
+        Kind::Json if Tree::of_json(content).is_some() => out.extend_from_slice(content),
+        Kind::Xml if xml::write(content, out) => {}
+        _ => json::write_string(content, out),
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Reads a body; `tree_text` is that of [`tree_text`].
+    pub(super) fn read(facts: &Facts<'_>, body: &'a [u8], tree_text: Option<&'a [u8]>) -> Self {
+        let kind = kind(facts.media_type(), body);
+        let tree = match (kind, tree_text) {
+            (Kind::Form, _) => return Self::Form(body),
+            (Kind::Json, _) => Tree::of_json(body),
+            (_, Some(text)) => Tree::of_tree_text(text),
+            (_, None) => None,
+        };
+        let Some(mut tree) = tree else { return Self::Bytes(body) };
+        match kind {
+            Kind::Json => mark_graphql(&mut tree),
+            Kind::Multipart => mark_post_policy(&mut tree),
+            _ => {}
+        }
+        Self::Tree(tree)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -113,14 +152,43 @@ fn mark_graphql(tree: &mut Tree<'_>) {
     tree.mark_graphql(&[Step::Any, query()]);
 }
 
+/// The fields of a browser's upload that change with each signing (Amazon S3, "Browser-based uploads using POST"). What the policy says of
+/// the other fields, they say themselves.
+fn mark_post_policy(tree: &mut Tree<'_>) {
+    const FIELDS: [&[u8]; 9] = [
+        b"policy",
+        b"Policy",
+        b"x-amz-credential",
+        b"x-amz-date",
+        b"x-amz-security-token",
+        b"x-amz-signature",
+        b"AWSAccessKeyId",
+        b"signature",
+        b"Signature",
+    ];
+    let signed = [&b"x-amz-signature"[..], b"AWSAccessKeyId"].into_iter().any(|name| tree.has(name));
+    if signed && (tree.has(b"policy") || tree.has(b"Policy")) {
+        for field in FIELDS {
+            tree.mark(&[Step::Key(field.to_vec())], Mark::Gone);
+        }
+    }
+}
+
 fn kind(media_type: Option<&[u8]>, body: &[u8]) -> Kind {
     let Some(content_type) = media_type else {
         let first = body.trim_ascii_start().first();
-        return if matches!(first, Some(b'{' | b'[')) { Kind::Json } else { Kind::Bytes };
+        return match first {
+            Some(b'{' | b'[') => Kind::Json,
+            Some(b'<') => Kind::Xml,
+            _ => Kind::Bytes,
+        };
     };
     let ends = |suffix: &[u8]| {
         let start = content_type.len().checked_sub(suffix.len());
         start.and_then(|s| content_type.get(s..)).is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
+    };
+    let starts = |prefix: &[u8]| {
+        content_type.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
     let is = |name: &[u8]| content_type.eq_ignore_ascii_case(name);
     // RFC 8259 and RFC 6839 (+json); AWS's JSON protocols.
@@ -133,7 +201,28 @@ fn kind(media_type: Option<&[u8]>, body: &[u8]) -> Kind {
         Kind::Json
     } else if is(b"application/x-www-form-urlencoded") {
         Kind::Form
+    } else if is(b"application/xml") || is(b"text/xml") || ends(b"+xml") {
+        // RFC 7303.
+        Kind::Xml
+    } else if starts(b"multipart/") {
+        Kind::Multipart
+    } else if is_grpc(content_type)
+        || starts(b"application/grpc-web") && !starts(b"application/grpc-web-text")
+    {
+        Kind::Grpc
+    } else if PROTOBUF.iter().any(|known| is(known)) {
+        Kind::Protobuf
+    } else if is(b"application/graphql") {
+        Kind::GraphQl
     } else {
         Kind::Bytes
     }
 }
+
+/// Nobody has registered one; these are in use.
+const PROTOBUF: [&[u8]; 4] = [
+    b"application/x-protobuf",
+    b"application/protobuf",
+    b"application/vnd.google.protobuf",
+    b"application/x-google-protobuf",
+];

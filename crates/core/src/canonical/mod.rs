@@ -10,10 +10,13 @@ mod form;
 mod graphql;
 mod json;
 mod jwt;
+mod multipart;
 mod operation;
 mod parts;
 mod path;
+mod protobuf;
 mod values;
+mod xml;
 
 pub use fields::Signature;
 pub use parts::{Part, parts};
@@ -105,7 +108,8 @@ impl Signature {
         let before_path = self.len();
         self.field(b"path", |out, _| path::write(raw_path, out));
         let decoded = body::decoded(facts, body);
-        let mut body = Body::read(facts, &decoded);
+        let tree_text = body::tree_text(facts, &decoded);
+        let mut body = Body::read(facts, &decoded, tree_text.as_deref());
         let operation = operation::find(facts, &body, raw_query);
         let actions = {
             let path = self.get(b"path").unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::digest;
+use crate::rules::{Place, Rule};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -217,6 +218,240 @@ fn digest_vectors() {
         &Rules::default(),
     );
     assert_eq!(digest::hex(&empty.digest()), "d538208cab08507cf85a11d18cc3f09710c1aa2a");
+}
+
+fn digest_of(headers: &[(&str, &str)], body: impl AsRef<[u8]>, rules: &Rules) -> String {
+    let headers = Headers::from_pairs(headers.iter().copied());
+    digest::hex(&Signature::of(&view("/", &headers, body.as_ref()), rules).digest())
+}
+
+/// Bodies that mean the same are the same, and no others.
+#[test]
+fn each_kind_of_body_is_compared_as_what_it_is() {
+    let check = |content_type: &str, a: &[u8], b: &[u8], same: bool| {
+        let digest = |body: &[u8]| digest_of(&[("content-type", content_type)], body, &Rules::default());
+        let text = |body| String::from_utf8_lossy(body).into_owned();
+        assert_eq!(digest(a) == digest(b), same, "{content_type}: {} / {}", text(a), text(b));
+    };
+    check(
+        "text/xml",
+        b"<a x='1' y='2'> <b/> </a>",
+        b"<?xml version='1.0'?><a y=\"2\" x=\"1\"><b></b></a>",
+        true,
+    );
+    check("application/soap+xml", b"<a><b/><c/></a>", b"<a><c/><b/></a>", false);
+    check("application/graphql", b"{ a, b # c\n }", b"{a b}", true);
+    check("application/json", br#"{"query":"query Q { a }"}"#, br#"{"query":"query Q{a}"}"#, true);
+    check("application/json", br#"{"query":"select  a"}"#, br#"{"query":"select a"}"#, false);
+    check("application/x-protobuf", b"\x08\x01\x10\x02", b"\x10\x02\x08\x01", true);
+    check("application/x-protobuf", b"\x08\x01\x10\x02", b"\x08\x02\x10\x01", false);
+    check("application/grpc", b"\0\0\0\0\x02\x08\x01", b"\0\0\0\0\x02\x08\x02", false);
+    check("text/plain", b"a b", b"a  b", false);
+}
+
+#[test]
+fn a_boundary_plays_no_role() {
+    let body = |boundary: &str, value: &str| {
+        let headers =
+            Headers::from_pairs([("content-type", format!("multipart/form-data; boundary={boundary}"))]);
+        let json = "Content-Disposition: form-data; name=\"j\"\r\nContent-Type: application/json";
+        let text = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{value}\r\n--{boundary}\r\n{json}\r\n\r\n{{\"b\": 1}}\r\n--{boundary}--\r\n"
+        );
+        Signature::of(&view("/", &headers, text.as_bytes()), &Rules::default())
+    };
+    assert_eq!(body("x", "1"), body("yyy", "1"));
+    assert_ne!(body("x", "1"), body("x", "2"));
+    let parts: Vec<_> = parts(&body("x", "1")).into_iter().map(|part| part.key).collect();
+    assert_eq!(
+        parts,
+        ["method", "path.1", "content-type", "body/a", "body/j/content-type", "body/j/value/b"]
+    );
+}
+
+#[test]
+fn an_encoding_is_undone_before_anything_is_compared() {
+    let plain = digest_of(&[("content-type", "application/json")], "{}", &Rules::default());
+    let chunked = "2;chunk-signature=0123\r\n{}\r\n0;chunk-signature=4567\r\n\r\n";
+    for headers in [
+        &[("content-encoding", "aws-chunked")][..],
+        &[("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")],
+    ] {
+        let all: Vec<_> =
+            [("content-type", "application/json")].into_iter().chain(headers.iter().copied()).collect();
+        assert_eq!(digest_of(&all, chunked, &Rules::default()), plain);
+    }
+    // What isn't what it says is compared as it was sent.
+    let bad = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    assert_eq!(digest_of(&bad, "{}", &Rules::default()), plain);
+}
+
+#[test]
+fn operations_of_json_protocols() {
+    let check = |body: &str, expect: Option<&str>| {
+        let found = field("/", &[("content-type", "application/json")], body, "operation");
+        assert_eq!(found.as_deref(), expect, "{body}");
+    };
+    check(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#, Some("tools/call"));
+    check(r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","method":"b"}]"#, Some("a,b"));
+    check(r#"{"method":"x"}"#, None);
+    check(r#"{"query":"query Q { a }"}"#, Some("Q"));
+    check(r#"{"query":"{ a }","operationName":"N"}"#, Some("N"));
+    check(r#"{"query":"{ a }"}"#, None);
+    check(r#"{"operationName":"N","extensions":{"persistedQuery":{"sha256Hash":"x"}}}"#, Some("N"));
+    check(r#"{"query":"hello","operationName":"N"}"#, None);
+    assert_eq!(field("/?query=%7B+a+%7D&operationName=G", &[], "", "operation").as_deref(), Some("G"));
+    assert_eq!(field("/?query=%7B+a+%7D", &[], "", "query").as_deref(), Some("query=%7Ba%7D"));
+}
+
+#[test]
+fn presigned_uploads_and_urls_of_both_versions() {
+    let v2 = "AWSAccessKeyId=1&Signature=2&Expires=3";
+    assert_eq!(field(&format!("/?a=1&{v2}"), &[], "", "query").as_deref(), Some("a=1"));
+    assert_eq!(field(&format!("/?{v2}"), &[], "", "query"), None);
+    assert_eq!(field("/?Expires=3", &[], "", "query").as_deref(), Some("Expires=3"));
+    let post = |signature: &str| {
+        let part = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = [
+            part("key", "k"),
+            part("policy", signature),
+            part("x-amz-signature", signature),
+            "--b--".to_owned(),
+        ];
+        field("/", &[("content-type", "multipart/form-data; boundary=b")], body.concat(), "body")
+    };
+    assert_eq!(post("1").as_deref(), Some(r#"("key":"k")"#));
+    assert_eq!(post("1"), post("2"));
+}
+
+fn rules(rule: Rule) -> Rules {
+    Rules::new(vec![rule])
+}
+
+fn places(texts: &[&str]) -> Vec<Place> {
+    texts.iter().map(|text| Place::parse(text).unwrap()).collect()
+}
+
+#[test]
+fn rules_leave_values_out() {
+    let check = |rule: Rule,
+                 path: &str,
+                 headers: &[(&str, &str)],
+                 body: &str,
+                 key: &str,
+                 expect: Option<&str>,
+                 values: &[&str]| {
+        let headers = Headers::from_pairs(headers.iter().copied());
+        let signature = Signature::of(&view(path, &headers, body.as_bytes()), &rules(rule.clone()));
+        let found = signature.get(key.as_bytes()).map(|value| String::from_utf8_lossy(value).into_owned());
+        assert_eq!(found.as_deref(), expect, "{rule:?}");
+        let left: Vec<_> =
+            signature.values().iter().map(|v| String::from_utf8_lossy(v.bytes).into_owned()).collect();
+        assert_eq!(left, values, "{rule:?}");
+    };
+    let mask = |texts: &[&str]| Rule { mask: places(texts), ..Rule::default() };
+    let ignore = |texts: &[&str]| Rule { ignore: places(texts), ..Rule::default() };
+    let volatile = |texts: &[&str]| Rule { volatile: places(texts), ..Rule::default() };
+    let json = [("content-type", "application/json")];
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = r#"{"id":"x","items":[{"n":1,"t":"a"},{"n":2,"t":{"z":1,"y":2}}]}"#;
+    check(
+        mask(&["body/id", "body/items/*/t"]),
+        "/",
+        &json,
+        body,
+        "body",
+        Some(r#"{"id":*,"items":[{"n":1,"t":*},{"n":2,"t":*}]}"#),
+        &["\"x\"", "\"a\"", r#"{"y":2,"z":1}"#],
+    );
+    check(
+        ignore(&["body/items/0", "body/none"]),
+        "/",
+        &json,
+        body,
+        "body",
+        Some(r#"{"id":"x","items":[{"n":2,"t":{"y":2,"z":1}}]}"#),
+        &[],
+    );
+    check(
+        mask(&["body"]),
+        "/",
+        &json,
+        body,
+        "body",
+        Some("*"),
+        &[r#"{"id":"x","items":[{"n":1,"t":"a"},{"n":2,"t":{"y":2,"z":1}}]}"#],
+    );
+    check(ignore(&["body"]), "/", &json, body, "body", None, &[]);
+    check(mask(&["body"]), "/", &form, "b=1&a=2", "body", Some("*"), &["b=1&a=2"]);
+    check(mask(&["body/a"]), "/", &form, "b=1&a=2&a=3", "body", Some("a=*&a=*&b=1"), &["2", "3"]);
+    check(ignore(&["body/a"]), "/", &form, "b=1&a=2", "body", Some("b=1"), &[]);
+    check(mask(&["query.n"]), "/?n=1&m=2", &[], "", "query", Some("m=2&n=*"), &["1"]);
+    check(ignore(&["query.n"]), "/?n=1", &[], "", "query", None, &[]);
+    check(mask(&["path.2"]), "/a/17/b", &[], "", "path", Some("/a/*/b"), &["17"]);
+    // A word isn't an identifier, and a star isn't what is left out.
+    check(mask(&["path.2"]), "/a/search/b", &[], "", "path", Some("/a/search/b"), &[]);
+    check(mask(&["path.2"]), "/a/*/b", &[], "", "path", Some("/a/%2A/b"), &[]);
+    check(mask(&["header.range"]), "/", &[("range", "x")], "", "header.range", Some("*"), &["x"]);
+    let required = Rule { require: vec!["X-Tenant".to_owned().try_into().unwrap()], ..Rule::default() };
+    check(required, "/", &[("x-tenant", "t")], "", "header.x-tenant", Some("t"), &[]);
+    let text = r#"{"m":"order 7 f47ac10b-58cc-4372-a567-0e02b2c3d479 at 2026-11-21T08:00:00Z","n":1795248000,"k":"a"}"#;
+    check(
+        volatile(&["body/m", "body/n", "body/k"]),
+        "/",
+        &json,
+        text,
+        "body",
+        Some(r#"{"k":"a","m":"order 7 <uuid> at <time>","n":<time>}"#),
+        &["f47ac10b-58cc-4372-a567-0e02b2c3d479", "2026-11-21T08:00:00Z", "1795248000"],
+    );
+    check(
+        volatile(&["body/m"]),
+        "/",
+        &form,
+        "m=x+1795248000&n=1",
+        "body",
+        Some("m=x%20%3Ctime%3E&n=1"),
+        &["1795248000"],
+    );
+    let nested = r#"{"m":"{\"at\":\"2026-11-21T08:00:00Z\\n1795248000\",\"n\":1}"}"#;
+    check(
+        volatile(&["body/m"]),
+        "/",
+        &json,
+        nested,
+        "body",
+        Some(r#"{"m":"{\"at\":\"<time>\\n1795248000\",\"n\":1}"}"#),
+        &["2026-11-21T08:00:00Z"],
+    );
+}
+
+#[test]
+fn of_a_token_the_lasting_claims_count() {
+    use base64::Engine as _;
+    let token = |claims: &str, signature: &str| {
+        let code = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", code(r#"{"alg":"RS256"}"#), code(claims), code(signature))
+    };
+    let rule = || Rule { jwt: places(&["body/assertion"]), ..Rule::default() };
+    let digest = |claims: &str, signature: &str| {
+        let form = format!("grant_type=x&assertion={}", token(claims, signature));
+        digest_of(&[("content-type", "application/x-www-form-urlencoded")], form, &rules(rule()))
+    };
+    let one = digest(r#"{"iss":"a","scope":"s","iat":1,"exp":2,"jti":"x"}"#, "1");
+    assert_eq!(one, digest(r#"{"scope":"s","iss":"a","iat":5,"exp":6,"jti":"y"}"#, "2"));
+    assert_ne!(one, digest(r#"{"iss":"a","scope":"t","iat":1,"exp":2,"jti":"x"}"#, "1"));
+    let json = |token: &str| {
+        digest_of(
+            &[("content-type", "application/json")],
+            format!(r#"{{"assertion":"{token}"}}"#),
+            &rules(rule()),
+        )
+    };
+    assert_eq!(json(&token(r#"{"iss":"a","iat":1}"#, "1")), json(&token(r#"{"iss":"a","iat":2}"#, "2")));
+    assert_ne!(json("a.b.c"), json("a.b.d"));
 }
 
 #[cfg(not(target_family = "wasm"))]

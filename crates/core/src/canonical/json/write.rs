@@ -22,9 +22,20 @@ pub(super) struct Open {
 }
 
 impl Writer<'_, '_, '_> {
-    /// Writes the value at an index, whatever its own mark says.
+    /// Writes the value at an index, as its mark says.
     pub(super) fn write(&mut self, at: u32) {
+        self.value(at);
+        self.write_open();
+    }
+
+    /// Writes the value at an index, whatever its own mark says.
+    fn write_itself(&mut self, at: u32) {
         self.unmarked(at);
+        self.write_open();
+    }
+
+    /// Writes what is left of the containers that are open.
+    fn write_open(&mut self) {
         while let Some(container) = self.open.last_mut() {
             let at = container.next;
             if at >= container.end {
@@ -63,7 +74,7 @@ impl Writer<'_, '_, '_> {
                 let mut own = Vec::new();
                 let nothing: Replace<'_> = &mut |_, _, _| {};
                 let (members, open) = (Vec::new(), Vec::new());
-                Writer { tape: self.tape, out: &mut own, members, open, replace: nothing }.write(at);
+                Writer { tape: self.tape, out: &mut own, members, open, replace: nothing }.write_itself(at);
                 (self.replace)(number, &own, self.out);
             }
         }
