@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_collector::{Reader, RecordKind};
 use understudy_core::v1::{self, Record};
+use understudy_snapshot::learn;
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter};
 
 /// A recording on its way to a snapshot: a collector's folder beside the snapshot's place.
@@ -107,7 +108,9 @@ impl Capture {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
         let header = Header { name, recorded, backends: BTreeMap::new(), ..Header::default() };
-        Ok(Some(writer.finish(header)?))
+        let mut snapshot = writer.finish(header)?;
+        learn(&mut snapshot)?;
+        Ok(Some(snapshot))
     }
 
     /// Removes what a collector has made, and nothing else.
@@ -130,6 +133,19 @@ impl Capture {
             ));
         }
     }
+}
+
+/// Gives a new snapshot the rules that its recording speaks for.
+fn learn(snapshot: &mut Snapshot) -> anyhow::Result<()> {
+    let bar = say::working("learning what changes by itself");
+    let proposals = learn::learn(snapshot, None)?;
+    bar.finish_and_clear();
+    let rules: Vec<_> =
+        proposals.into_iter().filter(|proposal| proposal.sure).map(|sure| sure.rule).collect();
+    if !rules.is_empty() {
+        snapshot.set_rules(rules)?;
+    }
+    Ok(())
 }
 
 /// Makes sure that a folder is a collector's, and that none writes to it.

@@ -41,6 +41,7 @@ enum Command {
     Lint(cmd::lint::Args),
     Bundle(cmd::bundle::Args),
     Match(cmd::matching::Args),
+    Tune(cmd::tune::Args),
     Collect(cmd::collect::Args),
 }
 
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => cmd::lint::run(&args),
         Command::Bundle(args) => cmd::bundle::run(&args),
         Command::Match(args) => cmd::matching::run(&args),
+        Command::Tune(args) => cmd::tune::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
     };
     outcome.unwrap_or_else(|error| {

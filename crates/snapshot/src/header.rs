@@ -121,6 +121,26 @@ impl Header {
     }
 }
 
+/// The section of rules as it stands in `snapshot.yaml`.
+pub(crate) fn rules_to_yaml(rules: &[Rule]) -> String {
+    #[derive(Serialize)]
+    struct Section<'a> {
+        rules: &'a [Rule],
+    }
+    serde_saphyr::to_string(&Section { rules }).unwrap_or_default()
+}
+
+/// The line on which each rule of a `snapshot.yaml` begins, counted from 1. None where it can't be read.
+pub(crate) fn rule_lines(text: &str) -> Vec<u64> {
+    #[derive(Deserialize)]
+    struct Lines {
+        #[serde(default)]
+        rules: Vec<serde_saphyr::Spanned<Rule>>,
+    }
+    let lines = serde_saphyr::from_str::<Lines>(text).map(|lines| lines.rules).unwrap_or_default();
+    lines.iter().map(|rule| rule.referenced.line()).collect()
+}
+
 /// Whether a backend's name is in its one normal form; else what is wrong with it.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if backend::parts(name).is_none() {

@@ -9,10 +9,12 @@
 
 pub mod answerable;
 pub mod bundle;
+pub mod learn;
 pub mod lint;
 pub mod summary;
 pub mod table;
 
+mod edit;
 mod error;
 mod feed;
 mod header;

@@ -61,6 +61,10 @@ impl Snapshot {
         &self.header
     }
 
+    pub(crate) fn set_header(&mut self, header: Header) {
+        self.header = header;
+    }
+
     /// The exchanges in the order of the file. Memory doesn't grow with them but for 16 bytes each, to find repeated identifiers.
     ///
     /// # Errors

@@ -7,3 +7,4 @@ pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod record;
 pub(crate) mod respond;
+pub(crate) mod tune;

@@ -4,7 +4,7 @@
 use super::form::Shown;
 use super::jwt;
 use crate::digest;
-use crate::rules::{PlaceId, Said, What, tokens};
+use crate::rules::{PlaceId, Said, Shape, Token, What, tokens};
 
 /// The values that rules have taken out of one signature, in the order in which they stand there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,8 +80,8 @@ impl Values {
                 self.add(place, Spelling::Plain, value);
                 Shown::Masked
             }
-            What::Volatile => {
-                let shown = self.without_tokens(place, value);
+            What::Volatile | What::Times => {
+                let shown = self.without_tokens(what, place, value);
                 if shown == value { Shown::Value } else { Shown::Other(shown) }
             }
             What::Jwt => match jwt::lasting_claims(value) {
@@ -95,9 +95,10 @@ impl Values {
     }
 
     /// The text with the shapes of its passing tokens in their places.
-    fn without_tokens(&mut self, place: PlaceId, text: &[u8]) -> Vec<u8> {
+    fn without_tokens(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
         let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
-        for token in tokens(text) {
+        let passes = |token: &Token| what != What::Times || token.shape == Shape::Time;
+        for token in tokens(text).into_iter().filter(passes) {
             out.extend_from_slice(text.get(done..token.range.start).unwrap_or_default());
             out.extend_from_slice(token.shape.placeholder());
             self.add(place, Spelling::Plain, text.get(token.range.clone()).unwrap_or_default());
@@ -113,7 +114,7 @@ impl Values {
             What::Jwt => {
                 value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).map(jwt::lasting_claims)
             }
-            What::Mask | What::Volatile | What::Ignore => None,
+            _ => None,
         };
         match (what, claims) {
             (What::Jwt, Some(Some(claims))) => {
@@ -121,11 +122,13 @@ impl Values {
                 self.add(place, Spelling::Json, value);
             }
             (What::Jwt, _) => out.extend_from_slice(value),
-            (What::Volatile, _) if value.starts_with(b"\"") => {
-                let shown = self.without_tokens(place, &super::json_text(value));
+            (What::Volatile | What::Times, _) if value.starts_with(b"\"") => {
+                let shown = self.without_tokens(what, place, &super::json_text(value));
                 super::json::write_string(&shown, out);
             }
-            (What::Volatile, _) => out.extend_from_slice(&self.without_tokens(place, value)),
+            (What::Volatile | What::Times, _) => {
+                out.extend_from_slice(&self.without_tokens(what, place, value))
+            }
             _ => {
                 out.push(b'*');
                 self.add(place, Spelling::Json, value);

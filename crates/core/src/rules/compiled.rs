@@ -29,6 +29,13 @@ pub struct PlaceId {
     place: u32,
 }
 
+impl PlaceId {
+    /// The number of its rule, in the order of the rules.
+    pub fn rule(self) -> usize {
+        usize::try_from(self.rule).unwrap_or(usize::MAX)
+    }
+}
+
 /// What to do with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
@@ -36,6 +43,8 @@ pub(crate) enum What {
     Mask,
     /// What in it has the shape of a UUID, a long hexadecimal number or a time doesn't count.
     Volatile,
+    /// The same for times alone.
+    Times,
     /// It doesn't count at all.
     Ignore,
     /// Only a token's lasting claims count.
@@ -141,6 +150,7 @@ impl<'a> Actions<'a> {
         self.applied.iter().flat_map(|&(number, rule)| {
             let whats = std::iter::repeat_n(What::Mask, rule.mask.len())
                 .chain(std::iter::repeat_n(What::Volatile, rule.volatile.len()))
+                .chain(std::iter::repeat_n(What::Times, rule.times.len()))
                 .chain(std::iter::repeat_n(What::Ignore, rule.ignore.len()))
                 .chain(std::iter::repeat_n(What::Jwt, rule.jwt.len()));
             whats

@@ -45,6 +45,9 @@ pub struct Rule {
     /// be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volatile: Vec<Place>,
+    /// The same for times alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<Place>,
     /// What doesn't count at all: it may be there or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<Place>,
@@ -76,6 +79,7 @@ impl Rule {
     pub fn is_empty(&self) -> bool {
         self.mask.is_empty()
             && self.volatile.is_empty()
+            && self.times.is_empty()
             && self.ignore.is_empty()
             && self.jwt.is_empty()
             && self.require.is_empty()
@@ -84,7 +88,8 @@ impl Rule {
 
     /// The places it names, in order.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.mask.iter().chain(&self.volatile).chain(&self.ignore).chain(&self.jwt)
+        let Self { mask, volatile, times, ignore, jwt, .. } = self;
+        mask.iter().chain(volatile).chain(times).chain(ignore).chain(jwt)
     }
 }
 

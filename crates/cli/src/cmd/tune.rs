@@ -1,0 +1,206 @@
+//! `understudy tune`: what of a recording changes by itself, and the rules for it.
+
+use crate::{Outcome, output, say};
+use anyhow::bail;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use understudy_core::rules::Rule;
+use understudy_snapshot::{Snapshot, learn};
+
+/// Show, apply and undo the rules that say which values change by themselves
+///
+/// `record` applies the rules that its recording speaks for. This shows them with their evidence, proposes others, and changes them in
+/// snapshot.yaml, which can be edited by hand just as well. What an answer issued is never left out.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy tune snapshots/payment                         show rules and proposals
+  understudy tune snapshots/payment --with snapshots/again  with a second recording of the same run
+  understudy tune snapshots/payment --apply 1,3             apply proposals 1 and 3
+  understudy tune snapshots/payment --undo all              remove all rules
+  understudy match snapshots/payment report.json            what a change makes of the requests of a run
+
+Exit status: 0 done; 2 could not run.")]
+pub(crate) struct Args {
+    /// The snapshot
+    snapshot: PathBuf,
+
+    /// A second recording of the same run: what differs in it changes by itself, what doesn't is constant
+    #[arg(long, value_name = "SNAPSHOT")]
+    with: Option<PathBuf>,
+
+    /// Apply these proposals, by number, or all
+    #[arg(long, value_name = "NUMBERS|all")]
+    apply: Option<Chosen>,
+
+    /// Remove these rules, by number, or all
+    #[arg(long, value_name = "NUMBERS|all", conflicts_with = "apply")]
+    undo: Option<Chosen>,
+
+    /// A machine-readable list on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Some of a numbered list.
+#[derive(Clone)]
+enum Chosen {
+    All,
+    These(Vec<usize>),
+}
+
+impl std::str::FromStr for Chosen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let number = |part: &str| part.trim().parse().ok().filter(|n| *n > 0);
+        let numbers: Option<Vec<usize>> = text.split(',').map(number).collect();
+        numbers.map(Self::These).ok_or_else(|| format!("{text:?} must be numbers such as 1,3, or all"))
+    }
+}
+
+impl Chosen {
+    /// The chosen ones of so many, counted from 0.
+    fn of(&self, count: usize, what: &str) -> anyhow::Result<Vec<usize>> {
+        match self {
+            Self::All => Ok((0..count).collect()),
+            Self::These(numbers) => {
+                if let Some(number) = numbers.iter().find(|number| **number > count) {
+                    bail!(
+                        "there is no {what} {number}: there {}",
+                        if count == 1 { "is one".to_owned() } else { format!("are {count}") }
+                    );
+                }
+                Ok(numbers.iter().map(|number| number - 1).collect())
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    rules: &'a [Rule],
+    proposals: Vec<Proposed<'a>>,
+}
+
+#[derive(Serialize)]
+struct Proposed<'a> {
+    #[serde(flatten)]
+    rule: &'a Rule,
+    sure: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let mut snapshot = Snapshot::open(&args.snapshot)?;
+    let second = args.with.as_ref().map(Snapshot::open).transpose()?;
+    let bar = say::working("looking for what changes by itself");
+    let mut learnt = learn::learn(&snapshot, second.as_ref())?;
+    bar.finish_and_clear();
+    let mut rules = snapshot.header().rules.clone();
+    learnt.retain(|proposal| !is_said(&rules, &proposal.rule));
+    if let Some(chosen) = &args.apply {
+        let chosen = chosen.of(learnt.len(), "proposal")?;
+        let (applied, rest): (Vec<_>, Vec<_>) =
+            learnt.into_iter().enumerate().partition(|(i, _)| chosen.contains(i));
+        rules.extend(applied.into_iter().map(|(_, proposal)| proposal.rule));
+        learnt = rest.into_iter().map(|(_, proposal)| proposal).collect();
+        snapshot.set_rules(rules.clone())?;
+    }
+    if let Some(chosen) = &args.undo {
+        let chosen = chosen.of(rules.len(), "rule")?;
+        rules = rules
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| !chosen.contains(i))
+            .map(|(_, rule)| rule)
+            .collect();
+        snapshot.set_rules(rules.clone())?;
+    }
+    if args.json {
+        let proposals =
+            learnt.iter().map(|learnt| Proposed { rule: &learnt.rule, sure: learnt.sure }).collect();
+        output::json(&Listed { rules: &rules, proposals })?;
+    } else {
+        output::text(&text(&rules, &learnt))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether rules say already what a proposal says.
+fn is_said(rules: &[Rule], proposed: &Rule) -> bool {
+    let about = |rule: &&Rule| {
+        (&rule.backend, &rule.method, &rule.path, &rule.operation)
+            == (&proposed.backend, &proposed.method, &proposed.path, &proposed.operation)
+    };
+    let said: Vec<_> = rules.iter().filter(about).flat_map(Rule::places).collect();
+    let required: Vec<_> = rules.iter().filter(about).flat_map(|rule| &rule.require).collect();
+    proposed.places().all(|place| said.contains(&place))
+        && proposed.require.iter().all(|name| required.contains(&name))
+}
+
+fn text(rules: &[Rule], proposals: &[learn::Proposal]) -> String {
+    let mut out = String::new();
+    if rules.is_empty() {
+        out.push_str("no rules: each value of a request counts\n");
+    } else {
+        let _ = writeln!(out, "{} in force", say::count(rules.len() as u64, "rule"));
+        for (i, rule) in rules.iter().enumerate() {
+            describe(i + 1, rule, "", &mut out);
+        }
+    }
+    if !proposals.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n{} (apply with --apply NUMBERS)",
+            say::count(proposals.len() as u64, "proposal")
+        );
+        for (i, proposal) in proposals.iter().enumerate() {
+            describe(i + 1, &proposal.rule, if proposal.sure { "" } else { "  not sure" }, &mut out);
+        }
+    }
+    out
+}
+
+fn describe(number: usize, rule: &Rule, remark: &str, out: &mut String) {
+    let about = [
+        rule.method.as_deref(),
+        rule.backend.as_deref(),
+        rule.path.as_ref().map(|path| path.as_str()),
+        rule.operation.as_deref(),
+    ];
+    let about: Vec<_> = about.into_iter().flatten().collect();
+    let about = if about.is_empty() { "all requests".to_owned() } else { about.join(" ") };
+    let exchanges = rule.exchanges.map(|n| format!("  ({})", say::count(n, "exchange"))).unwrap_or_default();
+    let _ = writeln!(out, "{number:>4}  {about}{exchanges}{remark}");
+    let lists = [
+        ("mask", &rule.mask),
+        ("volatile", &rule.volatile),
+        ("times", &rule.times),
+        ("ignore", &rule.ignore),
+        ("jwt", &rule.jwt),
+    ];
+    for (name, places) in lists {
+        if !places.is_empty() {
+            let places: Vec<_> = places.iter().map(|place| place.as_str()).collect();
+            let _ = writeln!(out, "      {name:<9} {}", places.join(", "));
+        }
+    }
+    if !rule.require.is_empty() {
+        let names: Vec<_> = rule.require.iter().map(|name| name.as_str()).collect();
+        let _ = writeln!(out, "      {:<9} {}", "require", names.join(", "));
+    }
+    if let Some(sequence) = rule.sequence {
+        let _ = writeln!(out, "      {:<9} {sequence:?}", "sequence");
+    }
+    if let Some(on_miss) = rule.on_miss {
+        let _ = writeln!(out, "      {:<9} {on_miss:?}", "on_miss");
+    }
+    for why in rule.why.iter().flat_map(|why| why.split(". ")) {
+        let _ = writeln!(out, "      because   {why}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Proposes rules from a recording: which values change by themselves, and what speaks for it.
+//!
+//! `docs/reference/rules.md`, "What is learnt", says what counts as evidence. Each rule that comes out of here names its own. What
+//! an earlier answer issued is never left out: it identifies. Never changes anything: applying is the caller's.
+
+mod endpoint;
+mod issued;
+mod known;
+mod pairs;
+mod propose;
+mod seen;
+
+use crate::answerable::unanswerable;
+use crate::error::SnapshotError;
+use crate::feed;
+use crate::reader::Snapshot;
+use seen::Seen;
+use understudy_core::config::Mode;
+use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::rules::Rule;
+
+/// A rule that a recording speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The rule, with its evidence.
+    pub rule: Rule,
+    /// Whether the evidence is enough to apply it without asking.
+    pub sure: bool,
+}
+
+/// The rules that a recording speaks for, in order of backend, path and operation. With a second recording of the same run, what is
+/// different in it is what changes, and what is the same doesn't.
+///
+/// # Errors
+/// Where one of the snapshots can't be read.
+pub fn learn(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Proposal>, SnapshotError> {
+    let first = observe(snapshot)?;
+    let compared = match second {
+        Some(second) => Some(pairs::compare(&first, &observe(second)?)),
+        None => None,
+    };
+    let mut proposals = propose::proposals(&first, compared.as_ref());
+    propose::doubt_what_chooses_an_answer(snapshot, &mut proposals)?;
+    Ok(propose::joined(proposals))
+}
+
+fn observe(snapshot: &Snapshot) -> Result<Seen, SnapshotError> {
+    let mut seen = Seen::default();
+    each(snapshot, |exchange| seen.request(exchange))?;
+    feed::each(snapshot, |item| {
+        seen.issued.answer(&item?.exchange);
+        Ok::<_, SnapshotError>(())
+    })?;
+    Ok(seen)
+}
+
+/// Hands over the exchanges that are answered from.
+fn each(snapshot: &Snapshot, mut take: impl FnMut(&Exchange)) -> Result<(), SnapshotError> {
+    let header = snapshot.header();
+    feed::each(snapshot, |item| {
+        let exchange = &item?.exchange;
+        let mocked =
+            exchange.direction == Direction::Outbound && header.backend(&exchange.backend).mode == Mode::Mock;
+        if mocked && unanswerable(exchange).is_none() {
+            take(exchange);
+        }
+        Ok::<_, SnapshotError>(())
+    })
+}

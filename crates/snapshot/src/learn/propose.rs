@@ -1,0 +1,242 @@
+//! From what has been seen to rules, each with its evidence.
+
+use super::endpoint::Endpoint;
+use super::pairs::Compared;
+use super::seen::{Seen, Values};
+use super::{Proposal, each, known};
+use crate::error::SnapshotError;
+use crate::reader::Snapshot;
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::digest::{self, Digest};
+use understudy_core::exchange::Exchange;
+use understudy_core::rules::{HeaderName, Place, Rule, Rules, tokens};
+
+/// A proposal about one place.
+pub(super) struct Single {
+    endpoint: Endpoint,
+    says: Says,
+    place: String,
+    why: String,
+    exchanges: u64,
+    sure: bool,
+    /// Whether it leaves random values out of which some come up in several requests.
+    reused: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Mask,
+    Volatile,
+    Times,
+    Ignore,
+    Jwt,
+    Require,
+}
+
+/// What the places speak for, each by itself.
+pub(super) fn proposals(
+    seen: &Seen,
+    compared: Option<&BTreeMap<(Endpoint, String), Compared>>,
+) -> Vec<Single> {
+    let mut singles: Vec<Single> = Vec::new();
+    for ((endpoint, place), values) in &seen.places {
+        let key = (endpoint.clone(), place.clone());
+        let compared = compared.and_then(|compared| compared.get(&key).copied());
+        let Some((says, place, why)) = judge(seen, endpoint, place, values, compared) else { continue };
+        let known = singles.iter().rev().take_while(|single| single.endpoint == *endpoint);
+        if known.into_iter().all(|single| single.place != place) {
+            let shared = |hash| seen.reused.get(hash).is_some_and(|(_, others)| *others);
+            let reused =
+                says == Says::Volatile && values.random.len() > 1 && values.random.keys().any(shared);
+            let exchanges = values.exchanges;
+            singles.push(Single {
+                endpoint: endpoint.clone(),
+                says,
+                place,
+                why,
+                exchanges,
+                sure: true,
+                reused,
+            });
+        }
+    }
+    singles.extend(by_accept(seen));
+    singles
+}
+
+fn judge(
+    seen: &Seen,
+    endpoint: &Endpoint,
+    place: &str,
+    values: &Values,
+    compared: Option<Compared>,
+) -> Option<(Says, String, String)> {
+    let here = || place.to_owned();
+    if let Some(number) = place.strip_prefix("path.") {
+        let number: usize = number.parse().ok()?;
+        endpoint.path.split('/').nth(number).filter(|segment| *segment == "*")?;
+    }
+    if let Some(header) = known::ws_security(place) {
+        return Some((Says::Ignore, header, known::WS_SECURITY.to_owned()));
+    }
+    if seen.json_rpc.contains(endpoint) && matches!(place, "body/id" | "body/*/id") {
+        return Some((Says::Mask, here(), known::JSON_RPC_ID.to_owned()));
+    }
+    if seen.json_rpc.contains(endpoint) && place == "body/params/_meta/progressToken" {
+        return Some((Says::Mask, here(), known::MCP_TOKEN.to_owned()));
+    }
+    let issued = values.whole.iter().any(|value| seen.issued.is(*value));
+    let known = known::field_at(place).filter(|_| !issued);
+    if values.jwts == values.exchanges && !issued {
+        let why = known
+            .map_or("a JSON Web Token that no answer issued: its times and signature don't count", |k| k.why);
+        return Some((Says::Jwt, here(), why.to_owned()));
+    }
+    if let Some(known) = known {
+        return Some((Says::Mask, here(), known.why.to_owned()));
+    }
+    if let Some((says, why)) = by_tokens(seen, values) {
+        // The same in a second recording: it doesn't change by itself.
+        let constant = compared.is_some_and(|compared| compared.same > 0 && compared.different == 0);
+        return (!constant).then(|| (says, here(), why));
+    }
+    let Compared { same, different } = compared?;
+    (different > 0).then(|| {
+        (
+            Says::Mask,
+            here(),
+            format!("other in the second recording in {different} of {} exchanges", same + different),
+        )
+    })
+}
+
+fn by_tokens(seen: &Seen, values: &Values) -> Option<(Says, String)> {
+    let all = values.exchanges;
+    let random = !values.random.is_empty();
+    let random_passes = !values.random.keys().any(|value| seen.issued.is(*value));
+    let times_pass = values.times_near > 0 && values.times_far == 0;
+    let times = values.times_near + values.times_far > 0;
+    let random_why = || {
+        format!(
+            "{} random in {} of {all} exchanges, none issued by an answer",
+            values.random.len(),
+            values.with_tokens
+        )
+    };
+    let times_why = || format!("the time of the request in {} of {all} exchanges", values.with_tokens);
+    match (random, times) {
+        (true, false) if random_passes => Some((Says::Volatile, random_why())),
+        (false, true) if times_pass => Some((Says::Times, times_why())),
+        (true, true) if times_pass && random_passes => {
+            Some((Says::Volatile, format!("{}; {}", random_why(), times_why())))
+        }
+        (true, true) if times_pass => Some((Says::Times, times_why())),
+        _ => None,
+    }
+}
+
+/// `accept` counts where recorded answers to one request differ by it.
+fn by_accept(seen: &Seen) -> Vec<Single> {
+    let mut singles: BTreeMap<Endpoint, Single> = BTreeMap::new();
+    for accepts in seen.accepts.values() {
+        let single_valued = accepts.answers.values().all(|answers| answers.len() == 1);
+        let different: HashSet<u64> = accepts.answers.values().flatten().copied().collect();
+        if single_valued && different.len() > 1 {
+            let why = "recorded answers to one request differ by it".to_owned();
+            let endpoint = accepts.endpoint.clone();
+            let exchanges = accepts.answers.len() as u64;
+            let (says, place) = (Says::Require, "accept".to_owned());
+            let single =
+                Single { endpoint: endpoint.clone(), says, place, why, exchanges, sure: true, reused: false };
+            singles.insert(endpoint, single);
+        }
+    }
+    singles.into_values().collect()
+}
+
+/// Random values that come up in several requests may be what chooses an answer: a service that names its own things. Where requests that are
+/// equal but for them were answered differently, leaving them out isn't for us to decide.
+pub(super) fn doubt_what_chooses_an_answer(
+    snapshot: &Snapshot,
+    singles: &mut [Single],
+) -> Result<(), SnapshotError> {
+    if !singles.iter().any(|single| single.reused) {
+        return Ok(());
+    }
+    let rules = Rules::new(singles.iter().filter_map(rule).collect());
+    let mut answers: HashMap<Digest, (u64, u64)> = HashMap::new();
+    let mut doubted: HashSet<usize> = HashSet::new();
+    let mut signature = Signature::default();
+    each(snapshot, |exchange| {
+        signature.set(&RequestView::from(exchange), &rules);
+        if signature.values().is_empty() {
+            return;
+        }
+        let this = (signature.values().hash(), answer(exchange));
+        let first = answers.entry(signature.digest()).or_insert(this);
+        if first.0 != this.0 && first.1 != this.1 {
+            doubted.extend(signature.values().iter().map(|value| value.place.rule()));
+        }
+    })?;
+    for number in doubted {
+        if let Some(single) = singles.get_mut(number).filter(|single| single.reused) {
+            single.sure = false;
+            single.why.push_str("; but answers differ by it, and it comes up in other requests too");
+        }
+    }
+    Ok(())
+}
+
+/// What was answered, but for what passes.
+fn answer(exchange: &Exchange) -> u64 {
+    let Some(response) = &exchange.response else { return 0 };
+    let body = &response.body.bytes;
+    let (mut out, mut done) = (response.status.to_le_bytes().to_vec(), 0);
+    for token in tokens(body) {
+        out.extend_from_slice(&body[done..token.range.start]);
+        done = token.range.end;
+    }
+    out.extend_from_slice(&body[done..]);
+    digest::prefix(&digest::sha1(&out))
+}
+
+fn rule(single: &Single) -> Option<Rule> {
+    let mut rule = single.endpoint.rule();
+    let place = || Place::parse(&single.place).map(|place| vec![place]);
+    match single.says {
+        Says::Mask => rule.mask = place().ok()?,
+        Says::Volatile => rule.volatile = place().ok()?,
+        Says::Times => rule.times = place().ok()?,
+        Says::Ignore => rule.ignore = place().ok()?,
+        Says::Jwt => rule.jwt = place().ok()?,
+        Says::Require => rule.require = vec![HeaderName::try_from(single.place.clone()).ok()?],
+    }
+    rule.why = Some(format!("{}: {}", single.place, single.why));
+    rule.exchanges = Some(single.exchanges);
+    Some(rule)
+}
+
+/// One rule for each endpoint and certainty.
+pub(super) fn joined(singles: Vec<Single>) -> Vec<Proposal> {
+    let mut joined: BTreeMap<(Endpoint, bool), Rule> = BTreeMap::new();
+    for single in singles {
+        let Some(one) = rule(&single) else { continue };
+        let key = (single.endpoint.clone(), !single.sure);
+        let all = joined.entry(key).or_insert_with(|| single.endpoint.rule());
+        all.mask.extend(one.mask);
+        all.volatile.extend(one.volatile);
+        all.times.extend(one.times);
+        all.ignore.extend(one.ignore);
+        all.jwt.extend(one.jwt);
+        all.require.extend(one.require);
+        all.exchanges = all.exchanges.max(one.exchanges);
+        let why = one.why.unwrap_or_default();
+        all.why = Some(match all.why.take() {
+            Some(known) => format!("{known}. {why}"),
+            None => why,
+        });
+    }
+    joined.into_iter().map(|((_, unsure), rule)| Proposal { rule, sure: !unsure }).collect()
+}
