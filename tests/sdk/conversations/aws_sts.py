@@ -1,0 +1,33 @@
+"""STS through boto3, which speaks a query protocol: who am I, a role taken on, and clients with its temporary credentials.
+
+New in each run: access keys, the sessions' names. The temporary credentials are those that STS issued.
+"""
+
+import time
+
+from kit import aws, fresh_id, show
+
+sts = aws("sts")
+me = sts.get_caller_identity()
+show("me", me["Account"], me["Arn"])
+for role in ("reader", "writer"):
+    taken = sts.assume_role(
+        RoleArn=f"arn:aws:iam::123456789012:role/{role}",
+        RoleSessionName=f"batch-{role}-{int(time.time())}",
+        DurationSeconds=900,
+        Tags=[{"Key": "run", "Value": fresh_id()}],
+    )
+    given = taken["Credentials"]
+    show("role", role, given["AccessKeyId"], taken["AssumedRoleUser"]["AssumedRoleId"], given["Expiration"])
+    keys = {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+    # The same request as above; only the credentials say who asks.
+    show("now", aws("sts", keys).get_caller_identity()["UserId"])
+    queues = aws("sqs", keys)
+    queues.create_queue(QueueName=f"for-{role}")
+    show("queues", queues.list_queues()["QueueUrls"])
+token = sts.get_session_token(DurationSeconds=900)["Credentials"]
+show("session", token["AccessKeyId"])
