@@ -42,18 +42,18 @@ for text in (b"draft", b"final"):
     s3.put_object(Bucket=BUCKET, Key="state", Body=text)
     show("state", s3.get_object(Bucket=BUCKET, Key="state")["Body"].read().decode())
 
-upload = s3.create_multipart_upload(Bucket=BUCKET, Key="big.bin", ContentType="application/octet-stream")
+upload = s3.create_multipart_upload(Bucket=BUCKET, Key="big.txt", ContentType="text/plain")
 parts = []
 for number in (1, 2):
-    body = bytes([number]) * (5 * 1024 * 1024 if number == 1 else 1000)
-    done = s3.upload_part(Bucket=BUCKET, Key="big.bin", UploadId=upload["UploadId"], PartNumber=number, Body=body)
+    body = f"line {number}\n".encode() * (5 * 1024 * 1024 // 7 + 1 if number == 1 else 100)
+    done = s3.upload_part(Bucket=BUCKET, Key="big.txt", UploadId=upload["UploadId"], PartNumber=number, Body=body)
     parts.append({"ETag": done["ETag"], "PartNumber": number})
-listed = s3.list_parts(Bucket=BUCKET, Key="big.bin", UploadId=upload["UploadId"])
+listed = s3.list_parts(Bucket=BUCKET, Key="big.txt", UploadId=upload["UploadId"])
 show("parts", [(part["PartNumber"], part["Size"]) for part in listed["Parts"]])
 done = s3.complete_multipart_upload(
-    Bucket=BUCKET, Key="big.bin", UploadId=upload["UploadId"], MultipartUpload={"Parts": parts}
+    Bucket=BUCKET, Key="big.txt", UploadId=upload["UploadId"], MultipartUpload={"Parts": parts}
 )
-show("uploaded", done["ETag"], s3.head_object(Bucket=BUCKET, Key="big.bin")["ContentLength"])
+show("uploaded", done["ETag"], s3.head_object(Bucket=BUCKET, Key="big.txt")["ContentLength"])
 
 # The same target twice: only a header says from where.
 for source in ("2026/report 3.txt", "2026/report 4.txt"):
