@@ -11,21 +11,23 @@ sts = aws("sts")
 me = sts.get_caller_identity()
 show("me", me["Account"], me["Arn"])
 for role in ("reader", "writer"):
+    session = f"batch-{role}-{int(time.time())}"
     taken = sts.assume_role(
         RoleArn=f"arn:aws:iam::123456789012:role/{role}",
-        RoleSessionName=f"batch-{role}-{int(time.time())}",
+        RoleSessionName=session,
         DurationSeconds=900,
         Tags=[{"Key": "run", "Value": fresh_id()}],
     )
     given = taken["Credentials"]
-    show("role", role, given["AccessKeyId"], taken["AssumedRoleUser"]["AssumedRoleId"], given["Expiration"])
+    id, _, named = taken["AssumedRoleUser"]["AssumedRoleId"].partition(":")
+    show("role", role, given["AccessKeyId"], id, given["Expiration"], named == session)
     keys = {
         "aws_access_key_id": given["AccessKeyId"],
         "aws_secret_access_key": given["SecretAccessKey"],
         "aws_session_token": given["SessionToken"],
     }
     # The same request as above; only the credentials say who asks.
-    show("now", aws("sts", keys).get_caller_identity()["UserId"])
+    show("now", aws("sts", keys).get_caller_identity()["UserId"].partition(":")[0])
     queues = aws("sqs", keys)
     queues.create_queue(QueueName=f"for-{role}")
     show("queues", queues.list_queues()["QueueUrls"])

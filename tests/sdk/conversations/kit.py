@@ -49,7 +49,7 @@ def aws(service: str, keys: dict | None = None, **config):
     from botocore.config import Config
 
     fresh = {"aws_access_key_id": f"AKIA{secrets.token_hex(8).upper()}", "aws_secret_access_key": fresh_secret()}
-    config = Config(region_name=REGION, retries={"mode": "standard", "max_attempts": 1}, **config)
+    config = Config(region_name=REGION, retries={"mode": "standard", "total_max_attempts": 1}, **config)
     return boto3.client(service, endpoint_url=f"http://{host(service)}", config=config, **(keys or fresh))
 
 
