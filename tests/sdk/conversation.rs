@@ -5,11 +5,14 @@ use crate::process::{Backends, program, python, root, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 /// How far the clock of the second run is from the first: another day, and another hour of it.
 const LATER: &str = "+26h";
+const REPORT: &str = "report.json";
 
 /// A script in `conversations/`.
 pub(crate) struct Conversation {
@@ -18,6 +21,8 @@ pub(crate) struct Conversation {
     pub(crate) backends: &'static [&'static str],
     /// How many requests it makes.
     pub(crate) requests: usize,
+    /// How many changes of what it asks for it knows (`CHANGE=1` and so on).
+    pub(crate) changes: usize,
 }
 
 impl Conversation {
@@ -28,6 +33,9 @@ impl Conversation {
         for turn in ["first", "second"] {
             let wrong = self.respond(folder.path(), &recorded).await;
             assert!(wrong.is_empty(), "{}, answered for the {turn} time:\n{wrong}", self.script);
+        }
+        for change in 1..=self.changes {
+            self.changed(folder.path(), change).await;
         }
         println!("{}: {} requests", self.script, self.requests);
     }
@@ -50,28 +58,46 @@ impl Conversation {
 
     /// Gives what was wrong, as text; nothing if all was well.
     async fn respond(&self, folder: &Path, recorded: &str) -> String {
-        let mut command = program(env!("CARGO_BIN_EXE_understudy"), folder);
-        command.args(["respond", "snapshot", "--report", "report.json", "--", "faketime", "-f", LATER]);
-        // Only the time of day is moved: with the monotonic clock moved too, waits don't end.
-        command.args(self.client()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        let output = run(command).await;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let report = std::fs::read(folder.join("report.json")).unwrap_or_else(|error| panic!("{error}: {said}"));
-        let report: Value = serde_json::from_slice(&report).expect("a report");
+        let output = run(self.answered(folder)).await;
+        let report = report(folder, &output);
         let mut wrong = misses(&report);
         let summary = &report["summary"];
-        let full = summary["responder_rate"] == 100.0 && summary["misses"] == 0 && summary["complete"] == true;
-        if !full || summary["requests"] != self.requests {
+        let all = summary["responder_rate"] == 100.0 && summary["misses"] == 0;
+        if !all || summary["complete"] != true || summary["requests"] != self.requests {
             let _ = writeln!(wrong, "of {} requests: {summary}", self.requests);
         }
         wrong += &difference(recorded, &String::from_utf8_lossy(&output.stdout));
         if !output.status.success() {
-            let _ = writeln!(wrong, "{}\n{said}", output.status);
+            let _ = writeln!(wrong, "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         }
         wrong
     }
 
-    fn client(&self) -> [std::path::PathBuf; 2] {
+    /// The client a day later, with the snapshot in place of its backends.
+    fn answered(&self, folder: &Path) -> Command {
+        let mut command = program(env!("CARGO_BIN_EXE_understudy"), folder);
+        command.args(["respond", "snapshot", "--report", REPORT, "--", "faketime", "-f", LATER]);
+        // Only the time of day is moved: with the monotonic clock moved too, Python's timed waits don't end. (Its `time.sleep` fails as it is:
+        // no conversation that is answered in full has to sleep.)
+        command.args(self.client()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command
+    }
+
+    /// With this change, something must miss: the same requests without it have all been answered.
+    async fn changed(&self, folder: &Path, change: usize) {
+        let mut command = self.answered(folder);
+        command.env("CHANGE", change.to_string());
+        let output = run(command).await;
+        let report = report(folder, &output);
+        let misses = report["summary"]["misses"].as_u64();
+        assert!(
+            misses.is_some_and(|misses| misses > 0),
+            "{}: change {change} was answered all the same",
+            self.script
+        );
+    }
+
+    fn client(&self) -> [PathBuf; 2] {
         let script = root().join("tests/sdk/conversations").join(self.script);
         if script.extension().is_some_and(|extension| extension == "py") {
             return [python(), script];
@@ -84,10 +110,20 @@ impl Conversation {
     }
 }
 
+fn report(folder: &Path, output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The next run must not find this one's.
+    let path = folder.join(REPORT);
+    let report = std::fs::read(&path).unwrap_or_else(|error| panic!("no report: {error}: {said}"));
+    std::fs::remove_file(path).expect("it was there");
+    serde_json::from_slice(&report).expect("a report")
+}
+
 /// A line for each kind of miss: the request, what differs from the nearest one that was recorded, how often.
 fn misses(report: &Value) -> String {
     let mut kinds = BTreeMap::<String, usize>::new();
-    for verdict in report["requests"].as_array().expect("requests").iter().filter(|v| v["verdict"] != "match") {
+    let verdicts = report["requests"].as_array().expect("requests").iter();
+    for verdict in verdicts.filter(|verdict| verdict["verdict"] != "match") {
         let request = &verdict["request"];
         let differs = &verdict["nearest"][0]["differs"];
         let kind = format!("{} {} {} {differs}", verdict["reason"], request["method"], request["path"]);

@@ -4,7 +4,7 @@ New in each run: access keys, the orders' own numbers (UUIDs), time stamps, the 
 """
 
 from botocore.exceptions import ClientError
-from kit import aws, code, fresh_id, now, refused, show
+from kit import aws, code, fresh_id, meant, now, refused, show
 
 db = aws("dynamodb")
 TABLE = "orders"
@@ -39,7 +39,7 @@ for number in range(7):
 
 # Numbers that this service makes up: read in another order than they were written.
 own = {name: fresh_id() for name in ("first", "second", "third")}
-for name, amount in (("first", 11), ("second", 22), ("third", 33)):
+for name, amount in (("first", 11), ("second", meant(1, 22, 23)), ("third", 33)):
     db.put_item(TableName=TABLE, Item=order("grace", own[name], amount, name={"S": name}))
 for name in ("third", "first", "second"):
     item = db.get_item(TableName=TABLE, Key=key("grace", own[name]), ConsistentRead=True)["Item"]
@@ -52,7 +52,7 @@ for amount in (500, 600):
     changed = db.update_item(
         TableName=TABLE,
         Key=key("ada", "A-003"),
-        UpdateExpression="SET amount = :a, changed = :t",
+        UpdateExpression=meant(2, "SET amount = :a, changed = :t", "SET amount = :t, changed = :a"),
         ExpressionAttributeValues={":a": {"N": str(amount)}, ":t": {"S": now()}},
         ReturnValues="UPDATED_NEW",
     )
@@ -95,19 +95,25 @@ found = db.batch_get_item(RequestItems={TABLE: {"Keys": keys}})["Responses"][TAB
 show("batch", sorted((item["number"]["S"], item["amount"]["N"]) for item in found))
 
 for amount in (70, 80):
-    taken = {"Update": {
-        "TableName": TABLE,
-        "Key": key("ada", "A-000"),
-        "UpdateExpression": "SET amount = :a",
-        "ExpressionAttributeValues": {":a": {"N": str(amount)}},
-    }}
+    taken = {
+        "Update": {
+            "TableName": TABLE,
+            "Key": key("ada", "A-000"),
+            "UpdateExpression": "SET amount = :a",
+            "ExpressionAttributeValues": {":a": {"N": str(amount)}},
+        }
+    }
     kept = {"Put": {"TableName": TABLE, "Item": order("audit", f"{amount}", amount)}}
     db.transact_write_items(TransactItems=[taken, kept])
     got = db.transact_get_items(TransactItems=[{"Get": {"TableName": TABLE, "Key": key("ada", "A-000")}}])
     show("transaction", got["Responses"][0]["Item"]["amount"])
-check = {"ConditionCheck": {
-    "TableName": TABLE, "Key": key("ada", "A-404"), "ConditionExpression": "attribute_exists(customer)",
-}}
+check = {
+    "ConditionCheck": {
+        "TableName": TABLE,
+        "Key": key("ada", "A-404"),
+        "ConditionExpression": "attribute_exists(customer)",
+    }
+}
 error = refused(lambda: db.transact_write_items(TransactItems=[check]), ClientError)
 show("refused", code(error))
 

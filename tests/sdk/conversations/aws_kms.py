@@ -4,10 +4,12 @@ New in each run: access keys. Ciphertexts are KMS's own, and come back to it in 
 """
 
 from botocore.exceptions import ClientError
-from kit import aws, code, digest, fresh_id, refused, show
+from kit import aws, code, digest, fresh_id, meant, refused, show
 
 kms = aws("kms")
-key = kms.create_key(Description="for orders", Tags=[{"TagKey": "run", "TagValue": fresh_id()}])["KeyMetadata"]["KeyId"]
+key = kms.create_key(
+    Description=meant(1, "for orders", "for others"), Tags=[{"TagKey": "run", "TagValue": fresh_id()}]
+)["KeyMetadata"]["KeyId"]
 show("key", key)
 kms.create_alias(AliasName="alias/orders", TargetKeyId=key)
 context = {"purpose": "card"}

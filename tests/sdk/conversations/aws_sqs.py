@@ -5,10 +5,12 @@ New in each run: access keys; in messages a UUID and a time stamp.
 
 import json
 
-from kit import aws, code, fresh_id, now, refused, show
+from kit import aws, code, fresh_id, meant, now, refused, show
 
 sqs = aws("sqs")
-queue = sqs.create_queue(QueueName="payments.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "60"})["QueueUrl"]
+queue = sqs.create_queue(QueueName="payments.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "60"})[
+    "QueueUrl"
+]
 show("queue", queue)
 show("found", sqs.get_queue_url(QueueName="payments.fifo")["QueueUrl"])
 error = refused(lambda: sqs.get_queue_url(QueueName="none"), sqs.exceptions.QueueDoesNotExist)
@@ -17,7 +19,7 @@ url = queue
 
 
 def message(number: int) -> str:
-    return json.dumps({"payment": number, "amount": 100 * number, "event": fresh_id(), "at": now()})
+    return json.dumps({"payment": number, "amount": meant(1, 100, 101) * number, "event": fresh_id(), "at": now()})
 
 
 for number in (1, 2):

@@ -1,4 +1,5 @@
-"""SQS over its older query protocol, a form with `Action=`, as SDKs of before 2024 speak it; signed by botocore, sent by `requests`.
+"""SQS over its older query protocol, a form with `Action=`, as SDKs of before 2024 speak it; signed by botocore, sent
+by `requests`.
 
 New in each run: access keys; in messages a UUID and a time stamp.
 """
@@ -10,7 +11,7 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from kit import REGION, fresh_id, fresh_secret, host, now, show
+from kit import REGION, fresh_id, fresh_secret, host, meant, now, show
 
 session = requests.Session()
 signer = SigV4Auth(Credentials(f"AKIA{fresh_secret()[:16].upper()}", fresh_secret()), "sqs", REGION)
@@ -33,9 +34,11 @@ def texts(answer: xml.Element, name: str) -> list:
 queue = texts(ask("CreateQueue", QueueName="orders"), "QueueUrl")[0]
 show("queue", queue)
 for number in (1, 2, 3):
-    body = f"order {number} {fresh_id()} {now()}"
+    body = f"{meant(1, 'order', 'offer')} {number} {fresh_id()} {now()}"
     show("sent", texts(ask("SendMessage", QueueUrl=queue, MessageBody=body), "MessageId"))
-batch = {f"SendMessageBatchRequestEntry.{n}.{k}": v for n in (1, 2) for k, v in (("Id", f"e{n}"), ("MessageBody", f"b {n}"))}
+batch = {
+    f"SendMessageBatchRequestEntry.{n}.{k}": v for n in (1, 2) for k, v in (("Id", f"e{n}"), ("MessageBody", f"b {n}"))
+}
 show("batch", texts(ask("SendMessageBatch", QueueUrl=queue, **batch), "MessageId"))
 while True:
     got = ask("ReceiveMessage", QueueUrl=queue, MaxNumberOfMessages="1", VisibilityTimeout="60")

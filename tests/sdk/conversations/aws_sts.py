@@ -1,17 +1,18 @@
-"""STS through boto3, which speaks a query protocol: who am I, a role taken on, and clients with its temporary credentials.
+"""STS through boto3, which speaks a query protocol: who am I, a role taken on, and clients with its temporary
+credentials.
 
 New in each run: access keys, the sessions' names. The temporary credentials are those that STS issued.
 """
 
 import time
 
-from kit import aws, fresh_id, show
+from kit import aws, fresh_id, meant, show
 
 sts = aws("sts")
 me = sts.get_caller_identity()
 show("me", me["Account"], me["Arn"])
-for role in ("reader", "writer"):
-    session = f"batch-{role}-{int(time.time())}"
+for role in ("reader", meant(1, "writer", "owner")):
+    session = f"batch-{int(time.time())}"
     taken = sts.assume_role(
         RoleArn=f"arn:aws:iam::123456789012:role/{role}",
         RoleSessionName=session,

@@ -1,7 +1,8 @@
-"""Google through google-auth and its API client: a service account's assertion for an access token, then calls with that token.
+"""Google through google-auth and its API client: a service account's assertion for an access token, then calls with
+that token.
 
-New in each run: the service account's RSA key and its identifier, and with them and the clock the assertions. The access tokens
-are the token endpoint's, and come back in the calls' Authorization.
+New in each run: the service account's RSA key and its identifier, and with them and the clock the assertions. The
+access tokens are the token endpoint's, and come back in the calls' Authorization.
 """
 
 from cryptography.hazmat.primitives import serialization
@@ -10,7 +11,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 from googleapiclient import discovery
 from httplib2 import Response
-from kit import fresh_secret, show
+from kit import fresh_secret, meant, show
 
 SCOPE = "https://www.googleapis.com/auth/"
 private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -45,7 +46,11 @@ class Http:
 
 # The assertions differ in what they ask for; so do the tokens.
 tokens = {}
-for name, scopes in (("reader", ["drive.readonly"]), ("writer", ["drive"]), ("reader", ["calendar"])):
+for name, scopes in (
+    ("reader", ["drive.readonly"]),
+    (meant(1, "writer", "editor"), [meant(2, "drive", "drive.file")]),
+    ("reader", ["calendar"]),
+):
     credentials = account(name, *scopes)
     credentials.refresh(Request())
     tokens[name, *scopes] = credentials.token
@@ -55,8 +60,12 @@ assert len(set(tokens.values())) == 3
 session = AuthorizedSession(account("reader", "drive.readonly"))
 root = "http://discovery.googleapis.com/discovery/v1/"
 service = discovery.build(
-    "discovery", "v1", discoveryServiceUrl=root + "apis/{api}/{apiVersion}/rest",
-    client_options={"api_endpoint": root}, http=Http(session), cache_discovery=False,
+    "discovery",
+    "v1",
+    discoveryServiceUrl=root + "apis/{api}/{apiVersion}/rest",
+    client_options={"api_endpoint": root},
+    http=Http(session),
+    cache_discovery=False,
 )
 show("used", session.credentials.token)
 for arguments in ({"name": "drive"}, {"name": "drive", "preferred": True}, {"name": "nothing"}):

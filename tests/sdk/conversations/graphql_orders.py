@@ -1,13 +1,15 @@
-"""GraphQL through gql: orders placed, read and listed in pages; and the same question asked by hand, written another way.
+"""GraphQL through gql: orders placed, read and listed in pages; and the same question asked by hand, written another
+way.
 
-New in each run: the bearer token, `clientMutationId` (which the answer carries back), the time of an order, a comment in a query.
+New in each run: the bearer token, `clientMutationId` (which the answer carries back), the time of an order, a comment
+in a query.
 """
 
 import requests
 from gql import Client, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.requests import RequestsHTTPTransport
-from kit import fresh_id, fresh_secret, now, refused, show
+from kit import fresh_id, fresh_secret, meant, now, refused, show
 
 URL = "http://graphql.example/graphql"
 headers = {"Authorization": f"Bearer {fresh_secret()}"}
@@ -34,7 +36,7 @@ READ = """
 placed = []
 for number, customer in enumerate(("ada", "grace", "ada", "ada", "grace")):
     own = fresh_id()
-    order = {"clientMutationId": own, "customer": customer, "amount": 10 * number, "placedAt": now()}
+    order = {"clientMutationId": own, "customer": customer, "amount": meant(1, 10, 11) * number, "placedAt": now()}
     answer = session.execute(PLACE, variable_values={"input": order})["placeOrder"]
     placed.append(answer["order"]["id"])
     show("placed", answer["order"], answer["clientMutationId"] == own)
@@ -48,12 +50,13 @@ for customer in (None, "ada"):
 for operation in ("Amount", "Customer"):
     for id in (placed[4], placed[1]):
         show(operation, session.execute(gql(READ), variable_values={"id": id}, operation_name=operation)["order"])
-show("none", session.execute(gql("{ order(id: \"none\") { id } }"))["order"])
+show("none", session.execute(gql('{ order(id: "none") { id } }'))["order"])
 error = refused(lambda: session.execute(gql("{ nonsense }")), TransportQueryError)
 show("refused", error.errors[0]["message"])
 
 # What a comment says, and how lines are broken, means nothing.
-text = f"# asked by {fresh_id()} at {now()}\nquery Amount($id: ID!) {{\n\n  order(id: $id) {{ amount, }}\n}}\n"
+field = meant(2, "amount", "customer")
+text = f"# asked by {fresh_id()} at {now()}\nquery Amount($id: ID!) {{\n\n  order(id: $id) {{ {field}, }}\n}}\n"
 for id in (placed[3], placed[2]):
     asked = {"query": text, "variables": {"id": id}, "operationName": "Amount"}
     show("by hand", requests.post(URL, json=asked, headers=headers, timeout=30).json()["data"]["order"])

@@ -1,6 +1,7 @@
 """JSON sent compressed, through `requests`: gzip, which writes the time into the bytes, and deflate.
 
-New in each run: the compressed bytes, the API key; in some of the events a UUID and a time. `Accept-Encoding` differs in places.
+New in each run: the compressed bytes, the API key; in some of the events a UUID and a time. `Accept-Encoding` differs
+in places.
 """
 
 import gzip
@@ -9,7 +10,7 @@ import time
 import zlib
 
 import requests
-from kit import fresh_id, fresh_secret, now, show
+from kit import fresh_id, fresh_secret, meant, now, show
 
 session = requests.Session()
 session.headers["X-Api-Key"] = fresh_secret()
@@ -27,7 +28,7 @@ def send(stream: str, events: list, encoding: str, **headers):
 for encoding in ("gzip", "deflate"):
     send("fixed", [{"kind": "start"}], encoding)
     send("fixed", [{"kind": "stop"}, {"kind": "end"}], encoding)
-    send("live", [{"kind": "click", "id": fresh_id(), "at": now()}], encoding)
+    send("live", [{"kind": meant(1, "click", "drag"), "id": fresh_id(), "at": now()}], encoding)
 send("fixed", [{"kind": "plain"}], "gzip", **{"Accept-Encoding": "identity"})
 send("large", [{"kind": "row", "number": number} for number in range(5000)], "gzip")
 for name in ("live", "fixed", "large"):

@@ -9,7 +9,7 @@ import hubspot
 import hubspot.crm.associations.v4 as associations
 import hubspot.crm.contacts as contacts
 import hubspot.crm.deals as deals
-from kit import fresh_id, fresh_secret, now, refused, show
+from kit import fresh_id, fresh_secret, meant, now, refused, show
 
 # The client is urllib3, which knows no environment: it gets the proxy as configuration.
 proxy = urllib.request.getproxies().get("http")
@@ -17,8 +17,15 @@ crm = hubspot.HubSpot(access_token=f"pat-{fresh_secret()}", host="http://api.hub
 
 made = []
 for name in ("ada", "grace", "alan", "edsger", "barbara"):
-    properties = {"email": f"{name}@example.com", "firstname": name, "last_visit": now(), "correlation": fresh_id()}
-    one = crm.contacts.basic_api.create(contacts.SimplePublicObjectInputForCreate(properties=properties, associations=[]))
+    properties = {
+        "email": f"{name}@{meant(1, 'example.com', 'example.org')}",
+        "firstname": name,
+        "last_visit": now(),
+        "correlation": fresh_id(),
+    }
+    one = crm.contacts.basic_api.create(
+        contacts.SimplePublicObjectInputForCreate(properties=properties, associations=[])
+    )
     made.append(one.id)
     show("contact", one.id, one.properties["email"], one.created_at)
 after, pages = None, 0

@@ -1,6 +1,8 @@
-"""JWTs as credentials (RFC 7523): as a client's assertion and as a grant, signed with google-auth's RSA signer, sent by `requests`.
+"""JWTs as credentials (RFC 7523): as a client's assertion and as a grant, signed with google-auth's RSA signer, sent by
+`requests`.
 
-New in each run: the key and its identifier, and in each token `iat`, `exp` and `jti`. What an assertion says of who and for whom stays.
+New in each run: the key and its identifier, and in each token `iat`, `exp` and `jti`. What an assertion says of who and
+for whom stays.
 """
 
 import time
@@ -9,7 +11,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
-from kit import fresh_id, show
+from kit import fresh_id, meant, show
 
 URL = "http://identity.example"
 private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -20,7 +22,14 @@ signer = crypt.RSASigner.from_string(private, key_id=fresh_id())
 
 def assertion(subject: str) -> str:
     issued = int(time.time())
-    claims = {"iss": "backend", "sub": subject, "aud": f"{URL}/oauth/token", "iat": issued, "exp": issued + 300, "jti": fresh_id()}
+    claims = {
+        "iss": "backend",
+        "sub": subject,
+        "aud": f"{URL}/oauth/token",
+        "iat": issued,
+        "exp": issued + 300,
+        "jti": fresh_id(),
+    }
     return jwt.encode(signer, claims).decode()
 
 
@@ -31,12 +40,17 @@ def token(**form) -> dict:
 
 
 given = []
-for subject in ("shop", "billing"):
+for subject in ("shop", meant(1, "billing", "returns")):
     kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     given.append(
-        token(grant_type="client_credentials", scope="read", client_assertion_type=kind, client_assertion=assertion(subject))
+        token(
+            grant_type="client_credentials",
+            scope="read",
+            client_assertion_type=kind,
+            client_assertion=assertion(subject),
+        )
     )
-for subject in ("ada@example.com", "grace@example.com"):
+for subject in ("ada@example.com", meant(2, "grace@example.com", "eve@example.com")):
     given.append(token(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assertion(subject)))
 show("tokens", [one["access_token"] for one in given])
 for one in given:

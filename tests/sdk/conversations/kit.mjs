@@ -12,6 +12,11 @@ export function show(step, ...values) {
   console.log(step, ...values.map((value) => JSON.stringify(value) ?? "null"));
 }
 
+// As `meant` in kit.py: the value, or what it is changed to in a run that must miss.
+export function meant(number, value, other) {
+  return process.env.CHANGE === String(number) ? other : value;
+}
+
 export function proxyAgent() {
   const proxy = process.env.HTTP_PROXY;
   if (!proxy) {

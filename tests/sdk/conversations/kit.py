@@ -1,7 +1,11 @@
 """What the Python conversations share: a transcript on stdout, values that are new in each run, AWS clients.
 
-A transcript has what the SDK returned, one line a step, and nothing that the run made up itself: it must come out the same when
-the answers come from a recording. Where an answer has to carry back a value of this run, the transcript says whether it did.
+A transcript has what the SDK returned, one line a step, and nothing that the run made up itself: it must come out the
+same when the answers come from a recording. Where an answer has to carry back a value of this run, the transcript says
+whether it did.
+
+With CHANGE=1 and so on in the environment a run asks for something else in one place, next to what is new in each run
+anyway.
 """
 
 import base64
@@ -19,6 +23,11 @@ REGION = "us-east-1"
 
 def show(step: str, *values):
     print(step, *(json.dumps(value, sort_keys=True, default=_text) for value in values), flush=True)
+
+
+def meant(number: int, value, other):
+    """The value; `other` in a run with the change of this number: a request means something else then, and must miss."""
+    return other if os.environ.get("CHANGE") == str(number) else value
 
 
 def digest(content: bytes) -> str:

@@ -7,7 +7,7 @@ import {
   BatchWriteItemCommand, CreateTableCommand, DeleteItemCommand, DynamoDBClient, GetItemCommand, paginateQuery, paginateScan,
   PutItemCommand, TransactWriteItemsCommand, UpdateItemCommand, waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
-import { aws, show } from "./kit.mjs";
+import { aws, meant, show } from "./kit.mjs";
 
 const db = new DynamoDBClient(aws("dynamodb"));
 const TableName = "orders";
@@ -29,7 +29,7 @@ for (let number = 0; number < 5; number++) {
   await db.send(new PutItemCommand({ TableName, Item: order("ada", `A-${number}`, 100 + number) }));
 }
 const own = { first: randomUUID(), second: randomUUID() };
-for (const [name, amount] of [["first", 11], ["second", 22]]) {
+for (const [name, amount] of [["first", 11], ["second", meant(1, 22, 23)]]) {
   await db.send(new PutItemCommand({ TableName, Item: order("grace", own[name], amount) }));
 }
 for (const name of ["second", "first"]) {

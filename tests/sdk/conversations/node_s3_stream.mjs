@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import {
   CreateBucketCommand, DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client,
 } from "@aws-sdk/client-s3";
-import { aws, show } from "./kit.mjs";
+import { aws, meant, show } from "./kit.mjs";
 
 const s3 = new S3Client({ ...aws("s3"), forcePathStyle: true });
 const Bucket = "streams";
@@ -20,7 +20,7 @@ function* pieces(text) {
 }
 
 await s3.send(new CreateBucketCommand({ Bucket }));
-for (const [Key, text] of [["small", "of a few words"], ["large", "one of many lines\n".repeat(6000)]]) {
+for (const [Key, text] of [["small", meant(1, "of a few words", "of a few wards")], ["large", "one of many lines\n".repeat(6000)]]) {
   const put = await s3.send(new PutObjectCommand({ Bucket, Key, Body: Readable.from(pieces(text)), ContentLength: text.length }));
   show("put", Key, put.ETag);
   const got = await s3.send(new GetObjectCommand({ Bucket, Key }));

@@ -4,7 +4,7 @@
 
 import { randomUUID } from "node:crypto";
 import Stripe from "stripe";
-import { freshSecret, proxyAgent, show } from "./kit.mjs";
+import { freshSecret, meant, proxyAgent, show } from "./kit.mjs";
 
 const stripe = new Stripe(`sk_test_${freshSecret()}`, {
   host: "api.stripe.com", protocol: "http", port: 80, httpAgent: proxyAgent(), telemetry: false, maxNetworkRetries: 1,
@@ -23,7 +23,7 @@ show("listed", listed);
 for (const which of [2, 0]) show("again", (await stripe.customers.retrieve(customers[which])).name);
 
 const card = await stripe.paymentMethods.attach("pm_card_visa", { customer: customers[0] });
-for (const amount of [1200, 3400]) {
+for (const amount of [1200, meant(1, 3400, 3401)]) {
   const made = await stripe.paymentIntents.create(
     { amount, currency: "eur", customer: customers[0], payment_method: card.id, confirm: true, metadata: { order: randomUUID() } },
     { idempotencyKey: randomUUID() },

@@ -1,10 +1,11 @@
-"""OAuth 2.0 by hand, with `requests`: client credentials in the header and in the form, a refresh, calls with the issued tokens.
+"""OAuth 2.0 by hand, with `requests`: client credentials in the header and in the form, a refresh, calls with the
+issued tokens.
 
 New in each run: the clients' secrets, a state. Access and refresh tokens are the server's, and come back to it.
 """
 
 import requests
-from kit import fresh_id, fresh_secret, show
+from kit import fresh_id, fresh_secret, meant, show
 
 URL = "http://identity.example"
 session = requests.Session()
@@ -24,7 +25,9 @@ def me(given: dict):
 grant = {"grant_type": "client_credentials"}
 billing = token(("billing", fresh_secret()), **grant, scope="pay")
 shop = token(**grant, client_id="shop", client_secret=fresh_secret(), scope="read")
-report = token(**grant, client_id="report", client_secret=fresh_secret(), scope="read", state=fresh_id())
+report = token(
+    **grant, client_id="report", client_secret=fresh_secret(), scope=meant(1, "read", "write"), state=fresh_id()
+)
 show("tokens", billing["access_token"], shop["access_token"], report["access_token"])
 # One path, and nothing but the token says who asks.
 for given in (billing, shop, report):

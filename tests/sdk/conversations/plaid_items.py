@@ -1,4 +1,5 @@
-"""Plaid through its official client: two items linked, their balances, transactions by cursor and by date, a report as PDF.
+"""Plaid through its official client: two items linked, their balances, transactions by cursor and by date, a report as
+PDF.
 
 New in each run: the keys, and the days asked for, which end today. Tokens and cursors are Plaid's, and come back to it.
 """
@@ -8,7 +9,7 @@ import os
 import urllib.request
 
 import plaid
-from kit import digest, fresh_secret, refused, show, today
+from kit import digest, fresh_secret, meant, refused, show, today
 from plaid.api.plaid_api import PlaidApi
 from plaid.model.accounts_balance_get_request import AccountsBalanceGetRequest
 from plaid.model.accounts_get_request import AccountsGetRequest
@@ -53,7 +54,7 @@ for days in (30, 3):
             access_token=items[1],
             start_date=today() - datetime.timedelta(days),
             end_date=today(),
-            options=TransactionsGetRequestOptions(count=2, offset=offset),
+            options=TransactionsGetRequestOptions(count=meant(1, 2, 3), offset=offset),
         )
         got = client.transactions_get(asked)
         show("days", days, offset, got.total_transactions, [one.name for one in got.transactions])

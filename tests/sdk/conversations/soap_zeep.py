@@ -1,12 +1,12 @@
 """SOAP through zeep: the description fetched, rates asked, bookings made, a fault.
 
-New in each run: the password, and in each envelope's WS-Security header the nonce, the digest and the times; in a booking its
-reference, which the answer carries back, and its time.
+New in each run: the password, and in each envelope's WS-Security header the nonce, the digest and the times; in a
+booking its reference, which the answer carries back, and its time.
 """
 
 import datetime
 
-from kit import fresh_id, fresh_secret, refused, show
+from kit import fresh_id, fresh_secret, meant, refused, show
 from zeep import Client, Settings
 from zeep.exceptions import Fault
 from zeep.wsse import utils
@@ -37,7 +37,7 @@ def call(operation: str, **fields):
 for currency in ("eur", "chf", "eur"):
     show("rate", currency, call("GetRate", currency=currency))
 show("fault", refused(lambda: call("GetRate", currency="xyz"), Fault).message)
-for amount in ("100.00", "250.00"):
+for amount in ("100.00", meant(1, "250.00", "250.01")):
     own = fresh_id()
     booked = call("Book", currency="eur", amount=amount, at=moment(), reference=own)
     show("booked", amount, booked.booking, booked.reference == own)

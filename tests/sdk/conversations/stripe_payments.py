@@ -1,13 +1,13 @@
 """Stripe through stripe-python: customers in pages, payments taken, refused, held, captured and refunded.
 
-New in each run: the API key, idempotency keys (the SDK's own and ours), correlation identifiers and times in metadata. The
-identifiers of customers and payments are Stripe's, and come back to it.
+New in each run: the API key, idempotency keys (the SDK's own and ours), correlation identifiers and times in metadata.
+The identifiers of customers and payments are Stripe's, and come back to it.
 """
 
 import time
 
 import stripe
-from kit import fresh_id, fresh_secret, now, refused, show
+from kit import fresh_id, fresh_secret, meant, now, refused, show
 
 stripe.enable_telemetry = False
 client = stripe.StripeClient(f"sk_test_{fresh_secret()}", base_addresses={"api": "http://api.stripe.com"}).v1
@@ -15,7 +15,11 @@ client = stripe.StripeClient(f"sk_test_{fresh_secret()}", base_addresses={"api":
 customers = []
 for name in ("Ada", "Grace", "Alan", "Edsger", "Barbara"):
     made = client.customers.create(
-        {"name": name, "email": f"{name.lower()}@example.com", "metadata": {"correlation": fresh_id(), "at": now()}}
+        {
+            "name": name,
+            "email": f"{name.lower()}@{meant(2, 'example.com', 'example.org')}",
+            "metadata": {"correlation": fresh_id(), "at": now()},
+        }
     )
     customers.append(made.id)
     show("customer", made.id, made.name, made.email, made.created)
@@ -26,7 +30,7 @@ show("listed", [one.name for one in listed.auto_paging_iter()])
 show("changed", client.customers.update(customers[1], {"description": f"seen {int(time.time())}"}).id)
 
 payments = {}
-for amount, manual in ((1200, False), (3400, True), (1200, False)):
+for amount, manual in ((1200, False), (meant(1, 3400, 3401), True), (1200, False)):
     card = client.payment_methods.attach("pm_card_visa", {"customer": customers[0]})
     params = {
         "amount": amount,

@@ -1,4 +1,6 @@
-"""A small backend that takes documents as multipart/form-data, and says what it was given. It parses with werkzeug, moto's own."""
+"""A small backend that takes documents as multipart/form-data, and says what it was given. It parses with werkzeug,
+moto's own.
+"""
 
 import hashlib
 import io

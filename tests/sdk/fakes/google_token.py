@@ -36,4 +36,6 @@ def token(request: Request) -> Reply:
     said = claims(form.get("assertion", ""))
     if form.get("grant_type") != GRANT or not 0 < said["exp"] - said["iat"] <= 3600 or "iss" not in said:
         return failure(400, "Invalid JWT: it must be a short-lived token")
-    return json_reply(200, {"access_token": f"ya29.{secrets.token_urlsafe(40)}", "expires_in": 3599, "token_type": "Bearer"})
+    return json_reply(
+        200, {"access_token": f"ya29.{secrets.token_urlsafe(40)}", "expires_in": 3599, "token_type": "Bearer"}
+    )

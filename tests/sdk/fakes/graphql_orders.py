@@ -1,4 +1,5 @@
-"""A small GraphQL backend on graphql-core: orders, placed and listed in pages of opaque cursors, after the Relay specification.
+"""A small GraphQL backend on graphql-core: orders, placed and listed in pages of opaque cursors, after the Relay
+specification.
 
 https://relay.dev/graphql/connections.htm
 """
@@ -41,7 +42,9 @@ class Root:
     def orders(self, _info, first, after=None, customer=None):
         found = [one for one in orders.values() if customer in (None, one["customer"])]
         start = cursors[after] if after else 0
-        page = [{"cursor": _cursor(start + number + 1), "node": one} for number, one in enumerate(found[start:][:first])]
+        page = [
+            {"cursor": _cursor(start + number + 1), "node": one} for number, one in enumerate(found[start:][:first])
+        ]
         more = start + first < len(found)
         info = {"hasNextPage": more, "endCursor": page[-1]["cursor"] if page else None}
         return {"edges": page, "pageInfo": info, "totalCount": len(found)}
@@ -63,6 +66,10 @@ def _cursor(position: int) -> str:
 def ask(request: Request) -> Reply:
     asked = request.json()
     result = graphql_sync(
-        SCHEMA, asked["query"], Root(), variable_values=asked.get("variables"), operation_name=asked.get("operationName")
+        SCHEMA,
+        asked["query"],
+        Root(),
+        variable_values=asked.get("variables"),
+        operation_name=asked.get("operationName"),
     )
     return Reply(200, json.dumps(result.formatted).encode(), {"Content-Type": "application/json"})

@@ -1,7 +1,7 @@
 """A small authorization server (RFC 6749, 7523) and the API it guards, on one host.
 
-Grants: client credentials with a secret in the header or the form, or with a signed assertion; refresh tokens. The signatures can't be
-checked, since each client makes its own key; the claims are, and an assertion is good for one use.
+Grants: client credentials with a secret in the header or the form, or with a signed assertion; refresh tokens. The
+signatures can't be checked, since each client makes its own key; the claims are, and an assertion is good for one use.
 """
 
 import base64
@@ -49,7 +49,13 @@ def token(request: Request) -> Reply:
         return failure(401, "who are you?")
     access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     tokens[access], refresh_tokens[refresh] = (who, scope), (who, scope)
-    body = {"access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": refresh, "scope": scope}
+    body = {
+        "access_token": access,
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "refresh_token": refresh,
+        "scope": scope,
+    }
     return json_reply(200, body, {"Cache-Control": "no-store"})
 
 

@@ -1,4 +1,6 @@
-"""A small JSON-RPC 2.0 backend: a ledger. One request or a batch, notifications too. https://www.jsonrpc.org/specification"""
+"""A small JSON-RPC 2.0 backend: a ledger. One request or a batch, notifications too.
+https://www.jsonrpc.org/specification
+"""
 
 import json
 
@@ -40,4 +42,6 @@ def ask(request: Request) -> Reply:
     said = [one for one in said if one is not None]
     if not said:
         return Reply(204)
-    return Reply(200, json.dumps(said if isinstance(asked, list) else said[0]).encode(), {"Content-Type": "application/json"})
+    return Reply(
+        200, json.dumps(said if isinstance(asked, list) else said[0]).encode(), {"Content-Type": "application/json"}
+    )

@@ -1,4 +1,5 @@
-"""A small SOAP 1.1 backend with its WSDL: rates and bookings. Asks for a WS-Security user name with a digest, good for one use.
+"""A small SOAP 1.1 backend with its WSDL: rates and bookings. Asks for a WS-Security user name with a digest, good for
+one use.
 
 https://docs.oasis-open.org/wss-m/wss/v1.1.1/os/wss-UsernameTokenProfile-v1.1.1-os.html
 """
@@ -26,7 +27,9 @@ def xml_reply(status: int, inner: str) -> Reply:
 
 
 def failure(status: int, message: str) -> Reply:
-    return xml_reply(500, f"<s:Fault><faultcode>s:Client</faultcode><faultstring>{escape(message)}</faultstring></s:Fault>")
+    return xml_reply(
+        500, f"<s:Fault><faultcode>s:Client</faultcode><faultstring>{escape(message)}</faultstring></s:Fault>"
+    )
 
 
 routes = Routes(failure)
@@ -46,7 +49,9 @@ def call(request: Request) -> Reply:
         raise Problem(failure(500, "no security token, or one that was used before"))
     used.add(nonce)
     asked = root.find(f"{{{ENVELOPE}}}Body")[0]
-    return {"GetRate": _rate, "Book": _book}[etree.QName(asked).localname](lambda name: asked.findtext(f"{{{NAMESPACE}}}{name}"))
+    return {"GetRate": _rate, "Book": _book}[etree.QName(asked).localname](
+        lambda name: asked.findtext(f"{{{NAMESPACE}}}{name}")
+    )
 
 
 def _rate(field) -> Reply:
