@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Starts backends on free ports of 127.0.0.1: serve.py NAME...
 
-On stdout goes one line once all are ready, {"HOST": "http://127.0.0.1:PORT", ...}: which address stands in for which host. All
-begin empty, forget everything, and end with this process: when its standard input is closed, or at a signal.
-"""import asyncio import importlib import json import logging import sys import threading from pathlib import Path
+On stdout goes one line once all are ready, {"HOST": "http://127.0.0.1:PORT", ...}: which address stands in for which
+host. All begin empty, forget everything, and end with this process: when its standard input is closed, or at a signal.
+"""
+
+import asyncio import importlib import json import logging import sys import threading from pathlib import Path
 
 HERE = Path(__file__).resolve().parent # The sample's backends, and the HTTP kit that ours are built on too.
 sys.path.append(str(HERE.parents[1] / "examples/payment"))

@@ -26,7 +26,7 @@ def show(step: str, *values):
 
 
 def meant(number: int, value, other):
-    """The value; `other` in a run with the change of this number: a request means something else then, and must miss."""
+    """The value; `other` in a run with the change of this number: the request means something else, and must miss."""
     return other if os.environ.get("CHANGE") == str(number) else value
 
 

@@ -1,4 +1,4 @@
-"""A small backend that takes events as JSON, compressed or not, and says how many it has. It undoes gzip and deflate."""
+"""A small backend that takes events as JSON, compressed or not, and counts them. It undoes gzip and deflate."""
 
 import gzip
 import json
