@@ -5,17 +5,25 @@ On stdout goes one line once all are ready, {"HOST": "http://127.0.0.1:PORT", ..
 host. All begin empty, forget everything, and end with this process: when its standard input is closed, or at a signal.
 """
 
-import asyncio import importlib import json import logging import sys import threading from pathlib import Path
+import asyncio
+import importlib
+import json
+import logging
+import sys
+import threading
+from pathlib import Path
 
-HERE = Path(__file__).resolve().parent # The sample's backends, and the HTTP kit that ours are built on too.
+HERE = Path(__file__).resolve().parent
+# The sample's backends, and the HTTP kit that ours are built on too.
 sys.path.append(str(HERE.parents[1] / "examples/payment"))
 
-from web import end_with_stdin, serve # noqa: E402 (it is found by the path set above)
+from web import end_with_stdin, serve  # noqa: E402  (it is found by the path set above)
 
 AWS = ("dynamodb", "kms", "s3", "sqs", "sts", "ledger-files.s3")
 
-def moto() -> dict: """All of AWS. Moto tells the services apart by host and signature.
-"""
+
+def moto() -> dict:
+    """All of AWS. Moto tells the services apart by host and signature."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
