@@ -6,6 +6,10 @@ set -eu
 # The filter is a module for Envoy: it is tested inside one, and links nowhere else.
 cargo test --locked --workspace --exclude understudy-filter --exclude understudy-cli
 
+# Real SDKs, recorded and answered a day later.
+sh scripts/setup-sdk.sh
+cargo test --locked -p understudy-cli --test sdk
+
 # The command as people run it, the sample service included.
 cargo test --locked -p understudy-cli --bins --test command
 
