@@ -35,6 +35,13 @@ pub fn json_string(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether text is a number, `true`, `false` or `null` (RFC 8259, 3).
+pub fn is_json_literal(text: &[u8]) -> bool {
+    !matches!(text.first(), None | Some(b'"' | b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r'))
+        && text.last().is_some_and(u8::is_ascii_alphanumeric)
+        && json::Tree::of_json(text).is_some()
+}
+
 /// What a JSON value says: a string's text, anything else as it is written.
 pub fn json_text(value: &[u8]) -> Vec<u8> {
     match value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) {

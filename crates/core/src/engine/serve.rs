@@ -168,6 +168,8 @@ fn spelled(from: Spelling, value: &[u8], to: EchoSpelling) -> Vec<u8> {
         (Spelling::Json, EchoSpelling::JsonValue) => value.to_vec(),
         (_, EchoSpelling::Plain) => as_text,
         (Spelling::Plain, EchoSpelling::JsonValue) => crate::canonical::json_string(&as_text),
+        (_, EchoSpelling::JsonLiteral) if crate::canonical::is_json_literal(&as_text) => as_text,
+        (_, EchoSpelling::JsonLiteral) => crate::canonical::json_string(&as_text),
         (_, EchoSpelling::JsonText) => {
             let quoted = crate::canonical::json_string(&as_text);
             quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_vec()
@@ -193,5 +195,8 @@ mod tests {
         check(Spelling::Plain, "a\"b", EchoSpelling::JsonValue, "\"a\\\"b\"");
         check(Spelling::Plain, "a\"b", EchoSpelling::JsonText, "a\\\"b");
         check(Spelling::Plain, "a\"b", EchoSpelling::Plain, "a\"b");
+        check(Spelling::Plain, "17", EchoSpelling::JsonLiteral, "17");
+        check(Spelling::Plain, "017", EchoSpelling::JsonLiteral, "\"017\"");
+        check(Spelling::Plain, "{}", EchoSpelling::JsonLiteral, "\"{}\"");
     }
 }

@@ -98,6 +98,8 @@ pub enum EchoSpelling {
     JsonValue,
     /// Inside of a JSON string.
     JsonText,
+    /// As a number or the like without quotes, as far as it is one.
+    JsonLiteral,
 }
 
 /// All answers to one signature.

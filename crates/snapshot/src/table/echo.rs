@@ -28,6 +28,8 @@ struct Said {
     source: Source,
     /// The value's text.
     text: Vec<u8>,
+    /// Whether it is a JSON value there, so that it says itself whether it is a string.
+    json: bool,
     /// The name that it goes by in the request.
     name: Vec<u8>,
 }
@@ -72,7 +74,8 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
             Spelling::Plain => value.bytes.to_vec(),
         };
         let name = rules.place(value.place).map(|place| last_name(place.root())).unwrap_or_default();
-        said.push(Said { source: Source::Value(number), text, name });
+        let json = value.spelling == Spelling::Json;
+        said.push(Said { source: Source::Value(number), text, json, name });
     }
     let masked = actions.headers_left_out();
     for name in HEADERS.into_iter().chain(masked) {
@@ -81,6 +84,7 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
             said.push(Said {
                 source: Source::Header(name.to_owned()),
                 text: value.to_vec(),
+                json: false,
                 name: Vec::new(),
             });
         }
@@ -116,14 +120,11 @@ fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
             let named = !value.name.is_empty() && value.name == last.as_bytes();
             let whole = text == value.text;
             if whole && (named || value.text.len() >= SHORT) {
-                push(
-                    value,
-                    None,
-                    range.start,
-                    body.get(range.clone()).unwrap_or_default(),
-                    EchoSpelling::JsonValue,
-                    echoes,
-                );
+                let bytes = body.get(range.clone()).unwrap_or_default();
+                // A number that was said as text stays one: the recorded answer knows what it is.
+                let is_text = value.json || leaf.starts_with(b"\"");
+                let spelling = if is_text { EchoSpelling::JsonValue } else { EchoSpelling::JsonLiteral };
+                push(value, None, range.start, bytes, spelling, echoes);
             } else if value.text.len() >= SHORT && leaf.starts_with(b"\"") {
                 let quoted = canonical::json_string(&value.text);
                 let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
