@@ -24,6 +24,7 @@ pub mod exchange;
 pub mod facts;
 pub mod headers;
 pub mod outbox;
+pub mod redact;
 pub mod table;
 pub mod time;
 pub mod v1;
