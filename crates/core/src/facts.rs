@@ -6,6 +6,11 @@ use crate::headers::Headers;
 const SEMANTIC_HEADERS: [&[u8]; 5] =
     [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
 
+/// Whether a header is always part of the identity.
+pub(crate) fn is_semantic(name: &[u8]) -> bool {
+    SEMANTIC_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the last counts, but for the
 /// semantic ones, which are all there.
 #[derive(Clone, Debug, Default)]

@@ -248,6 +248,7 @@ fn report<S: Segment>(asked: &Asked<'_>, verdict: &Verdict, vm: &mut Vm<S>, host
     exchange.request.body.bytes.clone_from(&asked.body);
     mark_truncated(&mut exchange.request.body, u64::try_from(asked.seen).unwrap_or(u64::MAX));
     exchange.end = if asked.ended { End::Complete } else { End::RequestAborted };
+    vm.redact(&mut exchange);
     let now = exchange.time / 1000;
     if let Some(outbox) = &mut vm.outbox {
         outbox.push(now, |out| v1::write_record(&exchange, Some(verdict), out));

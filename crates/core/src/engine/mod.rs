@@ -11,6 +11,7 @@
 mod capture;
 mod explain;
 mod mock;
+mod secrets;
 mod stream;
 mod vm;
 

@@ -5,6 +5,7 @@ use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
 use crate::outbox::Outbox;
+use crate::redact::Redactor;
 use crate::table::{Segment, Table};
 use hashbrown::HashMap;
 
@@ -43,6 +44,8 @@ pub struct Vm<S> {
     /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
     pub(super) name: Vec<u8>,
     pub(super) signature: Signature,
+    /// Takes secrets out of what leaves; `None` where the configuration says that they are to be kept.
+    pub(super) redactor: Option<Redactor>,
     name_of_vm: String,
     next_id: u64,
     backends: HashMap<Vec<u8>, Policy>,
@@ -63,9 +66,12 @@ impl<S: Segment> Vm<S> {
             (true, None) => Mode::Off,
         });
         let on_miss = config.on_miss.unwrap_or(table.meta().on_miss);
+        let redaction = &config.redaction;
+        let redactor = redaction.enabled.then(|| Redactor::new(&redaction.with(None)));
         let mut vm = Self {
             table,
             outbox,
+            redactor,
             body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
             verdict_header: config.verdict_header,
             direction: match config.direction {
