@@ -177,7 +177,7 @@ impl std::fmt::Debug for Redactor {
 }
 
 /// Calls `tell` with each secret in a request or response that a [`Redactor`] would replace: for who wants to know, and change nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Detector {
     names: Names,
 }
