@@ -47,8 +47,7 @@ impl Stream {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
         backend::write_name(facts.scheme, facts.authority, &mut vm.name);
-        vm.signature.set_from(&vm.name, facts, &asked.body);
-        let digest = vm.signature.digest();
+        let digest = vm.sign(facts, &asked.body, self.policy.is_some_and(|policy| policy.redacted));
         asked.digest = Some(digest);
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
@@ -130,11 +129,13 @@ impl Stream {
     ) -> Action {
         self.state = State::Answered;
         self.count(Counter::Miss, vm);
-        let nearest = match asked.digest {
+        let facts = asked.facts;
+        let digest = asked.digest.map(|_| vm.sign_for_all_to_see(facts, &asked.body));
+        let nearest = match digest {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
-        let facts = asked.facts;
+        let path = vm.path_for_all_to_see(facts.path);
         let told = Told {
             understudy: "miss",
             reason: reason.code(),
@@ -148,8 +149,8 @@ impl Stream {
                 &String::from_utf8_lossy(facts.authority),
             ),
             method: String::from_utf8_lossy(facts.method),
-            path: String::from_utf8_lossy(facts.path),
-            digest: asked.digest.map(|digest| digest::hex(&digest)),
+            path: String::from_utf8_lossy(&path),
+            digest: digest.map(|digest| digest::hex(&digest)),
             nearest: &nearest,
         };
         let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use crate::config::{Mode, OnMiss};
 use crate::digest::Digest;
+use crate::redact::Settings;
 use bincode::{Decode, Encode};
 
 /// Bytes in the data section.
@@ -69,6 +70,9 @@ pub struct BackendMeta {
     pub on_miss: Option<OnMiss>,
     /// How many exchanges were recorded.
     pub exchanges: u64,
+    /// Whether a recorded request to it has a token in the place of a secret, in path, query or body. Then secrets in live requests are
+    /// replaced before they are compared; the others pay nothing for it.
+    pub redacted: bool,
 }
 
 /// What the table is about.
@@ -84,4 +88,6 @@ pub struct Meta {
     pub exchanges: u64,
     /// How many signatures they have.
     pub entries: u64,
+    /// With which key and names secrets were replaced by tokens.
+    pub redaction: Option<Settings>,
 }

@@ -6,11 +6,12 @@ use super::{ANSWERS_MAX, Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, lay
 use crate::answerable::{Unanswerable, unanswerable};
 use crate::header::{Backend, Header};
 use hashbrown::HashTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::redact::contains_token;
 use understudy_core::table::{Blob, NEAR_MAX, SLOT_LEN, Sequence, near_keys};
 
 /// A table in the making.
@@ -19,6 +20,8 @@ pub struct TableBuilder {
     pub(super) header: Header,
     /// Outbound exchanges by backend.
     pub(super) counts: BTreeMap<String, u64>,
+    /// Backends of which a request holds the token of a secret where it is compared.
+    pub(super) redacted: BTreeSet<String>,
     /// Bodies, trailers, signatures and identifiers.
     pub(super) data: Blobs,
     /// Header blocks, but for the last header, which says how many answers there are: that is known at the end.
@@ -93,6 +96,7 @@ impl TableBuilder {
         Self {
             header: header.clone(),
             counts: BTreeMap::new(),
+            redacted: BTreeSet::new(),
             data: Blobs::default(),
             headers: Blobs::default(),
             groups: Vec::new(),
@@ -125,6 +129,12 @@ impl TableBuilder {
             return Ok(());
         }
         self.pushed += 1;
+        let request = &exchange.request;
+        if !self.redacted.contains(&exchange.backend)
+            && (contains_token(&request.path) || contains_token(&request.body.bytes))
+        {
+            self.redacted.insert(exchange.backend.clone());
+        }
         self.add(exchange, backend);
         // Each signature costs two slots at least in the index, and so many again for the explanations.
         let slots = self.groups.len().saturating_mul(4 * SLOT_LEN as usize);

@@ -77,7 +77,13 @@ fn meta(builder: &TableBuilder) -> Meta {
         let exchanges = builder.counts.get(name).copied().unwrap_or(0);
         backends.insert(
             name,
-            BackendMeta { name: name.clone(), mode: said.mode, on_miss: said.on_miss, exchanges },
+            BackendMeta {
+                name: name.clone(),
+                mode: said.mode,
+                on_miss: said.on_miss,
+                exchanges,
+                redacted: builder.redacted.contains(name),
+            },
         );
     }
     Meta {
@@ -86,6 +92,7 @@ fn meta(builder: &TableBuilder) -> Meta {
         backends: backends.into_values().collect(),
         exchanges: builder.counts.values().sum(),
         entries: builder.groups.len() as u64,
+        redaction: builder.header.redaction.clone(),
     }
 }
 
