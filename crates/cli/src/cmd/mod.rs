@@ -6,4 +6,5 @@ pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod record;
+pub(crate) mod redact;
 pub(crate) mod respond;
