@@ -2,7 +2,8 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 7] = ["record", "respond", "inspect", "lint", "bundle", "match", "collect"];
+const SUBCOMMANDS: [&str; 8] =
+    ["record", "respond", "inspect", "lint", "redact", "bundle", "match", "collect"];
 
 #[tokio::test]
 async fn every_level_has_an_example_and_its_exit_statuses() {

@@ -8,6 +8,7 @@ mod help;
 mod round_trip;
 mod sample;
 mod scene;
+mod secrets;
 mod sidecar;
 mod signals;
 mod tables;

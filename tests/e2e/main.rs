@@ -8,6 +8,7 @@ mod delivery;
 mod hostile;
 mod no_leak;
 mod requests;
+mod secrets;
 mod smoke;
 mod tap;
 mod verbatim;

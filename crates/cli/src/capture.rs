@@ -4,27 +4,36 @@ use crate::say;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_collector::{Reader, RecordKind};
+use understudy_core::redact::Settings;
 use understudy_core::v1::{self, Record};
 use understudy_snapshot::learn;
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter};
+
+/// What the secrets in a recording were replaced with, in its folder: without it what was interrupted would match nothing.
+const REDACTION_FILE: &str = "redaction.json";
 
 /// A recording on its way to a snapshot: a collector's folder beside the snapshot's place.
 pub(crate) struct Capture {
     folder: PathBuf,
     target: PathBuf,
     existing: Existing,
+    redaction: Option<Settings>,
     /// Nobody else makes a snapshot of it while we do.
     _lock: Option<File>,
 }
 
 impl Capture {
     /// Begins one. Whatever would stop the snapshot from being written must stop us here, before CMD runs, not after.
-    pub(crate) fn begin(target: &Path, existing: Existing) -> anyhow::Result<Self> {
-        let capture = Self::new(target, existing)?;
+    pub(crate) fn begin(
+        target: &Path,
+        existing: Existing,
+        redaction: Option<Settings>,
+    ) -> anyhow::Result<Self> {
+        let capture = Self { redaction, ..Self::new(target, existing)? };
         if capture.folder.exists() {
             lock(&capture.folder)?;
             bail!(
@@ -33,7 +42,20 @@ impl Capture {
                 target.display()
             );
         }
+        capture.keep_redaction()?;
         Ok(capture)
+    }
+
+    fn keep_redaction(&self) -> anyhow::Result<()> {
+        let Some(redaction) = &self.redaction else { return Ok(()) };
+        let path = self.folder.join(REDACTION_FILE);
+        let write = || {
+            fs::create_dir_all(&self.folder)?;
+            let mut file = File::create_new(&path)?;
+            file.write_all(&serde_json::to_vec(redaction)?)?;
+            file.sync_all()
+        };
+        write().with_context(|| format!("can't write {}", path.display()))
     }
 
     /// Takes over one that was interrupted.
@@ -47,7 +69,15 @@ impl Capture {
             );
         }
         let lock = lock(&capture.folder)?;
-        Ok(Self { _lock: Some(lock), ..capture })
+        let path = capture.folder.join(REDACTION_FILE);
+        let redaction = match fs::read(&path) {
+            Ok(json) => Some(
+                serde_json::from_slice(&json).with_context(|| format!("can't read {}", path.display()))?,
+            ),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+        };
+        Ok(Self { redaction, _lock: Some(lock), ..capture })
     }
 
     fn new(target: &Path, existing: Existing) -> anyhow::Result<Self> {
@@ -56,7 +86,8 @@ impl Capture {
         let full = fs::canonicalize(target).or_else(|_| std::path::absolute(target))?;
         let mut name = full.file_name().map(ToOwned::to_owned).unwrap_or_default();
         name.push(".capture");
-        Ok(Self { folder: full.with_file_name(name), target: target.to_owned(), existing, _lock: None })
+        let (folder, target) = (full.with_file_name(name), target.to_owned());
+        Ok(Self { folder, target, existing, redaction: None, _lock: None })
     }
 
     /// Where the collector is to keep records.
@@ -84,7 +115,9 @@ impl Capture {
             records += 1;
             Ok(())
         });
-        if read.await.is_ok() && records == 0 {
+        let is_empty = read.await.is_ok() && records == 0;
+        // Without a lock no collector has begun.
+        if is_empty || !self.folder.join("lock").exists() {
             self.remove();
         }
     }
@@ -107,7 +140,8 @@ impl Capture {
         let recorded = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
-        let header = Header { name, recorded, backends: BTreeMap::new(), ..Header::default() };
+        let redaction = self.redaction.clone();
+        let header = Header { name, recorded, redaction, backends: BTreeMap::new(), ..Header::default() };
         let mut snapshot = writer.finish(header)?;
         learn(&mut snapshot)?;
         Ok(Some(snapshot))
@@ -123,7 +157,9 @@ impl Capture {
             for part in ["open", "segments"] {
                 gone(fs::remove_dir_all(self.folder.join(part)))?;
             }
-            gone(fs::remove_file(self.folder.join("lock")))?;
+            for file in ["lock", REDACTION_FILE] {
+                gone(fs::remove_file(self.folder.join(file)))?;
+            }
             gone(fs::remove_dir(&self.folder))
         };
         if let Err(error) = remove() {

@@ -8,6 +8,7 @@ mod child;
 mod cmd;
 mod matcher;
 mod output;
+mod redaction;
 mod report;
 mod say;
 mod session;
@@ -39,6 +40,7 @@ enum Command {
     Respond(cmd::respond::Args),
     Inspect(cmd::inspect::Args),
     Lint(cmd::lint::Args),
+    Redact(cmd::redact::Args),
     Bundle(cmd::bundle::Args),
     Match(cmd::matching::Args),
     Tune(cmd::tune::Args),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Respond(args) => block_on(cmd::respond::run(args)),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Lint(args) => cmd::lint::run(&args),
+        Command::Redact(args) => cmd::redact::run(&args),
         Command::Bundle(args) => cmd::bundle::run(&args),
         Command::Match(args) => cmd::matching::run(&args),
         Command::Tune(args) => cmd::tune::run(&args),

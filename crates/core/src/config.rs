@@ -3,6 +3,10 @@
 //! `docs/reference/filter-configuration.schema.json` is its published schema. A key that isn't known and a value that makes no sense
 //! refuse to start, with a message that names the key: a filter that is misread must not look as if it worked.
 
+mod redaction;
+
+pub use redaction::Redaction;
+
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -107,6 +111,9 @@ pub struct Config {
     /// Whether answers carry the header `x-understudy`.
     #[serde(default = "yes")]
     pub verdict_header: bool,
+    /// What is taken out of what leaves.
+    #[serde(default, deserialize_with = "Redaction::from_object")]
+    pub redaction: Redaction,
 }
 
 /// Which way the traffic goes.
@@ -178,6 +185,7 @@ impl Config {
         if self.memory_max_bytes < self.body_cap_bytes {
             return refuse("memory_max_bytes", "must be at least body_cap_bytes".to_owned());
         }
+        self.redaction.check()?;
         match &self.collector {
             Some(collector) => collector.check(),
             None => self.check_without_collector(),
@@ -247,6 +255,7 @@ impl Default for Config {
             body_cap_bytes: default_body_cap(),
             memory_max_bytes: default_memory(),
             verdict_header: true,
+            redaction: Redaction::default(),
         }
     }
 }
@@ -322,5 +331,13 @@ mod tests {
         check(r#"{"backends":{"http://s":{"mode":"mock","miss":1}}}"#, "unknown field `miss`");
         check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
         check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
+        check(r#"{"redaction":[]}"#, "invalid type: sequence");
+        check(r#"{"redaction":{"keys":"x"}}"#, "unknown field `keys`");
+        check(r#"{"redaction":{"key":5}}"#, "expected a string");
+        check(r#"{"redaction":{"fields":["-"]}}"#, "`redaction.fields`: a name has letters");
+        check(
+            r#"{"redaction":{"headers":["X-Amz-Target"]}}"#,
+            "`redaction.headers`: this header is compared",
+        );
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::headers::Headers;
 
-/// Whether a header is part of the identity wherever it is present; by its name in lower case.
-pub fn is_semantic(name: &[u8]) -> bool {
-    SEMANTIC_HEADERS.contains(&name)
-}
-
 /// Headers that are part of the identity wherever they are present.
 const SEMANTIC_HEADERS: [&[u8]; 5] =
     [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
+
+/// Whether a header is always part of the identity.
+pub fn is_semantic(name: &[u8]) -> bool {
+    SEMANTIC_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 /// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the last counts, but for the
 /// semantic ones, which are all there.

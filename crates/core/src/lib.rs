@@ -25,6 +25,7 @@ pub mod exchange;
 pub mod facts;
 pub mod headers;
 pub mod outbox;
+pub mod redact;
 pub mod rules;
 pub mod table;
 pub mod time;

@@ -9,11 +9,12 @@ use understudy_core::config::Config;
 
 const SCHEMA: &str = include_str!("../../../docs/reference/filter-configuration.schema.json");
 
-/// The three objects of the configuration: the pointer to each in the schema, and its keys put into a whole configuration.
-const OBJECTS: [(&str, Whole); 3] = [
+/// The four objects of the configuration: the pointer to each in the schema, and its keys put into a whole configuration.
+const OBJECTS: [(&str, Whole); 4] = [
     ("", Value::Object),
     ("/$defs/backend", |keys| json!({ "backends": { "http://h": keys }, "collector": { "cluster": "c" } })),
     ("/$defs/collector", |keys| json!({ "collector": keys })),
+    ("/$defs/redaction", |keys| json!({ "redaction": keys })),
 ];
 
 type Whole = fn(Map<String, Value>) -> Value;
@@ -38,6 +39,7 @@ fn companions(pointer: &str, key: &str) -> Map<String, Value> {
         "/$defs/collector" => {
             json!({ "cluster": "c", "batch_max_bytes": 1024, "queue_max_bytes": u32::MAX })
         }
+        "/$defs/redaction" => json!({}),
         _ => json!({ "collector": { "cluster": "c" }, "body_cap_bytes": 1, "memory_max_bytes": u32::MAX }),
     };
     keys.as_object_mut().unwrap().remove(key);
@@ -112,7 +114,12 @@ fn bounds_and_values_are_those_of_the_reader() {
                 let outcome = with(pointer, whole, &key, value.clone());
                 assert_eq!(outcome.is_ok(), good, "{pointer} {key}: {value}: {outcome:?}");
             };
-            check(json!([]), false);
+            check(json!([]), property["type"] == "array");
+            if property["type"] == "array" {
+                check(json!(["a"]), true);
+                check(json!([0]), false);
+                check(json!([""]), false);
+            }
             for value in property["enum"].as_array().into_iter().flatten() {
                 check(value.clone(), true);
             }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use understudy_core::config::{Mode, OnMiss};
+use understudy_core::redact::Settings;
 use understudy_core::rules::Rule;
 use understudy_core::table::Sequence;
 use understudy_core::{backend, time};
@@ -22,6 +23,7 @@ const COMMENT: &str = "\
 #
 # on_miss    what becomes of a request that nothing recorded matches: fail (404, with the nearest recorded requests),
 #            passthrough (it goes to the real backend), capture (passthrough, and it is recorded)
+# redaction  the key that secrets were replaced with: requests are matched by it, and a guess can be checked with it
 # backends   for each, by scheme://host[:port]:
 #   mode       mock (answer from this recording), tap (let through and record), off (let through)
 #   on_miss    as above, for this backend alone
@@ -42,6 +44,8 @@ pub struct Header {
     pub recorded: u64,
     /// What becomes of a request to a mocked backend that nothing recorded matches.
     pub on_miss: OnMiss,
+    /// With which key and names secrets were replaced by tokens, where they were.
+    pub redaction: Option<Settings>,
     /// The backends by name (`scheme://authority`).
     pub backends: BTreeMap<String, Backend>,
     /// What of a request doesn't count, and what does besides.
@@ -97,6 +101,7 @@ impl Header {
             service: read.service,
             recorded: read.recorded.0,
             on_miss: read.on_miss,
+            redaction: read.redaction,
             backends: read.backends.into_iter().map(|(name, backend)| (name.0, backend)).collect(),
             rules: read.rules,
         })
@@ -112,6 +117,7 @@ impl Header {
             service: self.service.clone(),
             recorded: v1::Time(self.recorded),
             on_miss: self.on_miss,
+            redaction: self.redaction.clone(),
             backends,
             rules: self.rules.clone(),
         };
@@ -169,7 +175,7 @@ fn reason(error: &serde_saphyr::Error, file: &str) -> String {
 
 /// The file's own types.
 mod v1 {
-    use super::{BTreeMap, Backend, Deserialize, OnMiss, Rule, Serialize, check_name, time};
+    use super::{BTreeMap, Backend, Deserialize, OnMiss, Rule, Serialize, Settings, check_name, time};
 
     /// What is looked at before the rest, so that another version gives its own error.
     #[derive(Deserialize)]
@@ -187,6 +193,8 @@ mod v1 {
         pub(super) recorded: Time,
         #[serde(default)]
         pub(super) on_miss: OnMiss,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub(super) redaction: Option<Settings>,
         pub(super) backends: BTreeMap<Name, Backend>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub(super) rules: Vec<Rule>,
@@ -249,6 +257,11 @@ mod tests {
             service: Some("yes".into()),
             recorded: 1_795_248_000_123_456,
             on_miss: OnMiss::Fail,
+            redaction: Some(Settings {
+                key: "0123".into(),
+                fields: vec!["pin".into()],
+                ..Settings::default()
+            }),
             backends: [("http://api.stripe.com".into(), backend), ("https://[::1]:8443".into(), edited)]
                 .into(),
             rules: vec![Rule {
@@ -274,6 +287,10 @@ name: "payment: the \"first\" # one"
 service: "yes"
 recorded: "2026-11-21T08:00:00.123456Z"
 on_miss: fail
+redaction:
+  key: "0123"
+  fields:
+  - pin
 backends:
   "http://api.stripe.com":
     mode: mock
@@ -308,18 +325,19 @@ rules:
         };
         check("version: 1", "version: 2", "1", "version 2 is unknown here");
         check("version: 1", "version: one", "1:10", "invalid u64, in \"version: one\"");
-        check("version: 1\n", "", "14:1", "missing field `version`");
+        check("version: 1\n", "", "18:1", "missing field `version`");
         check("recorded: ", "recorded: x", "4:11", "isn't a UTC time");
-        check("mode: mock", "moed: mock", "8:5", "unknown field `moed`");
-        check("mode: mock", "mode: mick", "8:11", "unknown variant `mick`");
+        check("mode: mock", "moed: mock", "12:5", "unknown field `moed`");
+        check("mode: mock", "mode: mick", "12:11", "unknown variant `mick`");
         check("on_miss: fail", "on_miss: fail\nrule: x", "6:1", "unknown field `rule`");
-        check("http://api.stripe.com", "http://API.stripe.com", "7:3", "must be written as");
-        check("http://api.stripe.com", "stripe", "7:3", "write scheme://host[:port]");
-        check("https://[::1]:8443", "http://api.stripe.com", "10:3", "duplicate mapping key");
-        check("mask:", "musk:", "18:3", "unknown field `musk`");
-        check("path.3", "path.0", "20:5", "segments are counted from 1");
-        check("body/request~1id", "body/a~9", "19:5", "is no place: write path.N");
-        check("/v1/orders/*", "/v1/or*", "17:9", "must be a whole segment");
-        check("backends:", "backends: [", "8:9", "did not find expected ',' or '}'");
+        check("http://api.stripe.com", "http://API.stripe.com", "11:3", "must be written as");
+        check("http://api.stripe.com", "stripe", "11:3", "write scheme://host[:port]");
+        check("https://[::1]:8443", "http://api.stripe.com", "14:3", "duplicate mapping key");
+        check("mask:", "musk:", "22:3", "unknown field `musk`");
+        check("path.3", "path.0", "24:5", "segments are counted from 1");
+        check("body/request~1id", "body/a~9", "23:5", "is no place: write path.N");
+        check("/v1/orders/*", "/v1/or*", "21:9", "must be a whole segment");
+        check("  key:", "  kee:", "7:3", "unknown field `kee`");
+        check("backends:", "backends: [", "12:9", "did not find expected ',' or '}'");
     }
 }

@@ -6,5 +6,6 @@ pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod record;
+pub(crate) mod redact;
 pub(crate) mod respond;
 pub(crate) mod tune;

@@ -2,6 +2,7 @@
 
 use crate::capture::Capture;
 use crate::child::Ended;
+use crate::redaction::{self, RedactionArgs};
 use crate::session::{self, Finished, Plan, ProxyArgs};
 use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
@@ -14,7 +15,7 @@ use understudy_snapshot::{Existing, Snapshot, bundle};
 /// Run CMD and keep what it says to its backends
 ///
 /// Envoy starts as a forward proxy on a free port, CMD runs with HTTP_PROXY set, and what passes becomes a snapshot: a folder of text
-/// that you can read, edit and commit. CMD's own status is passed on. Ctrl-C and SIGTERM end CMD; what was recorded until then is kept.
+/// that you can read, edit and commit. Credentials, tokens and card numbers in it are replaced. CMD's own status is passed on. Ctrl-C and SIGTERM end CMD; what was recorded until then is kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     recover: bool,
 
     #[command(flatten)]
+    redaction: RedactionArgs,
+
+    #[command(flatten)]
     proxy: ProxyArgs,
 }
 
@@ -45,16 +49,16 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if args.recover {
         return recover(&args.output, existing).await;
     }
-    let capture = Capture::begin(&args.output, existing)?;
+    let redaction = args.redaction.settings(None)?;
+    if redaction.is_none() {
+        say::warning("secrets are kept as they are: share neither the snapshot nor what is made of it");
+    }
+    let config = json!({ "default": "tap", "redaction": redaction::config(redaction.as_ref()) });
+    let capture = Capture::begin(&args.output, existing, redaction)?;
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
-    let plan = Plan {
-        bootstrap: Bootstrap::tap(),
-        module: &module,
-        config: json!({ "default": "tap" }),
-        store: capture.folder(),
-    };
+    let plan = Plan { bootstrap: Bootstrap::tap(), module: &module, config, store: capture.folder() };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::capture::Capture;
 use crate::child::Ended;
+use crate::redaction::{self, RedactionArgs};
 use crate::report::Report;
 use crate::session::{self, Plan, ProxyArgs};
 use crate::{Outcome, output, say};
@@ -10,6 +11,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_core::config::{Mode, OnMiss};
+use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, FilterFailure};
 use understudy_snapshot::{Existing, Snapshot, bundle, table};
 
@@ -46,6 +48,9 @@ pub(crate) struct Args {
     verbose: bool,
 
     #[command(flatten)]
+    redaction: RedactionArgs,
+
+    #[command(flatten)]
     proxy: ProxyArgs,
 }
 
@@ -80,8 +85,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if let Some(report) = &args.report {
         output::check(report)?;
     }
+    let redaction = args.redaction.settings(snapshot.header().redaction.as_ref())?;
+    let config = config(&args, redaction.as_ref());
     let capture = match &args.output {
-        Some(output) => Some(Capture::begin(output, Existing::Refuse)?),
+        Some(output) => Some(Capture::begin(output, Existing::Refuse, redaction)?),
         None => None,
     };
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
@@ -95,7 +102,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
-    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config: config(&args), store };
+    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {
@@ -156,10 +163,13 @@ fn bootstrap(snapshot: &Snapshot, args: &Args) -> Bootstrap {
     bootstrap.on_filter_failure(FilterFailure::Reload)
 }
 
-fn config(args: &Args) -> serde_json::Value {
+fn config(args: &Args, redaction: Option<&Settings>) -> serde_json::Value {
+    let redaction = redaction::config(redaction);
     match args.on_miss {
-        Some(on_miss) => json!({ "default": "mock", "on_miss": OnMiss::from(on_miss) }),
-        None => json!({ "default": "mock" }),
+        Some(on_miss) => {
+            json!({ "default": "mock", "on_miss": OnMiss::from(on_miss), "redaction": redaction })
+        }
+        None => json!({ "default": "mock", "redaction": redaction }),
     }
 }
 

@@ -94,6 +94,7 @@ impl Capture {
                 mark_truncated(body, seen);
             }
         }
+        vm.redact(&mut self.exchange);
         if let Some(outbox) = &mut vm.outbox {
             outbox.push(now / 1000, |out| v1::write_record(&self.exchange, None, out));
         }

@@ -48,13 +48,12 @@ impl Stream {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
         backend::write_name(facts.scheme, facts.authority, &mut vm.name);
-        let said = vm.signature.set_from(&vm.name, facts, &asked.body, &vm.rules).on_miss();
+        let (digest, said) = vm.sign(facts, &asked.body, self.policy.is_some_and(|policy| policy.redacted));
         if let (Some(on_miss), Some(policy)) = (said, &mut self.policy)
             && !policy.configured
         {
             policy.on_miss = on_miss;
         }
-        let digest = vm.signature.digest();
         asked.digest = Some(digest);
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
@@ -145,11 +144,13 @@ impl Stream {
     ) -> Action {
         self.state = State::Answered;
         self.count(Counter::Miss, vm);
-        let nearest = match asked.digest {
+        let facts = asked.facts;
+        let digest = asked.digest.map(|_| vm.sign_for_all_to_see(facts, &asked.body));
+        let nearest = match digest {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
-        let facts = asked.facts;
+        let path = vm.path_for_all_to_see(facts.path);
         let told = Told {
             understudy: "miss",
             reason: reason.code(),
@@ -163,8 +164,8 @@ impl Stream {
                 &String::from_utf8_lossy(facts.authority),
             ),
             method: String::from_utf8_lossy(facts.method),
-            path: String::from_utf8_lossy(facts.path),
-            digest: asked.digest.map(|digest| digest::hex(&digest)),
+            path: String::from_utf8_lossy(&path),
+            digest: digest.map(|digest| digest::hex(&digest)),
             nearest: &nearest,
         };
         let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();
@@ -246,6 +247,7 @@ fn report<S: Segment>(asked: &Asked<'_>, verdict: &Verdict, vm: &mut Vm<S>, host
     exchange.request.body.bytes.clone_from(&asked.body);
     mark_truncated(&mut exchange.request.body, u64::try_from(asked.seen).unwrap_or(u64::MAX));
     exchange.end = if asked.ended { End::Complete } else { End::RequestAborted };
+    vm.redact(&mut exchange);
     let now = exchange.time / 1000;
     if let Some(outbox) = &mut vm.outbox {
         outbox.push(now, |out| v1::write_record(&exchange, Some(verdict), out));

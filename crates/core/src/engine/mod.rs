@@ -11,6 +11,7 @@
 mod capture;
 mod explain;
 mod mock;
+mod secrets;
 mod serve;
 mod stream;
 mod vm;

@@ -5,6 +5,7 @@ use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
 use crate::outbox::Outbox;
+use crate::redact::{Redactor, Settings};
 use crate::rules::Rules;
 use crate::table::{Segment, Table};
 use hashbrown::HashMap;
@@ -33,6 +34,8 @@ pub(super) struct Policy {
     pub(super) configured: bool,
     /// Index into the counters.
     pub(super) counter: usize,
+    /// Whether the recorded requests have tokens in the place of secrets.
+    pub(super) redacted: bool,
 }
 
 /// What the streams of one VM share.
@@ -47,6 +50,10 @@ pub struct Vm<S> {
     /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
     pub(super) name: Vec<u8>,
     pub(super) signature: Signature,
+    /// Takes secrets out of what leaves; `None` where the configuration says that they are to be kept.
+    pub(super) redactor: Option<Redactor>,
+    /// Puts into a live request the tokens that the recorded ones have.
+    pub(super) as_recorded: Redactor,
     name_of_vm: String,
     next_id: u64,
     backends: HashMap<Vec<u8>, Policy>,
@@ -69,10 +76,16 @@ impl<S: Segment> Vm<S> {
         let on_miss = config.on_miss.unwrap_or(table.meta().on_miss);
         let rules = Rules::new(table.meta().rules.clone());
         let configured = config.on_miss.is_some();
+        let redaction = &config.redaction;
+        let recorded = table.meta().redaction.as_ref();
+        let redactor = redaction.enabled.then(|| Redactor::new(&redaction.with(recorded)));
+        let as_recorded = Redactor::new(recorded.unwrap_or(&Settings::default()));
         let mut vm = Self {
             table,
             rules,
             outbox,
+            redactor,
+            as_recorded,
             body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
             verdict_header: config.verdict_header,
             direction: match config.direction {
@@ -84,32 +97,41 @@ impl<S: Segment> Vm<S> {
             name_of_vm: name,
             next_id: 0,
             backends: HashMap::new(),
-            other: Policy { mode: default, on_miss, configured, counter: 0 },
+            other: Policy { mode: default, on_miss, configured, counter: 0, redacted: false },
             names: vec!["other".to_owned()],
             counts: vec![Counts::default()],
             memory_max: usize::try_from(config.memory_max_bytes).unwrap_or(usize::MAX),
             memory_used: 0,
         };
-        let recorded: Vec<_> =
-            vm.table.meta().backends.iter().map(|b| (b.name.clone(), b.mode, b.on_miss)).collect();
-        for (name, mode, own) in recorded {
-            vm.add_backend(name, mode, config.on_miss.or(own).unwrap_or(on_miss), configured);
+        let recorded: Vec<_> = vm
+            .table
+            .meta()
+            .backends
+            .iter()
+            .map(|b| (b.name.clone(), b.mode, b.on_miss, b.redacted))
+            .collect();
+        let policy =
+            |mode, on_miss, configured, redacted| Policy { mode, on_miss, configured, counter: 0, redacted };
+        for (name, mode, own, redacted) in recorded {
+            let on_miss = config.on_miss.or(own).unwrap_or(on_miss);
+            vm.add_backend(name, policy(mode, on_miss, configured, redacted));
         }
         for (name, rule) in &config.backends {
-            let own = rule
-                .on_miss
-                .or(config.on_miss)
-                .or_else(|| vm.backends.get(name.as_bytes()).map(|p| p.on_miss));
-            let configured = configured || rule.on_miss.is_some();
-            vm.add_backend(name.clone(), rule.mode, own.unwrap_or(on_miss), configured);
+            let known = vm.backends.get(name.as_bytes()).copied();
+            let own = rule.on_miss.or(config.on_miss).or(known.map(|p| p.on_miss)).unwrap_or(on_miss);
+            let redacted = known.is_some_and(|p| p.redacted);
+            vm.add_backend(
+                name.clone(),
+                policy(rule.mode, own, configured || rule.on_miss.is_some(), redacted),
+            );
         }
         vm
     }
 
-    fn add_backend(&mut self, name: String, mode: Mode, on_miss: OnMiss, configured: bool) {
+    fn add_backend(&mut self, name: String, policy: Policy) {
         let known = self.backends.get(name.as_bytes()).map(|policy| policy.counter);
         let counter = known.unwrap_or(self.names.len());
-        self.backends.insert(name.as_bytes().to_vec(), Policy { mode, on_miss, configured, counter });
+        self.backends.insert(name.as_bytes().to_vec(), Policy { counter, ..policy });
         if known.is_none() {
             self.names.push(name);
             self.counts.push(Counts::default());

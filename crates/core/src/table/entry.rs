@@ -2,6 +2,7 @@
 
 use crate::config::{Mode, OnMiss};
 use crate::digest::Digest;
+use crate::redact::Settings;
 use crate::rules::Rule;
 use bincode::{Decode, Encode};
 
@@ -126,6 +127,9 @@ pub struct BackendMeta {
     pub on_miss: Option<OnMiss>,
     /// How many exchanges were recorded.
     pub exchanges: u64,
+    /// Whether a recorded request to it has a token in the place of a secret, in path, query or body. Then secrets in live requests are
+    /// replaced before they are compared; the others pay nothing for it.
+    pub redacted: bool,
 }
 
 /// What the table is about.
@@ -143,4 +147,6 @@ pub struct Meta {
     pub entries: u64,
     /// The rules that the signatures were made with.
     pub rules: Vec<Rule>,
+    /// With which key and names secrets were replaced by tokens.
+    pub redaction: Option<Settings>,
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use understudy_core::config::{Config, Mode};
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::redact::{Detector, Settings};
 use understudy_core::rules::Rules;
 
 /// How much a finding matters. The worst comes first.
@@ -74,6 +75,7 @@ struct Linter<'a> {
     backends: BTreeMap<String, u64>,
     last_time: u64,
     body_cap: usize,
+    detector: Detector,
 }
 
 impl<'a> Linter<'a> {
@@ -86,6 +88,7 @@ impl<'a> Linter<'a> {
             rules: Rules::new(header.rules.clone()),
             backends: BTreeMap::new(),
             last_time: 0,
+            detector: Detector::new(header.redaction.as_ref().unwrap_or(&Settings::default())),
             body_cap: usize::try_from(Config::default().body_cap_bytes).unwrap_or(usize::MAX),
         }
     }
@@ -109,7 +112,10 @@ impl<'a> Linter<'a> {
 
     fn exchange(&mut self, at: &Located) {
         let exchange = &at.exchange;
-        secrets::look(exchange, |code, message| self.count(code, Severity::Warning, at, message));
+        // Apart, so that the findings can be counted while it is in use.
+        let detector = std::mem::take(&mut self.detector);
+        secrets::look(&detector, exchange, |code, message| self.count(code, Severity::Warning, at, message));
+        self.detector = detector;
         if exchange.time < self.last_time {
             let message = "comes before the line above it in time: answers are served in the order of their times, not of the lines";
             self.count("out-of-order", Severity::Info, at, message);

@@ -8,11 +8,12 @@ use super::{ANSWERS_MAX, Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, lay
 use crate::answerable::{Unanswerable, unanswerable};
 use crate::header::{Backend, Header};
 use hashbrown::HashTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::redact::contains_token;
 use understudy_core::rules::{Actions, Rules};
 use understudy_core::table::{Blob, Features, SLOT_LEN, Sequence};
 
@@ -22,6 +23,8 @@ pub struct TableBuilder {
     pub(super) header: Header,
     /// Outbound exchanges by backend.
     pub(super) counts: BTreeMap<String, u64>,
+    /// Backends of which a request holds the token of a secret where it is compared.
+    pub(super) redacted: BTreeSet<String>,
     /// Bodies, trailers, signatures and identifiers.
     pub(super) data: Blobs,
     /// Header blocks, but for the last header, which says how many answers there are: that is known at the end.
@@ -85,6 +88,7 @@ impl TableBuilder {
         Self {
             header: header.clone(),
             counts: BTreeMap::new(),
+            redacted: BTreeSet::new(),
             data: Blobs::default(),
             headers: Blobs::default(),
             groups: Vec::new(),
@@ -118,6 +122,12 @@ impl TableBuilder {
             return Ok(());
         }
         self.pushed += 1;
+        let request = &exchange.request;
+        if !self.redacted.contains(&exchange.backend)
+            && (contains_token(&request.path) || contains_token(&request.body.bytes))
+        {
+            self.redacted.insert(exchange.backend.clone());
+        }
         self.add(exchange, &backend);
         // Each signature costs two slots at least in the index, and what explains misses.
         let slots = self.groups.len().saturating_mul(2 * SLOT_LEN as usize + Near::LENGTH_EACH);

@@ -83,7 +83,13 @@ fn meta(builder: &TableBuilder) -> Meta {
         let exchanges = builder.counts.get(name).copied().unwrap_or(0);
         backends.insert(
             name,
-            BackendMeta { name: name.clone(), mode: said.mode, on_miss: said.on_miss, exchanges },
+            BackendMeta {
+                name: name.clone(),
+                mode: said.mode,
+                on_miss: said.on_miss,
+                exchanges,
+                redacted: builder.redacted.contains(name),
+            },
         );
     }
     Meta {
@@ -93,6 +99,7 @@ fn meta(builder: &TableBuilder) -> Meta {
         exchanges: builder.counts.values().sum(),
         entries: builder.groups.len() as u64,
         rules: builder.header.rules.clone(),
+        redaction: builder.header.redaction.clone(),
     }
 }
 

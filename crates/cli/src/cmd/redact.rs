@@ -1,0 +1,51 @@
+//! `understudy redact`: take the secrets out of a snapshot that has some.
+
+use crate::redaction::NameArgs;
+use crate::{Outcome, say};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use understudy_core::redact::Redactor;
+use understudy_snapshot::{Existing, Snapshot, SnapshotWriter};
+
+/// Take the secrets out of a snapshot
+///
+/// For a snapshot that was recorded without redaction, or before a rule was known: each secret is replaced by a token, as the filter does it
+/// when it records. Requests match as before. What is in the history of a repository already stays there: revoke it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy redact snapshots/payment
+  understudy redact snapshots/payment --redact iban    and what stands under this name
+
+Exit status: 0 no secret is left that the rules know; 2 could not run.")]
+pub(crate) struct Args {
+    /// The snapshot, which is replaced
+    snapshot: PathBuf,
+
+    #[command(flatten)]
+    names: NameArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let snapshot = Snapshot::open(&args.snapshot)?;
+    let mut header = snapshot.header().clone();
+    let settings = args.names.settings(header.redaction.as_ref())?;
+    let redactor = Redactor::new(&settings);
+    let mut writer = SnapshotWriter::create(&args.snapshot, Existing::Replace)?;
+    let bar = say::working("taking secrets out");
+    let mut changed = 0;
+    for located in snapshot.exchanges()? {
+        let mut exchange = located?.exchange;
+        let before = exchange.clone();
+        redactor.exchange(&mut exchange);
+        changed += u64::from(exchange != before);
+        writer.push(&exchange)?;
+    }
+    bar.finish_and_clear();
+    if changed > 0 {
+        header.redaction = Some(settings);
+        writer.finish(header)?;
+    }
+    say::line(format_args!("{}: {} changed", args.snapshot.display(), say::count(changed, "exchange")));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,71 @@
+//! Where secrets are replaced by tokens: in all that leaves for the collector, in what a miss tells, and in live requests to backends whose
+//! recorded requests have tokens. Which text is a secret is decided in [`crate::redact`].
+
+use super::Vm;
+use crate::config::OnMiss;
+use crate::digest::Digest;
+use crate::exchange::Exchange;
+use crate::facts::Facts;
+use crate::redact::Redactor;
+use crate::table::Segment;
+
+impl<S: Segment> Vm<S> {
+    /// Takes the secrets out of an exchange that is about to leave.
+    pub(super) fn redact(&self, exchange: &mut Exchange) {
+        if let Some(redactor) = &self.redactor {
+            redactor.exchange(exchange);
+        }
+    }
+
+    /// Makes the signature that the table knows a request by; gives its digest, and what the rules say of a miss. `redacted`: whether the
+    /// recorded requests to this backend have tokens. [`Self::name`] is the backend's.
+    pub(super) fn sign(
+        &mut self,
+        facts: &Facts<'_>,
+        body: &[u8],
+        redacted: bool,
+    ) -> (Digest, Option<OnMiss>) {
+        let redactor = redacted.then_some(&self.as_recorded);
+        let without = redactor.and_then(|redactor| without_secrets(redactor, facts, body));
+        let (facts, body) = match &without {
+            Some(without) => (&without.facts(facts), without.body.as_deref().unwrap_or(body)),
+            None => (facts, body),
+        };
+        let on_miss = self.signature.set_from(&self.name, facts, body, &self.rules).on_miss();
+        (self.signature.digest(), on_miss)
+    }
+
+    /// Makes the signature of a request that missed anew, where it shows a secret; gives its digest.
+    pub(super) fn sign_for_all_to_see(&mut self, facts: &Facts<'_>, body: &[u8]) -> Digest {
+        let without = self.redactor.as_ref().and_then(|redactor| without_secrets(redactor, facts, body));
+        if let Some(without) = without {
+            let (facts, body) = (without.facts(facts), without.body.as_deref().unwrap_or(body));
+            self.signature.set_from(&self.name, &facts, body, &self.rules);
+        }
+        self.signature.digest()
+    }
+
+    /// A path without its secrets, for all to see.
+    pub(super) fn path_for_all_to_see<'a>(&self, path: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
+        self.redactor.as_ref().and_then(|redactor| redactor.path(path)).map_or(path.into(), Into::into)
+    }
+}
+
+/// A request's path and body without the secrets in them; `None` where there is none in it.
+struct Without {
+    path: Option<Vec<u8>>,
+    body: Option<Vec<u8>>,
+}
+
+impl Without {
+    fn facts<'a>(&'a self, facts: &Facts<'a>) -> Facts<'a> {
+        let mut without = facts.clone();
+        without.path = self.path.as_deref().unwrap_or(facts.path);
+        without
+    }
+}
+
+fn without_secrets(redactor: &Redactor, facts: &Facts<'_>, body: &[u8]) -> Option<Without> {
+    let without = Without { path: redactor.path(facts.path), body: redactor.body(facts.content_type, body) };
+    (without.path.is_some() || without.body.is_some()).then_some(without)
+}

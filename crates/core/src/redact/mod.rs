@@ -1,0 +1,375 @@
+//! Secrets don't leave the sidecar: in what is copied, each is replaced by a token.
+//!
+//! A token is `redacted-` and the first 16 digits of a keyed hash. Equal secrets have equal tokens wherever they stand and however they are
+//! written there, so that a request that holds one still matches, and an access token that was issued is the one that comes back. A
+//! token stays as it is: the mock hands tokens to the service, which sends them on.
+//!
+//! What is a secret is data, in `rules.rs`; `docs/how-to/secrets.md` describes it. Only text is looked at. Nothing here decides what is
+//! to be redacted when: that is the engine's. A secret that is neither under a known name nor of a known shape isn't found.
+
+mod form;
+mod found;
+mod names;
+mod rules;
+mod scan;
+mod shape;
+
+pub use found::What;
+
+use crate::digest;
+use crate::exchange::{Body, Exchange};
+use crate::facts;
+use crate::headers::Headers;
+use found::{Finder, Hit, Written};
+use names::{Names, Place};
+use std::borrow::Cow;
+
+/// What stands at the beginning of each token.
+pub const TOKEN: &[u8] = b"redacted-";
+/// Follows it where the secret was a signed JWT: technologies are told by that.
+const JWT: &[u8] = b"jwt-";
+/// So many hexadecimal digits of the hash: 64 bits tell the secrets of a snapshot apart.
+const DIGITS: usize = 16;
+
+/// What a snapshot or a configuration says of redaction.
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Deserialize,
+    serde::Serialize,
+    bincode::Encode,
+    bincode::Decode,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The key of the hash. With none, anybody can check a guess.
+    #[serde(default)]
+    pub key: String,
+    /// Further headers that carry secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    /// Further fields of JSON, XML, queries and forms that carry secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// Headers and fields that carry none, whatever their names look like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+}
+
+/// Finds secrets and puts tokens in their place.
+#[derive(Clone)]
+pub struct Redactor {
+    names: Names,
+    /// The two hashes of HMAC (RFC 2104), with the key taken in.
+    inner: sha1_smol::Sha1,
+    outer: sha1_smol::Sha1,
+}
+
+impl Redactor {
+    /// One with a key and names.
+    pub fn new(settings: &Settings) -> Self {
+        let key = settings.key.as_bytes();
+        let hashed = digest::sha1(key);
+        // Longer than a block of SHA-1, a key counts by its hash.
+        let key = if key.len() > 64 { &hashed[..] } else { key };
+        let padded = |with: u8| {
+            let mut block = [with; 64];
+            block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+            let mut hash = sha1_smol::Sha1::new();
+            hash.update(&block);
+            hash
+        };
+        Self { names: Names::new(settings), inner: padded(0x36), outer: padded(0x5c) }
+    }
+
+    /// The token of a secret.
+    pub fn token(&self, secret: &[u8]) -> Vec<u8> {
+        let (mut inner, mut outer) = (self.inner.clone(), self.outer.clone());
+        inner.update(secret);
+        outer.update(&inner.digest().bytes());
+        let mut token = TOKEN.to_vec();
+        if shape::is_jwt(secret) {
+            token.extend_from_slice(JWT);
+        }
+        let hex = digest::hex(&outer.digest().bytes());
+        token.extend_from_slice(hex.as_bytes().get(..DIGITS).unwrap_or_default());
+        token
+    }
+
+    /// A header's value without its secrets. `None`: there are none.
+    pub fn header(&self, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let mut edit = Edit::new(self, value);
+        look_at_header(&self.names, name, value, |hit| edit.replace(hit));
+        edit.finish()
+    }
+
+    /// Headers without their secrets. `None`: there are none.
+    pub fn headers(&self, headers: &Headers) -> Option<Headers> {
+        let mut changed: Vec<(usize, Vec<u8>)> = Vec::new();
+        for (at, (name, value)) in headers.iter().enumerate() {
+            if let Some(new) = self.header(name, value) {
+                changed.push((at, new));
+            }
+        }
+        if changed.is_empty() {
+            return None;
+        }
+        let mut changed = changed.iter().peekable();
+        Some(Headers::from_pairs(headers.iter().enumerate().map(|(at, (name, value))| {
+            let new = changed.next_if(|(place, _)| *place == at);
+            (name, new.map_or(value, |(_, value)| value))
+        })))
+    }
+
+    /// A path with its query, without their secrets. `None`: there are none.
+    pub fn path(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let mut edit = Edit::new(self, path);
+        look_at_path(&self.names, path, |hit| edit.replace(hit));
+        edit.finish()
+    }
+
+    /// A body without its secrets. `None`: there are none, or it is no text. `content_type` may have parameters.
+    pub fn body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
+        let mut edit = Edit::new(self, body);
+        look_at_body(&self.names, content_type, body, |hit| edit.replace(hit));
+        edit.finish()
+    }
+
+    /// Takes the secrets out of an exchange. Where that changes a body, its `content-length` is made to fit, and sums over its old bytes are
+    /// left out.
+    pub fn exchange(&self, exchange: &mut Exchange) {
+        let request = &mut exchange.request;
+        if let Some(path) = self.path(&request.path) {
+            request.path = path;
+        }
+        self.message(&mut request.headers, &mut request.body, &mut request.trailers);
+        if let Some(response) = &mut exchange.response {
+            self.message(&mut response.headers, &mut response.body, &mut response.trailers);
+        }
+    }
+
+    fn message(&self, headers: &mut Headers, body: &mut Body, trailers: &mut Headers) {
+        if let Some(new) = self.decoded_body(headers, &body.bytes) {
+            *headers = fit_headers(headers, body.bytes.len(), new.len());
+            body.bytes = new;
+        }
+        for list in [headers, trailers] {
+            if let Some(new) = self.headers(list) {
+                *list = new;
+            }
+        }
+    }
+
+    /// The one place that knows of `content-encoding`: what is compressed is no text, and stays.
+    fn decoded_body(&self, headers: &Headers, body: &[u8]) -> Option<Vec<u8>> {
+        self.body(headers.get(b"content-type"), body)
+    }
+}
+
+/// The key stays out of logs.
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+/// Calls `tell` with each secret in a request or response that a [`Redactor`] would replace: for who wants to know, and change nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Detector {
+    names: Names,
+}
+
+impl Detector {
+    /// One with names.
+    pub fn new(settings: &Settings) -> Self {
+        Self { names: Names::new(settings) }
+    }
+
+    /// Looks at a header.
+    pub fn header<'a>(&self, name: &'a [u8], value: &'a [u8], mut tell: impl FnMut(What<'a>)) {
+        look_at_header(&self.names, name, value, |hit| tell(hit.what));
+    }
+
+    /// Looks at a path with its query.
+    pub fn path<'a>(&self, path: &'a [u8], mut tell: impl FnMut(What<'a>)) {
+        look_at_path(&self.names, path, |hit| tell(hit.what));
+    }
+
+    /// Looks at a body.
+    pub fn body<'a>(&self, content_type: Option<&[u8]>, body: &'a [u8], mut tell: impl FnMut(What<'a>)) {
+        look_at_body(&self.names, content_type, body, |hit| tell(hit.what));
+    }
+}
+
+fn look_at_header<'a>(names: &Names, name: &'a [u8], value: &'a [u8], mut tell: impl FnMut(Hit<'a>)) {
+    // The proxy's own.
+    if name.first() == Some(&b':') {
+        return;
+    }
+    let mut finder = Finder { text: value, tell: &mut tell };
+    let start = value.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(0);
+    let end = start.saturating_add(value.trim_ascii().len());
+    let kind = names.header(name);
+    if kind.is_some_and(|kind| finder.value(kind, name, (start, end), Written::Plain)) {
+        return;
+    }
+    let is_url = rules::URLS.iter().any(|known| name.eq_ignore_ascii_case(known));
+    match value.iter().position(|b| is_url && matches!(b, b'?' | b'#')) {
+        Some(at) => form::pairs(value, at.saturating_add(1), Place::Query, names, tell),
+        None => finder.shapes(start, end, Written::Plain),
+    }
+}
+
+fn look_at_path<'a>(names: &Names, path: &'a [u8], mut tell: impl FnMut(Hit<'a>)) {
+    let query = path.iter().position(|&b| b == b'?').unwrap_or(path.len());
+    Finder { text: path, tell: &mut tell }.shapes(0, query, Written::Url);
+    form::pairs(path, query.saturating_add(1), Place::Query, names, tell);
+}
+
+fn look_at_body<'a>(names: &Names, content_type: Option<&[u8]>, body: &'a [u8], tell: impl FnMut(Hit<'a>)) {
+    let media_type = content_type.map(facts::media_type).unwrap_or_default();
+    if body.is_empty() || is_binary(media_type) || !is_text(body) {
+        return;
+    }
+    if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        form::pairs(body, 0, Place::Body, names, tell);
+    } else {
+        scan::text(body, names, tell);
+    }
+}
+
+/// Whether a media type is one whose bytes must not be changed, even where they look like text.
+fn is_binary(media_type: &[u8]) -> bool {
+    let has = |part: &[u8]| media_type.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part));
+    [&b"protobuf"[..], b"grpc", b"image/", b"audio/", b"video/", b"font/"].into_iter().any(has)
+}
+
+/// Whether bytes are text of some kind: no control characters but those that texts have. Anything compressed has others.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&b| b >= 0x20 || matches!(b, b'\n' | b'\r' | b'\t' | 0x0c | 0x1e))
+}
+
+/// The headers of a body that was changed.
+fn fit_headers(headers: &Headers, old: usize, new: usize) -> Headers {
+    let (old, new) = (old.to_string(), new.to_string());
+    let is = |name: &[u8], known: &[u8]| name.eq_ignore_ascii_case(known);
+    let kept = headers.iter().filter(|(name, _)| !rules::SUMS.iter().any(|sum| is(name, sum)));
+    Headers::from_pairs(kept.map(|(name, value)| {
+        let is_length = is(name, b"content-length") && value == old.as_bytes();
+        (name, if is_length { new.as_bytes() } else { value })
+    }))
+}
+
+/// A text in which secrets are replaced. Nothing is allocated until the first.
+struct Edit<'a> {
+    redactor: &'a Redactor,
+    text: &'a [u8],
+    out: Vec<u8>,
+    copied: usize,
+}
+
+impl<'a> Edit<'a> {
+    fn new(redactor: &'a Redactor, text: &'a [u8]) -> Self {
+        Self { redactor, text, out: Vec::new(), copied: 0 }
+    }
+
+    fn replace(&mut self, hit: Hit<'_>) {
+        let Some(before) = self.text.get(self.copied..hit.start) else { return };
+        let raw = self.text.get(hit.start..hit.end).unwrap_or_default();
+        if self.out.is_empty() {
+            self.out.reserve(self.text.len().saturating_add(64));
+        }
+        self.out.extend_from_slice(before);
+        let token = self.redactor.token(&plain(raw, hit.written, hit.squeeze));
+        let quote: &[u8] = if hit.written == Written::JsonNumber { b"\"" } else { b"" };
+        self.out.extend_from_slice(quote);
+        self.out.extend_from_slice(&token);
+        self.out.extend_from_slice(quote);
+        self.copied = hit.end;
+    }
+
+    fn finish(mut self) -> Option<Vec<u8>> {
+        if self.copied == 0 {
+            return None;
+        }
+        self.out.extend_from_slice(self.text.get(self.copied..).unwrap_or_default());
+        Some(self.out)
+    }
+}
+
+/// The secret itself, however it is written.
+fn plain(raw: &[u8], written: Written, squeeze: bool) -> Cow<'_, [u8]> {
+    let text = match written {
+        Written::Json if raw.contains(&b'\\') => Cow::Owned(decode_json(raw)),
+        Written::Url if raw.iter().any(|b| matches!(b, b'%' | b'+')) => Cow::Owned(decode_url(raw)),
+        _ => Cow::Borrowed(raw),
+    };
+    if !squeeze {
+        return text;
+    }
+    Cow::Owned(text.iter().copied().filter(|b| !b.is_ascii_whitespace() && *b != b'-').collect())
+}
+
+/// The inside of a JSON string (RFC 8259, 7); what is no JSON stays as it is.
+fn decode_json(raw: &[u8]) -> Vec<u8> {
+    let quoted = [b"\"", raw, b"\""].concat();
+    serde_json::from_slice::<String>(&quoted).map_or_else(|_| raw.to_vec(), String::into_bytes)
+}
+
+/// `%XX` and `+` (WHATWG URL, 5.1).
+fn decode_url(raw: &[u8]) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, digit(after.first()), digit(after.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high << 4 | low).unwrap_or(byte));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', ..) => out.push(b' '),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// Whether bytes are a token and nothing else.
+pub fn is_token(bytes: &[u8]) -> bool {
+    token_length(bytes) == Some(bytes.len())
+}
+
+/// Whether there is a token in the bytes.
+pub fn contains_token(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|&b| b == b'r') {
+        rest = rest.get(at..).unwrap_or_default();
+        if token_length(rest).is_some() {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+fn token_length(bytes: &[u8]) -> Option<usize> {
+    let rest = bytes.strip_prefix(TOKEN)?;
+    let rest = rest.strip_prefix(JWT).unwrap_or(rest);
+    let digits = rest.get(..DIGITS)?.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    digits.then(|| bytes.len().saturating_sub(rest.len()).saturating_add(DIGITS))
+}
+
+/// Whether bytes stand in the place of a secret, and are none: a token, `redacted`, or filling.
+pub fn is_placeholder(bytes: &[u8]) -> bool {
+    let bare = bytes.trim_ascii();
+    let is_filler = bare.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.'));
+    let words = [&b"redacted"[..], b"<redacted>", b"[redacted]"];
+    is_filler || words.iter().any(|word| bare.eq_ignore_ascii_case(word)) || is_token(bare)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The engine never lets a secret out, and a recording without secrets still answers who knows them.
+
+use understudy_core::config::Config;
+use understudy_core::digest::Digest;
+use understudy_core::engine::{Action, Host, Side, Stream, Vm};
+use understudy_core::exchange::Exchange;
+use understudy_core::headers::Headers;
+use understudy_core::redact::Settings;
+use understudy_core::table::Table;
+use understudy_core::v1;
+use understudy_snapshot::{Header, table::TableBuilder};
+
+const SECRETS: [&str; 5] =
+    ["4242424242424242", "s3cr3t-of-the-client", "bearer-of-news", "sess10n", "hunter2"];
+const FORM: &str = "application/x-www-form-urlencoded";
+const CARD: &str = "card[number]=4242424242424242&client_secret=s3cr3t-of-the-client";
+const TAP: &str = r#"{"default":"tap","collector":{"cluster":"c"},"redaction":{"key":"k"}}"#;
+
+#[derive(Default)]
+struct Fake(Vec<u8>);
+
+impl Host for Fake {
+    fn now(&mut self) -> u64 {
+        1
+    }
+    fn body(&mut self, _: Side, start: usize, max: usize) -> Vec<u8> {
+        self.0.iter().skip(start).take(max).copied().collect()
+    }
+    fn protocol(&mut self) -> String {
+        "HTTP/1.1".to_owned()
+    }
+    fn backend_answered(&mut self) -> bool {
+        true
+    }
+    fn turn(&mut self, _: &Digest, _: &Digest) -> u64 {
+        0
+    }
+    fn reset_turns(&mut self, _: &Digest) {}
+}
+
+fn vm<'a>(table: &'a [u8], config: &str) -> Vm<&'a [u8]> {
+    Vm::new(&Config::from_json(config.as_bytes()).unwrap(), Table::open(table).unwrap(), "vm".to_owned())
+}
+
+/// Sends a request; where it goes on, it is answered with the same body.
+fn ask(
+    vm: &mut Vm<&[u8]>,
+    path: &str,
+    bearer: &str,
+    content_type: &str,
+    body: &str,
+) -> Option<(u16, String)> {
+    let authorization = format!("Bearer {bearer}");
+    let headers = Headers::from_pairs([
+        (":method", "POST"),
+        (":path", path),
+        (":scheme", "http"),
+        (":authority", "api.test"),
+        ("authorization", &authorization),
+        ("cookie", "sid=sess10n"),
+        ("content-type", content_type),
+    ]);
+    let (mut stream, mut host) = (Stream::new(), Fake(body.into()));
+    stream.request_headers(headers, false, vm, &mut host);
+    let action = stream.request_body(body.len(), true, vm, &mut host);
+    let answered =
+        [(":status", "200"), ("set-cookie", "sid=sess10n; Path=/"), ("content-type", content_type)];
+    stream.response_headers(|| Headers::from_pairs(answered), false, vm, &mut host);
+    stream.response_body(body.len(), true, vm, &mut host);
+    stream.end(vm, &mut host);
+    match action {
+        Action::Reply(reply) => Some((reply.status, String::from_utf8(reply.body).unwrap())),
+        _ => None,
+    }
+}
+
+/// What would go to the collector.
+fn sent(vm: &mut Vm<&[u8]>) -> String {
+    let mut all = String::new();
+    while let Some((_, bytes)) = vm.outbox().unwrap().next(u64::MAX) {
+        all.push_str(std::str::from_utf8(bytes).unwrap());
+    }
+    all
+}
+
+fn exchanges(sent: &str) -> Vec<Exchange> {
+    let lines = sent.lines().filter(|line| !line.contains(r#""type":"batch""#));
+    let mut found: Vec<_> = lines.map(|line| v1::read_record(line.as_bytes()).unwrap().exchange).collect();
+    (0..).zip(&mut found).for_each(|(time, exchange)| exchange.time = time);
+    found
+}
+
+fn table(exchanges: &[Exchange], key: &str) -> Vec<u8> {
+    let redaction = Some(Settings { key: key.into(), ..Settings::default() });
+    let mut builder = TableBuilder::new(&Header { redaction, ..Header::default() });
+    exchanges.iter().for_each(|exchange| builder.push(exchange).unwrap());
+    builder.finish().unwrap().bytes
+}
+
+fn assert_clean(text: &str) {
+    for secret in SECRETS {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+/// A recording of a payment with this card, and the calls that led to it.
+fn recording() -> Vec<Exchange> {
+    let mut tap = vm(&[], TAP);
+    assert_eq!(ask(&mut tap, "/pay?access_token=bearer-of-news", "bearer-of-news", FORM, CARD), None);
+    assert_eq!(ask(&mut tap, "/json", "x", "application/json", r#"{"password":"hunter2","n":1}"#), None);
+    let sent = sent(&mut tap);
+    assert_clean(&sent);
+    assert!(sent.contains("Bearer redacted-") && sent.contains("sid=redacted-"), "{sent}");
+    exchanges(&sent)
+}
+
+#[test]
+fn what_is_recorded_without_secrets_answers_who_knows_them_and_nobody_else() {
+    let table = table(&recording(), "k");
+    for config in ["{}", r#"{"redaction":{"enabled":false}}"#, r#"{"redaction":{"key":"another"}}"#] {
+        let mut mock = vm(&table, config);
+        let mut status = |path: &str, content_type: &str, body: &str| {
+            ask(&mut mock, path, "other-credentials", content_type, body).unwrap().0
+        };
+        let pay = "/pay?access_token=bearer-of-news";
+        assert_eq!(status(pay, FORM, CARD), 200, "the same card, whoever asks");
+        assert_eq!(
+            status(pay, FORM, &CARD.replace("4242424242424242", "5555555555554444")),
+            404,
+            "another card"
+        );
+        assert_eq!(status("/pay?access_token=other", FORM, CARD), 404, "another token");
+        assert_eq!(status("/json", "application/json", r#"{"n":1,"password":"hunter2"}"#), 200);
+        assert_eq!(status("/json", "application/json", r#"{"n":1,"password":"hunter3"}"#), 404);
+        // A token that the service got in an answer, and sends back.
+        let recorded = String::from_utf8(recording()[0].request.path.clone()).unwrap();
+        assert!(recorded.starts_with("/pay?access_token=redacted-"), "{recorded}");
+        assert_eq!(status(&recorded, FORM, CARD), 200);
+    }
+}
+
+#[test]
+fn under_another_key_nothing_with_a_secret_matches() {
+    let table = table(&recording(), "not k");
+    let mut mock = vm(&table, "{}");
+    assert_eq!(ask(&mut mock, "/pay?access_token=bearer-of-news", "x", FORM, CARD).unwrap().0, 404);
+}
+
+#[test]
+fn verdicts_and_misses_show_no_secret() {
+    // With tokens in the recording, and with a recording that has secrets itself.
+    let mut kept = recording();
+    kept.truncate(1);
+    kept[0].request.path = b"/pay".to_vec();
+    kept[0].request.body.bytes = b"a=1".to_vec();
+    for table in [table(&recording(), "k"), table(&kept, "")] {
+        let mut mock = vm(&table, r#"{"collector":{"cluster":"c"},"redaction":{"key":"k"}}"#);
+        let (status, told) =
+            ask(&mut mock, "/pay?access_token=bearer-of-news&x=1", "bearer-of-news", FORM, CARD).unwrap();
+        assert_eq!(status, 404);
+        assert_clean(&told);
+        assert!(told.contains("redacted-") && told.contains("nearest"), "{told}");
+        let sent = sent(&mut mock);
+        assert!(sent.contains(r#""verdict":"miss""#), "{sent}");
+        assert_clean(&sent);
+    }
+}
+
+#[test]
+fn a_captured_miss_and_a_match_leave_without_secrets() {
+    let table = table(&recording(), "k");
+    let mut mock = vm(&table, r#"{"collector":{"cluster":"c"},"on_miss":"capture"}"#);
+    assert_eq!(ask(&mut mock, "/more?password=hunter2", "bearer-of-news", FORM, CARD), None);
+    assert!(ask(&mut mock, "/pay?access_token=bearer-of-news", "bearer-of-news", FORM, CARD).is_some());
+    let sent = sent(&mut mock);
+    assert_eq!(sent.matches(r#""type":"verdict""#).count(), 2, "{sent}");
+    assert_eq!(sent.matches(r#""type":"exchange""#).count(), 1, "{sent}");
+    assert_clean(&sent);
+}
+
+#[test]
+fn secrets_leave_where_that_is_asked_for() {
+    let mut tap = vm(&[], &TAP.replace(r#""key":"k""#, r#""enabled":false"#));
+    ask(&mut tap, "/pay", "bearer-of-news", FORM, CARD);
+    let sent = sent(&mut tap);
+    assert!(SECRETS[..4].iter().all(|secret| sent.contains(secret)), "{sent}");
+}
+
+#[test]
+fn only_backends_with_tokens_are_marked() {
+    let mut all = recording();
+    all[1].backend = "http://other.test".into();
+    all[1].request.body.bytes = b"{}".to_vec();
+    let table = table(&all, "k");
+    let meta = Table::open(&table[..]).unwrap().meta().clone();
+    let marked: Vec<_> = meta.backends.iter().map(|b| (b.name.as_str(), b.redacted)).collect();
+    assert_eq!(marked, [("http://api.test", true), ("http://other.test", false)]);
+    assert_eq!(meta.redaction.unwrap().key, "k");
+}
