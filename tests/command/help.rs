@@ -2,7 +2,8 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 7] = ["record", "respond", "inspect", "lint", "bundle", "match", "collect"];
+const SUBCOMMANDS: [&str; 9] =
+    ["record", "respond", "inspect", "lint", "bundle", "match", "import", "export", "collect"];
 
 #[tokio::test]
 async fn every_level_has_an_example_and_its_exit_statuses() {

@@ -41,6 +41,8 @@ enum Command {
     Lint(cmd::lint::Args),
     Bundle(cmd::bundle::Args),
     Match(cmd::matching::Args),
+    Import(cmd::import::Args),
+    Export(cmd::export::Args),
     Collect(cmd::collect::Args),
 }
 
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
         Command::Lint(args) => cmd::lint::run(&args),
         Command::Bundle(args) => cmd::bundle::run(&args),
         Command::Match(args) => cmd::matching::run(&args),
+        Command::Import(args) => cmd::import::run(&args),
+        Command::Export(args) => cmd::export::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
     };
     outcome.unwrap_or_else(|error| {

@@ -9,6 +9,7 @@
 
 pub mod answerable;
 pub mod bundle;
+pub mod convert;
 pub mod lint;
 pub mod summary;
 pub mod table;
