@@ -162,12 +162,17 @@ pub(crate) fn notes(notes: &[Note], json: bool) {
             What::LeftOut => "left out",
             What::Changed => "changed",
         };
-        let named: Vec<_> = items.iter().take(NAMED).map(|item| item.escape_debug().to_string()).collect();
+        let named: Vec<_> = items.iter().take(NAMED).map(|item| printable(item)).collect();
         let more = match items.len().saturating_sub(NAMED) {
             0 => String::new(),
             more if json => format!(", and {more} more"),
             more => format!(", and {more} more (--json lists them)"),
         };
-        say::warning(format_args!("{what}: {}: {}{more}", reason.escape_debug(), named.join(", ")));
+        say::warning(format_args!("{what}: {}: {}{more}", printable(reason), named.join(", ")));
     }
+}
+
+/// A text from elsewhere, without what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -78,7 +78,12 @@ fn request(exchange: &Exchange, path: &str, item: &str, notes: &mut Notes) -> Ma
     out.insert("path".into(), exact(path));
     let mut values: Map<String, Value> = Map::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = pair.split_once('=').unwrap_or_else(|| {
+            let reason =
+                "its query has a name without `=`, which is the same as one with nothing behind it there";
+            notes.changed(item, reason);
+            (pair, "")
+        });
         let list = values.entry(text::decode(name)).or_insert_with(|| json!([]));
         if let Value::Array(list) = list {
             list.push(text::decode(value).into());
