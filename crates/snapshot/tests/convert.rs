@@ -435,7 +435,8 @@ fn recorded() -> Vec<Exchange> {
         ),
         exchange(8, "PUT", "/text", &[("content-type", "text/plain")], b"a\n\n", b"line\nline\n"),
         exchange(9, "GET", "/bytes", &[], b"", b"\0\xff\xfe"),
-        exchange(10, "DELETE", "/other", &[("stripe-version", "2020")], b"", b" {\"not\" json} "),
+        exchange(10, "GET", "/bytes", &[("if-none-match", "\"1\"")], b"", b"tagged"),
+        exchange(12, "DELETE", "/other", &[("stripe-version", "2020")], b"", b" {\"not\" json} "),
     ]
 }
 

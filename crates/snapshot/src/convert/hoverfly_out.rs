@@ -3,8 +3,8 @@
 
 use crate::answerable::unanswerable;
 use crate::convert::error::ConvertError;
-use crate::convert::sequences;
-use crate::convert::wiremock_out::{HOP, compared, is_json, utf8};
+use crate::convert::sequences::{self, compared};
+use crate::convert::wiremock_out::{HOP, is_json, utf8};
 use crate::convert::{Notes, text};
 use crate::error::SnapshotError;
 use crate::reader::Snapshot;
@@ -21,7 +21,7 @@ pub(super) fn export(
     notes: &mut Notes,
 ) -> Result<u64, ConvertError> {
     let failed = || SnapshotError::io("write", Path::new("the export"));
-    let positions = sequences::positions(snapshot)?;
+    let sequences = sequences::sequences(snapshot)?;
     out.write_all(b"{\"data\":{\"pairs\":[").map_err(failed())?;
     let mut count = 0;
     for located in snapshot.exchanges()? {
@@ -40,7 +40,7 @@ pub(super) fn export(
         };
         let mut request = request(exchange, path, &item, notes);
         let mut response = answer(response, &item, notes);
-        if let Some(position) = positions.get(&located.line) {
+        if let Some(position) = sequences.positions.get(&located.line) {
             let key = format!("sequence:{}", position.request);
             request.insert("requiresState".into(), json!({ key.clone(): position.answer.to_string() }));
             let sequence = snapshot.header().backend(&exchange.backend).sequence.unwrap_or_default();

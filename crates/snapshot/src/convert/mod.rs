@@ -17,6 +17,7 @@ mod hoverfly_out;
 mod message;
 mod rrpair_json;
 mod rrpair_md;
+mod rrpair_out;
 mod sequences;
 mod source;
 mod states;
@@ -220,7 +221,7 @@ pub fn export_file(
 ) -> Result<Exported, ConvertError> {
     let mut notes = Notes::default();
     let exchanges = match format {
-        FileFormat::RrpairJsonl => rrpair_json::export(snapshot, out, &mut notes),
+        FileFormat::RrpairJsonl => rrpair_out::export(snapshot, out, &mut notes),
         FileFormat::Har => har_out::export(snapshot, out, &mut notes),
         FileFormat::Hoverfly => hoverfly_out::export(snapshot, out, &mut notes),
     }?;

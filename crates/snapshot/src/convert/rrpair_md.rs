@@ -8,7 +8,7 @@
 
 use crate::convert::error::ConvertError;
 use crate::convert::rrpair_json::{self, Pair, Pairs, Req, Res};
-use crate::convert::{Import, Notes, files, text};
+use crate::convert::{Import, Notes, files, rrpair_out, text};
 use crate::error::SnapshotError;
 use crate::reader::Snapshot;
 use std::collections::{BTreeMap, HashSet};
@@ -236,7 +236,7 @@ pub(super) fn export(snapshot: &Snapshot, folder: &Path, notes: &mut Notes) -> R
     let mut count = 0;
     for located in snapshot.exchanges()? {
         let exchange = located?.exchange;
-        if !rrpair_json::is_whole(&exchange, notes) {
+        if !rrpair_out::is_whole(&exchange, notes) {
             continue;
         }
         let response = exchange.response.as_ref();
@@ -265,7 +265,7 @@ pub(super) fn export(snapshot: &Snapshot, folder: &Path, notes: &mut Notes) -> R
 
 fn markdown(snapshot: &Snapshot, exchange: &Exchange, notes: &mut Notes) -> Vec<u8> {
     let mut internal = Vec::new();
-    rrpair_json::write(snapshot, exchange, notes, &mut internal);
+    rrpair_out::write(snapshot, exchange, notes, &mut internal);
     let request = &exchange.request;
     let (scheme, host, port) = backend::parts(&exchange.backend).unwrap_or(("http", &exchange.backend, 80));
     let protocol = if exchange.protocol == "HTTP/2" { "HTTP/2.0" } else { &exchange.protocol };
@@ -283,12 +283,12 @@ fn markdown(snapshot: &Snapshot, exchange: &Exchange, notes: &mut Notes) -> Vec<
         message(&response.headers, &response.body.bytes, &mut out);
     }
     let _ = writeln!(out, "### SIGNATURE ###\n{FENCE}");
-    for (key, value) in rrpair_json::signature(exchange) {
+    for (key, value) in rrpair_out::signature(exchange) {
         let _ =
             writeln!(out, "{key} is {}", if value.is_empty() { "-NONE-" } else { &value }.replace('\n', " "));
     }
     let direction = if exchange.direction == Direction::Outbound { "OUT" } else { "IN" };
-    let uuid = text::uuid_text(&rrpair_json::uuid_of(exchange));
+    let uuid = text::uuid_text(&rrpair_out::uuid_of(exchange));
     let (ts, ms) = (time::to_rfc3339(exchange.time), (exchange.duration + 500) / 1000);
     let _ = writeln!(
         out,
@@ -304,7 +304,7 @@ fn markdown(snapshot: &Snapshot, exchange: &Exchange, notes: &mut Notes) -> Vec<
 /// Appends headers and body, and closes both blocks.
 fn message(headers: &Headers, body: &[u8], out: &mut String) {
     let mut ignored = Notes::default();
-    for (name, values) in rrpair_json::header_map(headers, "", &mut ignored) {
+    for (name, values) in rrpair_out::header_map(headers, "", &mut ignored) {
         let escaped: Vec<_> = values.iter().map(|v| v.replace('\\', "\\\\").replace(',', "\\,")).collect();
         if name != "Content-Length" {
             let _ = writeln!(out, "{name}: {}", escaped.join(", "));

@@ -223,6 +223,9 @@ impl<'a> Mapping<'a> {
         let mut headers = Vec::new();
         for (name, part) in fields.rest() {
             let lower = name.to_ascii_lowercase();
+            if self.is_absent(part)? {
+                continue;
+            }
             if let Some(value) = self.exact(part)? {
                 headers.push((lower, value));
             } else if lower == "content-type" && self.media_type(part)?.is_some() {
@@ -245,6 +248,12 @@ impl<'a> Mapping<'a> {
         Ok(contains.filter(is_type).filter(|_| matcher.rest().next().is_none()))
     }
 
+    /// Whether a matcher asks that there be nothing, which is what isn't said here.
+    fn is_absent(&self, part: &'a str) -> Result<bool, Refusal> {
+        let mut matcher: Fields<'_> = self.source.read(part, "a matcher")?;
+        Ok(matcher.read("absent", &self.source)?.unwrap_or_default() && matcher.rest().next().is_none())
+    }
+
     /// The value of a matcher that matches one value alone.
     fn exact(&self, part: &'a str) -> Result<Option<String>, Refusal> {
         let mut matcher: Fields<'_> = self.source.read(part, "a matcher")?;
@@ -259,6 +268,9 @@ impl<'a> Mapping<'a> {
         let fields: Fields<'_> = self.source.read(part, &format!("`{what}`"))?;
         let mut pairs = Vec::new();
         for (name, part) in fields.rest() {
+            if self.is_absent(part)? {
+                continue;
+            }
             let mut matcher: Fields<'_> = self.source.read(part, "a matcher")?;
             let several: Vec<&'a RawValue> = match matcher.take("hasExactly") {
                 Some(list) => self.source.read(list, "a list of matchers")?,
@@ -309,6 +321,9 @@ impl<'a> Mapping<'a> {
 
     fn body_pattern(&mut self, part: &'a str) -> Result<(Vec<u8>, Option<&'static str>), Refusal> {
         let source = self.source;
+        if self.is_absent(part)? {
+            return Ok((Vec::new(), None));
+        }
         if let Some(text) = self.exact(part)? {
             return Ok((text.into_bytes(), None));
         }

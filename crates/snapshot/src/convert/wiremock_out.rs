@@ -3,8 +3,8 @@
 
 use crate::answerable::unanswerable;
 use crate::convert::error::ConvertError;
-use crate::convert::sequences::{self, Position};
-use crate::convert::{Notes, text};
+use crate::convert::sequences::{self, Position, Sequences, compared};
+use crate::convert::{Notes, rrpair_out, text};
 use crate::error::SnapshotError;
 use crate::reader::Snapshot;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,6 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 use understudy_core::exchange::{Exchange, Response};
-use understudy_core::facts::Facts;
 use understudy_core::headers::Headers;
 use understudy_core::table::Sequence;
 
@@ -23,7 +22,7 @@ pub(super) const HOP: [&[u8]; 4] = [b"connection", b"keep-alive", b"transfer-enc
 
 /// Writes what can be answered with.
 pub(super) fn export(snapshot: &Snapshot, folder: &Path, notes: &mut Notes) -> Result<u64, ConvertError> {
-    let positions = sequences::positions(snapshot)?;
+    let sequences = sequences::sequences(snapshot)?;
     let mut count = 0u64;
     for located in snapshot.exchanges()? {
         let located = located?;
@@ -41,16 +40,16 @@ pub(super) fn export(snapshot: &Snapshot, folder: &Path, notes: &mut Notes) -> R
         let name = format!("{count:06}-{}", text::file_name(&format!("{method}{short}").replace('/', "-")));
         let place = folder.join(text::file_name(&exchange.backend.replace("://", "-")));
         let mut mapping = Map::new();
-        mapping.insert("id".into(), text::uuid_text(&super::rrpair_json::uuid_of(exchange)).into());
+        mapping.insert("id".into(), text::uuid_text(&rrpair_out::uuid_of(exchange)).into());
         mapping.insert("name".into(), format!("{method} {path}").into());
-        if let Some(position) = positions.get(&located.line) {
+        if let Some(position) = sequences.positions.get(&located.line) {
             scenario(
                 position,
                 snapshot.header().backend(&exchange.backend).sequence.unwrap_or_default(),
                 &mut mapping,
             );
         }
-        mapping.insert("request".into(), request(exchange, &method, path, &item, notes));
+        mapping.insert("request".into(), request(exchange, &method, path, &sequences, notes));
         mapping.insert("response".into(), answer(response, &place, &name, &item, notes)?);
         let content = serde_json::to_vec_pretty(&mapping).unwrap_or_default();
         write(&place.join("mappings"), &format!("{name}.json"), &content)?;
@@ -73,8 +72,9 @@ fn scenario(position: &Position, sequence: Sequence, mapping: &mut Map<String, V
     }
 }
 
-fn request(exchange: &Exchange, method: &str, path: &str, item: &str, notes: &mut Notes) -> Value {
+fn request(exchange: &Exchange, method: &str, path: &str, sequences: &Sequences, notes: &mut Notes) -> Value {
     let request = &exchange.request;
+    let item = &format!("#{}", exchange.id);
     let mut out = Map::new();
     out.insert("method".into(), method.into());
     out.insert("url".into(), path.into());
@@ -90,6 +90,8 @@ fn request(exchange: &Exchange, method: &str, path: &str, item: &str, notes: &mu
         };
         headers.insert(name.into(), matcher);
     }
+    // A stub that doesn't ask for a header answers requests that have it too.
+    headers.extend(sequences.absent(exchange).map(|name| (name.to_owned(), json!({ "absent": true }))));
     if !headers.is_empty() {
         out.insert("headers".into(), headers.into());
     }
@@ -107,17 +109,10 @@ fn request(exchange: &Exchange, method: &str, path: &str, item: &str, notes: &mu
     out.into()
 }
 
-/// The headers that are part of what identifies a request: of repeats the last.
-pub(super) fn compared(headers: &Headers) -> impl Iterator<Item = (&'static str, &[u8])> {
-    let facts = Facts::of(headers);
-    let own = [("content-type", facts.content_type), ("soapaction", facts.soap_action)];
-    let semantic =
-        facts.semantic.into_iter().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
-    own.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(semantic)
-}
-
 fn body_pattern(headers: &Headers, body: &[u8]) -> Value {
     match std::str::from_utf8(body) {
+        // Not `equalTo` nothing: WireMock takes an empty body for none.
+        Ok("") => json!({ "absent": true }),
         Ok(text) if is_json(headers, body) => json!({ "equalToJson": text }),
         Ok(text) => json!({ "equalTo": text }),
         Err(_) => json!({ "binaryEqualTo": text::to_base64(body) }),
