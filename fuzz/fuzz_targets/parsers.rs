@@ -48,6 +48,7 @@ fn body(food: &[u8], content_type: &str) {
             path: b"/",
             headers: &headers,
             body,
+            time: 0,
         }, &Rules::default());
         signature.get(b"body").unwrap_or_default().to_vec()
     };
@@ -63,6 +64,7 @@ fn path(food: &[u8]) {
         path: food,
         headers: &headers,
         body: b"",
+        time: 0,
     }, &Rules::default());
     assert!(signature.get(b"path").is_some());
 }

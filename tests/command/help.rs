@@ -2,8 +2,10 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 8] =
-    ["record", "respond", "inspect", "lint", "redact", "bundle", "match", "collect"];
+const SUBCOMMANDS: [&str; 11] = [
+    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export",
+    "collect",
+];
 
 #[tokio::test]
 async fn every_level_has_an_example_and_its_exit_statuses() {

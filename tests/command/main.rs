@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_places;
 mod call;
+mod convert;
 mod edges;
 mod help;
 mod round_trip;

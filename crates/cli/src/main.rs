@@ -44,6 +44,8 @@ enum Command {
     Bundle(cmd::bundle::Args),
     Match(cmd::matching::Args),
     Tune(cmd::tune::Args),
+    Import(cmd::import::Args),
+    Export(cmd::export::Args),
     Collect(cmd::collect::Args),
 }
 
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
         Command::Bundle(args) => cmd::bundle::run(&args),
         Command::Match(args) => cmd::matching::run(&args),
         Command::Tune(args) => cmd::tune::run(&args),
+        Command::Import(args) => cmd::import::run(&args),
+        Command::Export(args) => cmd::export::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
     };
     outcome.unwrap_or_else(|error| {

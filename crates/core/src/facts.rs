@@ -3,8 +3,32 @@
 use crate::headers::Headers;
 
 /// Headers that are part of the identity wherever they are present.
-const SEMANTIC_HEADERS: [&[u8]; 5] =
-    [b"x-amz-target", b"stripe-account", b"stripe-version", b"range", b"if-none-match"];
+const SEMANTIC_HEADERS: [&[u8]; 17] = [
+    // Amazon DynamoDB and others (Smithy, "AWS JSON 1.0 protocol"); Amazon S3, CopyObject and UploadPartCopy.
+    b"x-amz-target",
+    b"x-amz-copy-source",
+    b"x-amz-copy-source-range",
+    // Stripe, "Connect" and "Versioning".
+    b"stripe-account",
+    b"stripe-version",
+    // RFC 9110, 13.1 and 14.2.
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"range",
+    // RFC 7240.
+    b"prefer",
+    // WebDAV (RFC 4918, 10.2 and 10.3).
+    b"depth",
+    b"destination",
+    // Google's APIs, "System parameters".
+    b"x-goog-fieldmask",
+    // Overrides the method where only GET and POST get through.
+    b"x-http-method",
+    b"x-http-method-override",
+];
 
 /// Whether a header is always part of the identity.
 pub fn is_semantic(name: &[u8]) -> bool {
@@ -89,12 +113,13 @@ impl<'a> Facts<'a> {
             20 if is(b"x-amz-content-sha256") => self.aws_streaming = value.starts_with(b"STREAMING-"),
             20 if is(b"x-understudy-control") => self.control = Some(value),
             16 if is(b"content-encoding") => self.content_encoding = Some(value),
-            5 | 12 | 13 | 14 => {
-                if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known)) {
-                    self.semantic.push((known, value));
-                }
-            }
             _ => {}
+        }
+        // None of those above; none that is short of a semantic header's length either.
+        if matches!(name.len(), 5 | 6 | 8 | 11 | 12 | 13 | 14 | 16 | 17 | 19 | 22 | 23) {
+            if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known)) {
+                self.semantic.push((known, value));
+            }
         }
     }
 

@@ -52,6 +52,7 @@ fn main() {
                 b"http://api.test",
                 &Facts::of(&headers[i]),
                 &requests[i].request.body.bytes,
+                0,
                 &Rules::default(),
             );
         });
@@ -60,6 +61,7 @@ fn main() {
                 b"http://api.test",
                 &Facts::of(&headers[i]),
                 &requests[i].request.body.bytes,
+                0,
                 &Rules::default(),
             );
             black_box(signature.digest());

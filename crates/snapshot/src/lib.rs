@@ -9,6 +9,7 @@
 
 pub mod answerable;
 pub mod bundle;
+pub mod convert;
 pub mod learn;
 pub mod lint;
 pub mod summary;

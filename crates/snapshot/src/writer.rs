@@ -41,6 +41,7 @@ pub struct SnapshotWriter {
     length: u64,
     backends: BTreeMap<String, u64>,
     buffer: Vec<u8>,
+    keeps_ids: bool,
 }
 
 /// Where a line is, and what it is ordered by.
@@ -76,7 +77,14 @@ impl SnapshotWriter {
             length: 0,
             backends: BTreeMap::new(),
             buffer: Vec::new(),
+            keeps_ids: false,
         })
+    }
+
+    /// Keeps the exchanges' identifiers instead of numbering them, for exchanges that have names elsewhere. They must differ. Exchanges of
+    /// one time stay in the order in which they came.
+    pub fn keep_ids(&mut self) {
+        self.keeps_ids = true;
     }
 
     /// Adds an exchange.
@@ -128,7 +136,11 @@ impl SnapshotWriter {
         }
         let unsorted = self.folder.path().join(UNSORTED_FILE);
         self.unsorted.flush().map_err(SnapshotError::io("write", &unsorted))?;
-        self.index.sort_unstable();
+        if self.keeps_ids {
+            self.index.sort_unstable_by_key(|line| (line.time, line.offset));
+        } else {
+            self.index.sort_unstable();
+        }
         self.write_sorted(&unsorted)?;
         fs::remove_file(&unsorted).map_err(SnapshotError::io("remove", &unsorted))?;
         let path = self.folder.path().join(HEADER_FILE);
@@ -152,7 +164,11 @@ impl SnapshotWriter {
                 line.clear();
                 from.by_ref().take(place.length).read_to_end(&mut line)?;
                 at = place.offset + place.length;
-                write_numbered(&line, number, out)?;
+                if self.keeps_ids {
+                    out.write_all(&line)?;
+                } else {
+                    write_numbered(&line, number, out)?;
+                }
             }
             Ok(())
         })
@@ -245,6 +261,21 @@ fn beside(target: &Path, what: &str) -> io::Result<TempDir> {
         builder.permissions(Permissions::from_mode(0o777));
     }
     builder.tempdir_in(parent)
+}
+
+/// Fills a folder beside `target` and puts it there. `target` is absolute, and nothing or an empty folder.
+pub(crate) fn put_new<T, E: From<SnapshotError>>(
+    target: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<T, E> {
+    let parent = target.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).map_err(SnapshotError::io("make the folder", parent))?;
+    let folder = beside(target, "partial").map_err(SnapshotError::io("write into", parent))?;
+    let filled = fill(folder.path())?;
+    fs::rename(folder.path(), target).map_err(SnapshotError::io("write", target))?;
+    let _ = folder.keep();
+    sync_folder(parent)?;
+    Ok(filled)
 }
 
 fn prefix(target: &Path, what: &str) -> String {

@@ -11,7 +11,7 @@ use understudy_snapshot::bundle::{
 use wasmparser::{DataKind, Parser, Payload, Validator, WasmFeatures};
 
 /// The plain module may have this many bytes: each proxy loads and compiles it.
-const SIZE_BUDGET: usize = 768 << 10;
+const SIZE_BUDGET: usize = 1 << 20;
 
 /// What Envoy looks for besides the callbacks (proxy-wasm ABI 0.2.1), and the two functions of the bundler.
 const EXPORTS: [&str; 5] = ["memory", "_initialize", "proxy_abi_version_0_2_1", EXPORT_LENGTH, EXPORT_READ];

@@ -2,6 +2,8 @@
 
 pub(crate) mod bundle;
 pub(crate) mod collect;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod matching;

@@ -181,6 +181,7 @@ fn describe(number: usize, rule: &Rule, remark: &str, out: &mut String) {
         ("mask", &rule.mask),
         ("volatile", &rule.volatile),
         ("times", &rule.times),
+        ("dates", &rule.dates),
         ("ignore", &rule.ignore),
         ("jwt", &rule.jwt),
     ];

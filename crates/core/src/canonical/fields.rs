@@ -52,10 +52,10 @@ impl Signature {
         self.fields().find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, time: u64) {
         self.fields.clear();
         self.fields.push(TAG);
-        self.values.clear();
+        self.values.clear(time);
     }
 
     pub(super) fn len(&self) -> usize {

@@ -70,6 +70,8 @@ pub struct RequestView<'a> {
     pub headers: &'a Headers,
     /// The whole body.
     pub body: &'a [u8],
+    /// When it was made, in microseconds since 1970. Only rules about days look at it.
+    pub time: u64,
 }
 
 impl<'a> From<&'a Exchange> for RequestView<'a> {
@@ -81,6 +83,7 @@ impl<'a> From<&'a Exchange> for RequestView<'a> {
             path: &request.path,
             headers: &request.headers,
             body: &request.body.bytes,
+            time: exchange.time,
         }
     }
 }
@@ -97,18 +100,19 @@ impl Signature {
     pub fn set<'r>(&mut self, request: &RequestView<'_>, rules: &'r Rules) -> Actions<'r> {
         let mut facts = Facts::of(request.headers);
         (facts.method, facts.path) = (request.method, request.path);
-        self.set_from(request.backend, &facts, request.body, rules)
+        self.set_from(request.backend, &facts, request.body, request.time, rules)
     }
 
-    /// The same, where the headers have been read already.
+    /// The same, where the headers have been read already. `time`: as in [`RequestView`].
     pub fn set_from<'r>(
         &mut self,
         backend: &[u8],
         facts: &Facts<'_>,
         body: &[u8],
+        time: u64,
         rules: &'r Rules,
     ) -> Actions<'r> {
-        self.clear();
+        self.clear(time);
         self.plain_field(b"backend", backend);
         self.plain_field(b"method", facts.method);
         let (raw_path, raw_query) = split_query(facts.path);

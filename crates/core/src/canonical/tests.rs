@@ -7,7 +7,14 @@ use crate::rules::{Place, Rule};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn view<'a>(path: &'a str, headers: &'a Headers, body: &'a [u8]) -> RequestView<'a> {
-    RequestView { backend: b"http://h", method: b"POST", path: path.as_bytes(), headers, body }
+    RequestView {
+        backend: b"http://h",
+        method: b"POST",
+        path: path.as_bytes(),
+        headers,
+        body,
+        time: 1_795_248_000_000_000,
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -214,7 +221,7 @@ fn digest_vectors() {
     let signature = Signature::of(&view("/p?b=1&a=2", &headers, br#"{"b":1,"a":[]}"#), &Rules::default());
     assert_eq!(digest::hex(&signature.digest()), "bd565c265cc3b32e28d054ba0df758cb29b17c87");
     let empty = Signature::of(
-        &RequestView { backend: b"", method: b"", path: b"", headers: &Headers::new(), body: b"" },
+        &RequestView { backend: b"", method: b"", path: b"", headers: &Headers::new(), body: b"", time: 0 },
         &Rules::default(),
     );
     assert_eq!(digest::hex(&empty.digest()), "d538208cab08507cf85a11d18cc3f09710c1aa2a");
@@ -429,6 +436,25 @@ fn rules_leave_values_out() {
 }
 
 #[test]
+fn days_count_by_their_distance() {
+    let rules = rules(Rule { dates: places(&["body/from", "body/to", "query.day"]), ..Rule::default() });
+    let headers = Headers::from_pairs([("content-type", "application/json")]);
+    let body = |time: u64, body: &str| {
+        let view = RequestView { time: time * 86_400_000_000 + 5, ..view("/", &headers, body.as_bytes()) };
+        let signature = Signature::of(&view, &rules);
+        String::from_utf8(signature.get(b"body").unwrap().to_vec()).unwrap()
+    };
+    let today = body(20_778, r#"{"from":"2026-10-22","to":"2026-11-21","x":"2026-11-21"}"#);
+    assert_eq!(today, r#"{"from":"<today-30>","to":"<today+0>","x":"2026-11-21"}"#);
+    assert_eq!(body(20_779, r#"{"from":"2026-10-23","to":"2026-11-22","x":"2026-11-21"}"#), today);
+    assert_ne!(body(20_779, r#"{"from":"2026-10-22","to":"2026-11-22","x":"2026-11-21"}"#), today);
+    assert_eq!(
+        body(0, r#"{"from":"x 1970-01-03, 1970-13-01 11970-01-01","to":1}"#),
+        r#"{"from":"x <today+2>, 1970-13-01 11970-01-01","to":1}"#
+    );
+}
+
+#[test]
 fn of_a_token_the_lasting_claims_count() {
     use base64::Engine as _;
     let token = |claims: &str, signature: &str| {
@@ -490,7 +516,7 @@ proptest::proptest! {
     #[test]
     fn any_request_has_a_signature_whose_fields_can_be_read(path: Vec<u8>, value: Vec<u8>, body: Vec<u8>) {
         let headers = Headers::from_pairs([(&b"content-type"[..], &value[..]), (b"range", &value)]);
-        let request = RequestView { backend: b"b", method: b"M", path: &path, headers: &headers, body: &body };
+        let request = RequestView { backend: b"b", method: b"M", path: &path, headers: &headers, body: &body, time: 0 };
         let signature = Signature::of(&request, &Rules::default());
         proptest::prop_assert_eq!(signature.get(b"header.range").unwrap(), &value[..]);
         let again = Signature::from_bytes(signature.as_bytes().to_vec());

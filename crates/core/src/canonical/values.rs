@@ -4,13 +4,18 @@
 use super::form::Shown;
 use super::jwt;
 use crate::digest;
-use crate::rules::{PlaceId, Said, Shape, Token, What, tokens};
+use crate::rules::{PlaceId, Said, Shape, Token, What, dates, tokens};
+
+/// A day in microseconds.
+const DAY: u64 = 86_400_000_000;
 
 /// The values that rules have taken out of one signature, in the order in which they stand there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values {
     bytes: Vec<u8>,
     all: Vec<(PlaceId, Spelling, usize)>,
+    /// The day of the request, in days since 1970.
+    today: u64,
 }
 
 /// How a value is spelled.
@@ -34,7 +39,9 @@ pub struct Value<'a> {
 }
 
 impl Values {
-    pub(super) fn clear(&mut self) {
+    /// Begins anew, for a request of this time in microseconds since 1970.
+    pub(super) fn clear(&mut self, time: u64) {
+        self.today = time / DAY;
         self.bytes.clear();
         self.all.clear();
     }
@@ -80,7 +87,7 @@ impl Values {
                 self.add(place, Spelling::Plain, value);
                 Shown::Masked
             }
-            What::Volatile | What::Times => {
+            What::Volatile | What::Times | What::Dates => {
                 let shown = self.without_tokens(what, place, value);
                 if shown == value { Shown::Value } else { Shown::Other(shown) }
             }
@@ -96,6 +103,9 @@ impl Values {
 
     /// The text with the shapes of its passing tokens in their places.
     fn without_tokens(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
+        if what == What::Dates {
+            return self.with_distances(place, text);
+        }
         let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
         let passes = |token: &Token| what != What::Times || token.shape == Shape::Time;
         for token in tokens(text).into_iter().filter(passes) {
@@ -103,6 +113,24 @@ impl Values {
             out.extend_from_slice(token.shape.placeholder());
             self.add(place, Spelling::Plain, text.get(token.range.clone()).unwrap_or_default());
             done = token.range.end;
+        }
+        out.extend_from_slice(text.get(done..).unwrap_or_default());
+        out
+    }
+
+    /// The text with days as their distance from the day of the request.
+    fn with_distances(&mut self, place: PlaceId, text: &[u8]) -> Vec<u8> {
+        let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
+        for (range, day) in dates(text) {
+            out.extend_from_slice(text.get(done..range.start).unwrap_or_default());
+            let (sign, distance) = if day < self.today {
+                ('-', self.today.abs_diff(day))
+            } else {
+                ('+', day.abs_diff(self.today))
+            };
+            out.extend_from_slice(format!("<today{sign}{distance}>").as_bytes());
+            self.add(place, Spelling::Plain, text.get(range.clone()).unwrap_or_default());
+            done = range.end;
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
         out
@@ -122,11 +150,11 @@ impl Values {
                 self.add(place, Spelling::Json, value);
             }
             (What::Jwt, _) => out.extend_from_slice(value),
-            (What::Volatile | What::Times, _) if value.starts_with(b"\"") => {
+            (What::Volatile | What::Times | What::Dates, _) if value.starts_with(b"\"") => {
                 let shown = self.without_tokens(what, place, &super::json_text(value));
                 super::json::write_string(&shown, out);
             }
-            (What::Volatile | What::Times, _) => {
+            (What::Volatile | What::Times | What::Dates, _) => {
                 out.extend_from_slice(&self.without_tokens(what, place, value))
             }
             _ => {

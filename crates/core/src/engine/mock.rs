@@ -48,7 +48,9 @@ impl Stream {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
         backend::write_name(facts.scheme, facts.authority, &mut vm.name);
-        let (digest, said) = vm.sign(facts, &asked.body, self.policy.is_some_and(|policy| policy.redacted));
+        let time = vm.time_of_request(host);
+        let (digest, said) =
+            vm.sign(facts, &asked.body, time, self.policy.is_some_and(|policy| policy.redacted));
         if let (Some(on_miss), Some(policy)) = (said, &mut self.policy)
             && !policy.configured
         {
@@ -145,20 +147,23 @@ impl Stream {
         self.state = State::Answered;
         self.count(Counter::Miss, vm);
         let facts = asked.facts;
-        let digest = asked.digest.map(|_| vm.sign_for_all_to_see(facts, &asked.body));
+        let time = vm.time_of_request(host);
+        let digest = asked.digest.map(|_| vm.sign_for_all_to_see(facts, &asked.body, time));
         let nearest = match digest {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
         let path = vm.path_for_all_to_see(facts.path);
+        let message = if vm.table.is_empty() {
+            "this filter carries no table: bundle a snapshot"
+        } else {
+            reason.message()
+        };
         let told = Told {
             understudy: "miss",
+            error: ErrorTold { kind: "understudy_miss", message },
             reason: reason.code(),
-            message: if vm.table.is_empty() {
-                "this filter carries no table: bundle a snapshot"
-            } else {
-                reason.message()
-            },
+            message,
             backend: backend::name(
                 &String::from_utf8_lossy(facts.scheme),
                 &String::from_utf8_lossy(facts.authority),
@@ -212,10 +217,20 @@ fn fixup(reply: &Reply, untyped: bool, trailers: bool) -> Option<Fixup> {
     }
 }
 
+/// What clients show of an answer that is an error.
+#[derive(Serialize)]
+struct ErrorTold<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
+}
+
 /// The body of a miss.
 #[derive(Serialize)]
 struct Told<'a> {
     understudy: &'a str,
+    /// Clients take an object without it for a success.
+    error: ErrorTold<'a>,
     reason: &'a str,
     message: &'a str,
     backend: String,

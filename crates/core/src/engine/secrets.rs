@@ -1,7 +1,7 @@
 //! Where secrets are replaced by tokens: in all that leaves for the collector, in what a miss tells, and in live requests to backends whose
 //! recorded requests have tokens. Which text is a secret is decided in [`crate::redact`].
 
-use super::Vm;
+use super::{Host, Vm};
 use crate::config::OnMiss;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
@@ -23,6 +23,7 @@ impl<S: Segment> Vm<S> {
         &mut self,
         facts: &Facts<'_>,
         body: &[u8],
+        time: u64,
         redacted: bool,
     ) -> (Digest, Option<OnMiss>) {
         let redactor = redacted.then_some(&self.as_recorded);
@@ -31,18 +32,23 @@ impl<S: Segment> Vm<S> {
             Some(without) => (&without.facts(facts), without.body.as_deref().unwrap_or(body)),
             None => (facts, body),
         };
-        let on_miss = self.signature.set_from(&self.name, facts, body, &self.rules).on_miss();
+        let on_miss = self.signature.set_from(&self.name, facts, body, time, &self.rules).on_miss();
         (self.signature.digest(), on_miss)
     }
 
     /// Makes the signature of a request that missed anew, where it shows a secret; gives its digest.
-    pub(super) fn sign_for_all_to_see(&mut self, facts: &Facts<'_>, body: &[u8]) -> Digest {
+    pub(super) fn sign_for_all_to_see(&mut self, facts: &Facts<'_>, body: &[u8], time: u64) -> Digest {
         let without = self.redactor.as_ref().and_then(|redactor| without_secrets(redactor, facts, body));
         if let Some(without) = without {
             let (facts, body) = (without.facts(facts), without.body.as_deref().unwrap_or(body));
-            self.signature.set_from(&self.name, &facts, body, &self.rules);
+            self.signature.set_from(&self.name, &facts, body, time, &self.rules);
         }
         self.signature.digest()
+    }
+
+    /// When a request was made, as far as that matters: asking costs.
+    pub(super) fn time_of_request(&self, host: &mut impl Host) -> u64 {
+        if self.rules.need_time() { host.now() } else { 0 }
     }
 
     /// A path without its secrets, for all to see.

@@ -45,6 +45,8 @@ pub(crate) enum What {
     Volatile,
     /// The same for times alone.
     Times,
+    /// Days count by how far they are from the day of the request.
+    Dates,
     /// It doesn't count at all.
     Ignore,
     /// Only a token's lasting claims count.
@@ -67,6 +69,11 @@ impl Rules {
     /// The rules, in their order.
     pub fn all(&self) -> &[Rule] {
         &self.all
+    }
+
+    /// Whether some of them need to know when a request was made.
+    pub fn need_time(&self) -> bool {
+        self.all.iter().any(|rule| !rule.dates.is_empty())
     }
 
     /// A place by its number.
@@ -151,6 +158,7 @@ impl<'a> Actions<'a> {
             let whats = std::iter::repeat_n(What::Mask, rule.mask.len())
                 .chain(std::iter::repeat_n(What::Volatile, rule.volatile.len()))
                 .chain(std::iter::repeat_n(What::Times, rule.times.len()))
+                .chain(std::iter::repeat_n(What::Dates, rule.dates.len()))
                 .chain(std::iter::repeat_n(What::Ignore, rule.ignore.len()))
                 .chain(std::iter::repeat_n(What::Jwt, rule.jwt.len()));
             whats

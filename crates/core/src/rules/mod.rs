@@ -15,7 +15,7 @@ pub use pattern::PathPattern;
 pub(crate) use place::escape;
 pub use place::{Place, Root, Step};
 pub use shape::is_identifier;
-pub use token::{Shape, Token, tokens};
+pub use token::{Shape, Token, dates, tokens};
 
 use crate::config::OnMiss;
 use crate::table::Sequence;
@@ -48,6 +48,9 @@ pub struct Rule {
     /// The same for times alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub times: Vec<Place>,
+    /// Texts in which days count by how far they are from the day of the request, in UTC.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dates: Vec<Place>,
     /// What doesn't count at all: it may be there or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<Place>,
@@ -80,6 +83,7 @@ impl Rule {
         self.mask.is_empty()
             && self.volatile.is_empty()
             && self.times.is_empty()
+            && self.dates.is_empty()
             && self.ignore.is_empty()
             && self.jwt.is_empty()
             && self.require.is_empty()
@@ -88,8 +92,8 @@ impl Rule {
 
     /// The places it names, in order.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        let Self { mask, volatile, times, ignore, jwt, .. } = self;
-        mask.iter().chain(volatile).chain(times).chain(ignore).chain(jwt)
+        let Self { mask, volatile, times, dates, ignore, jwt, .. } = self;
+        mask.iter().chain(volatile).chain(times).chain(dates).chain(ignore).chain(jwt)
     }
 }
 

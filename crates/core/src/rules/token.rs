@@ -70,6 +70,35 @@ pub fn tokens(text: &[u8]) -> Vec<Token> {
     found
 }
 
+/// The days in a text (RFC 3339, `full-date`) that stand by themselves: where, and which in days since 1970.
+pub fn dates(text: &[u8]) -> Vec<(Range<usize>, u64)> {
+    let mut found = Vec::new();
+    let mut at = 0usize;
+    while let Some(rest) = text.get(at..).filter(|rest| rest.len() >= 10) {
+        let begins =
+            at.checked_sub(1).and_then(|before| text.get(before)).is_none_or(|b| !b.is_ascii_alphanumeric());
+        let ends = rest.get(10).is_none_or(|b| !b.is_ascii_alphanumeric());
+        let day = if begins && ends { rest.get(..10).and_then(day) } else { None };
+        match day {
+            Some(day) => {
+                found.push((at..at.saturating_add(10), day));
+                at = at.saturating_add(10);
+            }
+            None => at = at.saturating_add(1),
+        }
+    }
+    found
+}
+
+fn day(text: &[u8]) -> Option<u64> {
+    let fits = text.iter().zip(b"0000-00-00").all(|(byte, wanted)| match wanted {
+        b'0' => byte.is_ascii_digit(),
+        other => byte == other,
+    });
+    let text = std::str::from_utf8(text).ok().filter(|_| fits)?;
+    crate::time::from_rfc3339(&format!("{text}T00:00:00Z")).map(|micros| micros / 86_400_000_000)
+}
+
 fn token(text: &[u8], at: usize) -> Option<Token> {
     let rest = text.get(at..)?;
     let readers: [fn(&[u8]) -> Option<(usize, Shape, Option<u64>)>; 4] = [date_time, uuid, number, word];

@@ -30,6 +30,7 @@ enum Says {
     Mask,
     Volatile,
     Times,
+    Dates,
     Ignore,
     Jwt,
     Require,
@@ -101,6 +102,17 @@ fn judge(
         // The same in a second recording: it doesn't change by itself.
         let constant = compared.is_some_and(|compared| compared.same > 0 && compared.different == 0);
         return (!constant).then(|| (says, here(), why));
+    }
+    if values.days == values.exchanges && seen.has_today(endpoint) {
+        let why = match values.today == values.days {
+            true => "the day of the request",
+            false => "a day beside the day of the request, by its distance from that",
+        };
+        return Some((
+            Says::Dates,
+            here(),
+            format!("{why} in {} of {} exchanges", values.days, values.exchanges),
+        ));
     }
     let Compared { same, different } = compared?;
     (different > 0).then(|| {
@@ -209,6 +221,7 @@ fn rule(single: &Single) -> Option<Rule> {
         Says::Mask => rule.mask = place().ok()?,
         Says::Volatile => rule.volatile = place().ok()?,
         Says::Times => rule.times = place().ok()?,
+        Says::Dates => rule.dates = place().ok()?,
         Says::Ignore => rule.ignore = place().ok()?,
         Says::Jwt => rule.jwt = place().ok()?,
         Says::Require => rule.require = vec![HeaderName::try_from(single.place.clone()).ok()?],
@@ -228,6 +241,7 @@ pub(super) fn joined(singles: Vec<Single>) -> Vec<Proposal> {
         all.mask.extend(one.mask);
         all.volatile.extend(one.volatile);
         all.times.extend(one.times);
+        all.dates.extend(one.dates);
         all.ignore.extend(one.ignore);
         all.jwt.extend(one.jwt);
         all.require.extend(one.require);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use understudy_core::canonical::{self, Part, RequestView, Signature, parts};
 use understudy_core::digest;
 use understudy_core::exchange::Exchange;
-use understudy_core::rules::{Rules, Shape, tokens};
+use understudy_core::rules::{Rules, Shape, dates, tokens};
 
 /// So far from the request, in seconds, a time in it may be to be that of the request.
 pub(super) const NEAR: u64 = 600;
@@ -30,6 +30,9 @@ pub(super) struct Values {
     pub(super) times_far: u64,
     /// Whole values.
     pub(super) whole: HashSet<Hashed>,
+    /// How many exchanges have a day there and nothing else, and how many of those the day of the request.
+    pub(super) days: u64,
+    pub(super) today: u64,
     /// How many exchanges have a token there.
     pub(super) with_tokens: u64,
 }
@@ -93,6 +96,13 @@ impl Seen {
         values.whole.insert(whole);
         values.jwts +=
             u64::from(is_passing_jwt(&text) || known::field_at(place).is_some_and(|known| known.jwt));
+        if let [(range, day)] = dates(&text).as_slice()
+            && range.len() == text.len()
+        {
+            values.days += 1;
+            // Somewhere it is tomorrow already.
+            values.today += u64::from(day.abs_diff(time / 86_400_000_000) <= 1);
+        }
         let found = tokens(&text);
         values.with_tokens += u64::from(!found.is_empty());
         for token in found {
@@ -109,6 +119,13 @@ impl Seen {
         }
         // Two captures have two keys: what stands for one secret differs.
         if text.starts_with(b"redacted-") { 0 } else { whole }
+    }
+
+    /// Whether all requests to an endpoint name their day in some place.
+    pub(super) fn has_today(&self, endpoint: &Endpoint) -> bool {
+        let from = (endpoint.clone(), String::new());
+        let own = self.places.range(from..).take_while(|((other, _), _)| other == endpoint);
+        own.into_iter().any(|(_, values)| values.today > 0 && values.today == values.exchanges)
     }
 
     fn accept(&mut self, endpoint: Endpoint, identity: u64, exchange: &Exchange) {

@@ -4,7 +4,7 @@
 use super::serve::Served;
 use understudy_core::canonical::{self, Signature, Spelling};
 use understudy_core::headers::Headers;
-use understudy_core::rules::{Actions, Root, Rules, Step};
+use understudy_core::rules::{Actions, Root, Rules, Shape, Step, Token, tokens};
 use understudy_core::table::{Echo, EchoSpelling, Source};
 
 /// Request headers whose value a backend may well repeat, and that don't count.
@@ -18,7 +18,7 @@ const HEADERS: [&str; 7] = [
     "x-client-request-id",
 ];
 
-/// A value as short as this may stand anywhere by accident: it counts only as a member of the same name.
+/// A value shorter than this, in bytes, may stand anywhere by accident: it counts only as a member of the same name.
 const SHORT: usize = 8;
 /// One answer has at most so many.
 const MOST: usize = 256;
@@ -30,6 +30,8 @@ struct Said {
     text: Vec<u8>,
     /// Whether it is a JSON value there, so that it says itself whether it is a string.
     json: bool,
+    /// Whether it counts only as a member of the same name.
+    common: bool,
     /// The name that it goes by in the request.
     name: Vec<u8>,
 }
@@ -51,7 +53,7 @@ pub(super) fn find(
         None => (&served.headers, served.body),
     };
     let mut echoes = Vec::new();
-    for value in said.iter().filter(|value| value.text.len() >= SHORT) {
+    for value in said.iter().filter(|value| !value.common) {
         for (number, (_, text)) in (0u16..).zip(headers.iter()) {
             occurrences(text, &value.text, |at| {
                 push(value, Some(number), at, &value.text, EchoSpelling::Plain, &mut echoes)
@@ -75,7 +77,8 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
         };
         let name = rules.place(value.place).map(|place| last_name(place.root())).unwrap_or_default();
         let json = value.spelling == Spelling::Json;
-        said.push(Said { source: Source::Value(number), text, json, name });
+        let common = is_common(&text);
+        said.push(Said { source: Source::Value(number), text, json, common, name });
     }
     let masked = actions.headers_left_out();
     for name in HEADERS.into_iter().chain(masked) {
@@ -85,6 +88,7 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
                 source: Source::Header(name.to_owned()),
                 text: value.to_vec(),
                 json: false,
+                common: is_common(value),
                 name: Vec::new(),
             });
         }
@@ -93,20 +97,30 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
     said
 }
 
+/// The name that a value goes by: of `metadata[at]` it is `at`.
 fn last_name(root: &Root) -> Vec<u8> {
-    match root {
-        Root::Query(name) => name.clone(),
-        Root::Body(steps) => match steps.last() {
-            Some(Step::Key(name)) => name.clone(),
-            _ => Vec::new(),
+    let name = match root {
+        Root::Query(name) => name,
+        Root::Body(steps) => match steps.iter().rev().find(|step| **step != Step::Any) {
+            Some(Step::Key(name)) => name,
+            _ => return Vec::new(),
         },
-        Root::Path(_) | Root::Header(_) => Vec::new(),
-    }
+        Root::Path(_) | Root::Header(_) => return Vec::new(),
+    };
+    let inner = name.strip_suffix(b"]").and_then(|name| name.rsplit(|&b| b == b'[').next());
+    inner.unwrap_or(name).to_vec()
+}
+
+/// Whether a value may stand in an answer by accident: it is short, or a second at which much else happened.
+fn is_common(text: &[u8]) -> bool {
+    let second = |token: &Token| token.shape == Shape::Time && !text.contains(&b'.');
+    text.len() < SHORT
+        || matches!(tokens(text).as_slice(), [token] if token.range.len() == text.len() && second(token))
 }
 
 fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
     if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        for value in said.iter().filter(|value| value.text.len() >= SHORT) {
+        for value in said.iter().filter(|value| !value.common) {
             occurrences(body, &value.text, |at| {
                 push(value, None, at, &value.text, EchoSpelling::Plain, echoes)
             });
@@ -119,13 +133,13 @@ fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
         for value in said {
             let named = !value.name.is_empty() && value.name == last.as_bytes();
             let whole = text == value.text;
-            if whole && (named || value.text.len() >= SHORT) {
+            if whole && (named || !value.common) {
                 let bytes = body.get(range.clone()).unwrap_or_default();
                 // A number that was said as text stays one: the recorded answer knows what it is.
                 let is_text = value.json || leaf.starts_with(b"\"");
                 let spelling = if is_text { EchoSpelling::JsonValue } else { EchoSpelling::JsonLiteral };
                 push(value, None, range.start, bytes, spelling, echoes);
-            } else if value.text.len() >= SHORT && leaf.starts_with(b"\"") {
+            } else if !value.common && leaf.starts_with(b"\"") {
                 let quoted = canonical::json_string(&value.text);
                 let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
                 let raw = body.get(range.clone()).unwrap_or_default();

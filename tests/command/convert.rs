@@ -1,0 +1,96 @@
+//! `import` and `export`: recordings of other tools, there and back.
+
+use crate::scene::{Scene, root};
+
+/// A file of the converters' own tests.
+fn fixture(name: &str) -> String {
+    root().join("crates/snapshot/tests/fixtures/convert").join(name).to_string_lossy().into_owned()
+}
+
+#[tokio::test]
+async fn the_sample_goes_there_and_back_and_answers_itself() {
+    let scene = Scene::new().await;
+    let sample = root().join("snapshots/payment").to_string_lossy().into_owned();
+    for format in ["rrpair-jsonl", "rrpair-md", "har", "hoverfly"] {
+        let done =
+            scene.understudy(["export", &sample, "-o", format, "--format", format]).run().await.expect(0);
+        done.says(&[": 285 exchanges exported from "]);
+        let into = format!("{format}-back");
+        let done = scene.understudy(["import", format, "-o", &into]).run().await.expect(0);
+        done.says(&[": 285 exchanges with 5 backends imported from "]);
+        for (from, asked) in [(&into, &into), (&into, &sample), (&sample, &into)] {
+            let done =
+                scene.understudy(["match", from.as_str(), asked.as_str(), "--json"]).run().await.expect(0);
+            assert_eq!(done.json()["responder_rate"], 100.0, "{format}: {from} for {asked}");
+        }
+    }
+    scene.understudy(["export", &sample, "-o", "wiremock", "--format", "wiremock"]).run().await.expect(0);
+    let host = "wiremock/http-dynamodb.us-east-1.amazonaws.com";
+    let backend = "http://dynamodb.us-east-1.amazonaws.com";
+    let done = scene.understudy(["import", host, "-o", "back", "--backend", backend]).run().await.expect(0);
+    done.says(&["back: 147 exchanges with 1 backend imported"]);
+    scene.understudy(["match", "back", "back"]).run().await.expect(0);
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_said_to_people_and_to_machines() {
+    let scene = Scene::new().await;
+    let done = scene.understudy(["import", &fixture("shop.har"), "-o", "s", "--json"]).run().await.expect(0);
+    let summary = done.json();
+    assert_eq!((&summary["format"], &summary["exchanges"]), (&"har".into(), &2.into()));
+    assert_eq!(summary["backends"][0]["backend"], "http://shop.test:8080");
+    let notes = summary["notes"].as_array().expect("notes");
+    assert_eq!(notes.len(), 5, "{done}");
+    assert_eq!(notes[1]["what"], "left-out");
+    assert_eq!(notes[1]["item"], "entry 3 (GET https://ads.test/)");
+    done.says(&[
+        "warning: left out: wss: isn't HTTP: entry 5 (GET wss://shop.test/live)\n",
+        "warning: changed: the body is kept decoded",
+        "s: 2 exchanges with 2 backends imported",
+    ]);
+    let wiremock = fixture("wiremock");
+    let args = ["import", &wiremock, "-o", "w", "--backend", "http://API.test:80/"];
+    scene.understudy(args).run().await.expect(0).says(&["`request.urlPattern` is no exact match"]);
+    let header = scene.read("w/snapshot.yaml");
+    assert!(
+        header.contains("http://api.test\":\n    mode: mock\n    exchanges: 9\n    sequence: stick-last"),
+        "{header}"
+    );
+    let done = scene.understudy(["import", &fixture("rrpair"), "-o", "r"]).run().await.expect(0);
+    done.says(&["left out: mysql isn't HTTP", "4 exchanges with 3 backends"]);
+    let exchanges = scene.read("r/exchanges.ndjson");
+    assert!(exchanges.contains("\"id\":\"00112233-4455-6677-8899-aabbccddeeff\""), "{exchanges}");
+    assert!(scene.read("r/snapshot.yaml").contains("service: web"));
+}
+
+#[tokio::test]
+async fn what_cant_be_done_is_refused_and_leaves_nothing() {
+    let scene = Scene::new().await;
+    let import = |args: &[&str]| scene.understudy([&["import", "-o", "s"], args].concat());
+    import(&["nothing"]).run().await.refused(&["there is nothing at nothing"]);
+    scene.file("odd.json", "[1]");
+    import(&["odd.json"]).run().await.refused(&["can't tell what odd.json is", "--format"]);
+    import(&["odd.json", "--format", "har"]).run().await.refused(&["odd.json:1: not a HAR"]);
+    import(&[&fixture("wiremock")]).run().await.refused(&["--backend scheme://host[:port]"]);
+    import(&[&fixture("wiremock"), "--backend", "api.test"])
+        .run()
+        .await
+        .refused(&["write scheme://host[:port]"]);
+    scene.file("empty.har", r#"{"log":{"version":"1.2","entries":[]}}"#);
+    import(&["empty.har"]).run().await.refused(&["nothing in empty.har can be imported"]);
+    scene.file("cut.jsonl", "{\"msgType\":\"rrpair\",\"http\":{\"req\":{\"host\":\"h\"}}}\n{\"msgType\":");
+    import(&["cut.jsonl"]).run().await.refused(&["cut.jsonl:2: not an RRPair"]);
+    assert_eq!(scene.names(), ["cut.jsonl", "empty.har", "odd.json"], "nothing half-written");
+
+    import(&[&fixture("shop.har")]).run().await.expect(0);
+    import(&[&fixture("shop.har")]).run().await.refused(&["there is a snapshot at", "--force"]);
+    import(&[&fixture("shop.har"), "--force"]).run().await.expect(0);
+    let again = ["import", "s", "-o", "t"];
+    scene.understudy(again).run().await.refused(&["it is a snapshot already"]);
+    let export = |args: &[&str]| scene.understudy([&["export", "s"], args].concat());
+    scene.file("full/x", "");
+    export(&["-o", "full", "--format", "wiremock"]).run().await.refused(&["name a new folder"]);
+    export(&["-o", "full", "--format", "har"]).run().await.refused(&["it is a folder"]);
+    export(&["-o", "x.har", "--format", "tar"]).run().await.expect(2).says(&["possible values"]);
+    assert!(!scene.path("x.har").exists());
+}
