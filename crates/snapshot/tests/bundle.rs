@@ -88,7 +88,7 @@ fn the_description_is_json_that_people_can_read() {
     assert_eq!(
         std::str::from_utf8(json.unwrap()).unwrap(),
         format!(
-            r#"{{"format":1,"understudy":"1.2.3","snapshot":"filler","table":{{"digest":"{digest}","length":291,"segment":1,"#
+            r#"{{"format":1,"understudy":"1.2.3","snapshot":"filler","table":{{"digest":"{digest}","length":294,"segment":1,"#
         ) + r#""entries":0,"exchanges":0},"backends":[{"name":"http://a.test","mode":"mock"},{"name":"https://b.test:8443","mode":"mock"}]}"#
     );
 }

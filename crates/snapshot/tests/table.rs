@@ -94,8 +94,13 @@ fn only_mocked_backends_and_whole_answers_get_in() {
     let found: Vec<_> =
         given.iter().map(|exchange| table.lookup(&signature(exchange).digest()).is_some()).collect();
     assert_eq!(found, [false, false, false, true]);
-    let meta =
-        |name: &str, mode, on_miss, exchanges| BackendMeta { name: name.into(), mode, on_miss, exchanges };
+    let meta = |name: &str, mode, on_miss, exchanges| BackendMeta {
+        name: name.into(),
+        mode,
+        on_miss,
+        exchanges,
+        redacted: false,
+    };
     let expect = [
         meta("http://h", Mode::Mock, None, 1),
         meta("http://new", Mode::Mock, None, 1),
