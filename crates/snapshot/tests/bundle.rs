@@ -173,21 +173,21 @@ fn a_module_that_was_changed_is_refused() {
         check_refused(inspect(&replaced(from.as_bytes(), to.as_bytes())), code, says);
     };
     check(r#""format":1"#, r#""format":2"#, "module-format", "reads format 1");
-    check(r#""length":391"#, r#""length":392"#, "module-mismatch", "another length");
+    check(r#""length":394"#, r#""length":395"#, "module-mismatch", "another length");
     check(r#""segment":1"#, r#""segment":0"#, "module-mismatch", "another segment");
     check(r#""digest":""#, r#""digest":"!"#, "module-mismatch", "another digest");
     check("\"filler\"", "\"fuller\"", "module-mismatch", "says something else");
     check("\"mode\":\"mock\"", "\"mode\":\"tape\"", "module-mismatch", "isn't valid");
     check("USTABLE\n", "XSTABLE\n", "table-magic", "no signature table");
-    // `i32.const 391`, the length that the code gives.
+    // `i32.const 394`, the length that the code gives.
     check_refused(
-        inspect(&replaced(&[0x41, 0x87, 0x03, 0x0b], &[0x41, 0x88, 0x03])),
+        inspect(&replaced(&[0x41, 0x8a, 0x03, 0x0b], &[0x41, 0x8b, 0x03])),
         "module-mismatch",
         "another length",
     );
     let mut changed = module.clone();
     let table = changed.windows(8).position(|window| window == b"USTABLE\n").unwrap();
-    changed[table + 391 - 1] ^= 1;
+    changed[table + 394 - 1] ^= 1;
     check_refused(inspect(&changed), "module-mismatch", "another digest");
 }
 
