@@ -112,7 +112,13 @@ async fn an_answer_is_what_was_recorded() {
     .await;
     let cases = cases();
     let tap =
-        Rig::tap().map(upstream.map("api.test")).config("body_cap_bytes", (2 << 20).into()).start().await;
+        // Cookies too.
+        Rig::tap()
+            .map(upstream.map("api.test"))
+            .config("body_cap_bytes", (2 << 20).into())
+            .config("redaction", serde_json::json!({ "enabled": false }))
+            .start()
+            .await;
     let mut direct = Vec::new();
     for case in &cases {
         request(tap.proxy(), case.method, &url(case.path), &[], b"").await;

@@ -55,7 +55,11 @@ impl Capture {
             file.write_all(&serde_json::to_vec(redaction)?)?;
             file.sync_all()
         };
-        write().with_context(|| format!("can't write {}", path.display()))
+        let written: std::io::Result<()> = write();
+        if written.is_err() {
+            self.remove();
+        }
+        written.with_context(|| format!("can't write {}", path.display()))
     }
 
     /// Takes over one that was interrupted.

@@ -88,18 +88,44 @@ impl Names {
     }
 
     fn find(&self, name: &[u8], place: Place) -> Option<Kind> {
+        let added = if place == Place::Header { &self.headers } else { &self.fields };
+        // Most names end in letters that no name of the tables ends in.
+        if added.is_empty() && !may_be_known(name) {
+            return None;
+        }
         let normal = Normal::of(name);
         let name = normal.as_bytes();
         let is_in = |names: &[Vec<u8>]| names.iter().any(|known| known == name);
         if is_in(&self.allow) {
             return None;
         }
-        let added = if place == Place::Header { &self.headers } else { &self.fields };
         if is_in(added) {
             return Some(Kind::Always);
         }
         whole(name, place).or_else(|| by_end(name, place))
     }
+}
+
+/// By the last byte of a name that the tables have: a bit for each letter that stands before it.
+const TAILS: [u32; 128] = tails();
+
+const fn tails() -> [u32; 128] {
+    let mut table = [0; 128];
+    let mut at = 0;
+    #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the compiler runs it")]
+    while at < NAMES.len() + ENDS.len() {
+        let name = if at < NAMES.len() { NAMES[at].0 } else { ENDS[at - NAMES.len()].0 };
+        table[name[name.len() - 1] as usize] |= 1 << (name[name.len() - 2] & 31);
+        at += 1;
+    }
+    table
+}
+
+/// Whether a name ends as one of the tables may; `true` where that takes a closer look.
+fn may_be_known(name: &[u8]) -> bool {
+    let [.., before, last] = name else { return false };
+    let mask = TAILS.get(usize::from(last.to_ascii_lowercase())).copied().unwrap_or(0);
+    mask >> (before & 31) & 1 == 1 || matches!(last, b'-' | b'_') || matches!(before, b'-' | b'_')
 }
 
 fn whole(name: &[u8], place: Place) -> Option<Kind> {

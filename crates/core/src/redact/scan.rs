@@ -41,6 +41,10 @@ const fn classes() -> [Class; 256] {
     table
 }
 
+fn class(byte: u8) -> Class {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Other)
+}
+
 /// Tells of all secrets in a text.
 pub(super) fn text<'a>(text: &'a [u8], names: &Names, tell: impl FnMut(Hit<'a>)) {
     let mut finder = Finder { text, tell };
@@ -63,22 +67,11 @@ struct Scan<'a, 'n, F> {
 
 impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
     fn run(&mut self) {
-        let (mut at, mut in_word) = (0usize, false);
+        let mut at = 0usize;
         while let Some(&byte) = self.byte(at) {
-            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Other);
-            let was_in_word = std::mem::replace(&mut in_word, matches!(class, Class::Word | Class::Starts));
-            let next = match class {
-                Class::Starts if !was_in_word => {
-                    in_word = byte != b'-';
-                    let written = if self.open.is_some() { Written::Json } else { Written::Plain };
-                    let found = self.finder.shaped(at, self.finder.text.len(), written);
-                    in_word &= found.is_none();
-                    found
-                }
-                Class::Starts => {
-                    in_word = byte != b'-';
-                    None
-                }
+            let next = match class(byte) {
+                Class::Word => Some(self.end_of_word(at)),
+                Class::Starts => self.word(at),
                 Class::Quote => self.quote(at),
                 Class::Escape => Some(at.saturating_add(2)),
                 // No JSON string has a line break in it: what was taken for one wasn't.
@@ -87,10 +80,23 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
                     None
                 }
                 Class::Tag => self.tag(at),
-                Class::Word | Class::Other => None,
+                Class::Other => None,
             };
             at = next.unwrap_or(at.saturating_add(1));
         }
+    }
+
+    /// The beginning of a word that may be a secret.
+    fn word(&mut self, at: usize) -> Option<usize> {
+        let written = if self.open.is_some() { Written::Json } else { Written::Plain };
+        let found = self.finder.shaped(at, self.finder.text.len(), written);
+        // A dash is a word of its own.
+        found.or_else(|| Some(self.end_of_word(at).max(at.saturating_add(1))))
+    }
+
+    fn end_of_word(&self, at: usize) -> usize {
+        let rest = self.finder.text.get(at..).unwrap_or_default();
+        at.saturating_add(rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count())
     }
 
     fn byte(&self, at: usize) -> Option<&'a u8> {

@@ -37,10 +37,21 @@ const fn first() -> [(u8, u8); 128] {
 }
 
 /// Whether a secret may begin with a byte.
-pub(super) const fn may_begin(byte: u8) -> bool {
+const BEGINS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
     #[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
-    let known = byte < 128 && FIRST[byte as usize].1 > 0;
-    known || byte == b'-' || byte == b'e'
+    while byte < 128 {
+        table[byte] = FIRST[byte].1 > 0 || byte as u8 == b'-' || byte as u8 == b'e';
+        byte += 1;
+    }
+    table
+};
+
+/// Whether a secret may begin with a byte.
+pub(super) const fn may_begin(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "there is a place for each byte")]
+    BEGINS[byte as usize]
 }
 
 /// The secret that a text begins with. What stands before the text is no letter and no digit: amid base64 these letters say nothing.
@@ -57,7 +68,10 @@ pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     }
     let (from, to) = *FIRST.get(usize::from(first))?;
     let shapes = SHAPES.get(usize::from(from)..usize::from(to))?;
-    let shape = shapes.iter().find(|shape| text.starts_with(shape.starts))?;
+    // Nearly always the second byte is another already.
+    let second = text.get(1)?;
+    let shape =
+        shapes.iter().find(|shape| shape.starts.get(1) == Some(second) && text.starts_with(shape.starts))?;
     let rest = text.get(shape.starts.len()..)?;
     let is_part = |byte: u8| if shape.is_name { is_in_url(byte) } else { is_key(byte) };
     let length = rest.iter().take_while(|b| is_part(**b)).count();
