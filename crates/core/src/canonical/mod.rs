@@ -11,6 +11,7 @@ mod json;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
 mod multipart;
 mod operation;
+mod pairs;
 mod path;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined in the next step"))]
 mod protobuf;

@@ -64,6 +64,8 @@ fn each_encoding_is_undone() {
     check("br", [0x3b], Some(b""));
     check("zstd", unhex(ZSTD), Some(TEXT));
     check("gzip", gzip(b""), Some(b""));
+    assert_eq!(undo_but_brotli(b"br", &unhex(BROTLI), MIB), None);
+    assert_eq!(undo_but_brotli(b"zstd", &unhex(ZSTD), MIB).as_deref(), Some(TEXT));
     for unknown in ["compress", "gzipp", "snappy", "dcb", "gzip;q=1"] {
         check(unknown, TEXT, None);
     }
