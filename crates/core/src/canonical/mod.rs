@@ -12,6 +12,7 @@ mod json;
 mod jwt;
 mod multipart;
 mod operation;
+mod pairs;
 mod parts;
 mod path;
 mod protobuf;

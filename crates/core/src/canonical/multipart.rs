@@ -11,6 +11,7 @@
 mod headers;
 
 use super::json::write_string;
+use super::pairs::{self, Pair};
 use crate::facts::media_type;
 use headers::{Parameters, parameters};
 
@@ -82,7 +83,7 @@ struct Part<'a> {
     filename: Option<Vec<u8>>,
     content_type: Option<Vec<u8>>,
     /// The headers that none of these say all of, lower-case and sorted.
-    others: Vec<(Vec<u8>, Vec<u8>)>,
+    others: Vec<Pair>,
     /// The content is in an encoding such as base64.
     is_encoded: bool,
     content: &'a [u8],
@@ -134,7 +135,7 @@ impl<'a> Part<'a> {
             }
             part.others.push((name, value));
         }
-        part.others.sort_by(|(a, _), (b, _)| a.cmp(b));
+        pairs::sort(&mut part.others);
         Some(part)
     }
 

@@ -193,9 +193,9 @@ impl<'a> Writer<'a, '_> {
             if !std::mem::replace(&mut open.is_first, false) {
                 self.out.push(b',');
             }
-            self.out.extend_from_slice(format!("\"{}\":", field.number).as_bytes());
+            self.number(b"\"", u64::from(field.number), b"\":");
             match field.value {
-                Value::Varint(value) => self.leaf(b"v:", value.to_string().as_bytes()),
+                Value::Varint(value) => self.number(b"\"v:", value, b"\""),
                 Value::Fixed64(value) => self.leaf(b"d:", hex(&value).as_bytes()),
                 Value::Fixed32(value) => self.leaf(b"f:", hex(&value).as_bytes()),
                 Value::Bytes(bytes) => self.bytes(bytes),
@@ -219,6 +219,23 @@ impl<'a> Writer<'a, '_> {
         let (begin, close) = if is_sorted { (b'{', b'}') } else { (b'(', b')') };
         self.out.push(begin);
         self.open.push(Open { rest: message, is_first: true, close });
+    }
+
+    /// Writes a number in decimal, with something before and after it. A message may be numbers all over, which formatting would make slow.
+    fn number(&mut self, before: &[u8], number: u64, after: &[u8]) {
+        self.out.extend_from_slice(before);
+        let start = self.out.len();
+        let mut rest = number;
+        loop {
+            let digit = u8::try_from(rest % 10).unwrap_or_default();
+            self.out.push(b'0' | digit);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.get_mut(start..).unwrap_or_default().reverse();
+        self.out.extend_from_slice(after);
     }
 
     fn leaf(&mut self, kind: &[u8], text: &[u8]) {

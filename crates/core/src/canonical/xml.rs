@@ -135,13 +135,13 @@ impl<'a> Writer<'a, '_> {
             self.out.push(b'(');
         }
         for (name, value) in attributes {
-            match (name, value.as_slice()) {
+            match (name.as_slice(), value.as_slice()) {
                 (b"xml:space", b"preserve") => keeps_space = true,
                 (b"xml:space", b"default") => keeps_space = false,
                 _ => {}
             }
             comma(&mut element, self.out);
-            write_string(&[b"@", name].concat(), self.out);
+            write_string(&[b"@", name.as_slice()].concat(), self.out);
             self.out.push(b':');
             write_string(&value, self.out);
         }

@@ -218,9 +218,8 @@ mod properties {
         #[test]
         fn another_token_makes_a_difference(a in tokens(), b in tokens()) {
             let text = |tokens: &[&str]| format!("{{a(x:[{}])}}", tokens.join(" "));
-            prop_assume!(a != b);
-            if let (Some(a), Some(b)) = (normal(text(&a)), normal(text(&b))) {
-                prop_assert_ne!(a, b);
+            if let (Some(one), Some(other)) = (normal(text(&a)), normal(text(&b))) {
+                prop_assert_eq!(a == b, one == other);
             }
         }
 

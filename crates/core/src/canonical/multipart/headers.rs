@@ -1,11 +1,10 @@
 //! The headers of a part, and the parameters of a header (RFC 2045, 5.1; RFC 5322, 2.2). It knows no header by name.
 
-/// Headers: name in lower case, value without white space around it.
-pub(super) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+use super::super::pairs::Pair;
 
-/// A part's headers, and what comes after the empty line that ends them.
-pub(super) fn split(part: &[u8]) -> Option<(Headers, &[u8])> {
-    let mut headers: Headers = Vec::new();
+/// A part's headers, names in lower case and no white space around values, and what comes after the empty line that ends them.
+pub(super) fn split(part: &[u8]) -> Option<(Vec<Pair>, &[u8])> {
+    let mut headers: Vec<Pair> = Vec::new();
     let mut rest = part;
     loop {
         let end = rest.windows(2).position(|w| w == b"\r\n")?;

@@ -1,5 +1,7 @@
 //! The pieces of an XML text: names, tags, references, comments (XML 1.0, fifth edition). It keeps no state but the place it has come to.
 
+use super::super::pairs::{self, Pair};
+
 /// A place in a text, which is UTF-8.
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
@@ -8,7 +10,7 @@ pub(super) struct Cursor<'a> {
 /// A start tag: its attributes sorted by name, their values normalised.
 pub(super) struct Tag<'a> {
     pub(super) name: &'a [u8],
-    pub(super) attributes: Vec<(&'a [u8], Vec<u8>)>,
+    pub(super) attributes: Vec<Pair>,
     /// It ends the element too: `<a/>`.
     pub(super) is_empty: bool,
 }
@@ -104,13 +106,13 @@ impl<'a> Cursor<'a> {
         self.take(b">").then_some(Tag { name, attributes, is_empty })
     }
 
-    fn attributes(&mut self) -> Option<Vec<(&'a [u8], Vec<u8>)>> {
+    fn attributes(&mut self) -> Option<Vec<Pair>> {
         let mut attributes = Vec::new();
         while self.space() {
             if matches!(self.rest.first(), Some(b'/' | b'>' | b'?')) {
                 break;
             }
-            let name = self.name()?;
+            let name = self.name()?.to_vec();
             self.space();
             if !self.take(b"=") {
                 return None;
@@ -118,7 +120,7 @@ impl<'a> Cursor<'a> {
             self.space();
             attributes.push((name, self.value()?));
         }
-        attributes.sort_by_key(|(name, _)| *name);
+        pairs::sort(&mut attributes);
         // No name may come twice (3.1).
         let repeats = attributes.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
         (!repeats).then_some(attributes)
