@@ -14,6 +14,10 @@ const CAS_MISMATCH: u32 = 8;
 const ONLY_IF_ABSENT: u32 = u32::MAX;
 /// How often to try to count on when other workers do so at the same time.
 const TURN_TRIES: u32 = 1000;
+/// With it, the host stores a value in any case.
+const WHATEVER_IS_THERE: u32 = 0;
+/// What live values stand for takes so many places at most, of some 150 bytes each.
+const PLACES: u64 = 16_384;
 /// A cursor is kept with the round that it is of: 24 bits of that, then 40 of the cursor.
 const ROUND_SHIFT: u32 = 40;
 const ROUND_MASK: u64 = (1 << 24) - 1;
@@ -182,21 +186,35 @@ pub(crate) fn now() -> u64 {
     nanos / 1000
 }
 
-#[allow(unsafe_code, reason = "a host call")]
 fn shared(key: &str) -> Option<(u64, u32)> {
+    let (bytes, cas) = shared_bytes(key)?;
+    Some((u64::from_le_bytes(bytes.try_into().ok()?), cas))
+}
+
+fn set_shared(key: &str, value: u64, cas: u32) -> u32 {
+    set_shared_bytes(key, &value.to_le_bytes(), cas)
+}
+
+#[allow(unsafe_code, reason = "a host call")]
+fn shared_bytes(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut cas = 0;
     // SAFETY: the host reads the key during the call and writes to live variables.
     let bytes = bytes_from(|data, size| unsafe {
         proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
     })?;
-    Some((u64::from_le_bytes(bytes.try_into().ok()?), cas))
+    Some((bytes, cas))
 }
 
 #[allow(unsafe_code, reason = "a host call")]
-fn set_shared(key: &str, value: u64, cas: u32) -> u32 {
-    let bytes = value.to_le_bytes();
+fn set_shared_bytes(key: &str, bytes: &[u8], cas: u32) -> u32 {
     // SAFETY: the host copies key and value during the call.
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) }
+}
+
+/// Where it is kept what a live value stands for. There are so many places and no more, since what is kept can't be removed: one that is
+/// taken is taken over.
+fn place_of(table: &Digest, live: u64) -> String {
+    format!("understudy.value.{}.{}", digest::hex(table), live % PLACES)
 }
 
 /// Where the number of the current round of a table's sequences is kept: how often they were begun anew.
@@ -243,6 +261,23 @@ impl engine::Host for Current {
         }
         log::warn!("the sequence's cursor is fought over: giving the first answer");
         0
+    }
+
+    fn recorded_value(&mut self, table: &Digest, live: u64) -> Option<u64> {
+        let (stored, _) = shared_bytes(&place_of(table, live))?;
+        let round = shared(&round_of(table)).map_or(0, |(round, _)| round);
+        let numbers: Vec<u64> =
+            stored.chunks_exact(8).filter_map(|n| Some(u64::from_le_bytes(n.try_into().ok()?))).collect();
+        match numbers.as_slice() {
+            [of_round, of_live, recorded] if (*of_round, *of_live) == (round, live) => Some(*recorded),
+            _ => None,
+        }
+    }
+
+    fn stands_for(&mut self, table: &Digest, live: u64, recorded: u64) {
+        let round = shared(&round_of(table)).map_or(0, |(round, _)| round);
+        let value: Vec<u8> = [round, live, recorded].into_iter().flat_map(u64::to_le_bytes).collect();
+        set_shared_bytes(&place_of(table, live), &value, WHATEVER_IS_THERE);
     }
 
     fn reset_turns(&mut self, table: &Digest) {

@@ -28,6 +28,8 @@ struct Offline {
     body: Vec<u8>,
     protocol: String,
     turns: HashMap<Digest, u64>,
+    /// The recorded values that live ones stand for.
+    recorded: HashMap<u64, u64>,
 }
 
 impl Host for Offline {
@@ -53,8 +55,17 @@ impl Host for Offline {
         *turn - 1
     }
 
+    fn recorded_value(&mut self, _table: &Digest, live: u64) -> Option<u64> {
+        self.recorded.get(&live).copied()
+    }
+
+    fn stands_for(&mut self, _table: &Digest, live: u64, recorded: u64) {
+        self.recorded.insert(live, recorded);
+    }
+
     fn reset_turns(&mut self, _table: &Digest) {
         self.turns.clear();
+        self.recorded.clear();
     }
 }
 

@@ -36,6 +36,10 @@ impl Host for Fixed {
     fn turn(&mut self, _: &Digest, _: &Digest) -> u64 {
         0
     }
+    fn recorded_value(&mut self, _: &Digest, _: u64) -> Option<u64> {
+        None
+    }
+    fn stands_for(&mut self, _: &Digest, _: u64, _: u64) {}
     fn reset_turns(&mut self, _: &Digest) {}
 }
 

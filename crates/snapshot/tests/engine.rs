@@ -7,6 +7,7 @@ use understudy_core::digest::Digest;
 use understudy_core::engine::{Action, Host, Side, Stream, Vm};
 use understudy_core::exchange::{Body, End, Exchange, Request, Response};
 use understudy_core::headers::Headers;
+use understudy_core::rules::{Place, Rule};
 use understudy_core::table::{Sequence, Table};
 use understudy_core::v1::{self, Record};
 use understudy_core::verdict::{Kind, Reason};
@@ -19,6 +20,7 @@ struct Fake {
     clock: u64,
     at_hand: Vec<u8>,
     turns: HashMap<Digest, u64>,
+    recorded: HashMap<u64, u64>,
     made_up: bool,
 }
 
@@ -41,8 +43,15 @@ impl Host for Fake {
         *turn += 1;
         *turn - 1
     }
+    fn recorded_value(&mut self, _: &Digest, live: u64) -> Option<u64> {
+        self.recorded.get(&live).copied()
+    }
+    fn stands_for(&mut self, _: &Digest, live: u64, recorded: u64) {
+        self.recorded.insert(live, recorded);
+    }
     fn reset_turns(&mut self, _: &Digest) {
         self.turns.clear();
+        self.recorded.clear();
     }
 }
 
@@ -360,4 +369,143 @@ proptest! {
         next.response_headers(|| Headers::from_pairs([(":status", "200")]), false, &mut vm, &mut host);
         next.end(&mut vm, &mut host);
     }
+}
+
+/// A service that makes up identifiers and asks for what it made by them, in whatever order.
+#[test]
+fn what_a_client_names_itself_is_found_by_its_own_names() {
+    let id = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
+    let put = |n: u32| format!(r#"{{"put":"{}"}}"#, id(n));
+    let get = |n: u32| format!(r#"{{"get":"{}"}}"#, id(n));
+    let exchanges = [
+        exchange(1, "/", &put(1), "ok"),
+        exchange(2, "/", &put(2), "ok"),
+        exchange(3, "/", &get(1), "one"),
+        exchange(4, "/", &get(2), "two"),
+        exchange(5, "/", r#"{"only":"00000000-0000-4000-8000-000000000002"}"#, "only two"),
+    ];
+    let volatile = ["body/put", "body/get", "body/only"].map(|place| Place::parse(place).unwrap()).to_vec();
+    let rules = vec![Rule { volatile, ..Rule::default() }];
+    let mut builder = TableBuilder::new(&Header { rules, ..Header::default() });
+    exchanges.iter().for_each(|exchange| builder.push(exchange).unwrap());
+    let table = builder.finish().unwrap().bytes;
+    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), Fake::default());
+    let mut ask = |body: &str| answer(&ask(&mut vm, &mut host, "/", &[body.as_bytes()]).0);
+    assert_eq!(ask(&put(8)), (200, "ok".to_owned()));
+    assert_eq!(ask(&put(9)), (200, "ok".to_owned()));
+    // Asked for in another order than was recorded, and more than once.
+    for (n, expect) in [(9, "two"), (8, "one"), (8, "one"), (9, "two")] {
+        assert_eq!(ask(&get(n)), (200, expect.to_owned()), "{n}");
+    }
+    // The recorded ones are themselves.
+    assert_eq!(ask(&get(2)).1, "two");
+    assert_eq!(ask(&get(1)).1, "one");
+    // What stands for the first was never asked for in this way.
+    let only = |n: u32| format!(r#"{{"only":"{}"}}"#, id(n));
+    assert_eq!(ask(&only(9)).1, "only two");
+    assert_eq!(ask(&only(8)).0, 404);
+}
+
+/// `x-understudy-control` begins the sequences anew.
+#[test]
+fn sequences_begin_anew_on_demand() {
+    let exchanges = [exchange(1, "/", "x", "a"), exchange(2, "/", "x", "b")];
+    let table = table(&exchanges, Backend::default());
+    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), Fake::default());
+    let next = |host: &mut Fake, vm: &mut Vm<&[u8]>| answer(&ask(vm, host, "/", &[b"x"]).0).1;
+    assert_eq!(next(&mut host, &mut vm), "a");
+    let control = [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "api.test")];
+    let control =
+        Headers::from_pairs(control.into_iter().chain([("X-Understudy-Control", "reset-sequences")]));
+    let action = Stream::new().request_headers(control, true, &mut vm, &mut host);
+    assert_eq!(answer(&action), (204, String::new()));
+    assert_eq!(next(&mut host, &mut vm), "a");
+    assert_eq!(next(&mut host, &mut vm), "b");
+}
+
+/// The client gets its own values back, spelled as where they stand.
+#[test]
+fn live_values_stand_in_answers() {
+    let request = r#"{"jsonrpc":"2.0","id":7,"method":"m","params":{"token":"tok-recorded"}}"#;
+    let reply =
+        r#"{"jsonrpc":"2.0","id":7,"result":{"seen":"tok-recorded","n":7,"text":"for tok-recorded!"}}"#;
+    let mut exchange = exchange(1, "/", request, reply);
+    let response = exchange.response.as_mut().unwrap();
+    response.headers = Headers::from_pairs([
+        ("content-type", "application/json"),
+        ("x-amz-crc32", "1"),
+        ("x-token", "tok-recorded"),
+    ]);
+    let mask = ["body/id", "body/params/token"].map(|place| Place::parse(place).unwrap()).to_vec();
+    let rules = |echo| vec![Rule { mask: mask.clone(), echo, ..Rule::default() }];
+    let build = |echo| {
+        let mut builder = TableBuilder::new(&Header { rules: rules(echo), ..Header::default() });
+        builder.push(&exchange).unwrap();
+        builder.finish().unwrap().bytes
+    };
+    let live = r#"{"jsonrpc":"2.0","id":"a\"b","method":"m","params":{"token":"live one"}}"#;
+    let with = build(None);
+    let reply_to = |table: &[u8], body: &str| {
+        let (mut vm, mut host) = (vm(table, r#"{"default":"mock"}"#), Fake::default());
+        match ask(&mut vm, &mut host, "/", &[body.as_bytes()]).0 {
+            Action::Reply(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    };
+    let reply = reply_to(&with, live);
+    let expect = r#"{"jsonrpc":"2.0","id":"a\"b","result":{"seen":"live one","n":7,"text":"for live one!"}}"#;
+    assert_eq!(String::from_utf8(reply.body).unwrap(), expect);
+    let expect = [
+        ("content-type", "application/json"),
+        ("x-token", "live one"),
+        ("x-understudy", "match; normalised=body/id,body/params/token"),
+    ];
+    assert_eq!(reply.headers, Headers::from_pairs(expect));
+    // The recorded request gets the recorded bytes, sums and all.
+    let same = reply_to(&with, request);
+    assert_eq!(same.headers.get(b"x-amz-crc32"), Some(&b"1"[..]));
+    assert_eq!(same.headers.get(b"x-understudy"), Some(&b"match"[..]));
+    // Without echo it is what was recorded.
+    let without = build(Some(false));
+    assert!(String::from_utf8(reply_to(&without, live).body).unwrap().contains(r#""id":7"#));
+}
+
+/// A compressed answer for whoever offers it, the plain one for whoever doesn't.
+#[test]
+fn an_answer_comes_in_an_encoding_that_the_client_offers() {
+    use std::io::Write as _;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(b"plain text").unwrap();
+    let gzip = gzip.finish().unwrap();
+    let recorded = |accept: &'static str| {
+        let mut exchange = exchange(1, "/", "x", "");
+        exchange.request.headers = Headers::from_pairs([("accept-encoding", accept)]);
+        let response = exchange.response.as_mut().unwrap();
+        response.headers =
+            Headers::from_pairs([("content-encoding", "gzip"), ("content-type", "text/plain")]);
+        response.body.bytes.clone_from(&gzip);
+        table(&[exchange], Backend::default())
+    };
+    let served = |table: &[u8], accept: Option<&str>| {
+        let (mut vm, mut host) = (vm(table, r#"{"default":"mock"}"#), Fake::default());
+        let all = Headers::from_pairs(
+            headers("/")
+                .iter()
+                .map(|(n, v)| (n.to_vec(), v.to_vec()))
+                .chain(accept.map(|a| (b"accept-encoding".to_vec(), a.into()))),
+        );
+        let mut stream = Stream::new();
+        stream.request_headers(all, false, &mut vm, &mut host);
+        host.at_hand = b"x".to_vec();
+        match stream.request_body(1, true, &mut vm, &mut host) {
+            Action::Reply(reply) => (reply.headers.get(b"content-encoding").is_some(), reply.body),
+            other => panic!("{other:?}"),
+        }
+    };
+    let offered = recorded("gzip, br");
+    assert_eq!(served(&offered, Some("br, gzip")), (true, gzip.clone()));
+    assert_eq!(served(&offered, Some("br")), (false, b"plain text".to_vec()));
+    assert_eq!(served(&offered, None), (false, b"plain text".to_vec()));
+    // An object that is stored compressed is what it is.
+    assert_eq!(served(&recorded("identity"), None), (true, gzip.clone()));
 }

@@ -13,9 +13,18 @@ const DAY: u64 = 86_400_000_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values {
     bytes: Vec<u8>,
-    all: Vec<(PlaceId, Spelling, usize)>,
+    all: Vec<Taken>,
     /// The day of the request, in days since 1970.
     today: u64,
+}
+
+/// A value that was taken out: where it ends in the bytes, and what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Taken {
+    place: PlaceId,
+    spelling: Spelling,
+    end: usize,
+    names: bool,
 }
 
 /// How a value is spelled.
@@ -36,6 +45,21 @@ pub struct Value<'a> {
     pub spelling: Spelling,
     /// The value.
     pub bytes: &'a [u8],
+    /// Whether it may name a thing, as an identifier does and a time doesn't.
+    pub names: bool,
+}
+
+impl Value<'_> {
+    /// A number that tells it from others; never 0.
+    pub fn hash(&self) -> u64 {
+        digest::prefix(&digest::sha1(self.bytes)).max(1)
+    }
+}
+
+/// A number that tells values from others by the numbers of each; 0 where there are none.
+pub fn hash_of_all(each: impl IntoIterator<Item = u64>) -> u64 {
+    let bytes: Vec<u8> = each.into_iter().flat_map(u64::to_le_bytes).collect();
+    if bytes.is_empty() { 0 } else { digest::prefix(&digest::sha1(&bytes)).max(1) }
 }
 
 impl Values {
@@ -54,28 +78,21 @@ impl Values {
     /// The values, in the order of the signature. Requests with one signature have as many, at the same places.
     pub fn iter(&self) -> impl Iterator<Item = Value<'_>> {
         let mut start = 0;
-        self.all.iter().map(move |&(place, spelling, end)| {
+        self.all.iter().map(move |&Taken { place, spelling, end, names }| {
             let bytes = self.bytes.get(start..end).unwrap_or_default();
             start = end;
-            Value { place, spelling, bytes }
+            Value { place, spelling, bytes, names }
         })
     }
 
     /// A number that tells these values from others; 0 where there are none.
     pub fn hash(&self) -> u64 {
-        if self.all.is_empty() {
-            return 0;
-        }
-        let mut bytes = self.bytes.clone();
-        for (_, _, end) in &self.all {
-            bytes.extend_from_slice(&u32::try_from(*end).unwrap_or(u32::MAX).to_le_bytes());
-        }
-        digest::prefix(&digest::sha1(&bytes)).max(1)
+        hash_of_all(self.iter().map(|value| value.hash()))
     }
 
-    fn add(&mut self, place: PlaceId, spelling: Spelling, value: &[u8]) {
+    fn add(&mut self, place: PlaceId, spelling: Spelling, names: bool, value: &[u8]) {
         self.bytes.extend_from_slice(value);
-        self.all.push((place, spelling, self.bytes.len()));
+        self.all.push(Taken { place, spelling, end: self.bytes.len(), names });
     }
 
     /// What stands in a signature for a decoded value.
@@ -84,7 +101,7 @@ impl Values {
         match what {
             What::Ignore => Shown::Gone,
             What::Mask => {
-                self.add(place, Spelling::Plain, value);
+                self.add(place, Spelling::Plain, true, value);
                 Shown::Masked
             }
             What::Volatile | What::Times | What::Dates => {
@@ -93,7 +110,7 @@ impl Values {
             }
             What::Jwt => match jwt::lasting_claims(value) {
                 Some(claims) => {
-                    self.add(place, Spelling::Plain, value);
+                    self.add(place, Spelling::Plain, false, value);
                     Shown::Other(claims)
                 }
                 None => Shown::Value,
@@ -111,7 +128,8 @@ impl Values {
         for token in tokens(text).into_iter().filter(passes) {
             out.extend_from_slice(text.get(done..token.range.start).unwrap_or_default());
             out.extend_from_slice(token.shape.placeholder());
-            self.add(place, Spelling::Plain, text.get(token.range.clone()).unwrap_or_default());
+            let names = token.shape != Shape::Time;
+            self.add(place, Spelling::Plain, names, text.get(token.range.clone()).unwrap_or_default());
             done = token.range.end;
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
@@ -129,7 +147,7 @@ impl Values {
                 ('+', day.abs_diff(self.today))
             };
             out.extend_from_slice(format!("<today{sign}{distance}>").as_bytes());
-            self.add(place, Spelling::Plain, text.get(range.clone()).unwrap_or_default());
+            self.add(place, Spelling::Plain, false, text.get(range.clone()).unwrap_or_default());
             done = range.end;
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
@@ -147,7 +165,7 @@ impl Values {
         match (what, claims) {
             (What::Jwt, Some(Some(claims))) => {
                 super::json::write_string(&claims, out);
-                self.add(place, Spelling::Json, value);
+                self.add(place, Spelling::Json, false, value);
             }
             (What::Jwt, _) => out.extend_from_slice(value),
             (What::Volatile | What::Times | What::Dates, _) if value.starts_with(b"\"") => {
@@ -159,7 +177,7 @@ impl Values {
             }
             _ => {
                 out.push(b'*');
-                self.add(place, Spelling::Json, value);
+                self.add(place, Spelling::Json, true, value);
             }
         }
     }

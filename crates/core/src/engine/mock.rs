@@ -60,7 +60,7 @@ impl Stream {
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
         };
-        let Some(choice) = serve::choose(&entry, vm.signature.values().hash(), vm, host) else {
+        let Some(choice) = serve::choose(&entry, vm.signature.values(), vm, host) else {
             return self.miss(asked, Reason::SequenceEnded, vm, host);
         };
         let normalised = if choice.normalised { places(vm) } else { Vec::new() };

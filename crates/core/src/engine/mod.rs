@@ -81,6 +81,10 @@ pub trait Host {
     fn backend_answered(&mut self) -> bool;
     /// How often a signature was asked for before, in all workers of the proxy; counts this time too.
     fn turn(&mut self, table: &Digest, signature: &Digest) -> u64;
-    /// Begins all sequences of a table anew, in all workers of the proxy.
+    /// The recorded value that a live one stands for, both by their numbers; see [`Self::stands_for`].
+    fn recorded_value(&mut self, table: &Digest, live: u64) -> Option<u64>;
+    /// Keeps for all workers of the proxy that a live value stands for a recorded one. It may be forgotten.
+    fn stands_for(&mut self, table: &Digest, live: u64, recorded: u64);
+    /// Begins all sequences of a table anew, in all workers of the proxy, and forgets what stands for what.
     fn reset_turns(&mut self, table: &Digest);
 }

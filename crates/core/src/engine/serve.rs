@@ -1,7 +1,7 @@
 //! The answer to a request that matches: which of the recorded ones, in which encoding, and with which live values in it.
 
 use super::{Host, Reply, Vm};
-use crate::canonical::{Signature, Spelling};
+use crate::canonical::{Signature, Spelling, Value, Values, hash_of_all};
 use crate::digest::Digest;
 use crate::facts::{self, Facts};
 use crate::headers::Headers;
@@ -19,34 +19,86 @@ pub(super) struct Choice<'a> {
     pub(super) normalised: bool,
 }
 
-/// The answer whose turn it is. Those come first whose recorded values are the live ones, even where rules leave them out.
+/// The answer whose turn it is. Those come first whose recorded values are the live ones, even where rules leave them out; or those that the
+/// live ones have stood for in earlier requests: a service that makes up an identifier, and asks for it again, gets what was recorded for
+/// the one in its place.
 ///
-/// `None` where all have been given, and the policy is to fail then.
+/// `None` where all have been given, and the policy is to fail then; and where the live values stand for recorded ones that were never
+/// asked for in this way.
 pub(super) fn choose<'a, S: Segment>(
     entry: &'a Entry,
-    values: u64,
+    values: &Values,
     vm: &Vm<S>,
     host: &mut impl Host,
 ) -> Option<Choice<'a>> {
-    let exact: Vec<&Answer> = match values {
-        0 => Vec::new(),
-        _ => entry.answers.iter().filter(|answer| answer.values == values).collect(),
-    };
-    let count = if exact.is_empty() { entry.answers.len() } else { exact.len() };
-    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    let table = vm.table.digest();
+    let named = entry.answers.iter().any(|answer| answer.names.length > 0);
+    let known: Vec<Known> = values.iter().map(|value| Known::of(&value, named, &table, host)).collect();
+    let pool = Pool::of(entry, &known, vm)?;
+    let count = u64::try_from(pool.answers.len()).unwrap_or(u64::MAX);
     let always_first = count == 1 && entry.sequence != Sequence::Fail;
-    let cursor = if exact.is_empty() { entry.digest } else { with(entry.digest, values) };
-    let turn = if always_first { 0 } else { host.turn(&vm.table.digest(), &cursor) };
+    let turn = if always_first { 0 } else { host.turn(&table, &pool.cursor) };
     let at = match entry.sequence {
         Sequence::Cycle => turn.checked_rem(count)?,
         Sequence::StickLast => turn.min(count.saturating_sub(1)),
         Sequence::Fail => turn,
     };
-    let index = usize::try_from(at).ok()?;
-    let answer = if exact.is_empty() { entry.answers.get(index)? } else { exact.get(index).copied()? };
+    let answer = *pool.answers.get(usize::try_from(at).ok()?)?;
+    for (known, recorded) in known.iter().zip(vm.table.names(answer.names)) {
+        if known.recorded.is_none() && recorded != 0 && recorded != known.live {
+            host.stands_for(&table, known.live, recorded);
+        }
+    }
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let normalised = values != 0 && exact.is_empty();
+    let normalised = !known.is_empty() && !(pool.exact && known.iter().all(|known| known.recorded.is_none()));
     Some(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
+}
+
+/// A live value that rules leave out, and the recorded one that it has stood for; by their numbers.
+struct Known {
+    live: u64,
+    recorded: Option<u64>,
+}
+
+impl Known {
+    fn of(value: &Value<'_>, named: bool, table: &Digest, host: &mut impl Host) -> Self {
+        let live = value.hash();
+        let recorded = if named && value.names { host.recorded_value(table, live) } else { None };
+        Self { live, recorded }
+    }
+
+    fn as_recorded(&self) -> u64 {
+        self.recorded.unwrap_or(self.live)
+    }
+}
+
+/// The answers that may be given to certain values, in their order, with a cursor of their own.
+struct Pool<'a> {
+    answers: Vec<&'a Answer>,
+    cursor: Digest,
+    /// Whether all their values are those of the request.
+    exact: bool,
+}
+
+impl<'a> Pool<'a> {
+    fn of<S: Segment>(entry: &'a Entry, known: &[Known], vm: &Vm<S>) -> Option<Self> {
+        let all = || entry.answers.iter();
+        let values = hash_of_all(known.iter().map(Known::as_recorded));
+        let exact: Vec<_> = all().filter(|answer| values != 0 && answer.values == values).collect();
+        if !exact.is_empty() {
+            return Some(Self { answers: exact, cursor: with(entry.digest, values), exact: true });
+        }
+        if known.iter().all(|known| known.recorded.is_none()) {
+            return Some(Self { answers: all().collect(), cursor: entry.digest, exact: false });
+        }
+        let fits = |answer: &&Answer| {
+            let names = vm.table.names(answer.names);
+            known.iter().zip(names).all(|(known, name)| name == 0 || known.recorded.is_none_or(|r| r == name))
+        };
+        let answers: Vec<_> = all().filter(fits).collect();
+        let bound = hash_of_all(known.iter().map(|known| known.recorded.unwrap_or(0)));
+        (!answers.is_empty()).then_some(Self { answers, cursor: with(entry.digest, bound), exact: false })
+    }
 }
 
 /// A cursor of its own for the requests with certain values.

@@ -48,6 +48,9 @@ pub struct Answer {
     /// Tells the recorded request's values that rules leave out from others; 0 where there are none. See
     /// [`crate::canonical::Values::hash`].
     pub values: u64,
+    /// bincode list of a number for each of these values ([`crate::canonical::Value::hash`]), 0 for one that no other recorded request has.
+    /// Length 0 where all are 0.
+    pub names: Blob,
     /// The same answer without its content-encoding, for a client that doesn't offer it. Only where the one that was recorded did.
     pub plain: Option<Plain>,
     /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the plain answer where there is one. Length 0

@@ -195,6 +195,11 @@ impl<S: Segment> Table<S> {
         &self.segment
     }
 
+    /// The numbers of the values of an answer's request that name something in other requests too.
+    pub fn names(&self, place: Blob) -> Vec<u64> {
+        if place.length == 0 { Vec::new() } else { self.decode(place).unwrap_or_default() }
+    }
+
     /// The echoes of an answer.
     pub fn echoes(&self, place: Blob) -> Vec<Echo> {
         if place.length == 0 { Vec::new() } else { self.decode(place).unwrap_or_default() }

@@ -39,9 +39,7 @@ pub fn learn(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Propo
         Some(second) => Some(pairs::compare(&first, &observe(second)?)),
         None => None,
     };
-    let mut proposals = propose::proposals(&first, compared.as_ref());
-    propose::doubt_what_chooses_an_answer(snapshot, &mut proposals)?;
-    Ok(propose::joined(proposals))
+    Ok(propose::joined(propose::proposals(&first, compared.as_ref())))
 }
 
 fn observe(snapshot: &Snapshot) -> Result<Seen, SnapshotError> {

@@ -3,15 +3,10 @@
 use super::endpoint::Endpoint;
 use super::pairs::Compared;
 use super::seen::{Seen, Values};
-use super::{Proposal, each, known};
-use crate::error::SnapshotError;
-use crate::reader::Snapshot;
-use hashbrown::{HashMap, HashSet};
+use super::{Proposal, known};
+use hashbrown::HashSet;
 use std::collections::BTreeMap;
-use understudy_core::canonical::{RequestView, Signature};
-use understudy_core::digest::{self, Digest};
-use understudy_core::exchange::Exchange;
-use understudy_core::rules::{HeaderName, Place, Rule, Rules, tokens};
+use understudy_core::rules::{HeaderName, Place, Rule};
 
 /// A proposal about one place.
 pub(super) struct Single {
@@ -21,8 +16,6 @@ pub(super) struct Single {
     why: String,
     exchanges: u64,
     sure: bool,
-    /// Whether it leaves random values out of which some come up in several requests.
-    reused: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,19 +41,8 @@ pub(super) fn proposals(
         let Some((says, place, why)) = judge(seen, endpoint, place, values, compared) else { continue };
         let known = singles.iter().rev().take_while(|single| single.endpoint == *endpoint);
         if known.into_iter().all(|single| single.place != place) {
-            let shared = |hash| seen.reused.get(hash).is_some_and(|(_, others)| *others);
-            let reused =
-                says == Says::Volatile && values.random.len() > 1 && values.random.keys().any(shared);
             let exchanges = values.exchanges;
-            singles.push(Single {
-                endpoint: endpoint.clone(),
-                says,
-                place,
-                why,
-                exchanges,
-                sure: true,
-                reused,
-            });
+            singles.push(Single { endpoint: endpoint.clone(), says, place, why, exchanges, sure: true });
         }
     }
     singles.extend(by_accept(seen));
@@ -160,58 +142,11 @@ fn by_accept(seen: &Seen) -> Vec<Single> {
             let endpoint = accepts.endpoint.clone();
             let exchanges = accepts.answers.len() as u64;
             let (says, place) = (Says::Require, "accept".to_owned());
-            let single =
-                Single { endpoint: endpoint.clone(), says, place, why, exchanges, sure: true, reused: false };
+            let single = Single { endpoint: endpoint.clone(), says, place, why, exchanges, sure: true };
             singles.insert(endpoint, single);
         }
     }
     singles.into_values().collect()
-}
-
-/// Random values that come up in several requests may be what chooses an answer: a service that names its own things. Where requests that are
-/// equal but for them were answered differently, leaving them out isn't for us to decide.
-pub(super) fn doubt_what_chooses_an_answer(
-    snapshot: &Snapshot,
-    singles: &mut [Single],
-) -> Result<(), SnapshotError> {
-    if !singles.iter().any(|single| single.reused) {
-        return Ok(());
-    }
-    let rules = Rules::new(singles.iter().filter_map(rule).collect());
-    let mut answers: HashMap<Digest, (u64, u64)> = HashMap::new();
-    let mut doubted: HashSet<usize> = HashSet::new();
-    let mut signature = Signature::default();
-    each(snapshot, |exchange| {
-        signature.set(&RequestView::from(exchange), &rules);
-        if signature.values().is_empty() {
-            return;
-        }
-        let this = (signature.values().hash(), answer(exchange));
-        let first = answers.entry(signature.digest()).or_insert(this);
-        if first.0 != this.0 && first.1 != this.1 {
-            doubted.extend(signature.values().iter().map(|value| value.place.rule()));
-        }
-    })?;
-    for number in doubted {
-        if let Some(single) = singles.get_mut(number).filter(|single| single.reused) {
-            single.sure = false;
-            single.why.push_str("; but answers differ by it, and it comes up in other requests too");
-        }
-    }
-    Ok(())
-}
-
-/// What was answered, but for what passes.
-fn answer(exchange: &Exchange) -> u64 {
-    let Some(response) = &exchange.response else { return 0 };
-    let body = &response.body.bytes;
-    let (mut out, mut done) = (response.status.to_le_bytes().to_vec(), 0);
-    for token in tokens(body) {
-        out.extend_from_slice(&body[done..token.range.start]);
-        done = token.range.end;
-    }
-    out.extend_from_slice(&body[done..]);
-    digest::prefix(&digest::sha1(&out))
 }
 
 fn rule(single: &Single) -> Option<Rule> {

@@ -45,8 +45,6 @@ pub(super) type Request = Vec<(String, Hashed)>;
 pub(super) struct Seen {
     pub(super) places: BTreeMap<(Endpoint, String), Values>,
     pub(super) issued: Issued,
-    /// The signature in which a random value was seen first, and whether there were others.
-    pub(super) reused: HashMap<Hashed, (u64, bool)>,
     /// The endpoints that speak JSON-RPC.
     pub(super) json_rpc: HashSet<Endpoint>,
     pub(super) requests: BTreeMap<Endpoint, Vec<Request>>,
@@ -75,7 +73,7 @@ impl Seen {
         let mut request = Vec::new();
         for part in &all {
             let Some(place) = place_of(&part.key, numbered) else { continue };
-            let hash = self.part(&endpoint, &place, part, exchange.time, identity);
+            let hash = self.part(&endpoint, &place, part, exchange.time);
             request.push((place, hash));
         }
         let requests = self.requests.entry(endpoint.clone()).or_default();
@@ -85,7 +83,7 @@ impl Seen {
         self.accept(endpoint, identity, exchange);
     }
 
-    fn part(&mut self, endpoint: &Endpoint, place: &str, part: &Part, time: u64, identity: u64) -> Hashed {
+    fn part(&mut self, endpoint: &Endpoint, place: &str, part: &Part, time: u64) -> Hashed {
         let text = match part.key.starts_with("body") {
             true => canonical::json_text(&part.value),
             false => part.value.clone(),
@@ -112,8 +110,6 @@ impl Seen {
                 _ => {
                     let hash = self.issued.asked(&text[token.range], time);
                     values.random.insert(hash, ());
-                    let first = self.reused.entry(hash).or_insert((identity, false));
-                    first.1 |= first.0 != identity;
                 }
             }
         }

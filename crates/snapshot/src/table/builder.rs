@@ -7,9 +7,9 @@ use super::serve::{Served, served};
 use super::{ANSWERS_MAX, Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, layout};
 use crate::answerable::{Unanswerable, unanswerable};
 use crate::header::{Backend, Header};
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use std::collections::{BTreeMap, BTreeSet};
-use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::canonical::{RequestView, Signature, Value};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
@@ -37,6 +37,8 @@ pub struct TableBuilder {
     pushed: u64,
     signature: Signature,
     rules: Rules,
+    /// The numbers of the values that may name something, `u64` each.
+    names: Blobs,
 }
 
 /// All that was answered to one signature.
@@ -60,6 +62,8 @@ pub(super) struct Answer {
     pub(super) trailers: Blob,
     pub(super) exchange: Blob,
     pub(super) values: u64,
+    /// In [`TableBuilder::names`], later in [`TableBuilder::data`].
+    pub(super) names: Blob,
     pub(super) plain: Option<Plain>,
     pub(super) echoes: Blob,
 }
@@ -98,6 +102,7 @@ impl TableBuilder {
             pushed: 0,
             signature: Signature::default(),
             rules: Rules::new(header.rules.clone()),
+            names: Blobs::default(),
         }
     }
 
@@ -142,11 +147,14 @@ impl TableBuilder {
     /// # Errors
     /// [`TableError::TooLarge`], [`TableError::TooManyAnswers`].
     pub fn finish(mut self) -> Result<Built, TableError> {
+        self.find_names();
         for group in &mut self.groups {
             group.answers.sort_by_key(|answer| answer.time);
             let all_same = group.answers.windows(2).all(|pair| pair[0].same(&pair[1]));
             // A `fail` sequence ends after as many answers as were recorded: there the number is seen from outside.
-            if all_same && group.sequence != Sequence::Fail {
+            // One whose request names something is told from the others by that.
+            let named = group.answers.iter().any(|answer| answer.names.length > 0);
+            if all_same && !named && group.sequence != Sequence::Fail {
                 group.answers.truncate(1);
             }
             let (answers, first) = (group.answers.len(), group.answers.first());
@@ -212,6 +220,7 @@ impl TableBuilder {
             trailers: self.data.intern(served.trailers.as_block()),
             exchange: self.data.append(exchange.id.as_bytes()),
             values: self.signature.values().hash(),
+            names: self.names(),
             plain,
             echoes: if echoes.is_empty() {
                 Blob::default()
@@ -220,6 +229,46 @@ impl TableBuilder {
             },
         }
     }
+}
+
+impl TableBuilder {
+    /// The numbers of the signature's values, 0 for one that can't name anything.
+    fn names(&mut self) -> Blob {
+        let values = self.signature.values();
+        if !values.iter().any(|value| value.names) {
+            return Blob::default();
+        }
+        let number = |value: Value<'_>| if value.names { value.hash() } else { 0 };
+        let bytes: Vec<u8> = values.iter().flat_map(|value| number(value).to_le_bytes()).collect();
+        self.names.append(&bytes)
+    }
+
+    /// Of the values of the recorded requests those name something that requests with different signatures have.
+    fn find_names(&mut self) {
+        let mut first: HashMap<u64, (usize, bool)> = HashMap::new();
+        for (number, group) in self.groups.iter().enumerate() {
+            for answer in &group.answers {
+                for name in numbers(self.names.get(answer.names)).filter(|name| *name != 0) {
+                    let seen = first.entry(name).or_insert((number, false));
+                    seen.1 |= seen.0 != number;
+                }
+            }
+        }
+        let shared = |name: u64| first.get(&name).is_some_and(|(_, others)| *others);
+        for answer in self.groups.iter_mut().flat_map(|group| &mut group.answers) {
+            let names: Vec<u64> = numbers(self.names.get(answer.names))
+                .map(|name| if shared(name) { name } else { 0 })
+                .collect();
+            answer.names = match names.iter().any(|name| *name != 0) {
+                true => self.data.intern(&super::encode(&names)),
+                false => Blob::default(),
+            };
+        }
+    }
+}
+
+fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.chunks_exact(8).map(|number| number.try_into().map_or(0, u64::from_le_bytes))
 }
 
 /// The signature's bytes, with long values cut.

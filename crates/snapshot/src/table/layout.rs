@@ -169,6 +169,7 @@ fn absolute(answer: &Answer, data_at: usize, data: &[u8]) -> table::Answer {
         trailers: moved(answer.trailers, data_at),
         exchange: moved(answer.exchange, data_at),
         values: answer.values,
+        names: moved(answer.names, data_at),
         plain,
         echoes: moved(answer.echoes, data_at),
     }
