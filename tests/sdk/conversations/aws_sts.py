@@ -6,7 +6,7 @@ New in each run: access keys, the sessions' names. The temporary credentials are
 
 import time
 
-from kit import aws, fresh_id, meant, show
+from kit import aws, fresh_id, meant, secret, show
 
 sts = aws("sts")
 me = sts.get_caller_identity()
@@ -21,7 +21,7 @@ for role in ("reader", meant(1, "writer", "owner")):
     )
     given = taken["Credentials"]
     id, _, named = taken["AssumedRoleUser"]["AssumedRoleId"].partition(":")
-    show("role", role, given["AccessKeyId"], id, given["Expiration"], named == session)
+    show("role", role, secret(given["AccessKeyId"]), id, given["Expiration"], named == session)
     keys = {
         "aws_access_key_id": given["AccessKeyId"],
         "aws_secret_access_key": given["SecretAccessKey"],
@@ -33,4 +33,4 @@ for role in ("reader", meant(1, "writer", "owner")):
     queues.create_queue(QueueName=f"for-{role}")
     show("queues", queues.list_queues()["QueueUrls"])
 token = sts.get_session_token(DurationSeconds=900)["Credentials"]
-show("session", token["AccessKeyId"])
+show("session", secret(token["AccessKeyId"]))

@@ -11,7 +11,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 from googleapiclient import discovery
 from httplib2 import Response
-from kit import fresh_secret, meant, show
+from kit import fresh_secret, meant, secret, show
 
 SCOPE = "https://www.googleapis.com/auth/"
 private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -54,7 +54,7 @@ for name, scopes in (
     credentials = account(name, *scopes)
     credentials.refresh(Request())
     tokens[name, *scopes] = credentials.token
-    show("token", name, scopes, credentials.token)
+    show("token", name, scopes, secret(credentials.token))
 assert len(set(tokens.values())) == 3
 
 session = AuthorizedSession(account("reader", "drive.readonly"))
@@ -67,7 +67,7 @@ service = discovery.build(
     http=Http(session),
     cache_discovery=False,
 )
-show("used", session.credentials.token)
+show("used", secret(session.credentials.token))
 for arguments in ({"name": "drive"}, {"name": "drive", "preferred": True}, {"name": "nothing"}):
     show("apis", [one["id"] for one in service.apis().list(**arguments).execute().get("items", [])])
 whole = session.get(root + "apis", timeout=30)

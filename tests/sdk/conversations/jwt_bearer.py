@@ -11,7 +11,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
-from kit import fresh_id, meant, show
+from kit import fresh_id, meant, secret, show
 
 URL = "http://identity.example"
 private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -52,7 +52,7 @@ for subject in ("shop", meant(1, "billing", "returns")):
     )
 for subject in ("ada@example.com", meant(2, "grace@example.com", "eve@example.com")):
     given.append(token(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assertion(subject)))
-show("tokens", [one["access_token"] for one in given])
+show("tokens", [secret(one["access_token"]) for one in given])
 for one in given:
     headers = {"Authorization": f"Bearer {one['access_token']}"}
     show("me", requests.get(f"{URL}/me", headers=headers, timeout=30).json())

@@ -25,6 +25,16 @@ def show(step: str, *values):
     print(step, *(json.dumps(value, sort_keys=True, default=_text) for value in values), flush=True)
 
 
+_secrets: list[str] = []
+
+
+def secret(value: str) -> str:
+    """Which secret it is, by the order in which they came up: what it is, a recording doesn't tell."""
+    if value not in _secrets:
+        _secrets.append(value)
+    return f"secret {_secrets.index(value) + 1}"
+
+
 def meant(number: int, value, other):
     """The value; `other` in a run with the change of this number: the request means something else, and must miss."""
     return other if os.environ.get("CHANGE") == str(number) else value

@@ -5,7 +5,7 @@ New in each run: the clients' secrets, a state. Access and refresh tokens are th
 """
 
 import requests
-from kit import fresh_id, fresh_secret, meant, show
+from kit import fresh_id, fresh_secret, meant, secret, show
 
 URL = "http://identity.example"
 session = requests.Session()
@@ -28,12 +28,12 @@ shop = token(**grant, client_id="shop", client_secret=fresh_secret(), scope="rea
 report = token(
     **grant, client_id="report", client_secret=fresh_secret(), scope=meant(1, "read", "write"), state=fresh_id()
 )
-show("tokens", billing["access_token"], shop["access_token"], report["access_token"])
+show("tokens", *(secret(one["access_token"]) for one in (billing, shop, report)))
 # One path, and nothing but the token says who asks.
 for given in (billing, shop, report):
     show("me", me(given))
 renewed = token(grant_type="refresh_token", refresh_token=shop["refresh_token"], client_secret=fresh_secret())
-show("renewed", renewed["access_token"], me(renewed))
+show("renewed", secret(renewed["access_token"]), me(renewed))
 for given in (report, billing):
     asked = session.post(f"{URL}/oauth/introspect", data={"token": given["access_token"]}, timeout=30)
     show("introspected", asked.json())

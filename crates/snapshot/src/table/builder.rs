@@ -203,7 +203,7 @@ impl TableBuilder {
         rules: &Rules,
     ) -> Answer {
         let echoes = match actions.echoes() {
-            true => echo::find(&exchange.request.headers, &self.signature, actions, rules, served),
+            true => echo::find(exchange, &self.signature, actions, rules, served),
             false => Vec::new(),
         };
         let plain = served.plain.as_ref().map(|plain| Plain {

@@ -2,7 +2,8 @@
 //! name a request: all others are compared, so that they are the same anyway.
 
 use super::serve::Served;
-use understudy_core::canonical::{self, Signature, Spelling};
+use understudy_core::canonical::{self, RequestView, Signature, Spelling};
+use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::rules::{Actions, Root, Rules, Shape, Step, Token, tokens};
 use understudy_core::table::{Echo, EchoSpelling, Source};
@@ -26,8 +27,10 @@ const MOST: usize = 256;
 /// A value of the request that may come back.
 struct Said {
     source: Source,
-    /// The value's text.
+    /// The text to look for.
     text: Vec<u8>,
+    /// Where in it the value is.
+    within: std::ops::Range<usize>,
     /// Whether it is a JSON value there, so that it says itself whether it is a string.
     json: bool,
     /// Whether it counts only as a member of the same name.
@@ -36,15 +39,27 @@ struct Said {
     name: Vec<u8>,
 }
 
+impl Said {
+    fn new(source: Source, text: Vec<u8>, name: Vec<u8>) -> Self {
+        let (within, common) = (0..text.len(), is_common(&text));
+        Self { source, text, within, json: false, common, name }
+    }
+
+    fn is_all(&self) -> bool {
+        self.within == (0..self.text.len())
+    }
+}
+
 /// What of an answer was said in the request, by header and offset.
 pub(super) fn find(
-    request: &Headers,
+    exchange: &Exchange,
     signature: &Signature,
     actions: &Actions<'_>,
     rules: &Rules,
     served: &Served<'_>,
 ) -> Vec<Echo> {
-    let said = said(request, signature, actions, rules);
+    let mut said = said(&exchange.request.headers, signature, actions, rules);
+    with_context(exchange, &mut said);
     if said.is_empty() {
         return Vec::new();
     }
@@ -56,7 +71,7 @@ pub(super) fn find(
     for value in said.iter().filter(|value| !value.common) {
         for (number, (_, text)) in (0u16..).zip(headers.iter()) {
             occurrences(text, &value.text, |at| {
-                push(value, Some(number), at, &value.text, EchoSpelling::Plain, &mut echoes)
+                push_inner(value, Some(number), at, EchoSpelling::Plain, &mut echoes);
             });
         }
     }
@@ -77,24 +92,37 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
         };
         let name = rules.place(value.place).map(|place| last_name(place.root())).unwrap_or_default();
         let json = value.spelling == Spelling::Json;
-        let common = is_common(&text);
-        said.push(Said { source: Source::Value(number), text, json, common, name });
+        said.push(Said { json, ..Said::new(Source::Value(number), text, name) });
     }
     let masked = actions.headers_left_out();
     for name in HEADERS.into_iter().chain(masked) {
         let known = said.iter().any(|known| matches!(&known.source, Source::Header(other) if other == name));
         if let Some(value) = request.get(name.as_bytes()).filter(|_| !known) {
-            said.push(Said {
-                source: Source::Header(name.to_owned()),
-                text: value.to_vec(),
-                json: false,
-                common: is_common(value),
-                name: Vec::new(),
-            });
+            said.push(Said::new(Source::Header(name.to_owned()), value.to_vec(), Vec::new()));
         }
     }
     said.retain(|value| !value.text.is_empty());
     said
+}
+
+/// What may stand anywhere by accident doesn't with all the text around it: `batch-1795248000`.
+fn with_context(exchange: &Exchange, said: &mut Vec<Said>) {
+    if !said.iter().any(|value| value.common) {
+        return;
+    }
+    let whole = Signature::of(&RequestView::from(exchange), &Rules::default());
+    let mut wider = Vec::new();
+    for part in canonical::parts(&whole) {
+        let text = if part.key.starts_with("body") { canonical::json_text(&part.value) } else { part.value };
+        for value in said.iter().filter(|value| value.common && text.len() > value.text.len()) {
+            if let Some(at) = find_from(&text, &value.text, 0).filter(|_| text.len() >= SHORT) {
+                let within = at..at + value.text.len();
+                let new = Said::new(value.source.clone(), text.clone(), Vec::new());
+                wider.push(Said { within, common: false, ..new });
+            }
+        }
+    }
+    said.extend(wider);
 }
 
 /// The name that a value goes by: of `metadata[at]` it is `at`.
@@ -122,7 +150,7 @@ fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
     if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
         for value in said.iter().filter(|value| !value.common) {
             occurrences(body, &value.text, |at| {
-                push(value, None, at, &value.text, EchoSpelling::Plain, echoes)
+                push_inner(value, None, at, EchoSpelling::Plain, echoes);
             });
         }
         return;
@@ -133,22 +161,37 @@ fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
         for value in said {
             let named = !value.name.is_empty() && value.name == last.as_bytes();
             let whole = text == value.text;
-            if whole && (named || !value.common) {
+            if whole && value.is_all() && (named || !value.common) {
                 let bytes = body.get(range.clone()).unwrap_or_default();
                 // A number that was said as text stays one: the recorded answer knows what it is.
                 let is_text = value.json || leaf.starts_with(b"\"");
                 let spelling = if is_text { EchoSpelling::JsonValue } else { EchoSpelling::JsonLiteral };
                 push(value, None, range.start, bytes, spelling, echoes);
             } else if !value.common && leaf.starts_with(b"\"") {
-                let quoted = canonical::json_string(&value.text);
-                let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-                let raw = body.get(range.clone()).unwrap_or_default();
-                occurrences(raw, inner, |at| {
-                    push(value, None, range.start + at, inner, EchoSpelling::JsonText, echoes)
-                });
+                in_string(value, body, range.clone(), echoes);
             }
         }
     });
+}
+
+fn in_string(value: &Said, body: &[u8], range: std::ops::Range<usize>, echoes: &mut Vec<Echo>) {
+    let quoted = canonical::json_string(&value.text);
+    let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+    let raw = body.get(range.clone()).unwrap_or_default();
+    occurrences(raw, inner, |at| match value.is_all() {
+        true => push(value, None, range.start + at, inner, EchoSpelling::JsonText, echoes),
+        // With escapes in it the place of the value would be another.
+        false if inner == value.text => {
+            push_inner(value, None, range.start + at, EchoSpelling::JsonText, echoes);
+        }
+        false => {}
+    });
+}
+
+/// Adds the echo of a value in its text, which was found at a place.
+fn push_inner(value: &Said, header: Option<u16>, at: usize, spelling: EchoSpelling, echoes: &mut Vec<Echo>) {
+    let bytes = value.text.get(value.within.clone()).unwrap_or_default();
+    push(value, header, at + value.within.start, bytes, spelling, echoes);
 }
 
 fn push(
