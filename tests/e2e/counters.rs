@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use understudy_core::config::{Mode, OnMiss};
 use understudy_core::table::Sequence;
 use understudy_snapshot::Backend;
-use understudy_testkit::{Connection, H2, Rig, RigBuilder, Upstream, eventually, get, recorded};
+use understudy_testkit::{Connection, H2, Rig, RigBuilder, Upstream, eventually, get, recorded, request};
 
 #[tokio::test]
 async fn each_backend_and_verdict_has_a_counter() {
@@ -104,6 +104,21 @@ async fn sequences() {
         }
         rig.assert_sound().await;
     }
+}
+
+/// For tests: `x-understudy-control` begins the sequences anew, for all workers.
+#[tokio::test]
+async fn sequences_begin_anew_on_demand() {
+    let rig = sequence(Sequence::Cycle, 3).workers(4).start().await;
+    for _ in 0..2 {
+        for expect in ["0", "1"] {
+            assert_eq!(get(rig.proxy(), "http://api.test/").await.text(), expect);
+        }
+        let control = [("x-understudy-control", "reset-sequences")];
+        let answer = request(rig.proxy(), "GET", "http://api.test/any", &control, b"").await;
+        assert_eq!((answer.status, answer.header("x-understudy")), (204, Some("reset".to_owned())));
+    }
+    rig.assert_sound().await;
 }
 
 #[tokio::test]

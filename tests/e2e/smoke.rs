@@ -14,7 +14,7 @@ async fn a_recorded_answer_comes_back_and_anything_else_misses() {
     assert_eq!(answer.header("x-understudy").as_deref(), Some("match"));
     let miss = get(rig.proxy(), "http://api.test/b").await;
     assert_eq!((miss.status, miss.header("x-understudy").as_deref()), (404, Some("miss")));
-    assert_eq!(miss.json()["nearest"][0]["differs"][0]["key"], "path");
+    assert_eq!(miss.json()["nearest"][0]["differs"][0]["key"], "path.1");
     let records = rig.records(2).await;
     assert_eq!(records.iter().filter_map(|r| r.verdict.as_ref()?.status).collect::<Vec<_>>(), [200, 404]);
     rig.assert_sound().await;

@@ -3,9 +3,9 @@
 use understudy_core::config::Config;
 use understudy_core::digest::Digest;
 use understudy_core::engine::{Action, Host, Side, Stream, Vm};
-use understudy_core::exchange::Exchange;
+use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
-use understudy_core::redact::Settings;
+use understudy_core::redact::{Redactor, Settings};
 use understudy_core::table::Table;
 use understudy_core::v1;
 use understudy_snapshot::{Header, table::TableBuilder};
@@ -200,4 +200,60 @@ fn only_backends_with_tokens_are_marked() {
     let marked: Vec<_> = meta.backends.iter().map(|b| (b.name.as_str(), b.redacted)).collect();
     assert_eq!(marked, [("http://api.test", true), ("http://other.test", false)]);
     assert_eq!(meta.redaction.unwrap().key, "k");
+}
+
+/// A secret in a compressed body is found, in what leaves and in what is asked.
+#[test]
+fn compressed_bodies_leave_without_secrets_and_match() {
+    use std::io::Write as _;
+    let gzip = |text: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
+    let redactor = Redactor::new(&Settings { key: "k".into(), ..Settings::default() });
+    let json = |text: &str, coded: bool| {
+        let coding = coded.then_some(("content-encoding", "gzip"));
+        let headers = [("content-type", "application/json")].into_iter().chain(coding);
+        let bytes = if coded { gzip(text) } else { text.into() };
+        (Headers::from_pairs(headers), Body { bytes, truncated: None })
+    };
+    let exchange = |card: &str| {
+        let (headers, body) = json(&format!(r#"{{"number":"{card}"}}"#), true);
+        let request =
+            Request { method: b"POST".to_vec(), path: b"/".to_vec(), headers, body, ..Request::default() };
+        let (headers, body) = json(r#"{"access_token":"bearer-of-news"}"#, true);
+        let response = Response { status: 200, headers, body, ..Response::default() };
+        Exchange {
+            backend: "http://api.test".into(),
+            request,
+            response: Some(response),
+            ..Exchange::default()
+        }
+    };
+    let mut recorded = exchange("4242424242424242");
+    redactor.exchange(&mut recorded);
+    for (headers, body) in [
+        (&recorded.request.headers, &recorded.request.body),
+        (&recorded.response.as_ref().unwrap().headers, &recorded.response.as_ref().unwrap().body),
+    ] {
+        assert_eq!(headers.get(b"content-encoding"), None);
+        assert!(String::from_utf8_lossy(&body.bytes).contains("redacted-"));
+    }
+    let table = table(&[recorded], "k");
+    let mut vm = vm(&table, r#"{"default":"mock"}"#);
+    let mut status = |card: &str| {
+        let live = exchange(card).request;
+        let pseudo = [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api.test")];
+        let pseudo = pseudo.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let headers = Headers::from_pairs(pseudo.into_iter().chain(live.headers.iter()));
+        let (mut stream, mut host) = (Stream::new(), Fake(live.body.bytes.clone()));
+        stream.request_headers(headers, false, &mut vm, &mut host);
+        match stream.request_body(live.body.bytes.len(), true, &mut vm, &mut host) {
+            Action::Reply(reply) => reply.status,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(status("4242424242424242"), 200);
+    assert_eq!(status("4000000000000002"), 404);
 }

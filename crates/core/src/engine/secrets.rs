@@ -61,17 +61,27 @@ impl<S: Segment> Vm<S> {
 struct Without {
     path: Option<Vec<u8>>,
     body: Option<Vec<u8>>,
+    /// Whether the body is without its content-encoding too.
+    decoded: bool,
 }
 
 impl Without {
     fn facts<'a>(&'a self, facts: &Facts<'a>) -> Facts<'a> {
         let mut without = facts.clone();
         without.path = self.path.as_deref().unwrap_or(facts.path);
+        if self.decoded {
+            (without.content_encoding, without.aws_streaming) = (None, false);
+        }
         without
     }
 }
 
 fn without_secrets(redactor: &Redactor, facts: &Facts<'_>, body: &[u8]) -> Option<Without> {
-    let without = Without { path: redactor.path(facts.path), body: redactor.body(facts.content_type, body) };
+    let body = match facts.content_encoding {
+        Some(coding) => redactor.encoded_body(coding, facts.content_type, body),
+        None => redactor.body(facts.content_type, body),
+    };
+    let decoded = facts.content_encoding.is_some() && body.is_some();
+    let without = Without { path: redactor.path(facts.path), body, decoded };
     (without.path.is_some() || without.body.is_some()).then_some(without)
 }

@@ -17,12 +17,16 @@ mod shape;
 pub use found::What;
 
 use crate::digest;
+use crate::encoding;
 use crate::exchange::{Body, Exchange};
 use crate::facts;
 use crate::headers::Headers;
 use found::{Finder, Hit, Written};
 use names::{Names, Place};
 use std::borrow::Cow;
+
+/// A body is undone up to this length, in bytes. What would be longer stays as it is.
+const DECODED_MAX: usize = 8 << 20;
 
 /// What stands at the beginning of each token.
 pub const TOKEN: &[u8] = b"redacted-";
@@ -152,7 +156,15 @@ impl Redactor {
     }
 
     fn message(&self, headers: &mut Headers, body: &mut Body, trailers: &mut Headers) {
-        if let Some(new) = self.decoded_body(headers, &body.bytes) {
+        if let Some(coding) = headers.get(b"content-encoding") {
+            // Half a compressed body can't be undone, and shows nothing either.
+            if let Some(new) = self.encoded_body(coding, headers.get(b"content-type"), &body.bytes) {
+                let plain =
+                    headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"content-encoding"));
+                *headers = fit_headers(&Headers::from_pairs(plain), body.bytes.len(), new.len());
+                body.bytes = new;
+            }
+        } else if let Some(new) = self.body(headers.get(b"content-type"), &body.bytes) {
             *headers = fit_headers(headers, body.bytes.len(), new.len());
             body.bytes = new;
         }
@@ -163,9 +175,10 @@ impl Redactor {
         }
     }
 
-    /// The one place that knows of `content-encoding`: what is compressed is no text, and stays.
-    fn decoded_body(&self, headers: &Headers, body: &[u8]) -> Option<Vec<u8>> {
-        self.body(headers.get(b"content-type"), body)
+    /// The body without its content-encoding, and without the secrets in it. `None` where there is none in it, or it can't be undone.
+    pub fn encoded_body(&self, coding: &[u8], content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
+        let decoded = encoding::undo(coding, body, DECODED_MAX)?;
+        self.body(content_type, &decoded)
     }
 }
 

@@ -135,8 +135,8 @@ fn message_entries<M: SerializeMap>(
     map.serialize_entry("headers", &Pairs(headers))?;
     if !body.bytes.is_empty() {
         match std::str::from_utf8(&body.bytes) {
-            Ok(text) => map.serialize_entry("body", text)?,
-            Err(_) => map.serialize_entry("body_base64", &STANDARD.encode(&body.bytes))?,
+            Ok(text) if !is_mostly_escapes(text) => map.serialize_entry("body", text)?,
+            _ => map.serialize_entry("body_base64", &STANDARD.encode(&body.bytes))?,
         }
     }
     if let Some(all) = body.truncated {
@@ -146,6 +146,12 @@ fn message_entries<M: SerializeMap>(
         map.serialize_entry("trailers", &Pairs(trailers))?;
     }
     Ok(())
+}
+
+/// Whether control characters, which JSON spells with six, make a text longer than base64 would.
+fn is_mostly_escapes(text: &str) -> bool {
+    let escapes = text.bytes().filter(|b| *b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')).count();
+    escapes.saturating_mul(15) > text.len()
 }
 
 struct Pairs<'a>(&'a Headers);

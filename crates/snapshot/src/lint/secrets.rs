@@ -3,10 +3,14 @@
 //! It is what the filter would have redacted: the rules are those of [`understudy_core::redact`]. What they don't find may be a secret all the
 //! same. A secret is never repeated in a finding.
 
-use understudy_core::exchange::{Exchange, Response};
+use std::borrow::Cow;
+use understudy_core::encoding;
+use understudy_core::exchange::{Body, Exchange, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Detector, What};
 
+/// A body is undone up to this length, in bytes.
+const DECODED_MAX: usize = 64 << 20;
 const REMEDY: &str = "record again with redaction, or run `understudy redact` on the snapshot";
 
 /// Calls `tell` with a code and a message for each kind of secret that an exchange seems to hold.
@@ -23,7 +27,11 @@ pub(super) fn look(detector: &Detector, exchange: &Exchange, mut tell: impl FnMu
         }
     };
     detector.path(&request.path, &mut asked);
-    detector.body(request.headers.get(b"content-type"), &request.body.bytes, &mut asked);
+    detector.body(
+        request.headers.get(b"content-type"),
+        &decoded(&request.headers, &request.body),
+        &mut asked,
+    );
     if let Some(response) = response {
         in_response(detector, response, tell);
     }
@@ -32,11 +40,18 @@ pub(super) fn look(detector: &Detector, exchange: &Exchange, mut tell: impl FnMu
 fn in_response(detector: &Detector, response: &Response, mut tell: impl FnMut(&'static str, &str)) {
     in_headers(detector, &response.headers, &mut tell);
     let mut seen = false;
-    detector.body(response.headers.get(b"content-type"), &response.body.bytes, |what| {
+    let body = decoded(&response.headers, &response.body);
+    detector.body(response.headers.get(b"content-type"), &body, |what| {
         if let Some(code) = once(&mut seen, what, "secret-response") {
             tell(code, &format!("{what} stands in the answer and looks like a secret; {REMEDY}"));
         }
     });
+}
+
+/// A body without its content-encoding, as far as it can be undone.
+fn decoded<'a>(headers: &Headers, body: &'a Body) -> Cow<'a, [u8]> {
+    let coding = headers.get(b"content-encoding").unwrap_or_default();
+    encoding::undo(coding, &body.bytes, DECODED_MAX).unwrap_or(Cow::Borrowed(&body.bytes))
 }
 
 fn in_headers(detector: &Detector, headers: &Headers, mut tell: impl FnMut(&'static str, &str)) {
@@ -77,7 +92,7 @@ fn once(seen: &mut bool, what: What<'_>, code: &'static str) -> Option<&'static 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use understudy_core::exchange::{Body, Request};
+    use understudy_core::exchange::Request;
     use understudy_core::redact::Settings;
 
     fn check(path: &str, headers: &[(&str, &str)], asked: &str, answered: &str, expect: &[&str]) {
