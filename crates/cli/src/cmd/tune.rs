@@ -73,7 +73,11 @@ impl Chosen {
                 if let Some(number) = numbers.iter().find(|number| **number > count) {
                     bail!(
                         "there is no {what} {number}: there {}",
-                        if count == 1 { "is one".to_owned() } else { format!("are {count}") }
+                        match count {
+                            0 => "is none".to_owned(),
+                            1 => "is one".to_owned(),
+                            _ => format!("are {count}"),
+                        }
                     );
                 }
                 Ok(numbers.iter().map(|number| number - 1).collect())
@@ -99,28 +103,21 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut snapshot = Snapshot::open(&args.snapshot)?;
     let second = args.with.as_ref().map(Snapshot::open).transpose()?;
     let bar = say::working("looking for what changes by itself");
-    let mut learnt = learn::learn(&snapshot, second.as_ref())?;
+    let learnt = learn::learn(&snapshot, second.as_ref())?;
     bar.finish_and_clear();
     let mut rules = snapshot.header().rules.clone();
-    learnt.retain(|proposal| !is_said(&rules, &proposal.rule));
     if let Some(chosen) = &args.apply {
-        let chosen = chosen.of(learnt.len(), "proposal")?;
-        let (applied, rest): (Vec<_>, Vec<_>) =
-            learnt.into_iter().enumerate().partition(|(i, _)| chosen.contains(i));
-        rules.extend(applied.into_iter().map(|(_, proposal)| proposal.rule));
-        learnt = rest.into_iter().map(|(_, proposal)| proposal).collect();
+        let proposals = unsaid(&learnt, &rules);
+        let chosen = chosen.of(proposals.len(), "proposal")?;
+        rules.extend(pick(proposals, |i| chosen.contains(&i)).map(|proposal| proposal.rule));
         snapshot.set_rules(rules.clone())?;
     }
     if let Some(chosen) = &args.undo {
         let chosen = chosen.of(rules.len(), "rule")?;
-        rules = rules
-            .into_iter()
-            .enumerate()
-            .filter(|(i, _)| !chosen.contains(i))
-            .map(|(_, rule)| rule)
-            .collect();
+        rules = pick(rules, |i| !chosen.contains(&i)).collect();
         snapshot.set_rules(rules.clone())?;
     }
+    let learnt = unsaid(&learnt, &rules);
     if args.json {
         let proposals =
             learnt.iter().map(|learnt| Proposed { rule: &learnt.rule, sure: learnt.sure }).collect();
@@ -131,16 +128,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether rules say already what a proposal says.
-fn is_said(rules: &[Rule], proposed: &Rule) -> bool {
-    let about = |rule: &&Rule| {
-        (&rule.backend, &rule.method, &rule.path, &rule.operation)
-            == (&proposed.backend, &proposed.method, &proposed.path, &proposed.operation)
+/// What the rules don't say yet.
+fn unsaid(learnt: &[learn::Proposal], rules: &[Rule]) -> Vec<learn::Proposal> {
+    let unsaid = |proposal: &learn::Proposal| {
+        learn::unsaid(rules, &proposal.rule).map(|rule| learn::Proposal { rule, sure: proposal.sure })
     };
-    let said: Vec<_> = rules.iter().filter(about).flat_map(Rule::places).collect();
-    let required: Vec<_> = rules.iter().filter(about).flat_map(|rule| &rule.require).collect();
-    proposed.places().all(|place| said.contains(&place))
-        && proposed.require.iter().all(|name| required.contains(&name))
+    learnt.iter().filter_map(unsaid).collect()
+}
+
+/// The items of a list whose numbers, counted from 0, are wanted.
+fn pick<T>(list: Vec<T>, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = T> {
+    list.into_iter().enumerate().filter(move |(i, _)| wanted(*i)).map(|(_, item)| item)
 }
 
 fn text(rules: &[Rule], proposals: &[learn::Proposal]) -> String {

@@ -9,6 +9,9 @@ mod known;
 mod pairs;
 mod propose;
 mod seen;
+mod unsaid;
+
+pub use unsaid::unsaid;
 
 use crate::answerable::unanswerable;
 use crate::error::SnapshotError;
@@ -42,6 +45,22 @@ pub fn learn(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Propo
     let mut proposals = propose::proposals(&first, compared.as_ref());
     propose::doubt_what_chooses_an_answer(snapshot, &mut proposals)?;
     Ok(propose::joined(proposals))
+}
+
+/// Gives a snapshot the rules that it speaks for, where their evidence is enough and `about` takes them. What its rules say already stays as
+/// it is. Gives the rules that were added.
+///
+/// # Errors
+/// Where it can't be read, or its `snapshot.yaml` can't be written.
+pub fn apply(snapshot: &mut Snapshot, about: impl Fn(&Rule) -> bool) -> Result<Vec<Rule>, SnapshotError> {
+    let mut rules = snapshot.header().rules.clone();
+    let sure = learn(snapshot, None)?.into_iter().filter(|proposal| proposal.sure && about(&proposal.rule));
+    let added: Vec<Rule> = sure.filter_map(|proposal| unsaid(&rules, &proposal.rule)).collect();
+    if !added.is_empty() {
+        rules.extend(added.iter().cloned());
+        snapshot.set_rules(rules)?;
+    }
+    Ok(added)
 }
 
 fn observe(snapshot: &Snapshot) -> Result<Seen, SnapshotError> {
