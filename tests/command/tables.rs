@@ -72,14 +72,20 @@ async fn lint_fails_on_errors_and_on_warnings_where_asked() {
     let done = scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
     assert_eq!(done.out, "s: 0 errors, 0 warnings, 1 note (--verbose lists them)\n");
     let done = scene.understudy(["lint", "s", "--verbose"]).run().await.expect(0);
-    assert!(done.out.starts_with("note: sequence, line 1, http://api.test, 2 times\n    GET /a"), "{done}");
+    assert!(
+        done.out.starts_with("note: sequence, exchanges.ndjson:1, http://api.test, 2 times\n    GET /a"),
+        "{done}"
+    );
 
     let lines = scene.read("s/exchanges.ndjson");
     let unanswered = lines.lines().map(|line| line.split(",\"response\":").next().expect("text"));
     let unanswered: String = unanswered.map(|line| format!("{line},\"end\":\"no-response\"}}\n")).collect();
     scene.file("s/exchanges.ndjson", unanswered);
     let done = scene.understudy(["lint", "s"]).run().await.expect(0);
-    assert!(done.out.contains("warning: no-response, line 1, http://api.test, 3 times"), "{done}");
+    assert!(
+        done.out.contains("warning: no-response, exchanges.ndjson:1, http://api.test, 3 times"),
+        "{done}"
+    );
     scene.understudy(["lint", "s", "--strict"]).run().await.expect(1);
     let done = scene.understudy(["lint", "s", "--json"]).run().await.expect(0).json();
     assert_eq!((&done["errors"], &done["warnings"]), (&0.into(), &1.into()));

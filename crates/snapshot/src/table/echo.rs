@@ -37,7 +37,7 @@ struct Said {
 }
 
 /// What of an answer was said in the request, by header and offset.
-pub(super) fn find(
+pub(crate) fn find(
     request: &Headers,
     signature: &Signature,
     actions: &Actions<'_>,
