@@ -27,6 +27,13 @@ async fn rules_are_shown_undone_and_applied_again() {
         assert!(done.out.contains(text), "{text:?}: {done}");
     }
     assert!(!done.out.contains("proposal"), "what a rule says isn't proposed: {done}");
+    let more = "- sequence: stick-last\n  on_miss: passthrough\n  echo: false\n";
+    scene.file("s/snapshot.yaml", format!("{learnt}{more}"));
+    let done = scene.understudy(["tune", "s"]).run().await.expect(0);
+    for text in ["2  all requests", "sequence  stick-last", "on_miss   passthrough", "echo      false"] {
+        assert!(done.out.contains(text), "{text:?}: {done}");
+    }
+    scene.file("s/snapshot.yaml", &learnt);
     let done = scene.understudy(["tune", "s", "--undo", "all"]).run().await.expect(0);
     assert!(
         done.out.starts_with("no rules") && done.out.contains("1 proposal (apply with --apply"),

@@ -22,7 +22,7 @@ Examples:
   understudy tune snapshots/payment --undo all              remove all rules
   understudy match snapshots/payment report.json            what a change makes of the requests of a run
 
-Exit status: 0 done; 2 could not run.")]
+Exit status: 0 done; 2 could not, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
@@ -193,11 +193,16 @@ fn describe(number: usize, rule: &Rule, remark: &str, out: &mut String) {
         let names: Vec<_> = rule.require.iter().map(|name| name.as_str()).collect();
         let _ = writeln!(out, "      {:<9} {}", "require", names.join(", "));
     }
-    if let Some(sequence) = rule.sequence {
-        let _ = writeln!(out, "      {:<9} {sequence:?}", "sequence");
-    }
-    if let Some(on_miss) = rule.on_miss {
-        let _ = writeln!(out, "      {:<9} {on_miss:?}", "on_miss");
+    // As they are written in snapshot.yaml.
+    let said = [
+        ("sequence", rule.sequence.map(|sequence| serde_json::json!(sequence))),
+        ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
+        ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value {
+            let _ = writeln!(out, "      {name:<9} {}", value.to_string().trim_matches('"'));
+        }
     }
     for why in rule.why.iter().flat_map(|why| why.split(". ")) {
         let _ = writeln!(out, "      because   {why}");
