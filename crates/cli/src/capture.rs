@@ -148,7 +148,7 @@ impl Capture {
         let redaction = self.redaction.clone();
         let header = Header { name, recorded, redaction, backends: BTreeMap::new(), ..Header::default() };
         let mut snapshot = writer.finish(header)?;
-        tell_learnt(&self.target, &learn(&mut snapshot)?);
+        learn(&mut snapshot)?;
         Ok(Some(snapshot))
     }
 

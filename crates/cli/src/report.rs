@@ -251,9 +251,7 @@ fn describe(judged: &Judged, out: &mut String) {
         let request = nearest.request.escape_debug();
         let _ = writeln!(out, "    nearest: #{} {request}, {} % the same", nearest.exchange, nearest.score);
         for difference in nearest.differs.iter().take(5) {
-            let side = |value: &Option<String>| {
-                value.as_deref().map_or("(absent)".to_owned(), |v| v.escape_debug().to_string())
-            };
+            let side = |value: &Option<String>| value.as_deref().map_or("(absent)".to_owned(), printable);
             let _ = writeln!(
                 out,
                 "      {}: recorded {}, asked {}",
@@ -263,6 +261,15 @@ fn describe(judged: &Judged, out: &mut String) {
             );
         }
     }
+}
+
+/// A text on one line, without what would move a terminal's cursor. Quotes stay as they are: they tell a string from a number.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '"' | '\'' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 fn word(kind: Kind) -> &'static str {
