@@ -53,7 +53,10 @@ async fn a_snapshot_that_is_not_there_or_malformed() {
     assert_eq!(scene.names(), ["empty", "half", "junk", "s", "twice", "typo", "unclosed", "version"]);
     // The linter tells of the lines, since that is what it is for.
     let done = scene.understudy(["lint", "junk"]).run().await.expect(1);
-    assert!(done.out.contains("error: snapshot-line, line 2") && done.out.contains("1 error,"), "{done}");
+    assert!(
+        done.out.contains("error: snapshot-line, exchanges.ndjson:2") && done.out.contains("1 error,"),
+        "{done}"
+    );
 }
 
 #[tokio::test]

@@ -94,3 +94,27 @@ async fn what_cant_be_done_is_refused_and_leaves_nothing() {
     export(&["-o", "x.har", "--format", "tar"]).run().await.expect(2).says(&["possible values"]);
     assert!(!scene.path("x.har").exists());
 }
+
+#[tokio::test]
+async fn rules_are_learnt_from_recordings_and_not_from_stubs() {
+    let scene = Scene::new().await;
+    let url = "http://shop.test/a?nonce=6f1d6f4c-3c1f-4f0e-8f5e-000000000001";
+    let request = format!(r#"{{"method":"GET","url":"{url}","httpVersion":"HTTP/1.1","headers":[]}}"#);
+    let response = r#"{"status":200,"httpVersion":"HTTP/1.1","headers":[],"content":{"mimeType":"text/plain","text":"x"}}"#;
+    let entry = format!(
+        r#"{{"startedDateTime":"2026-11-21T08:00:00Z","time":1,"request":{request},"response":{response}}}"#
+    );
+    scene.file("a.har", format!(r#"{{"log":{{"version":"1.2","entries":[{entry}]}}}}"#));
+    let done = scene.understudy(["import", "a.har", "-o", "s", "--json"]).run().await.expect(0);
+    assert_eq!(done.json()["rules"][0]["volatile"][0], "query.nonce");
+    done.says(&["1 rule added", "understudy tune s"]);
+    scene.file("other/exchanges.ndjson", scene.read("s/exchanges.ndjson").replace("8f5e", "9f5e"));
+    scene.file("other/snapshot.yaml", scene.read("s/snapshot.yaml"));
+    scene.understudy(["match", "s", "other"]).run().await.expect(0);
+
+    let stub = r#"{"request":{"method":"GET","url":"/a?nonce=6f1d6f4c-3c1f-4f0e-8f5e-000000000001"},"response":{"status":200}}"#;
+    scene.file("stubs/mappings/a.json", stub);
+    let args = ["import", "stubs", "-o", "w", "--backend", "http://shop.test"];
+    scene.understudy(args).run().await.expect(0);
+    assert!(!scene.read("w/snapshot.yaml").contains("\nrules:"), "a stub says itself what is compared");
+}

@@ -2,8 +2,8 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 11] = [
-    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export",
+const SUBCOMMANDS: [&str; 12] = [
+    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export", "merge",
     "collect",
 ];
 

@@ -42,7 +42,7 @@ async fn a_miss_is_refused_named_and_counted() {
         "404 {",
         "GET http://api.test/other",
         "nearest: #1 GET /a",
-        "path: recorded /a, asked /other",
+        "path.1: recorded a, asked other",
     ]);
     assert!(!done.out.contains("200 answer"), "with --json CMD's stdout goes to stderr: {done}");
     assert_eq!(scene.upstream.seen().len(), 1, "a miss asks nobody");

@@ -72,14 +72,20 @@ async fn lint_fails_on_errors_and_on_warnings_where_asked() {
     let done = scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
     assert_eq!(done.out, "s: 0 errors, 0 warnings, 1 note (--verbose lists them)\n");
     let done = scene.understudy(["lint", "s", "--verbose"]).run().await.expect(0);
-    assert!(done.out.starts_with("note: sequence, line 1, http://api.test, 2 times\n    GET /a"), "{done}");
+    assert!(
+        done.out.starts_with("note: sequence, exchanges.ndjson:1, http://api.test, 2 times\n    GET /a"),
+        "{done}"
+    );
 
     let lines = scene.read("s/exchanges.ndjson");
     let unanswered = lines.lines().map(|line| line.split(",\"response\":").next().expect("text"));
     let unanswered: String = unanswered.map(|line| format!("{line},\"end\":\"no-response\"}}\n")).collect();
     scene.file("s/exchanges.ndjson", unanswered);
     let done = scene.understudy(["lint", "s"]).run().await.expect(0);
-    assert!(done.out.contains("warning: no-response, line 1, http://api.test, 3 times"), "{done}");
+    assert!(
+        done.out.contains("warning: no-response, exchanges.ndjson:1, http://api.test, 3 times"),
+        "{done}"
+    );
     scene.understudy(["lint", "s", "--strict"]).run().await.expect(1);
     let done = scene.understudy(["lint", "s", "--json"]).run().await.expect(0).json();
     assert_eq!((&done["errors"], &done["warnings"]), (&0.into(), &1.into()));
@@ -120,5 +126,44 @@ async fn match_judges_offline_as_respond_does() {
     // Once it is recorded, the same report says that nothing is missing any more.
     let more = client(&["GET http://api.test/other", "GET http://api.test/a"]);
     scene.record(&["--force"], &more).run().await.expect(0);
-    scene.understudy(["match", "s", "report.json"]).run().await.expect(0);
+    let done = scene.understudy(["match", "s", "report.json"]).run().await.expect(0);
+    assert!(
+        done.out.contains("missed then, match now: 1; matched then, miss now: 0; as before: 1"),
+        "{done}"
+    );
+    assert!(
+        done.out.contains("http://api.test/other  #1  (then: miss)"),
+        "what a change brings is named: {done}"
+    );
+}
+
+#[tokio::test]
+async fn match_shows_what_a_rule_changes() {
+    let scene = Scene::new().await;
+    let ask = |page: u8| format!("GET http://api.test/a?page={page}&size=10");
+    scene.record(&[], &client(&[&ask(1)])).run().await.expect(0);
+    scene.respond(&["--report", "r.json"], &client(&[&ask(1), &ask(2)])).run().await.expect(1);
+    let done = scene.understudy(["match", "s", "r.json"]).run().await.expect(1);
+    for text in [
+        "matched then, miss now: 0; as before: 2",
+        "no recorded request has this signature",
+        "nearest: #1 GET /a, 75 % the same",
+        "query.page: recorded 1, asked 2",
+    ] {
+        assert!(done.out.contains(text), "{text:?}: {done}");
+    }
+    let header = scene.read("s/snapshot.yaml");
+    scene.file("s/snapshot.yaml", format!("{header}rules:\n- path: /a\n  mask: [query.page]\n"));
+    let done =
+        scene.understudy(["match", "s", "r.json", "--verbose", "--report", "now.json"]).run().await.expect(0);
+    for text in ["missed then, match now: 1", "?page=2&size=10  #1  other in query.page  (then: miss)"] {
+        assert!(done.out.contains(text), "{text:?}: {done}");
+    }
+    scene.file("s/snapshot.yaml", header);
+    let done = scene.understudy(["match", "s", "now.json", "--json"]).run().await.expect(1).json();
+    let changes = &done["changes"];
+    assert_eq!(changes["matched_then_misses_now"], 1, "{done}");
+    assert_eq!((&changes["missed_then_matches_now"], &changes["unchanged"]), (&0.into(), &1.into()));
+    let done = scene.understudy(["match", "s", "s", "--json"]).run().await.expect(0).json();
+    assert!(done.get("changes").is_none(), "a recording has no verdicts: {done}");
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_collector::{Reader, RecordKind};
 use understudy_core::redact::Settings;
+use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
 use understudy_snapshot::learn;
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter};
@@ -176,16 +177,22 @@ impl Capture {
 }
 
 /// Gives a new snapshot the rules that its recording speaks for.
-fn learn(snapshot: &mut Snapshot) -> anyhow::Result<()> {
+pub(crate) fn learn(snapshot: &mut Snapshot) -> anyhow::Result<Vec<Rule>> {
     let bar = say::working("learning what changes by itself");
-    let proposals = learn::learn(snapshot, None)?;
+    let added = learn::apply(snapshot, |_| true)?;
     bar.finish_and_clear();
-    let rules: Vec<_> =
-        proposals.into_iter().filter(|proposal| proposal.sure).map(|sure| sure.rule).collect();
+    Ok(added)
+}
+
+/// Says which rules are new.
+pub(crate) fn tell_learnt(snapshot: &Path, rules: &[Rule]) {
     if !rules.is_empty() {
-        snapshot.set_rules(rules)?;
+        say::line(format_args!(
+            "{} added for values that change by themselves (`understudy tune {}` shows which and why)",
+            say::count(rules.len() as u64, "rule"),
+            snapshot.display()
+        ));
     }
-    Ok(())
 }
 
 /// Makes sure that a folder is a collector's, and that none writes to it.

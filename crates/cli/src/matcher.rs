@@ -13,6 +13,7 @@ use understudy_core::headers::Headers;
 use understudy_core::outbox::Answer;
 use understudy_core::table::Table;
 use understudy_core::v1::{self, Record};
+use understudy_core::verdict::Kind;
 use understudy_snapshot::Snapshot;
 
 /// Judges requests as the filter would, one after the other.
@@ -126,18 +127,19 @@ struct ReportFile<'a> {
     requests: Vec<&'a RawValue>,
 }
 
-/// Hands over the outbound requests in a snapshot's folder, in a report, or in a file of exchanges and verdicts, one a line.
+/// Hands over the outbound requests in a snapshot's folder, in a report, or in a file of exchanges and verdicts, one a line; and what became
+/// of each, where that is known.
 pub(crate) fn each_request(
     path: &Path,
-    mut take: impl FnMut(&Exchange) -> anyhow::Result<()>,
+    mut take: impl FnMut(&Exchange, Option<Kind>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut outbound = |exchange: &Exchange| match exchange.direction {
-        Direction::Outbound => take(exchange),
+    let mut outbound = |record: &Record| match record.exchange.direction {
+        Direction::Outbound => take(&record.exchange, record.verdict.as_ref().map(|verdict| verdict.kind)),
         Direction::Inbound => Ok(()),
     };
     if path.is_dir() {
         for located in Snapshot::open(path)?.exchanges()? {
-            outbound(&located?.exchange)?;
+            outbound(&Record { exchange: located?.exchange, verdict: None })?;
         }
         return Ok(());
     }
@@ -150,9 +152,7 @@ pub(crate) fn each_request(
         for (i, request) in report.requests.iter().enumerate() {
             let record = v1::read_record(request.get().as_bytes());
             outbound(
-                &record
-                    .with_context(|| format!("{}: request {} can't be read", path.display(), i + 1))?
-                    .exchange,
+                &record.with_context(|| format!("{}: request {} can't be read", path.display(), i + 1))?,
             )?;
         }
         return Ok(());
@@ -168,7 +168,7 @@ pub(crate) fn each_request(
                 i + 1
             )
         })?;
-        outbound(&record.exchange)?;
+        outbound(&record)?;
     }
     Ok(())
 }

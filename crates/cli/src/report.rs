@@ -41,6 +41,35 @@ pub(crate) struct Summary {
     pub(crate) complete: bool,
     /// The same by backend.
     pub(crate) backends: BTreeMap<String, Tally>,
+    /// What is other than it was, where the requests say what became of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<Changes>,
+}
+
+/// Verdicts now against verdicts then. What was sent on didn't match.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Changes {
+    missed_then_matches_now: u64,
+    matched_then_misses_now: u64,
+    unchanged: u64,
+}
+
+/// A verdict, and the one that the request had before.
+pub(crate) struct Judged {
+    pub(crate) record: Record,
+    pub(crate) then: Option<Kind>,
+}
+
+impl Judged {
+    fn kind(&self) -> Option<Kind> {
+        self.record.verdict.as_ref().map(|verdict| verdict.kind)
+    }
+
+    /// Whether it matches now and didn't then, or the other way round.
+    fn change(&self) -> Option<(bool, bool)> {
+        let matched = |kind| kind == Kind::Match;
+        Some((matched(self.then?), matched(self.kind()?)))
+    }
 }
 
 /// Counts of one backend.
@@ -56,7 +85,7 @@ pub(crate) struct Report {
     /// The sums.
     pub(crate) summary: Summary,
     /// In the order of time.
-    records: Vec<Record>,
+    records: Vec<Judged>,
 }
 
 impl Report {
@@ -69,7 +98,7 @@ impl Report {
     ) -> anyhow::Result<Self> {
         let mut records = Vec::new();
         capture::each(store, RecordKind::Verdict, |record| {
-            records.push(record);
+            records.push(Judged { record, then: None });
             Ok(())
         })
         .await?;
@@ -78,25 +107,33 @@ impl Report {
 
     /// The report of these verdicts.
     pub(crate) fn new(
-        mut records: Vec<Record>,
+        mut records: Vec<Judged>,
         snapshot: &Snapshot,
         built: &table::Built,
         complete: bool,
     ) -> Self {
-        records.sort_by_key(|record| record.exchange.time);
+        records.sort_by_key(|judged| judged.record.exchange.time);
         let mut summary = Summary {
             snapshot: snapshot.header().name.clone(),
             table: digest::hex(&built.digest),
             complete,
             ..Summary::default()
         };
-        for record in &records {
-            let tally = summary.backends.entry(record.exchange.backend.clone()).or_default();
-            match record.verdict.as_ref().map(|verdict| verdict.kind) {
+        for judged in &records {
+            let tally = summary.backends.entry(judged.record.exchange.backend.clone()).or_default();
+            match judged.kind() {
                 Some(Kind::Match) => tally.matches += 1,
                 Some(Kind::Miss) => tally.misses += 1,
                 Some(Kind::Passthrough) => tally.passthroughs += 1,
                 None => {}
+            }
+        }
+        for change in records.iter().filter_map(Judged::change) {
+            let changes = summary.changes.get_or_insert_default();
+            match change {
+                (false, true) => changes.missed_then_matches_now += 1,
+                (true, false) => changes.matched_then_misses_now += 1,
+                _ => changes.unchanged += 1,
             }
         }
         for tally in summary.backends.values() {
@@ -116,7 +153,7 @@ impl Report {
             serde_json::to_writer(&mut *out, &self.summary)?;
             write!(out, ",\"requests\":[")?;
             let mut line = Vec::new();
-            for (i, record) in self.records.iter().enumerate() {
+            for (i, Judged { record, .. }) in self.records.iter().enumerate() {
                 line.clear();
                 v1::write_record(&record.exchange, record.verdict.as_ref(), &mut line);
                 out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
@@ -130,11 +167,12 @@ impl Report {
     pub(crate) fn text(&self, all: bool) -> String {
         let mut out = String::new();
         let summary = &self.summary;
-        if all {
-            self.list(&mut out, Kind::Match, usize::MAX);
-        }
+        let most = if all { usize::MAX } else { LISTED };
+        self.list(&mut out, most, |judged| {
+            judged.kind() == Some(Kind::Match) && (all || judged.change() == Some((false, true)))
+        });
         for kind in [Kind::Miss, Kind::Passthrough] {
-            self.list(&mut out, kind, if all { usize::MAX } else { LISTED });
+            self.list(&mut out, most, |judged| judged.kind() == Some(kind));
         }
         let _ = writeln!(out, "{:>8} {:>8} {:>12}  backend", "match", "miss", "passthrough");
         for (backend, tally) in &summary.backends {
@@ -142,6 +180,13 @@ impl Report {
                 out,
                 "{:>8} {:>8} {:>12}  {backend}",
                 tally.matches, tally.misses, tally.passthroughs
+            );
+        }
+        if let Some(changes) = &summary.changes {
+            let _ = writeln!(
+                out,
+                "missed then, match now: {}; matched then, miss now: {}; as before: {}",
+                changes.missed_then_matches_now, changes.matched_then_misses_now, changes.unchanged
             );
         }
         let _ = match summary.responder_rate {
@@ -158,11 +203,10 @@ impl Report {
         out
     }
 
-    fn list(&self, out: &mut String, kind: Kind, most: usize) {
-        let of_kind = |record: &&Record| record.verdict.as_ref().is_some_and(|verdict| verdict.kind == kind);
-        let total = self.records.iter().filter(of_kind).count();
-        for record in self.records.iter().filter(of_kind).take(most) {
-            describe(record, out);
+    fn list(&self, out: &mut String, most: usize, which: impl Fn(&Judged) -> bool) {
+        let total = self.records.iter().filter(|judged| which(judged)).count();
+        for judged in self.records.iter().filter(|judged| which(judged)).take(most) {
+            describe(judged, out);
         }
         if total > most {
             let _ = writeln!(out, "… and {} more", total - most);
@@ -171,19 +215,16 @@ impl Report {
 }
 
 /// One request in a few lines.
-fn describe(record: &Record, out: &mut String) {
+fn describe(judged: &Judged, out: &mut String) {
+    let record = &judged.record;
     let Some(verdict) = &record.verdict else { return };
     let request = &record.exchange.request;
     let status = verdict.status.map_or_else(|| "  -".to_owned(), |status| status.to_string());
-    let word = match verdict.kind {
-        Kind::Match => "match",
-        Kind::Miss => "miss",
-        Kind::Passthrough => "passthrough",
-    };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
     let _ = write!(
         out,
-        "{word:<11} {status}  {} {}{}",
+        "{:<11} {status}  {} {}{}",
+        word(verdict.kind),
         text(&request.method),
         record.exchange.backend,
         text(&request.path)
@@ -191,25 +232,26 @@ fn describe(record: &Record, out: &mut String) {
     if let Some(operation) = operation(record) {
         let _ = write!(out, "  {operation}");
     }
-    match (&verdict.matched, verdict.reason) {
-        (Some(matched), _) if matched.sequence.1 > 1 => {
-            let _ = write!(out, "  #{} ({} of {})", matched.exchange, matched.sequence.0, matched.sequence.1);
+    if let Some(matched) = &verdict.matched {
+        let _ = write!(out, "  #{}", matched.exchange);
+        if let (number, count @ 2..) = matched.sequence {
+            let _ = write!(out, " ({number} of {count})");
         }
-        (Some(matched), _) => {
-            let _ = write!(out, "  #{}", matched.exchange);
+        if !matched.normalised.is_empty() {
+            let _ = write!(out, "  other in {}", matched.normalised.join(", ").escape_debug());
         }
-        (None, Some(reason)) => {
-            let _ = write!(out, "  {}", reason.message());
-        }
-        (None, None) => {}
+    } else if let Some(reason) = verdict.reason {
+        let _ = write!(out, "  {}", reason.message());
+    }
+    if let Some(then) = judged.then.filter(|then| *then != verdict.kind) {
+        let _ = write!(out, "  (then: {})", word(then));
     }
     out.push('\n');
     for nearest in verdict.nearest.iter().take(3) {
-        let _ = writeln!(out, "    nearest: #{} {}", nearest.exchange, nearest.request.escape_debug());
+        let request = nearest.request.escape_debug();
+        let _ = writeln!(out, "    nearest: #{} {request}, {} % the same", nearest.exchange, nearest.score);
         for difference in nearest.differs.iter().take(5) {
-            let side = |value: &Option<String>| {
-                value.as_deref().map_or("(absent)".to_owned(), |v| v.escape_debug().to_string())
-            };
+            let side = |value: &Option<String>| value.as_deref().map_or("(absent)".to_owned(), printable);
             let _ = writeln!(
                 out,
                 "      {}: recorded {}, asked {}",
@@ -218,6 +260,23 @@ fn describe(record: &Record, out: &mut String) {
                 side(&difference.live)
             );
         }
+    }
+}
+
+/// A text on one line, without what would move a terminal's cursor. Quotes stay as they are: they tell a string from a number.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '"' | '\'' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Match => "match",
+        Kind::Miss => "miss",
+        Kind::Passthrough => "passthrough",
     }
 }
 

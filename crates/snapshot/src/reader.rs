@@ -41,14 +41,16 @@ impl Snapshot {
         let path = path.as_ref();
         check_folder(path)?;
         let file = path.join(HEADER_FILE);
-        let bytes = fs::read(&file).map_err(SnapshotError::io("read", &file))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = good.iter().filter(|&&b| b == b'\n').count() as u64 + 1;
-            let problem = "the file isn't UTF-8 text; save it as UTF-8".to_owned();
-            SnapshotError::Yaml { path: file.clone(), line, column: 0, problem }
-        })?;
+        let text = read_text(&file)?;
         Ok(Self { path: path.to_owned(), header: Header::from_yaml(&text, &file)? })
+    }
+
+    /// The text of `snapshot.yaml`, as it is now.
+    ///
+    /// # Errors
+    /// Where it can't be read, or isn't text.
+    pub(crate) fn header_text(&self) -> Result<String, SnapshotError> {
+        read_text(&self.path.join(HEADER_FILE))
     }
 
     /// The snapshot's folder.
@@ -74,6 +76,16 @@ impl Snapshot {
         let file = File::open(&path).map_err(SnapshotError::io("read", &path))?;
         Ok(Exchanges::new(BufReader::with_capacity(256 << 10, file), path))
     }
+}
+
+fn read_text(file: &Path) -> Result<String, SnapshotError> {
+    let bytes = fs::read(file).map_err(SnapshotError::io("read", file))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&b| b == b'\n').count() as u64 + 1;
+        let problem = "the file isn't UTF-8 text; save it as UTF-8".to_owned();
+        SnapshotError::Yaml { path: file.to_owned(), line, column: 0, problem }
+    })
 }
 
 /// Says in what way a path isn't the folder of a snapshot.

@@ -217,3 +217,82 @@ fn a_summary_counts_by_backend() {
     assert_eq!(h.statuses, [(200, 1), (500, 1)].into());
     assert_eq!(serde_json::to_value(&found).unwrap()["backends"][0]["direction"], "inbound");
 }
+
+/// The findings about rules, as `severity code line: the beginning of the message`, of a snapshot with these rules.
+fn check_rules(rules: &str, exchanges: &[Exchange], expect: &[&str]) {
+    let (_folder, snapshot) = snapshot(exchanges);
+    let file = snapshot.path().join(HEADER_FILE);
+    let header = fs::read_to_string(&file).unwrap();
+    let before = header.lines().count() as u64;
+    fs::write(&file, format!("{header}{rules}")).unwrap();
+    let findings = lint(&Snapshot::open(snapshot.path()).unwrap()).unwrap();
+    let about = findings.iter().filter(|f| f.file == HEADER_FILE);
+    let found: Vec<_> = about
+        .map(|f| {
+            let start: String = f.message.chars().take(48).collect();
+            format!("{:?} {} +{}: {start}", f.severity, f.code, f.line.unwrap() - before)
+        })
+        .collect();
+    assert_eq!(found, expect, "{findings:#?}");
+}
+
+#[test]
+fn rules_that_do_nothing_are_told_with_their_line() {
+    let order = |id: &str, body_text: &str| {
+        with(get(id, 1000, "/orders/4711?page=2", "ok"), |e| {
+            e.request.method = b"POST".to_vec();
+            e.request.headers = Headers::from_pairs([("content-type", "application/json"), ("x-a", "1")]);
+            e.request.body = body(body_text);
+        })
+    };
+    let orders = [order("1", r#"{"at":"2026-11-21T08:00:00Z","n":"x","list":[{"d":"2026-11-21"}]}"#)];
+    let good = "rules:\n- path: /orders/*\n  mask: [path.2, query.page, body/n, header.x-a]\n  times: [body/at]\n  dates: ['body/list/*/d']\n  require: [x-a]\n";
+    check_rules(good, &orders, &[]);
+    let bad = "rules:\n- path: /order/*\n  mask: [body/n]\n- method: POST\n- method: POST\n  mask: [path.1, query.pages, body/nope]\n  volatile: [body/n]\n  dates: [body/n/x]\n  jwt: [body/at]\n  require: [x-b]\n  ignore: [header.x-c]\n- backend: http://h\n  mask: [body/at]\n";
+    check_rules(
+        bad,
+        &orders,
+        &[
+            "Warning rule-matches-nothing +2: no recorded request is what the rule is about: c",
+            "Warning rule-says-nothing +4: the rule says nothing: name places, or remove it",
+            "Warning rule-place-nothing +5: none of its requests has the header x-b: it can'",
+            "Warning rule-place-nothing +5: path.1: in none of its requests that segment loo",
+            "Warning rule-place-nothing +5: query.pages stands in none of its requests",
+            "Warning rule-place-nothing +5: body/nope stands in none of its requests",
+            "Warning rule-place-nothing +5: body/n/x stands in none of its requests",
+            "Warning rule-place-nothing +5: header.x-c stands in none of its requests",
+            "Warning rule-volatile-nothing +5: body/n never holds what `volatile` is about (a U",
+            "Warning rule-volatile-nothing +5: body/at never holds what `jwt` is about (a JSON ",
+            "Warning rule-shadowed +12: body/at stands here under `mask` and in the rule",
+        ],
+    );
+}
+
+#[test]
+fn rules_that_make_different_answers_equal_are_told() {
+    let pages: Vec<_> = (1..=3)
+        .map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), &format!("page {n}")))
+        .collect();
+    let rule = "rules:\n- path: /a\n  mask: [query.page]\n";
+    let by_hand = "Warning collision +2: GET /a?page=2 and requests like it but for query";
+    check_rules(rule, &pages, &[by_hand]);
+    // Learnt, with its evidence, it is only noted.
+    let learnt = format!("{rule}  exchanges: 3\n");
+    check_rules(&learnt, &pages, &[&by_hand.replace("Warning", "Info")]);
+    // Unless the same value has the same answer again.
+    let again = get("4", 40_000, "/a?page=1", "page 1");
+    let all: Vec<_> = pages.iter().cloned().chain([again]).collect();
+    check_rules(&learnt, &all, &[by_hand]);
+    // Equal answers harm nobody.
+    let same: Vec<_> =
+        (1..=3).map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), "ok")).collect();
+    check_rules(rule, &same, &[]);
+}
+
+#[test]
+fn answers_that_repeat_their_request_are_noted() {
+    let order = with(get("1", 1000, "/a", r#"{"ref":"8d1f0a77-aaaa-4bbb-8ccc-0123456789ab"}"#), |e| {
+        e.request.headers = Headers::from_pairs([("x-request-id", "8d1f0a77-aaaa-4bbb-8ccc-0123456789ab")]);
+    });
+    check(&[order], &["Info echo 1 1"]);
+}

@@ -1,6 +1,6 @@
 //! `understudy import`: a snapshot of what another tool has recorded or been taught.
 
-use crate::{Outcome, output, say};
+use crate::{Outcome, capture, output, say};
 use anyhow::bail;
 use clap::ValueEnum;
 use serde_json::json;
@@ -15,7 +15,8 @@ use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
 /// Make a snapshot of what another tool has recorded
 ///
 /// RRPairs (Markdown, JSON Lines), HTTP Archives (HAR), WireMock mappings and Hoverfly simulations. What a snapshot can't hold, such as
-/// a match by a pattern, is said and left out.
+/// a match by a pattern, is said and left out. Which values change by themselves is learnt, as `record` does it, but for WireMock: there
+/// somebody has said what is compared.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -100,8 +101,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if imported.keep_ids {
         writer.keep_ids();
     }
-    let snapshot = writer.finish(header(&args.output, &imported, now))?;
+    let mut snapshot = writer.finish(header(&args.output, &imported, now))?;
     notes(&imported.notes, args.json);
+    // Stubs say themselves what is compared; a recording doesn't.
+    let rules = if format == convert::Format::Wiremock { Vec::new() } else { capture::learn(&mut snapshot)? };
     let backends: Vec<_> = snapshot
         .header()
         .backends
@@ -115,6 +118,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             "exchanges": imported.exchanges,
             "backends": backends,
             "notes": imported.notes,
+            "rules": rules,
         }))?;
     }
     say::line(format_args!(
@@ -124,6 +128,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         say::count(backends.len() as u64, "backend"),
         args.from.display()
     ));
+    capture::tell_learnt(&args.output, &rules);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,8 @@ use understudy_snapshot::lint::{Finding, Severity, lint};
 
 /// Say what is wrong with a snapshot, and what to do about it
 ///
-/// Lines that can't be read, exchanges that can't be answered from, answers that depend on the order of requests, secrets.
+/// Lines that can't be read, exchanges that can't be answered from, answers that depend on the order of requests, rules that do nothing or
+/// too much, secrets.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,7 +74,7 @@ fn describe(finding: &Finding) -> String {
     };
     let mut text = format!("{severity}: {}", finding.code);
     if let Some(line) = finding.line {
-        let _ = write!(text, ", line {line}");
+        let _ = write!(text, ", {}:{line}", finding.file);
     }
     if let Some(backend) = &finding.backend {
         let _ = write!(text, ", {}", backend.escape_debug());

@@ -1,7 +1,7 @@
 //! `understudy match`: which requests a snapshot would answer, and why not, without Envoy.
 
 use crate::matcher::{self, Matcher};
-use crate::report::Report;
+use crate::report::{Judged, Report};
 use crate::{Outcome, output, say};
 use anyhow::bail;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use understudy_snapshot::{Snapshot, table};
 
 /// Say which requests a snapshot would answer, and why not, without Envoy
 ///
-/// The same engine judges that runs in the filter.
+/// The same engine judges that runs in the filter. Where the requests are a report's, what became of each then is compared with what would
+/// become of it now: so a change of rules shows what it does.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,10 +50,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut matcher = Matcher::new(&built.bytes)?;
     let (mut records, mut asked) = (Vec::new(), 0u64);
     let bar = say::progress("requests judged:");
-    matcher::each_request(&args.requests, |exchange| {
+    matcher::each_request(&args.requests, |exchange, then| {
         bar.inc(1);
         asked += 1;
-        records.extend(matcher.judge(exchange)?);
+        records.extend(matcher.judge(exchange)?.map(|record| Judged { record, then }));
         Ok(())
     })?;
     bar.finish_and_clear();

@@ -7,6 +7,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod matching;
+pub(crate) mod merge;
 pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;

@@ -1,6 +1,6 @@
 //! `understudy record`: run CMD, keep what it says to its backends.
 
-use crate::capture::Capture;
+use crate::capture::{Capture, tell_learnt};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
 use crate::session::{self, Finished, Plan, ProxyArgs};
@@ -89,6 +89,7 @@ async fn recover(output: &Path, existing: Existing) -> Outcome {
     match Capture::interrupted(output, existing)?.finish().await? {
         Some(snapshot) => {
             say::line(format_args!("{} recovered", describe(output, &snapshot)));
+            tell_learnt(output, &snapshot.header().rules);
             Ok(ExitCode::SUCCESS)
         }
         None => bail!("the interrupted recording held no exchanges; nothing was written"),
@@ -115,6 +116,7 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
         for (name, backend) in &snapshot.header().backends {
             say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
         }
+        tell_learnt(&args.output, &snapshot.header().rules);
     }
     if args.proxy.json {
         let backends: Option<Vec<_>> = snapshot.map(|snapshot| {

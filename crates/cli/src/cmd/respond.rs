@@ -120,7 +120,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     // What was recorded is safe before anything else can fail.
     if let (Some(capture), Some(output)) = (capture, &args.output) {
-        save_missed(capture, output).await?;
+        save_missed(capture, output, &args.snapshot).await?;
     }
     if let Some(path) = &args.report {
         report.write(path)?;
@@ -173,9 +173,14 @@ fn config(args: &Args, redaction: Option<&Settings>) -> serde_json::Value {
     }
 }
 
-async fn save_missed(capture: Capture, output: &Path) -> anyhow::Result<()> {
+async fn save_missed(capture: Capture, output: &Path, snapshot: &Path) -> anyhow::Result<()> {
     match capture.finish().await? {
-        Some(_) => say::line(format_args!("what missed was recorded to {}", output.display())),
+        Some(_) => say::line(format_args!(
+            "what missed was recorded to {}; `understudy merge {} {}` adds it",
+            output.display(),
+            snapshot.display(),
+            output.display()
+        )),
         None => say::line("nothing missed, so that nothing was recorded"),
     }
     Ok(())

@@ -22,7 +22,7 @@ Examples:
   understudy tune snapshots/payment --undo all              remove all rules
   understudy match snapshots/payment report.json            what a change makes of the requests of a run
 
-Exit status: 0 done; 2 could not run.")]
+Exit status: 0 done; 2 could not, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
@@ -73,7 +73,11 @@ impl Chosen {
                 if let Some(number) = numbers.iter().find(|number| **number > count) {
                     bail!(
                         "there is no {what} {number}: there {}",
-                        if count == 1 { "is one".to_owned() } else { format!("are {count}") }
+                        match count {
+                            0 => "is none".to_owned(),
+                            1 => "is one".to_owned(),
+                            _ => format!("are {count}"),
+                        }
                     );
                 }
                 Ok(numbers.iter().map(|number| number - 1).collect())
@@ -85,72 +89,54 @@ impl Chosen {
 #[derive(Serialize)]
 struct Listed<'a> {
     rules: &'a [Rule],
-    proposals: Vec<Proposed<'a>>,
-}
-
-#[derive(Serialize)]
-struct Proposed<'a> {
-    #[serde(flatten)]
-    rule: &'a Rule,
-    sure: bool,
+    proposals: &'a [Rule],
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut snapshot = Snapshot::open(&args.snapshot)?;
     let second = args.with.as_ref().map(Snapshot::open).transpose()?;
     let bar = say::working("looking for what changes by itself");
-    let mut learnt = learn::learn(&snapshot, second.as_ref())?;
+    let learnt = learn::learn(&snapshot, second.as_ref())?;
     bar.finish_and_clear();
     let mut rules = snapshot.header().rules.clone();
-    learnt.retain(|proposal| !is_said(&rules, &proposal.rule));
     if let Some(chosen) = &args.apply {
-        let chosen = chosen.of(learnt.len(), "proposal")?;
-        let (applied, rest): (Vec<_>, Vec<_>) =
-            learnt.into_iter().enumerate().partition(|(i, _)| chosen.contains(i));
-        rules.extend(applied.into_iter().map(|(_, proposal)| proposal.rule));
-        learnt = rest.into_iter().map(|(_, proposal)| proposal).collect();
+        let proposals = unsaid(&learnt, &rules);
+        let chosen = chosen.of(proposals.len(), "proposal")?;
+        rules.extend(pick(proposals, |i| chosen.contains(&i)));
         snapshot.set_rules(rules.clone())?;
     }
     if let Some(chosen) = &args.undo {
         let chosen = chosen.of(rules.len(), "rule")?;
-        rules = rules
-            .into_iter()
-            .enumerate()
-            .filter(|(i, _)| !chosen.contains(i))
-            .map(|(_, rule)| rule)
-            .collect();
+        rules = pick(rules, |i| !chosen.contains(&i)).collect();
         snapshot.set_rules(rules.clone())?;
     }
+    let learnt = unsaid(&learnt, &rules);
     if args.json {
-        let proposals =
-            learnt.iter().map(|learnt| Proposed { rule: &learnt.rule, sure: learnt.sure }).collect();
-        output::json(&Listed { rules: &rules, proposals })?;
+        output::json(&Listed { rules: &rules, proposals: &learnt })?;
     } else {
         output::text(&text(&rules, &learnt))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether rules say already what a proposal says.
-fn is_said(rules: &[Rule], proposed: &Rule) -> bool {
-    let about = |rule: &&Rule| {
-        (&rule.backend, &rule.method, &rule.path, &rule.operation)
-            == (&proposed.backend, &proposed.method, &proposed.path, &proposed.operation)
-    };
-    let said: Vec<_> = rules.iter().filter(about).flat_map(Rule::places).collect();
-    let required: Vec<_> = rules.iter().filter(about).flat_map(|rule| &rule.require).collect();
-    proposed.places().all(|place| said.contains(&place))
-        && proposed.require.iter().all(|name| required.contains(&name))
+/// What the rules don't say yet.
+fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
+    learnt.iter().filter_map(|rule| learn::unsaid(rules, rule)).collect()
 }
 
-fn text(rules: &[Rule], proposals: &[learn::Proposal]) -> String {
+/// The items of a list whose numbers, counted from 0, are wanted.
+fn pick<T>(list: Vec<T>, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = T> {
+    list.into_iter().enumerate().filter(move |(i, _)| wanted(*i)).map(|(_, item)| item)
+}
+
+fn text(rules: &[Rule], proposals: &[Rule]) -> String {
     let mut out = String::new();
     if rules.is_empty() {
         out.push_str("no rules: each value of a request counts\n");
     } else {
         let _ = writeln!(out, "{} in force", say::count(rules.len() as u64, "rule"));
         for (i, rule) in rules.iter().enumerate() {
-            describe(i + 1, rule, "", &mut out);
+            describe(i + 1, rule, &mut out);
         }
     }
     if !proposals.is_empty() {
@@ -160,13 +146,13 @@ fn text(rules: &[Rule], proposals: &[learn::Proposal]) -> String {
             say::count(proposals.len() as u64, "proposal")
         );
         for (i, proposal) in proposals.iter().enumerate() {
-            describe(i + 1, &proposal.rule, if proposal.sure { "" } else { "  not sure" }, &mut out);
+            describe(i + 1, proposal, &mut out);
         }
     }
     out
 }
 
-fn describe(number: usize, rule: &Rule, remark: &str, out: &mut String) {
+fn describe(number: usize, rule: &Rule, out: &mut String) {
     let about = [
         rule.method.as_deref(),
         rule.backend.as_deref(),
@@ -176,7 +162,7 @@ fn describe(number: usize, rule: &Rule, remark: &str, out: &mut String) {
     let about: Vec<_> = about.into_iter().flatten().collect();
     let about = if about.is_empty() { "all requests".to_owned() } else { about.join(" ") };
     let exchanges = rule.exchanges.map(|n| format!("  ({})", say::count(n, "exchange"))).unwrap_or_default();
-    let _ = writeln!(out, "{number:>4}  {about}{exchanges}{remark}");
+    let _ = writeln!(out, "{number:>4}  {about}{exchanges}");
     let lists = [
         ("mask", &rule.mask),
         ("volatile", &rule.volatile),
@@ -195,11 +181,16 @@ fn describe(number: usize, rule: &Rule, remark: &str, out: &mut String) {
         let names: Vec<_> = rule.require.iter().map(|name| name.as_str()).collect();
         let _ = writeln!(out, "      {:<9} {}", "require", names.join(", "));
     }
-    if let Some(sequence) = rule.sequence {
-        let _ = writeln!(out, "      {:<9} {sequence:?}", "sequence");
-    }
-    if let Some(on_miss) = rule.on_miss {
-        let _ = writeln!(out, "      {:<9} {on_miss:?}", "on_miss");
+    // As they are written in snapshot.yaml.
+    let said = [
+        ("sequence", rule.sequence.map(|sequence| serde_json::json!(sequence))),
+        ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
+        ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value {
+            let _ = writeln!(out, "      {name:<9} {}", value.to_string().trim_matches('"'));
+        }
     }
     for why in rule.why.iter().flat_map(|why| why.split(". ")) {
         let _ = writeln!(out, "      because   {why}");

@@ -9,6 +9,9 @@ mod known;
 mod pairs;
 mod propose;
 mod seen;
+mod unsaid;
+
+pub use unsaid::unsaid;
 
 use crate::answerable::unanswerable;
 use crate::error::SnapshotError;
@@ -19,27 +22,34 @@ use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::rules::Rule;
 
-/// A rule that a recording speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposal {
-    /// The rule, with its evidence.
-    pub rule: Rule,
-    /// Whether the evidence is enough to apply it without asking.
-    pub sure: bool,
-}
-
 /// The rules that a recording speaks for, in order of backend, path and operation. With a second recording of the same run, what is
 /// different in it is what changes, and what is the same doesn't.
 ///
 /// # Errors
 /// Where one of the snapshots can't be read.
-pub fn learn(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Proposal>, SnapshotError> {
+pub fn learn(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Rule>, SnapshotError> {
     let first = observe(snapshot)?;
     let compared = match second {
         Some(second) => Some(pairs::compare(&first, &observe(second)?)),
         None => None,
     };
     Ok(propose::joined(propose::proposals(&first, compared.as_ref())))
+}
+
+/// Gives a snapshot the rules that it speaks for, where `about` takes them. What its rules say already stays as
+/// it is. Gives the rules that were added.
+///
+/// # Errors
+/// Where it can't be read, or its `snapshot.yaml` can't be written.
+pub fn apply(snapshot: &mut Snapshot, about: impl Fn(&Rule) -> bool) -> Result<Vec<Rule>, SnapshotError> {
+    let mut rules = snapshot.header().rules.clone();
+    let learnt = learn(snapshot, None)?.into_iter().filter(|rule| about(rule));
+    let added: Vec<Rule> = learnt.filter_map(|rule| unsaid(&rules, &rule)).collect();
+    if !added.is_empty() {
+        rules.extend(added.iter().cloned());
+        snapshot.set_rules(rules)?;
+    }
+    Ok(added)
 }
 
 fn observe(snapshot: &Snapshot) -> Result<Seen, SnapshotError> {

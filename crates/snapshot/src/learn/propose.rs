@@ -1,9 +1,9 @@
 //! From what has been seen to rules, each with its evidence.
 
 use super::endpoint::Endpoint;
+use super::known;
 use super::pairs::Compared;
 use super::seen::{Seen, Values};
-use super::{Proposal, known};
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use understudy_core::rules::{HeaderName, Place, Rule};
@@ -15,7 +15,6 @@ pub(super) struct Single {
     place: String,
     why: String,
     exchanges: u64,
-    sure: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub(super) fn proposals(
         let known = singles.iter().rev().take_while(|single| single.endpoint == *endpoint);
         if known.into_iter().all(|single| single.place != place) {
             let exchanges = values.exchanges;
-            singles.push(Single { endpoint: endpoint.clone(), says, place, why, exchanges, sure: true });
+            singles.push(Single { endpoint: endpoint.clone(), says, place, why, exchanges });
         }
     }
     singles.extend(by_accept(seen));
@@ -142,7 +141,7 @@ fn by_accept(seen: &Seen) -> Vec<Single> {
             let endpoint = accepts.endpoint.clone();
             let exchanges = accepts.answers.len() as u64;
             let (says, place) = (Says::Require, "accept".to_owned());
-            let single = Single { endpoint: endpoint.clone(), says, place, why, exchanges, sure: true };
+            let single = Single { endpoint: endpoint.clone(), says, place, why, exchanges };
             singles.insert(endpoint, single);
         }
     }
@@ -166,13 +165,12 @@ fn rule(single: &Single) -> Option<Rule> {
     Some(rule)
 }
 
-/// One rule for each endpoint and certainty.
-pub(super) fn joined(singles: Vec<Single>) -> Vec<Proposal> {
-    let mut joined: BTreeMap<(Endpoint, bool), Rule> = BTreeMap::new();
+/// One rule for each endpoint.
+pub(super) fn joined(singles: Vec<Single>) -> Vec<Rule> {
+    let mut joined: BTreeMap<Endpoint, Rule> = BTreeMap::new();
     for single in singles {
         let Some(one) = rule(&single) else { continue };
-        let key = (single.endpoint.clone(), !single.sure);
-        let all = joined.entry(key).or_insert_with(|| single.endpoint.rule());
+        let all = joined.entry(single.endpoint.clone()).or_insert_with(|| single.endpoint.rule());
         all.mask.extend(one.mask);
         all.volatile.extend(one.volatile);
         all.times.extend(one.times);
@@ -187,5 +185,5 @@ pub(super) fn joined(singles: Vec<Single>) -> Vec<Proposal> {
             None => why,
         });
     }
-    joined.into_iter().map(|((_, unsure), rule)| Proposal { rule, sure: !unsure }).collect()
+    joined.into_values().collect()
 }

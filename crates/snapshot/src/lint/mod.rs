@@ -2,17 +2,21 @@
 //!
 //! Findings that many exchanges share are told once, with their number and the first of them.
 
+mod rules;
 mod secrets;
 mod sequences;
 
 use crate::answerable::{Unanswerable, unanswerable};
 use crate::error::SnapshotError;
 use crate::feed;
-use crate::header::{Header, check_name};
-use crate::reader::{Located, Snapshot};
+use crate::header::{Header, check_name, rule_lines};
+use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Located, Snapshot};
+use crate::table::{echo, serve};
+use rules::RuleUse;
 use sequences::Sequences;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::{Config, Mode};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Detector, Settings};
@@ -40,24 +44,27 @@ pub struct Finding {
     /// The backend it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// The first line of `exchanges.ndjson` that it is about, counted from 1.
+    /// The file of the snapshot that it is about.
+    pub file: &'static str,
+    /// The first line of that file that it is about, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// The identifier of the exchange there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange: Option<String>,
-    /// How many exchanges, lines or signatures it is about.
+    /// How many exchanges, lines, rules or signatures it is about.
     pub count: u64,
     /// What it is, and what to do.
     pub message: String,
 }
 
-/// Looks a snapshot over. The worst findings come first, then those of the first lines.
+/// Looks a snapshot over. The worst findings come first, those about `snapshot.yaml` before those about exchanges, then those
+/// of the first lines.
 ///
 /// # Errors
 /// Where the file of exchanges can't be read; a line that is malformed is a finding.
 pub fn lint(snapshot: &Snapshot) -> Result<Vec<Finding>, SnapshotError> {
-    let mut linter = Linter::new(snapshot.header());
+    let mut linter = Linter::new(snapshot)?;
     feed::each(snapshot, |item| linter.take(item))?;
     Ok(linter.finish())
 }
@@ -72,6 +79,8 @@ struct Linter<'a> {
     others: Vec<Finding>,
     sequences: Sequences,
     rules: Rules,
+    rule_use: RuleUse,
+    signature: Signature,
     backends: BTreeMap<String, u64>,
     last_time: u64,
     body_cap: usize,
@@ -79,18 +88,22 @@ struct Linter<'a> {
 }
 
 impl<'a> Linter<'a> {
-    fn new(header: &'a Header) -> Self {
-        Self {
+    fn new(snapshot: &'a Snapshot) -> Result<Self, SnapshotError> {
+        let header = snapshot.header();
+        let lines = rule_lines(&snapshot.header_text()?);
+        Ok(Self {
             header,
             counted: BTreeMap::new(),
             others: Vec::new(),
             sequences: Sequences::default(),
             rules: Rules::new(header.rules.clone()),
+            rule_use: RuleUse::new(&header.rules, lines),
+            signature: Signature::default(),
             backends: BTreeMap::new(),
             last_time: 0,
             detector: Detector::new(header.redaction.as_ref().unwrap_or(&Settings::default())),
             body_cap: usize::try_from(Config::default().body_cap_bytes).unwrap_or(usize::MAX),
-        }
+        })
     }
 
     fn take(&mut self, item: Result<&Located, SnapshotError>) -> Result<(), SnapshotError> {
@@ -107,7 +120,8 @@ impl<'a> Linter<'a> {
         let message = format!("{error}{source}");
         let (code, line) = (error.code(), error.line());
         let severity = Severity::Error;
-        self.others.push(Finding { code, severity, backend: None, line, exchange: None, count: 1, message });
+        let (file, backend, exchange) = (EXCHANGES_FILE, None, None);
+        self.others.push(Finding { code, severity, backend, file, line, exchange, count: 1, message });
     }
 
     fn exchange(&mut self, at: &Located) {
@@ -135,7 +149,27 @@ impl<'a> Linter<'a> {
         self.sizes(at);
         match unanswerable(exchange) {
             Some(why) => self.unanswerable(why, at),
-            None => self.sequences.add(at, said.sequence.unwrap_or_default(), &self.rules),
+            None => {
+                self.sequences.add(at, said.sequence.unwrap_or_default(), &self.rules);
+                self.rule_use.request(exchange);
+                self.echoes(at);
+            }
+        }
+    }
+
+    /// Answers in which live values take the place of recorded ones.
+    fn echoes(&mut self, at: &Located) {
+        let (request, Some(response)) = (&at.exchange.request, &at.exchange.response) else { return };
+        let mut signature = std::mem::take(&mut self.signature);
+        let actions = signature.set(&RequestView::from(&at.exchange), &self.rules);
+        let echoes = actions.echoes() && {
+            let served = serve::served(request, response);
+            !echo::find(&at.exchange, &signature, &actions, &self.rules, &served).is_empty()
+        };
+        self.signature = signature;
+        if echoes {
+            let message = "the answer repeats a value of its request that isn't compared: the live one is put in its place (`echo: false` in a rule turns that off)";
+            self.count("echo", Severity::Info, at, message);
         }
     }
 
@@ -164,6 +198,7 @@ impl<'a> Linter<'a> {
             code,
             severity,
             backend: Some(backend.clone()),
+            file: EXCHANGES_FILE,
             line: Some(*line),
             exchange: Some(id.clone()),
             count: 0,
@@ -176,15 +211,18 @@ impl<'a> Linter<'a> {
         self.check_backends();
         let mut findings = self.others;
         findings.extend(self.counted.into_values());
-        findings.extend(self.sequences.findings());
-        findings.sort_by(|a, b| (a.severity, a.line, a.code).cmp(&(b.severity, b.line, b.code)));
+        findings.extend(self.sequences.findings(&self.rules, self.rule_use.lines()));
+        findings.extend(self.rule_use.findings());
+        let order = |f: &Finding| (f.severity, f.file == EXCHANGES_FILE, f.line, f.code);
+        findings.sort_by(|a, b| order(a).cmp(&order(b)));
         findings
     }
 
     fn check_backends(&mut self) {
         let mut tell = |code, severity, backend: &str, count, message| {
             let backend = Some(backend.to_owned());
-            self.others.push(Finding { code, severity, backend, line: None, exchange: None, count, message });
+            let (file, line, exchange) = (HEADER_FILE, None, None);
+            self.others.push(Finding { code, severity, backend, file, line, exchange, count, message });
         };
         for (name, &count) in &self.backends {
             if let Err(problem) = check_name(name) {

@@ -1,15 +1,16 @@
 //! Requests that were made more than once and answered differently.
 
 use super::{Finding, Severity};
-use crate::reader::Located;
+use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Located};
 use crate::table::ANSWERS_MAX;
 use crate::table::serve::served;
 use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::digest::Digest;
-use understudy_core::rules::Rules;
+use understudy_core::rules::{PlaceId, Rules};
 use understudy_core::table::Sequence;
 
 /// So many sequences are listed by themselves; the others are counted.
@@ -28,6 +29,8 @@ struct Seen {
     line: u64,
     id: Box<str>,
     first: Served,
+    /// The values that rules leave out.
+    values: u64,
     /// When the last of them ended, in microseconds.
     ended: u64,
     /// There from the second one on.
@@ -54,6 +57,10 @@ struct More {
     /// How many began before an earlier one with another content had ended.
     overlapping: u64,
     last: Served,
+    /// What was answered to which values that rules leave out, and how often.
+    by_values: HashMap<u64, (HashSet<u64>, u64)>,
+    /// Where those stand.
+    places: BTreeSet<PlaceId>,
 }
 
 impl Sequences {
@@ -69,23 +76,24 @@ impl Sequences {
             headers: self.hasher.hash_one(served.headers.as_block()),
         };
         let end = exchange.time.saturating_add(exchange.duration);
+        let values = self.signature.values().hash();
         let seen = self.by_digest.entry(self.signature.digest());
         let seen = match seen {
             Entry::Occupied(seen) => seen.into_mut(),
             Entry::Vacant(place) => {
                 let id = exchange.id.as_str().into();
-                place.insert(Seen { line: at.line, id, first: answer, ended: end, more: None });
+                place.insert(Seen { line: at.line, id, first: answer, values, ended: end, more: None });
                 return;
             }
         };
-        let more =
-            seen.more.get_or_insert_with(|| Box::new(More::new(at, &self.signature, sequence, seen.first)));
-        more.add(answer, exchange.time < seen.ended);
+        let first = (seen.first, seen.values);
+        let more = seen.more.get_or_insert_with(|| Box::new(More::new(at, &self.signature, sequence, first)));
+        more.add(answer, values, exchange.time < seen.ended);
         seen.ended = seen.ended.max(end);
     }
 
     /// What is to be told, in order of the lines.
-    pub(super) fn findings(self) -> Vec<Finding> {
+    pub(super) fn findings(self, rules: &Rules, lines: &[u64]) -> Vec<Finding> {
         let several = self
             .by_digest
             .into_values()
@@ -95,6 +103,12 @@ impl Sequences {
         let mut findings: Vec<Finding> = told.iter().filter_map(too_many).collect();
         let (different, alike): (Vec<_>, Vec<_>) =
             told.into_iter().partition(|told| told.more.contents.len() > 1);
+        let (collided, different): (Vec<_>, Vec<_>) =
+            different.into_iter().partition(|told| told.more.by_values.len() > 1);
+        let (warned, noted): (Vec<_>, Vec<_>) =
+            collided.into_iter().partition(|told| is_doubtful(told, rules));
+        findings.extend(listed(&warned, |told| collision(told, Severity::Warning, rules, lines)));
+        findings.extend(listed(&noted, |told| collision(told, Severity::Info, rules, lines)));
         let (ambiguous, plain): (Vec<_>, Vec<_>) =
             different.into_iter().partition(|told| told.more.overlapping > 0);
         findings.extend(listed(&ambiguous, ambiguous_sequence));
@@ -105,7 +119,7 @@ impl Sequences {
 }
 
 impl More {
-    fn new(at: &Located, signature: &Signature, sequence: Sequence, first: Served) -> Self {
+    fn new(at: &Located, signature: &Signature, sequence: Sequence, (first, values): (Served, u64)) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(100).collect::<String>();
         let request = &at.exchange.request;
         let operation = signature.get(b"operation").map(|name| format!(" ({})", text(name)));
@@ -123,11 +137,16 @@ impl More {
             headers_differ: false,
             overlapping: 0,
             last: first,
+            by_values: HashMap::from_iter([(values, (HashSet::from_iter([first.content]), 1))]),
+            places: signature.values().iter().map(|value| value.place).collect(),
         }
     }
 
-    fn add(&mut self, answer: Served, overlaps: bool) {
+    fn add(&mut self, answer: Served, values: u64, overlaps: bool) {
         self.answers += 1;
+        let of_these = self.by_values.entry(values).or_default();
+        of_these.0.insert(answer.content);
+        of_these.1 += 1;
         self.contents.insert(answer.content);
         self.headers_differ |= answer.headers != self.last.headers;
         self.overlapping += u64::from(overlaps && answer.content != self.last.content);
@@ -153,6 +172,35 @@ fn listed(told: &[Told], tell: impl Fn(&Told) -> Finding) -> Vec<Finding> {
         findings.push(last);
     }
     findings
+}
+
+/// Whether the values that rules leave out may be what chose the answer: a person has written a rule that nothing speaks for, or the same
+/// values got the same answer again, and others another.
+fn is_doubtful(told: &Told, rules: &Rules) -> bool {
+    let more = &told.more;
+    let written =
+        |place: &PlaceId| rules.all().get(place.rule()).is_some_and(|rule| rule.exchanges.is_none());
+    let chosen = more.by_values.values().all(|(contents, _)| contents.len() == 1)
+        && more.by_values.values().any(|(_, answers)| *answers > 1);
+    chosen || more.places.iter().any(written)
+}
+
+fn collision(told: &Told, severity: Severity, rules: &Rules, lines: &[u64]) -> Finding {
+    let more = &told.more;
+    let mut places: Vec<&str> =
+        more.places.iter().filter_map(|id| Some(rules.place(*id)?.as_str())).collect();
+    places.dedup();
+    let message = format!(
+        "{} and requests like it but for {}, which this rule leaves out, were answered {} times with {} different contents: \
+         who asks with recorded values gets their answer, who asks with others the recorded ones in turn; if these values choose the \
+         answer, take them out of the rule",
+        more.request,
+        places.join(", "),
+        more.answers,
+        more.contents.len()
+    );
+    let line = more.places.first().and_then(|place| lines.get(place.rule()).copied());
+    Finding { code: "collision", message, file: HEADER_FILE, line, ..finding(severity, told) }
 }
 
 fn plain_sequence(told: &Told) -> Finding {
@@ -214,5 +262,6 @@ fn too_many(told: &Told) -> Option<Finding> {
 fn finding(severity: Severity, told: &Told) -> Finding {
     let (backend, exchange) = (Some(told.more.backend.clone()), Some(told.id.to_string()));
     let (line, count) = (Some(told.line), told.more.answers);
-    Finding { code: "", severity, backend, line, exchange, count, message: String::new() }
+    let file = EXCHANGES_FILE;
+    Finding { code: "", severity, backend, file, line, exchange, count, message: String::new() }
 }

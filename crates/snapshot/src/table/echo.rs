@@ -51,7 +51,7 @@ impl Said {
 }
 
 /// What of an answer was said in the request, by header and offset.
-pub(super) fn find(
+pub(crate) fn find(
     exchange: &Exchange,
     signature: &Signature,
     actions: &Actions<'_>,

@@ -6,7 +6,7 @@
 
 mod blobs;
 mod builder;
-mod echo;
+pub(crate) mod echo;
 mod layout;
 mod near;
 pub(crate) mod serve;

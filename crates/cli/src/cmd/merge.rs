@@ -1,0 +1,93 @@
+//! `understudy merge`: one snapshot of several recordings.
+
+use crate::{Outcome, capture, output, say};
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use understudy_snapshot::merge::{Merged, merge};
+use understudy_snapshot::{Existing, Snapshot};
+
+/// Add what was recorded later to a snapshot
+///
+/// What is there already isn't added again: a request that is the same under the snapshot's rules, with the same answer. The snapshot's
+/// settings and rules win; what the new exchanges speak for is learnt, as `record` does it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
+  understudy merge snapshots/payment snapshots/missed         now it answers those too
+  understudy merge snapshots/a snapshots/b -o snapshots/both  leaves a as it is
+
+Exit status: 0 merged, even where nothing was new; 2 could not, and nothing is changed.")]
+pub(crate) struct Args {
+    /// The snapshot to add to; it is replaced, whole or not at all
+    snapshot: PathBuf,
+
+    /// The snapshots whose exchanges are added
+    #[arg(required = true, value_name = "OTHER")]
+    others: Vec<PathBuf>,
+
+    /// Write the result here, and leave the snapshot as it is
+    #[arg(short, long, value_name = "SNAPSHOT")]
+    output: Option<PathBuf>,
+
+    /// With `-o`: replace a snapshot that is there already
+    #[arg(long, requires = "output")]
+    force: bool,
+
+    /// A machine-readable summary on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let base = Snapshot::open(&args.snapshot)?;
+    let others = args.others.iter().map(Snapshot::open).collect::<Result<Vec<_>, _>>()?;
+    let existing = if args.output.is_none() || args.force { Existing::Replace } else { Existing::Refuse };
+    let target = args.output.as_ref().unwrap_or(&args.snapshot);
+    let bar = say::working("merging");
+    let merged = merge(&base, &others, target, existing)?;
+    bar.finish_and_clear();
+    tell(args, &merged);
+    if args.json {
+        let from = merged.from.iter();
+        let from: Vec<_> = from
+            .map(|share| json!({ "snapshot": share.path, "added": share.added, "held": share.held }))
+            .collect();
+        output::json(&json!({
+            "snapshot": target,
+            "added": merged.from.iter().map(|share| share.added).sum::<u64>(),
+            "held": merged.from.iter().map(|share| share.held).sum::<u64>(),
+            "from": from,
+            "rules": merged.rules,
+        }))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(args: &Args, merged: &Merged) {
+    let place = args.output.as_ref().unwrap_or(&args.snapshot);
+    let target = place.display();
+    for share in &merged.from {
+        let other = share.path.display();
+        if share.foreign > 0 {
+            say::warning(format_args!(
+                "{other} was redacted with another key: tokens in {} are none of {target}; they stand where nothing is compared",
+                say::count(share.foreign, "exchange")
+            ));
+        }
+        let were = if share.held == 1 { "was" } else { "were" };
+        say::line(format_args!(
+            "{target}: {} added from {other}, {} {were} there already",
+            say::count(share.added, "exchange"),
+            share.held
+        ));
+    }
+    if let Some(other) = &merged.key_of {
+        say::line(format_args!(
+            "{target}: its secrets are replaced by tokens now, with the key of {}",
+            other.display()
+        ));
+    }
+    capture::tell_learnt(place, &merged.rules);
+}

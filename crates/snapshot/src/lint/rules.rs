@@ -1,0 +1,237 @@
+//! Rules that do nothing, or not what they seem to: held against the requests that were recorded.
+
+use super::{Finding, Severity};
+use crate::reader::HEADER_FILE;
+use std::collections::BTreeSet;
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::exchange::Exchange;
+use understudy_core::rules::{Place, Root, Rule, Rules, dates, tokens};
+
+/// What the rules have met.
+pub(super) struct RuleUse {
+    all: Vec<Used>,
+    lines: Vec<u64>,
+    /// Pairs of rules that were about one request.
+    together: BTreeSet<(usize, usize)>,
+    signature: Signature,
+}
+
+/// One rule, and what became of it.
+struct Used {
+    rule: Rule,
+    /// The rule by itself, to see what it is about.
+    alone: Rules,
+    requests: u64,
+    places: Vec<PlaceUse>,
+    /// The headers that it requires and that no request had.
+    absent: Vec<String>,
+}
+
+/// A place that a rule names.
+struct PlaceUse {
+    list: &'static str,
+    place: Place,
+    /// A rule that leaves out whatever stands there.
+    any: Rules,
+    /// A rule that says of it what the rule says.
+    own: Rules,
+    stands: bool,
+    works: bool,
+}
+
+impl RuleUse {
+    pub(super) fn new(rules: &[Rule], lines: Vec<u64>) -> Self {
+        let all = rules.iter().map(Used::new).collect();
+        Self { all, lines, together: BTreeSet::new(), signature: Signature::default() }
+    }
+
+    /// The lines on which the rules begin.
+    pub(super) fn lines(&self) -> &[u64] {
+        &self.lines
+    }
+
+    /// Takes a request in that is answered from.
+    pub(super) fn request(&mut self, exchange: &Exchange) {
+        if self.all.is_empty() {
+            return;
+        }
+        let view = RequestView::from(exchange);
+        self.signature.set(&view, &Rules::default());
+        let text = |key: &[u8]| self.signature.get(key).unwrap_or_default().to_vec();
+        let (method, path) = (text(b"method"), text(b"path"));
+        let operation = self.signature.get(b"operation").map(<[u8]>::to_vec);
+        let backend = exchange.backend.as_bytes();
+        let mut about: Vec<usize> = Vec::new();
+        for (number, used) in self.all.iter_mut().enumerate() {
+            if !used.alone.apply(backend, &method, &path, operation.as_deref()).is_empty() {
+                used.requests += 1;
+                used.look(&view, &mut self.signature);
+                about.push(number);
+            }
+        }
+        for (i, &first) in about.iter().enumerate() {
+            self.together.extend(about.iter().skip(i + 1).map(|&second| (first, second)));
+        }
+    }
+
+    /// What is to be told.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (number, used) in self.all.iter().enumerate() {
+            let mut tell = |code, message| findings.push(self.finding(number, code, message));
+            if used.rule.is_empty() {
+                tell("rule-says-nothing", "the rule says nothing: name places, or remove it".to_owned());
+            } else if used.requests == 0 {
+                tell(
+                    "rule-matches-nothing",
+                    "no recorded request is what the rule is about: check its backend, method, path and operation".to_owned(),
+                );
+            } else {
+                used.places(&mut tell);
+            }
+        }
+        for &(first, second) in &self.together {
+            findings.extend(self.twice(first, second));
+        }
+        findings
+    }
+
+    /// Places that two rules name which are about one request.
+    fn twice(&self, first: usize, second: usize) -> Vec<Finding> {
+        let (Some(earlier), Some(later)) = (self.all.get(first), self.all.get(second)) else {
+            return Vec::new();
+        };
+        let line = self.lines.get(first).copied().unwrap_or_default();
+        let named =
+            |place: &PlaceUse| earlier.places.iter().find(|known| known.place == place.place).map(|p| p.list);
+        let twice = later.places.iter().filter_map(|place| Some((place, named(place)?)));
+        twice
+            .map(|(place, list)| {
+                let message = format!(
+                    "{} stands here under `{}` and in the rule of line {line} under `{list}`, and both are about some of the same requests: \
+                     name it once",
+                    place.place, place.list
+                );
+                self.finding(second, "rule-shadowed", message)
+            })
+            .collect()
+    }
+
+    fn finding(&self, number: usize, code: &'static str, message: String) -> Finding {
+        let (rule, line) = (self.all.get(number), self.lines.get(number).copied());
+        Finding {
+            code,
+            severity: Severity::Warning,
+            backend: rule.and_then(|used| used.rule.backend.clone()),
+            file: HEADER_FILE,
+            line,
+            exchange: None,
+            count: 1,
+            message,
+        }
+    }
+}
+
+impl Used {
+    fn new(rule: &Rule) -> Self {
+        let lists = [
+            ("mask", &rule.mask),
+            ("volatile", &rule.volatile),
+            ("times", &rule.times),
+            ("dates", &rule.dates),
+            ("ignore", &rule.ignore),
+            ("jwt", &rule.jwt),
+        ];
+        let places = lists
+            .into_iter()
+            .flat_map(|(list, places)| places.iter().map(move |place| PlaceUse::new(list, place)));
+        Self {
+            rule: rule.clone(),
+            alone: Rules::new(vec![rule.clone()]),
+            requests: 0,
+            places: places.collect(),
+            absent: rule.require.iter().map(|name| name.as_str().to_owned()).collect(),
+        }
+    }
+
+    fn look(&mut self, request: &RequestView<'_>, signature: &mut Signature) {
+        self.absent.retain(|name| request.headers.get(name.as_bytes()).is_none());
+        for place in self.places.iter_mut().filter(|place| !place.works) {
+            place.look(request, signature);
+        }
+    }
+
+    fn places(&self, tell: &mut impl FnMut(&'static str, String)) {
+        for name in &self.absent {
+            tell(
+                "rule-place-nothing",
+                format!("none of its requests has the header {name}: it can't be required"),
+            );
+        }
+        for PlaceUse { list, place, stands, works, .. } in &self.places {
+            match (stands, works, place.root()) {
+                (_, true, _) => {}
+                (false, ..) if matches!(place.root(), Root::Path(_)) => tell(
+                    "rule-place-nothing",
+                    format!(
+                        "{place}: in none of its requests that segment looks like an identifier, and no other is left out"
+                    ),
+                ),
+                (false, ..) => tell("rule-place-nothing", format!("{place} stands in none of its requests")),
+                (true, false, _) => tell(
+                    "rule-volatile-nothing",
+                    format!(
+                        "{place} never holds what `{list}` is about ({}): use `mask` where the whole value changes",
+                        shapes(list)
+                    ),
+                ),
+            }
+        }
+    }
+}
+
+fn shapes(list: &str) -> &'static str {
+    match list {
+        "volatile" => "a UUID, a long hexadecimal number, a time or an identifier with a time in it",
+        "times" => "a time",
+        "dates" => "a day such as 2026-11-21",
+        _ => "a JSON Web Token",
+    }
+}
+
+impl PlaceUse {
+    fn new(list: &'static str, place: &Place) -> Self {
+        let places = || vec![place.clone()];
+        let any = Rule { mask: places(), ..Rule::default() };
+        let own = match list {
+            "volatile" => Rule { volatile: places(), ..Rule::default() },
+            "times" => Rule { times: places(), ..Rule::default() },
+            "dates" => Rule { dates: places(), ..Rule::default() },
+            "jwt" => Rule { jwt: places(), ..Rule::default() },
+            // What these leave out they leave out whole.
+            _ => any.clone(),
+        };
+        let (any, own) = (Rules::new(vec![any]), Rules::new(vec![own]));
+        Self { list, place: place.clone(), any, own, stands: false, works: false }
+    }
+
+    fn look(&mut self, request: &RequestView<'_>, signature: &mut Signature) {
+        // A header need not be part of a signature: naming one also tells what answers may repeat.
+        if let Root::Header(name) = self.place.root() {
+            let value = request.headers.get(name.as_bytes());
+            self.stands |= value.is_some();
+            self.works |= value.is_some_and(|value| match self.list {
+                "volatile" | "times" => !tokens(value).is_empty(),
+                "dates" => !dates(value).is_empty(),
+                _ => true,
+            });
+            return;
+        }
+        let mut takes = |rules: &Rules| {
+            signature.set(request, rules);
+            !signature.values().is_empty()
+        };
+        self.stands = self.stands || takes(&self.any);
+        self.works = self.stands && takes(&self.own);
+    }
+}

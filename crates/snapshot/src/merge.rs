@@ -1,0 +1,238 @@
+//! Unites recordings: the exchanges of others are added to a snapshot, but for those that it holds already.
+//!
+//! `docs/reference/snapshot-format.md`, "Merging", says what counts as held. What the snapshot says of its backends and rules wins.
+//! The result is written whole or not at all; the others are only read.
+
+mod held;
+mod keys;
+
+use crate::error::SnapshotError;
+use crate::feed;
+use crate::header::Header;
+use crate::learn;
+use crate::reader::Snapshot;
+use crate::writer::{Existing, SnapshotWriter};
+use held::Held;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::exchange::Exchange;
+use understudy_core::redact::Redactor;
+use understudy_core::rules::{Rule, Rules};
+
+/// What has become of a merge.
+#[derive(Debug)]
+pub struct Merged {
+    /// The snapshot that was written, or that stayed as it was.
+    pub snapshot: Snapshot,
+    /// What came from each of the others, in their order.
+    pub from: Vec<Share>,
+    /// The rules that the snapshot has now and hadn't before: those that somebody wrote into the others, then those that the united
+    /// recording speaks for.
+    pub rules: Vec<Rule>,
+    /// The one of the others whose key the snapshot has now.
+    pub key_of: Option<PathBuf>,
+}
+
+/// What came from one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its folder.
+    pub path: PathBuf,
+    /// How many of its exchanges were added.
+    pub added: u64,
+    /// How many were there already.
+    pub held: u64,
+    /// How many hold tokens of another key, where nothing is compared.
+    pub foreign: u64,
+}
+
+/// Why snapshots can't be merged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// One of them can't be read, or the new one can't be written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Secrets stand for themselves by tokens, and two keys make two tokens of one secret.
+    #[error(
+        "{} and {} were redacted with different keys, and {count} requests of the latter hold tokens where they are compared (the first in \
+         line {line} of its exchanges.ndjson): they could never match; record them again with `understudy respond {} --on-miss capture`, \
+         which takes its key, or mask these places with a rule in {}",
+        base.display(), other.display(), base.display(), base.join(crate::HEADER_FILE).display()
+    )]
+    Keys {
+        /// The snapshot that is added to.
+        base: PathBuf,
+        /// The one with another key.
+        other: PathBuf,
+        /// How many requests it is about.
+        count: u64,
+        /// The first of them.
+        line: u64,
+    },
+}
+
+impl MergeError {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Snapshot(error) => error.code(),
+            Self::Keys { .. } => "merge-keys",
+        }
+    }
+}
+
+/// Adds the exchanges of others to those of a snapshot and writes the result to `target`, which may be the snapshot itself.
+///
+/// # Errors
+/// [`MergeError`]; then there is what was there before.
+pub fn merge(
+    base: &Snapshot,
+    others: &[Snapshot],
+    target: &Path,
+    existing: Existing,
+) -> Result<Merged, MergeError> {
+    let (header, taken) = united(base.header(), others);
+    let rules = Rules::new(header.rules.clone());
+    let keys = keys::unite(base, others, &rules)?;
+    let writer = SnapshotWriter::create(target, existing)?;
+    let mut merge =
+        Merge { writer, held: Held::new(&header, rules), ids: Ids::default(), about: BTreeSet::new() };
+    let redactor = keys.settings.as_ref().map(Redactor::new);
+    merge.base(base, redactor.as_ref())?;
+    let mut from = Vec::new();
+    for (other, foreign) in others.iter().zip(keys.foreign) {
+        let (added, held) = merge.other(other, redactor.as_ref())?;
+        from.push(Share { path: other.path().to_owned(), added, held, foreign });
+    }
+    let changed = from.iter().any(|share| share.added > 0) || !taken.is_empty();
+    if !changed && is_same(base.path(), target) {
+        return Ok(Merged { snapshot: base.clone(), from, rules: Vec::new(), key_of: None });
+    }
+    let Merge { mut writer, about, ids, .. } = merge;
+    if ids.named {
+        writer.keep_ids();
+    }
+    let mut snapshot = writer.finish(Header { redaction: keys.settings, ..header })?;
+    let learnt = learnt(&mut snapshot, &about)?;
+    let rules = taken.into_iter().chain(learnt).collect();
+    Ok(Merged { snapshot, from, rules, key_of: keys.key_of })
+}
+
+/// What the snapshot says, then what the others say besides; and the rules that came from those. Learnt rules are left to be learnt again: what
+/// one recording takes for random, an answer in the other may have issued.
+fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
+    let (mut header, mut taken) = (base.clone(), Vec::new());
+    for other in others.iter().map(Snapshot::header) {
+        header.service = header.service.take().or_else(|| other.service.clone());
+        for (name, backend) in &other.backends {
+            header.backends.entry(name.clone()).or_insert(*backend);
+        }
+        for rule in other.rules.iter().filter(|rule| rule.exchanges.is_none()) {
+            if let Some(rule) = learn::unsaid(&header.rules, rule) {
+                header.rules.push(rule.clone());
+                taken.push(rule);
+            }
+        }
+    }
+    (header, taken)
+}
+
+/// Gives the snapshot the rules that it speaks for, as recording does, where they are about exchanges that were added.
+fn learnt(snapshot: &mut Snapshot, about: &BTreeSet<About>) -> Result<Vec<Rule>, SnapshotError> {
+    learn::apply(snapshot, |rule| {
+        let rules = Rules::new(vec![rule.clone()]);
+        about.iter().any(|(backend, method, path, operation)| {
+            !rules.apply(backend, method, path, operation.as_deref()).is_empty()
+        })
+    })
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// What rules ask of a request: backend, method, path, operation.
+type About = (Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+struct Merge {
+    writer: SnapshotWriter,
+    held: Held,
+    ids: Ids,
+    about: BTreeSet<About>,
+}
+
+impl Merge {
+    fn base(&mut self, base: &Snapshot, redactor: Option<&Redactor>) -> Result<(), SnapshotError> {
+        feed::each(base, |located| {
+            let exchange = redacted(&located?.exchange, redactor);
+            self.ids.take(&exchange.id);
+            self.held.add(&exchange);
+            self.writer.push(&exchange)
+        })
+    }
+
+    /// How many were added, and how many were there already.
+    fn other(&mut self, other: &Snapshot, redactor: Option<&Redactor>) -> Result<(u64, u64), SnapshotError> {
+        let (mut added, mut held) = (0, 0);
+        let mut news = self.held.besides();
+        feed::each(other, |located| {
+            news.look(&mut self.held, &redacted(&located?.exchange, redactor));
+            Ok::<_, SnapshotError>(())
+        })?;
+        let mut taken = Vec::new();
+        let mut signature = Signature::default();
+        feed::each(other, |located| {
+            let mut exchange = redacted(&located?.exchange, redactor);
+            if self.held.has(&exchange, &news) {
+                held += 1;
+                return Ok(());
+            }
+            added += 1;
+            taken.push(self.held.key(&exchange));
+            signature.set(&RequestView::from(&exchange), &Rules::default());
+            let text = |key: &[u8]| signature.get(key).map(<[u8]>::to_vec);
+            let about = |key| text(key).unwrap_or_default();
+            self.about.insert((about(b"backend"), about(b"method"), about(b"path"), text(b"operation")));
+            exchange.id = self.ids.free(exchange.id);
+            self.writer.push(&exchange)
+        })?;
+        // Only now: what was asked twice there was answered twice.
+        taken.into_iter().for_each(|key| self.held.insert(key));
+        Ok((added, held))
+    }
+}
+
+fn redacted(exchange: &Exchange, redactor: Option<&Redactor>) -> Exchange {
+    let mut exchange = exchange.clone();
+    if let Some(redactor) = redactor {
+        redactor.exchange(&mut exchange);
+    }
+    exchange
+}
+
+/// The identifiers that are in use, where they are names and not the numbers of lines.
+#[derive(Default)]
+struct Ids {
+    named: bool,
+    used: BTreeSet<String>,
+}
+
+impl Ids {
+    fn take(&mut self, id: &str) {
+        self.named |= id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit());
+        self.used.insert(id.to_owned());
+    }
+
+    /// The identifier, with a number behind it where it is in use.
+    fn free(&mut self, id: String) -> String {
+        let mut number = 1u64;
+        let mut free = id.clone();
+        while !self.used.insert(free.clone()) {
+            number += 1;
+            free = format!("{id}-{number}");
+        }
+        free
+    }
+}

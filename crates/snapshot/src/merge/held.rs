@@ -1,0 +1,133 @@
+//! What a snapshot holds already: requests by signature, with what was answered.
+
+use crate::answerable::unanswerable;
+use crate::header::Header;
+use crate::table::serve::served;
+use hashbrown::{HashMap, HashSet};
+use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::config::Mode;
+use understudy_core::digest::{self, Digest};
+use understudy_core::exchange::Exchange;
+use understudy_core::rules::Rules;
+use understudy_core::table::Sequence;
+use understudy_core::v1;
+
+/// Hashes stand for what they are of: two that have one hash, once in 2⁶⁴, would be taken for one.
+type Hashed = u64;
+
+/// What is held.
+pub(super) struct Held {
+    header: Header,
+    rules: Rules,
+    signature: Signature,
+    /// Whole exchanges, but for their identifiers.
+    whole: HashSet<Hashed>,
+    /// For each signature the answers, each with the values that rules leave out.
+    answers: HashMap<Digest, HashSet<(Hashed, Hashed)>>,
+}
+
+/// What is kept of an exchange.
+pub(super) struct Key {
+    whole: Hashed,
+    /// Where it is answered from.
+    answer: Option<Answer>,
+}
+
+struct Answer {
+    signature: Digest,
+    values: Hashed,
+    served: Hashed,
+    /// Whether the number of answers counts.
+    counted: bool,
+}
+
+/// The signatures to which another recording has an answer that isn't held.
+pub(super) struct News(HashSet<Digest>);
+
+impl Held {
+    pub(super) fn new(header: &Header, rules: Rules) -> Self {
+        Self {
+            header: header.clone(),
+            rules,
+            signature: Signature::default(),
+            whole: HashSet::new(),
+            answers: HashMap::new(),
+        }
+    }
+
+    /// Takes an exchange in.
+    pub(super) fn add(&mut self, exchange: &Exchange) {
+        let key = self.key(exchange);
+        self.insert(key);
+    }
+
+    /// Takes the key of an exchange in.
+    pub(super) fn insert(&mut self, key: Key) {
+        self.whole.insert(key.whole);
+        if let Some(Answer { signature, values, served, .. }) = key.answer {
+            self.answers.entry(signature).or_default().insert((values, served));
+        }
+    }
+
+    /// What another recording has besides: nothing yet.
+    pub(super) fn besides(&self) -> News {
+        News(HashSet::new())
+    }
+
+    /// Whether an exchange of another recording adds nothing.
+    pub(super) fn has(&mut self, exchange: &Exchange, news: &News) -> bool {
+        let key = self.key(exchange);
+        if self.whole.contains(&key.whole) {
+            return true;
+        }
+        let Some(Answer { signature, values, served, counted: false }) = key.answer else { return false };
+        self.answers.get(&signature).is_some_and(|known| {
+            // Where there is one answer alone, it is given whatever the values are.
+            let alone = !news.0.contains(&signature) && known.iter().all(|(_, other)| *other == served);
+            alone || known.contains(&(values, served))
+        })
+    }
+
+    /// The key of an exchange.
+    pub(super) fn key(&mut self, exchange: &Exchange) -> Key {
+        let whole = whole(exchange);
+        let backend = self.header.backend(&exchange.backend);
+        let response = exchange.response.as_ref().filter(|_| unanswerable(exchange).is_none());
+        let Some(response) = response.filter(|_| backend.mode == Mode::Mock) else {
+            return Key { whole, answer: None };
+        };
+        let actions = self.signature.set(&RequestView::from(exchange), &self.rules);
+        let sequence = actions.sequence().or(backend.sequence).unwrap_or_default();
+        let answer = served(&exchange.request, response);
+        let mut bytes = answer.status.to_le_bytes().to_vec();
+        for part in [answer.headers.as_block(), answer.trailers.as_block(), answer.body] {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        let answer = Answer {
+            signature: self.signature.digest(),
+            values: self.signature.values().hash(),
+            served: digest::prefix(&digest::sha1(&bytes)),
+            counted: sequence == Sequence::Fail,
+        };
+        Key { whole, answer: Some(answer) }
+    }
+}
+
+impl News {
+    /// Looks at an exchange of the other recording.
+    pub(super) fn look(&mut self, held: &mut Held, exchange: &Exchange) {
+        let Some(Answer { signature, served, .. }) = held.key(exchange).answer else { return };
+        let known = held.answers.get(&signature);
+        if known.is_some_and(|known| known.iter().any(|(_, other)| *other != served)) {
+            self.0.insert(signature);
+        }
+    }
+}
+
+fn whole(exchange: &Exchange) -> Hashed {
+    let nameless = Exchange { id: String::new(), ..exchange.clone() };
+    let mut line = Vec::new();
+    v1::write_record(&nameless, None, &mut line);
+    digest::prefix(&digest::sha1(&line))
+}
