@@ -27,6 +27,8 @@ async fn what_missed_and_was_captured_is_answered_after_a_merge() {
     let scene = Scene::new().await;
     scene.record(&[], &client(&[A, &with_nonce("b", 1)])).run().await.expect(0);
     capture(&scene, "missed", &[A, &with_nonce("new", 2), &with_nonce("b", 3)]).await;
+    let remarked = scene.read("s/snapshot.yaml").replace("mode: mock", "mode: mock # mine");
+    scene.file("s/snapshot.yaml", remarked);
     let done = scene.understudy(["merge", "s", "missed", "--json"]).run().await.expect(0);
     let done = done.says(&[
         "s: 1 exchange added from missed, 0 were there already",
@@ -36,7 +38,8 @@ async fn what_missed_and_was_captured_is_answered_after_a_merge() {
     assert_eq!((&told["added"], &told["held"], &told["snapshot"]), (&1.into(), &0.into(), &"s".into()));
     assert_eq!(told["rules"][0]["path"], "/new");
     assert_eq!(scene.read("s/exchanges.ndjson").lines().count(), 3);
-    assert!(scene.read("s/snapshot.yaml").contains("exchanges: 3"));
+    let header = scene.read("s/snapshot.yaml");
+    assert!(header.contains("mode: mock # mine\n    exchanges: 3\n"), "{header}");
     // The nonces are new again.
     let cmd = client(&[A, &with_nonce("new", 4), &with_nonce("b", 5)]);
     let done = scene.respond(&[], &cmd).run().await.expect(0);

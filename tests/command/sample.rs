@@ -35,8 +35,7 @@ async fn a_cent_more_misses_and_the_payment_that_was_recorded_is_named() {
     done.says(&[
         "miss        404  POST http://api.stripe.com/v1/payment_intents",
         "nearest: #50 POST /v1/payment_intents",
-        "body: recorded amount=1200&",
-        "asked amount=1201&",
+        "body/amount: recorded 1200, asked 1201",
     ]);
     scene.all_gone().await;
 }

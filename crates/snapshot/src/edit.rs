@@ -1,10 +1,11 @@
-//! Changes the rules of a snapshot that is there, and nothing else in its `snapshot.yaml`: what a person wrote stays.
+//! Changes rules and counts in a `snapshot.yaml` that is there, and nothing else in it: what a person wrote stays.
 
 use crate::error::SnapshotError;
 use crate::header::{Header, rules_to_yaml};
 use crate::reader::{HEADER_FILE, Snapshot};
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use understudy_core::rules::Rule;
 
 impl Snapshot {
@@ -35,6 +36,40 @@ impl Snapshot {
         self.set_header(header);
         Ok(())
     }
+}
+
+/// The text of a `snapshot.yaml` with the rules and counts of a header. `None` where more is other than that.
+pub(crate) fn edited(text: &str, header: &Header) -> Option<String> {
+    let path = Path::new(HEADER_FILE);
+    let old = Header::from_yaml(text, path).ok()?;
+    let counted = with_counts(text, header);
+    let edited = if old.rules == header.rules { counted } else { with_rules(&counted, &header.rules) };
+    (Header::from_yaml(&edited, path).ok().as_ref() == Some(header)).then_some(edited)
+}
+
+/// The text with other counts of exchanges in it, where they stand as Understudy writes them.
+fn with_counts(text: &str, header: &Header) -> String {
+    let (mut out, mut count) = (String::with_capacity(text.len()), None);
+    for line in text.split_inclusive('\n') {
+        let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+        let name = rest.trim_end().strip_suffix(':').map(|name| name.trim_matches('"'));
+        if let Some(backend) = name.and_then(|name| header.backends.get(name)) {
+            count = Some(backend.exchanges);
+        } else if indent.is_empty() {
+            count = None;
+        }
+        let digits = rest
+            .strip_prefix("exchanges: ")
+            .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+        match (digits, count) {
+            (Some(after), Some(number)) => {
+                out.push_str(&format!("{indent}exchanges: {number}{after}"));
+                count = None;
+            }
+            _ => out.push_str(line),
+        }
+    }
+    out
 }
 
 /// The text with other rules in it.
@@ -72,5 +107,19 @@ mod tests {
         check(old, &[], "# mine\n\n# about b\nb: 2\n");
         check("rules: []\nb: 2\n", one, &format!("{new}b: 2\n"));
         check("rules:\n- mask: [x]\n", one, new);
+    }
+
+    #[test]
+    fn counts_are_changed_where_they_stand() {
+        let text = "# mine\nversion: 1\nname: s\nrecorded: 2026-11-21T08:00:00Z # then\nbackends:\n  \"http://a\":\n    mode: mock # why\n    \
+                    exchanges: 1 # so many\n  http://b:\n    mode: off\nrules:\n- mask: [body/a]\n  exchanges: 7\n";
+        let mut header = Header::from_yaml(text, Path::new("s")).unwrap();
+        header.backends.get_mut("http://a").unwrap().exchanges = 12;
+        assert_eq!(edited(text, &header).unwrap(), text.replace("exchanges: 1 #", "exchanges: 12 #"));
+        header.rules.clear();
+        let end = text.find("rules:").unwrap();
+        assert_eq!(edited(text, &header).unwrap(), text[..end].replace("exchanges: 1 #", "exchanges: 12 #"));
+        header.backends.insert("http://c".into(), crate::Backend::default());
+        assert_eq!(edited(text, &header), None, "no place for it");
     }
 }

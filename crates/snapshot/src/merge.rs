@@ -114,6 +114,7 @@ pub fn merge(
     if ids.named {
         writer.keep_ids();
     }
+    writer.keep_text(base.header_text()?);
     let mut snapshot = writer.finish(Header { redaction: keys.settings, ..header })?;
     let learnt = learnt(&mut snapshot, &about)?;
     let rules = taken.into_iter().chain(learnt).collect();

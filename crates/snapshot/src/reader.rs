@@ -49,7 +49,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Where it can't be read, or isn't text.
-    pub(crate) fn header_text(&self) -> Result<String, SnapshotError> {
+    pub fn header_text(&self) -> Result<String, SnapshotError> {
         read_text(&self.path.join(HEADER_FILE))
     }
 

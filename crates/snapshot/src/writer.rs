@@ -42,6 +42,7 @@ pub struct SnapshotWriter {
     backends: BTreeMap<String, u64>,
     buffer: Vec<u8>,
     keeps_ids: bool,
+    text: Option<String>,
 }
 
 /// Where a line is, and what it is ordered by.
@@ -78,6 +79,7 @@ impl SnapshotWriter {
             backends: BTreeMap::new(),
             buffer: Vec::new(),
             keeps_ids: false,
+            text: None,
         })
     }
 
@@ -85,6 +87,11 @@ impl SnapshotWriter {
     /// one time stay in the order in which they came.
     pub fn keep_ids(&mut self) {
         self.keeps_ids = true;
+    }
+
+    /// Keeps the text of a `snapshot.yaml`, remarks and all, as far as it says what the header says: only rules and counts are changed in it.
+    pub fn keep_text(&mut self, text: String) {
+        self.text = Some(text);
     }
 
     /// Adds an exchange.
@@ -144,7 +151,9 @@ impl SnapshotWriter {
         self.write_sorted(&unsorted)?;
         fs::remove_file(&unsorted).map_err(SnapshotError::io("remove", &unsorted))?;
         let path = self.folder.path().join(HEADER_FILE);
-        write_synced(&path, |file| file.write_all(header.to_yaml().as_bytes()))?;
+        let text = self.text.as_deref().and_then(|text| crate::edit::edited(text, &header));
+        let text = text.unwrap_or_else(|| header.to_yaml());
+        write_synced(&path, |file| file.write_all(text.as_bytes()))?;
         sync_folder(self.folder.path())?;
         check_target(&self.target, self.existing)?;
         put(self.folder, &self.target)?;

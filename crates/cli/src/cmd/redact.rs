@@ -43,6 +43,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     bar.finish_and_clear();
     if changed > 0 {
+        writer.keep_text(snapshot.header_text()?);
         header.redaction = Some(settings);
         writer.finish(header)?;
     }
