@@ -115,11 +115,10 @@ impl<'a> Facts<'a> {
             16 if is(b"content-encoding") => self.content_encoding = Some(value),
             _ => {}
         }
-        // None of those above; none that is short of a semantic header's length either.
-        if matches!(name.len(), 5 | 6 | 8 | 11 | 12 | 13 | 14 | 16 | 17 | 19 | 22 | 23) {
-            if let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known)) {
-                self.semantic.push((known, value));
-            }
+        if let 5 | 6 | 8 | 11 | 12 | 13 | 14 | 16 | 17 | 19 | 22 | 23 = name.len()
+            && let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known))
+        {
+            self.semantic.push((known, value));
         }
     }
 

@@ -105,7 +105,7 @@ impl<'a> Body<'a> {
 
     /// Appends the body in normal form.
     pub(super) fn write(&mut self, actions: &Actions<'_>, values: &mut Values, out: &mut Vec<u8>) {
-        let whole = actions.body().find(|(_, _, steps)| steps.is_empty());
+        let whole = actions.body().filter(|(_, _, steps)| steps.is_empty()).last();
         match (self, whole) {
             (_, Some((What::Ignore, ..))) => {}
             (Self::Tree(tree), _) => write_tree(tree, actions, values, out),

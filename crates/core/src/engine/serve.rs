@@ -50,7 +50,8 @@ pub(super) fn choose<'a, S: Segment>(
         }
     }
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let normalised = !known.is_empty() && !(pool.exact && known.iter().all(|known| known.recorded.is_none()));
+    let as_recorded = pool.exact && known.iter().all(|known| known.recorded.is_none());
+    let normalised = !known.is_empty() && !as_recorded;
     Some(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
 }
 

@@ -167,19 +167,24 @@ impl<'a> Actions<'a> {
         })
     }
 
+    /// What the last rule says of a place.
+    fn last(&self, is: impl Fn(&Place) -> bool) -> Option<Said<'a>> {
+        self.places().filter(|(_, _, place)| is(place)).last()
+    }
+
     /// What is to be done with a segment of the path, counted from 1.
     pub(crate) fn segment(&self, number: u32) -> Option<Said<'a>> {
-        self.places().find(|(_, _, place)| *place.root() == Root::Path(number))
+        self.last(|place| *place.root() == Root::Path(number))
     }
 
     /// What is to be done with a query parameter.
     pub(crate) fn query(&self, name: &[u8]) -> Option<Said<'a>> {
-        self.places().find(|(_, _, place)| matches!(place.root(), Root::Query(n) if n == name))
+        self.last(|place| matches!(place.root(), Root::Query(n) if n == name))
     }
 
     /// What is to be done with a header, by its name in lower case.
     pub(crate) fn header(&self, name: &[u8]) -> Option<Said<'a>> {
-        self.places().find(|(_, _, place)| matches!(place.root(), Root::Header(n) if n.as_bytes() == name))
+        self.last(|place| matches!(place.root(), Root::Header(n) if n.as_bytes() == name))
     }
 
     /// What is to be done with a form's field.
@@ -192,7 +197,7 @@ impl<'a> Actions<'a> {
             },
             _ => false,
         };
-        self.places().find(|(_, _, place)| fits(place))
+        self.last(fits)
     }
 
     /// The places in the body, with the steps to them.

@@ -99,9 +99,12 @@ fn day(text: &[u8]) -> Option<u64> {
     crate::time::from_rfc3339(&format!("{text}T00:00:00Z")).map(|micros| micros / 86_400_000_000)
 }
 
+/// Reads the token that a text begins with: its length in bytes, its shape, the time in it.
+type Reader = fn(&[u8]) -> Option<(usize, Shape, Option<u64>)>;
+
 fn token(text: &[u8], at: usize) -> Option<Token> {
     let rest = text.get(at..)?;
-    let readers: [fn(&[u8]) -> Option<(usize, Shape, Option<u64>)>; 4] = [date_time, uuid, number, word];
+    let readers: [Reader; 4] = [date_time, uuid, number, word];
     let (length, shape, time) = readers.iter().find_map(|read| read(rest))?;
     // A secret's stand-in says which secret it was: that counts.
     let redacted = text.get(..at)?;
