@@ -34,8 +34,10 @@ pub(super) fn check(
     }
     let mut swaps: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let values = reading.taken.iter().cloned().zip(live_reading.taken.iter().cloned());
-    let headers = REPEATED.iter().filter_map(|name| Some((header(recorded, name)?.to_vec(), header(live, name)?.to_vec())));
-    for (old, new) in values.chain(headers).filter(|(old, new)| old != new) {
+    let headers = REPEATED
+        .iter()
+        .filter_map(|name| Some((header(recorded, name)?.to_vec(), header(live, name)?.to_vec())));
+    for (old, new) in values.chain(headers) {
         let quoted = |text: &[u8]| {
             serde_json::to_string(&String::from_utf8_lossy(text)).unwrap_or_default().into_bytes()
         };

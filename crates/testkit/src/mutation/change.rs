@@ -53,7 +53,8 @@ pub(super) fn values(what: Option<What>, text: &[u8], today: u64) -> Vec<(String
             changes.extend(all(one_letter(text), Meaning::Reference));
             if what == Some(What::Dates) {
                 let days = dates(text).into_iter().map(|(range, _)| with(text, range, b"2001-02-03"));
-                changes.extend(all(days.map(|new| ("another day".to_owned(), new)).collect(), Meaning::Counts));
+                changes
+                    .extend(all(days.map(|new| ("another day".to_owned(), new)).collect(), Meaning::Counts));
                 debug_assert!(lasting(what, text, today).0 != text || dates(text).is_empty());
             }
             for token in tokens(text) {
@@ -98,8 +99,20 @@ fn another(token: &[u8], shape: Shape) -> Vec<u8> {
         Shape::Hex => {
             let at = new.len() - 1;
             new[at] = match new[at] {
-                b'a'..=b'f' | b'A'..=b'F' => if new[at].eq_ignore_ascii_case(&b'a') { b'b' } else { b'a' },
-                digit => if digit == b'7' { b'6' } else { b'7' },
+                b'a'..=b'f' | b'A'..=b'F' => {
+                    if new[at].eq_ignore_ascii_case(&b'a') {
+                        b'b'
+                    } else {
+                        b'a'
+                    }
+                }
+                digit => {
+                    if digit == b'7' {
+                        b'6'
+                    } else {
+                        b'7'
+                    }
+                }
             };
         }
         Shape::Time => {
@@ -142,7 +155,11 @@ fn jwt(token: &[u8]) -> Vec<(String, Vec<u8>, Meaning)> {
     };
     vec![
         ("signed anew".to_owned(), joined(&claims, b"c2lnbmVk"), Meaning::Volatile),
-        ("issued later".to_owned(), joined(&adding(r#""iat":1795248000,"jti":"j""#), parts[2]), Meaning::Volatile),
+        (
+            "issued later".to_owned(),
+            joined(&adding(r#""iat":1795248000,"jti":"j""#), parts[2]),
+            Meaning::Volatile,
+        ),
         ("with a claim".to_owned(), joined(&adding(r#""zz":"1""#), parts[2]), Meaning::Counts),
         ("no token".to_owned(), b"another value".to_vec(), Meaning::Counts),
     ]

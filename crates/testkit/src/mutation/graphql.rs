@@ -1,18 +1,15 @@
 //! GraphQL documents, as far as it takes to tell white space that means something from the rest.
 
+/// What a document begins with.
+const KEYWORDS: [&[u8]; 5] = [b"query", b"mutation", b"subscription", b"fragment", b"{"];
+
 /// A document without what means nothing: comments, commas, and white space between tokens. `None`: it isn't like a document.
 pub(super) fn lasting(text: &[u8]) -> Option<Vec<Vec<u8>>> {
     let text = std::str::from_utf8(text).ok()?;
-    let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
-    let keyword = ["query", "mutation", "subscription", "fragment"].iter().any(|word| start.starts_with(word));
-    let open = text.matches('{').count();
-    if !(keyword || start.starts_with('{')) || open == 0 || open != text.matches('}').count() || text.contains("\":") {
-        return None;
-    }
     let bytes = text.as_bytes();
     let (mut tokens, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
-        let rest = &text[at..];
+        let rest = text.get(at..)?;
         let length = match bytes[at] {
             b' ' | b'\t' | b'\r' | b'\n' | b',' => 0,
             b'#' => {
@@ -26,14 +23,17 @@ pub(super) fn lasting(text: &[u8]) -> Option<Vec<Vec<u8>>> {
                 rest.bytes().skip(1).take_while(|&b| part(b)).count() + 1
             }
             b'.' => 3,
-            b => char::from(b).len_utf8(),
+            _ => rest.chars().next()?.len_utf8(),
         };
         if length > 0 {
             tokens.push(bytes.get(at..at + length)?.to_vec());
         }
         at += length.max(1);
     }
-    Some(tokens)
+    let count = |token: &[u8]| tokens.iter().filter(|other| *other == token).count();
+    let first = tokens.first()?;
+    let begins = KEYWORDS.contains(&first.as_slice());
+    (begins && count(b"{") > 0 && count(b"{") == count(b"}")).then_some(tokens)
 }
 
 fn string(rest: &str) -> Option<usize> {

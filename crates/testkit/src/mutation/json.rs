@@ -7,6 +7,8 @@ use super::tree::{Style, Tree};
 
 /// So many nodes of one body are changed, spread over it.
 const NODES_MAX: usize = 250;
+/// Fewer where it is long: all that is written for them has about so many bytes.
+const WRITTEN_MAX: usize = 4 << 20;
 
 /// A node: the way to it, and its place as rules write it.
 pub(super) struct Node {
@@ -18,8 +20,7 @@ pub(super) struct Node {
 
 /// All nodes of a tree.
 pub(super) fn nodes(tree: &Tree, said: &Said<'_>) -> Vec<Node> {
-    let mut nodes =
-        vec![Node { way: Vec::new(), place: "body".to_owned(), above: said.of_place("body") }];
+    let mut nodes = vec![Node { way: Vec::new(), place: "body".to_owned(), above: said.of_place("body") }];
     let mut at = 0;
     while at < nodes.len() {
         let way = nodes[at].way.clone();
@@ -42,7 +43,8 @@ pub(super) fn hides(what: What) -> bool {
 pub(super) fn changes(body: &Tree, said: &Said<'_>, today: u64) -> Changes {
     let mut out = Changes::default();
     let all = nodes(body, said);
-    let step = all.len().div_ceil(NODES_MAX).max(1);
+    let each = body.to_json(Style::default()).len().max(1);
+    let step = all.len().div_ceil((WRITTEN_MAX / each).clamp(5, NODES_MAX));
     for node in all.iter().step_by(step) {
         of_node(body, node, said, today, &mut out);
     }
@@ -72,6 +74,9 @@ fn of_node(body: &Tree, node: &Node, said: &Said<'_>, today: u64, out: &mut Chan
     match &old {
         Tree::Text(text) => {
             for (what, new, meaning) in values(node.above, text, today) {
+                // A change in a comment is none.
+                let is_document = graphql::lasting(text).is_some();
+                let meaning = if is_document { Meaning::Reference } else { meaning };
                 if std::str::from_utf8(&new).is_ok() {
                     put(&what, Tree::Text(new), meaning);
                 }

@@ -21,6 +21,7 @@ use reference::{Leaf, Reading};
 use request::Case;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use understudy_core::config::Mode;
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::Rule;
@@ -40,10 +41,23 @@ pub struct Mutations {
     pub exceptions: Vec<String>,
 }
 
+impl Mutations {
+    fn and(mut self, other: Self) -> Self {
+        self.missed += other.missed;
+        self.named_another += other.named_another;
+        self.matched += other.matched;
+        self.exceptions.extend(other.exceptions);
+        self
+    }
+}
+
 impl std::fmt::Display for Mutations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { missed, named_another, matched, .. } = self;
-        write!(f, "mutations: {missed} meaningful missed, {named_another} named another answer, {matched} volatile matched")
+        write!(
+            f,
+            "mutations: {missed} meaningful missed, {named_another} named another answer, {matched} volatile matched"
+        )
     }
 }
 
@@ -54,19 +68,17 @@ pub fn mutations(folder: &Path) -> Mutations {
     let header = snapshot.header();
     let all = snapshot.exchanges().expect("exchanges").map(|located| located.expect("an exchange").exchange);
     let recorded: Vec<Exchange> = all
-        .filter(|exchange| header.backend(&exchange.backend).mode == Mode::Mock && unanswerable(exchange).is_none())
+        .filter(|exchange| {
+            header.backend(&exchange.backend).mode == Mode::Mock && unanswerable(exchange).is_none()
+        })
         .collect();
     let suite = Suite::new(&recorded, &header.rules);
-    let mut engine = Engine::new(&table);
-    let (mut outcome, mut seen) = (Mutations::default(), HashSet::new());
-    for exchange in &recorded {
+    let mut seen = HashSet::new();
+    let all = recorded.iter().filter(|exchange| {
         let request = &exchange.request;
-        let is_new = seen.insert((&exchange.backend, &request.method, &request.path, &request.body.bytes));
-        if is_new {
-            suite.exchange(exchange, &mut engine, &mut outcome);
-        }
-    }
-    outcome
+        seen.insert((&exchange.backend, &request.method, &request.path, &request.body.bytes))
+    });
+    suite.each(&all.collect::<Vec<_>>(), &table)
 }
 
 struct Suite<'a> {
@@ -77,10 +89,30 @@ struct Suite<'a> {
 
 impl<'a> Suite<'a> {
     fn new(recorded: &'a [Exchange], rules: &'a [Rule]) -> Self {
-        let read = |exchange: &'a Exchange| (exchange.id.as_str(), (exchange, reference::read(exchange, rules)));
+        let read =
+            |exchange: &'a Exchange| (exchange.id.as_str(), (exchange, reference::read(exchange, rules)));
         let by_id: HashMap<_, _> = recorded.iter().map(read).collect();
         let requests = by_id.values().map(|(_, reading)| reading.leaves.clone()).collect();
         Self { rules, by_id, requests }
+    }
+
+    /// On all cores: each change is judged by itself.
+    fn each(&self, exchanges: &[&Exchange], table: &[u8]) -> Mutations {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let (mut engine, mut outcome) = (Engine::new(table), Mutations::default());
+            while let Some(exchange) = exchanges.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.exchange(exchange, &mut engine, &mut outcome);
+            }
+            outcome
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            workers
+                .into_iter()
+                .fold(Mutations::default(), |all, worker| all.and(worker.join().expect("a worker")))
+        })
     }
 
     fn exchange(&self, exchange: &Exchange, engine: &mut Engine<'_>, outcome: &mut Mutations) {
@@ -89,9 +121,12 @@ impl<'a> Suite<'a> {
         for case in request::cases(exchange, original) {
             if let Err(problem) = self.case(&case, original, baseline.as_deref(), engine, outcome) {
                 let request = &exchange.request;
-                let (method, path) = (String::from_utf8_lossy(&request.method), String::from_utf8_lossy(&request.path));
+                let (method, path) =
+                    (String::from_utf8_lossy(&request.method), String::from_utf8_lossy(&request.path));
                 let id = &exchange.id;
-                outcome.exceptions.push(format!("{id} {method} {}{path}: {}: {problem}", exchange.backend, case.what));
+                outcome
+                    .exceptions
+                    .push(format!("{id} {method} {}{path}: {}: {problem}", exchange.backend, case.what));
             }
         }
     }
@@ -107,9 +142,14 @@ impl<'a> Suite<'a> {
         let reading = reference::read(&case.exchange, self.rules);
         let same = reading.leaves == original.leaves;
         match case.meaning {
-            Meaning::Counts if same => return Err("it counts, and the reference sees no difference".to_owned()),
+            Meaning::Counts if same => {
+                return Err("it counts, and the reference sees no difference".to_owned());
+            }
             Meaning::Volatile if !same => {
-                return Err(format!("it doesn't count, and the reference sees {}", difference(original, &reading)));
+                return Err(format!(
+                    "it doesn't count, and the reference sees {}",
+                    difference(original, &reading)
+                ));
             }
             _ => {}
         }
@@ -125,7 +165,8 @@ impl<'a> Suite<'a> {
         if same && reading.taken == original.taken && Some(id.as_str()) != baseline {
             return Err(format!("answered from {id}, and as it is from {baseline:?}"));
         }
-        answer::check(matched, of_matched, &case.exchange, &reading, &reply).map_err(|wrong| format!("from {id}: {wrong}"))?;
+        answer::check(matched, of_matched, &case.exchange, &reading, &reply)
+            .map_err(|wrong| format!("from {id}: {wrong}"))?;
         *(if same { &mut outcome.matched } else { &mut outcome.named_another }) += 1;
         Ok(())
     }

@@ -24,7 +24,8 @@ impl Part {
     }
 
     fn type_is(&self, end: &str) -> bool {
-        self.header("content-type").is_some_and(|t| t.split(';').next().unwrap_or_default().trim().ends_with(end))
+        self.header("content-type")
+            .is_some_and(|t| t.split(';').next().unwrap_or_default().trim().ends_with(end))
     }
 }
 
@@ -174,7 +175,15 @@ pub(super) fn changes(boundary: &str, parts: &[Part], said: &Said<'_>, today: u6
             put("behind the next", &|all| all.swap(i, i + 1), Meaning::Reference);
         }
     }
-    out.push("body with a preamble".to_owned(), [b"before\r\n", &write(boundary, parts)[..]].concat(), Meaning::Volatile);
-    out.push("body with an epilogue".to_owned(), [&write(boundary, parts)[..], b"after"].concat(), Meaning::Volatile);
+    out.push(
+        "body with a preamble".to_owned(),
+        [b"before\r\n", &write(boundary, parts)[..]].concat(),
+        Meaning::Volatile,
+    );
+    out.push(
+        "body with an epilogue".to_owned(),
+        [&write(boundary, parts)[..], b"after"].concat(),
+        Meaning::Volatile,
+    );
     out
 }

@@ -1,6 +1,7 @@
 //! Queries and forms: pairs of names and values, decoded, without the code under test.
 
 use super::change::{Changes, Meaning, values};
+use super::json::hides;
 use super::said::Said;
 use super::tree::escaped;
 
@@ -105,7 +106,9 @@ pub(super) fn changes(prefix: &str, text: &[u8], said: &Said<'_>, today: u64) ->
             push(format!("{place} {what}"), &with(name, &new), meaning);
         }
         push(format!("{place} renamed"), &with(&[name, &b"x"[..]].concat(), old), Meaning::Counts);
-        push(format!("{place} without its value"), &without_value(&pairs, i), Meaning::of_presence(said, &place));
+        let meaning =
+            if said.of_place(&place).is_some_and(hides) { Meaning::Volatile } else { Meaning::Counts };
+        push(format!("{place} without its value"), &without_value(&pairs, i), meaning);
         let mut removed = pairs.clone();
         removed.remove(i);
         push(format!("{place} removed"), &removed, Meaning::of_presence(said, &place));
@@ -128,7 +131,11 @@ pub(super) fn changes(prefix: &str, text: &[u8], said: &Said<'_>, today: u64) ->
     if !pairs.is_empty() {
         out.push(format!("{prefix} escaped"), write(&pairs, escaping_all), Meaning::Volatile);
         out.push(format!("{prefix} with +"), write(&pairs, with_plus), Meaning::Volatile);
-        out.push(format!("{prefix} with &&"), [&b"&"[..], &write(&pairs, plainly), b"&&"].concat(), Meaning::Volatile);
+        out.push(
+            format!("{prefix} with &&"),
+            [&b"&"[..], &write(&pairs, plainly), b"&&"].concat(),
+            Meaning::Volatile,
+        );
     }
     out
 }

@@ -53,7 +53,12 @@ pub(super) const SEMANTIC: [&str; 17] = [
 ];
 
 pub(super) fn header<'a>(exchange: &'a Exchange, name: &str) -> Option<&'a [u8]> {
-    exchange.request.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    exchange
+        .request
+        .headers
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(_, value)| value)
 }
 
 pub(super) fn text(exchange: &Exchange, name: &str) -> Option<String> {
@@ -82,7 +87,8 @@ pub(super) fn read<'a>(exchange: &Exchange, rules: &'a [Rule]) -> Reading<'a> {
         &segments.join("/"),
         operation.as_deref().unwrap_or_default(),
     );
-    let mut reader = Reader { said: &said, today: exchange.time / DAY, leaves: Vec::new(), taken: Vec::new() };
+    let mut reader =
+        Reader { said: &said, today: exchange.time / DAY, leaves: Vec::new(), taken: Vec::new() };
     reader.put("backend", 'n', exchange.backend.as_bytes());
     reader.put("method", 'n', &exchange.request.method);
     for (number, segment) in segments.iter().enumerate().skip(1) {
@@ -151,7 +157,8 @@ pub(super) fn segments(path: &[u8]) -> Vec<String> {
 fn body(exchange: &Exchange) -> Body {
     let sent = &exchange.request.body.bytes;
     let coding = text(exchange, "content-encoding").unwrap_or_default();
-    let framed = header(exchange, "x-amz-content-sha256").is_some_and(|value| value.starts_with(b"STREAMING-"));
+    let framed =
+        header(exchange, "x-amz-content-sha256").is_some_and(|value| value.starts_with(b"STREAMING-"));
     let coding = match (framed, coding.contains("aws-chunked")) {
         (true, false) if coding.is_empty() => "aws-chunked".to_owned(),
         (true, false) => format!("{coding},aws-chunked"),
@@ -163,7 +170,8 @@ fn body(exchange: &Exchange) -> Body {
         return Body::None;
     }
     let content_type = text(exchange, "content-type");
-    let bare = content_type.as_deref().map(|t| t.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let bare =
+        content_type.as_deref().map(|t| t.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let first = bytes.trim_ascii_start().first();
     let read = match bare.as_deref() {
         None if matches!(first, Some(b'{' | b'[')) => Tree::of_json(&bytes).map(Body::Json),
@@ -174,8 +182,11 @@ fn body(exchange: &Exchange) -> Body {
             Tree::of_json(&bytes).map(Body::Json)
         }
         Some(t) if t.ends_with("/xml") || t.ends_with("+xml") => xml::read(&bytes).map(Body::Xml),
-        Some(t) if t.starts_with("multipart/") => multipart::boundary(content_type.as_deref().unwrap_or_default())
-            .and_then(|boundary| Some(Body::Multipart(boundary.to_owned(), multipart::read(boundary, &bytes)?))),
+        Some(t) if t.starts_with("multipart/") => {
+            multipart::boundary(content_type.as_deref().unwrap_or_default()).and_then(|boundary| {
+                Some(Body::Multipart(boundary.to_owned(), multipart::read(boundary, &bytes)?))
+            })
+        }
         Some(_) => None,
     };
     read.unwrap_or(Body::Bytes(bytes))
@@ -189,7 +200,8 @@ fn operation(exchange: &Exchange, body: &Body, query: &[u8]) -> Option<Vec<u8>> 
         return Some(action.strip_prefix('"').and_then(|a| a.strip_suffix('"')).unwrap_or(&action).into());
     }
     let aws = |pairs: &[pairs::Pair]| {
-        let get = |name: &[u8]| pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone().unwrap_or_default());
+        let get =
+            |name: &[u8]| pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone().unwrap_or_default());
         get(b"Version").and(get(b"Action"))
     };
     let string = |tree: &Tree, name: &str| match tree {
@@ -269,6 +281,14 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// Whether an element holds something, and nothing of it counts: then it is like one that holds nothing.
+    fn all_ignored(&self, place: &str, members: &[(String, Tree)]) -> bool {
+        let is_ignored = |(name, _): &(String, Tree)| {
+            self.said.of_place(&format!("{place}/{}", super::tree::escaped(name))) == Some(What::Ignore)
+        };
+        !members.is_empty() && members.iter().all(is_ignored)
+    }
+
     fn tree(&mut self, place: &str, tree: &Tree) {
         let what = self.said.of_place(place);
         match tree {
@@ -291,6 +311,9 @@ impl Reader<'_, '_> {
                 for (number, element) in elements.iter().enumerate() {
                     self.tree(&format!("{place}/{number}"), element);
                 }
+            }
+            Tree::Ordered(members) if place != "body" && self.all_ignored(place, members) => {
+                self.put(place, 's', b"");
             }
             Tree::Object(members) | Tree::Ordered(members) => {
                 self.put(place, if matches!(tree, Tree::Object(_)) { '{' } else { '(' }, b"");

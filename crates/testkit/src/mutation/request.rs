@@ -73,7 +73,9 @@ fn path(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
         put(&format!("{place} escaped"), Meaning::Volatile, &|e| e.request.path = with(&unreserved));
         let lower = segment.replace("%2F", "%2f").replace("%3A", "%3a");
         put(&format!("{place} in small digits"), Meaning::Volatile, &|e| e.request.path = with(&lower));
-        put(&format!("{place} behind dots"), Meaning::Volatile, &|e| e.request.path = with(&format!("zz/.././{segment}")));
+        put(&format!("{place} behind dots"), Meaning::Volatile, &|e| {
+            e.request.path = with(&format!("zz/.././{segment}"))
+        });
     }
     let longer = format!("{}/zz", segments.join("/"));
     put("path longer", Meaning::Counts, &|e| e.request.path = whole(&longer));
@@ -158,9 +160,13 @@ fn headers(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     if let Some(content_type) = text(exchange, "content-type") {
         let (bare, rest) = content_type.split_once(';').unwrap_or((&content_type, ""));
         let upper = format!("{} ;{rest}", bare.to_ascii_uppercase());
-        put("content-type in capitals", Meaning::Volatile, &|e| set(e, "content-type", Some(upper.as_bytes())));
+        put("content-type in capitals", Meaning::Volatile, &|e| {
+            set(e, "content-type", Some(upper.as_bytes()))
+        });
         let other = format!("{content_type}; charset=iso-8859-1");
-        put("content-type with a parameter", Meaning::Volatile, &|e| set(e, "content-type", Some(other.as_bytes())));
+        put("content-type with a parameter", Meaning::Volatile, &|e| {
+            set(e, "content-type", Some(other.as_bytes()))
+        });
         put("content-type another", Meaning::Counts, &|e| set(e, "content-type", Some(b"text/x-other")));
     }
 }
@@ -205,7 +211,8 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     encoded(&decoded, put);
     if let Body::Multipart(boundary, parts) = &reading.body {
         let with = |e: &mut Exchange| {
-            let content_type = text(e, "content-type").expect("it has one").replace(boundary, "another-boundary");
+            let content_type =
+                text(e, "content-type").expect("it has one").replace(boundary, "another-boundary");
             set(e, "content-type", Some(content_type.as_bytes()));
             plain(e, &multipart::write("another-boundary", parts));
         };
@@ -232,7 +239,11 @@ fn encoded(body: &[u8], put: &mut Put<'_>) {
         for part in body.chunks(length).chain([&b""[..]]) {
             out.extend_from_slice(format!("{:x};chunk-signature={:064x}\r\n", part.len(), length).as_bytes());
             out.extend_from_slice(part);
-            out.extend_from_slice(if part.is_empty() { b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n" } else { b"\r\n" });
+            out.extend_from_slice(if part.is_empty() {
+                b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+            } else {
+                b"\r\n"
+            });
         }
         out
     };

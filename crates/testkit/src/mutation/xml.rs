@@ -48,6 +48,10 @@ fn element(text: &str) -> Option<(Element, &str)> {
         if let Some(after) = rest.strip_prefix("</") {
             let (name, after) = after.split_once('>')?;
             return (name.trim() == element.name).then_some((element, after));
+        } else if let Some(after) = rest.strip_prefix("<![CDATA[") {
+            let (text, after) = after.split_once("]]>")?;
+            element.children.push(Child::Text(text.to_owned()));
+            rest = after;
         } else if rest.starts_with("<!") || rest.starts_with("<?") {
             rest = if rest.starts_with("<!--") { rest.split_once("-->")?.1 } else { return None };
         } else if rest.starts_with('<') {
@@ -89,7 +93,11 @@ fn write(element: &Element, style: Style, out: &mut String) {
     out.push_str(&format!("<{}", element.name));
     for (name, value) in attributes {
         let value = escaped_text(value);
-        out.push_str(&if style.is_reordered { format!("\n {name} = '{value}'") } else { format!(" {name}=\"{value}\"") });
+        out.push_str(&if style.is_reordered {
+            format!("\n {name} = '{value}'")
+        } else {
+            format!(" {name}=\"{value}\"")
+        });
     }
     if element.children.is_empty() && !style.is_spelled_out {
         out.push_str("/>");
@@ -103,7 +111,9 @@ fn write(element: &Element, style: Style, out: &mut String) {
         }
         match child {
             Child::Element(child) => write(child, style, out),
-            Child::Text(text) if style.has_cdata && !text.contains("]]>") => out.push_str(&format!("<![CDATA[{text}]]>")),
+            Child::Text(text) if style.has_cdata && !text.contains("]]>") => {
+                out.push_str(&format!("<![CDATA[{text}]]>"))
+            }
             Child::Text(text) => out.push_str(&escaped_text(text)),
         }
         if style.has_comments {
@@ -135,15 +145,21 @@ pub(super) fn tree(root: &Element) -> Tree {
 
 fn value(element: &Element) -> Tree {
     let is_mixed = has_text(element);
-    let text: String = element.children.iter().filter_map(|c| if let Child::Text(t) = c { Some(t.as_str()) } else { None }).collect();
+    let text: String = element
+        .children
+        .iter()
+        .filter_map(|c| if let Child::Text(t) = c { Some(t.as_str()) } else { None })
+        .collect();
     let elements = element.children.iter().any(|child| matches!(child, Child::Element(_)));
     if element.attributes.is_empty() && !elements {
         return Tree::Text(text.into_bytes());
     }
     let mut attributes = element.attributes.clone();
     attributes.sort();
-    let mut members: Vec<_> =
-        attributes.into_iter().map(|(name, value)| (format!("@{name}"), Tree::Text(value.into_bytes()))).collect();
+    let mut members: Vec<_> = attributes
+        .into_iter()
+        .map(|(name, value)| (format!("@{name}"), Tree::Text(value.into_bytes())))
+        .collect();
     for child in &element.children {
         match child {
             Child::Element(child) => members.push((child.name.clone(), value(child))),
@@ -197,9 +213,14 @@ fn of_element(
         out.push(format!("{place} {what}"), document(&root, Style::default()), meaning);
     };
     let in_mask = if hidden == Some(What::Ignore) && way.is_empty() { Meaning::Reference } else { counts };
-    put("renamed", &|e| e.name.push('x'), if hidden.is_some() { Meaning::Reference } else { Meaning::Counts });
+    put(
+        "renamed",
+        &|e| e.name.push('x'),
+        if hidden.is_some() { Meaning::Reference } else { Meaning::Counts },
+    );
     put("with an attribute", &|e| e.attributes.push(("zz".to_owned(), "1".to_owned())), in_mask);
-    let one = || Child::Element(Element { name: "zz".to_owned(), attributes: Vec::new(), children: Vec::new() });
+    let one =
+        || Child::Element(Element { name: "zz".to_owned(), attributes: Vec::new(), children: Vec::new() });
     put("with a child", &|e| e.children.push(one()), counts);
     for (i, (name, value)) in element.attributes.iter().enumerate() {
         let of_it = hidden.or_else(|| context.said.of_place(&format!("{place}/@{}", escaped(name))));
@@ -219,9 +240,17 @@ fn of_element(
             }
             Child::Text(_) => {}
             Child::Element(child) => {
-                let presence = if hidden.is_some() { counts } else { Meaning::of_presence(context.said, &format!("{place}/{}", escaped(&child.name))) };
+                let presence = if hidden.is_some() {
+                    counts
+                } else {
+                    Meaning::of_presence(context.said, &format!("{place}/{}", escaped(&child.name)))
+                };
                 put(&format!("without {}", child.name), &|e| drop(e.children.remove(i)), presence);
-                put(&format!("{} twice", child.name), &|e| e.children.insert(i, e.children[i].clone()), presence);
+                put(
+                    &format!("{} twice", child.name),
+                    &|e| e.children.insert(i, e.children[i].clone()),
+                    presence,
+                );
                 if i + 1 < element.children.len() && element.children[i] != element.children[i + 1] {
                     put("in another order", &|e| e.children.swap(i, i + 1), Meaning::Reference);
                 }
