@@ -154,7 +154,11 @@ fn jwt(token: &[u8]) -> Vec<(String, Vec<u8>, Meaning)> {
         [b"{", member.as_bytes(), b",", inner].concat()
     };
     vec![
-        ("signed anew".to_owned(), joined(&claims, b"c2lnbmVk"), Meaning::Volatile),
+        (
+            "signed anew".to_owned(),
+            joined(&claims, b"c2lnbmVkIGFuZXcgd2l0aCBhbm90aGVyIGtleSBhZ2Fpbg"),
+            Meaning::Volatile,
+        ),
         (
             "issued later".to_owned(),
             joined(&adding(r#""iat":1795248000,"jti":"j""#), parts[2]),
