@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use tempfile::TempDir;
 use tokio::process::Command;
+use understudy_testkit::mutations;
 
 /// How far the clock of the second run is from the first: another day, and another hour of it.
 const LATER: &str = "+26h";
@@ -28,10 +29,13 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Records it, then has it answered in full, twice. Panics where it isn't.
+    /// Records it, puts the recording through all changes of its requests, then has it answered in full, twice. Panics where it isn't.
     pub(crate) async fn holds(&self) {
         let folder = TempDir::with_prefix("understudy-sdk-").expect("a temporary folder");
         let recorded = self.record(folder.path()).await;
+        let changes = mutations(&folder.path().join("snapshot"));
+        println!("{}: {changes}", self.script);
+        assert!(changes.exceptions.is_empty(), "{}: {:#?}", self.script, changes.exceptions);
         for turn in ["first", "second"] {
             let wrong = self.respond(folder.path(), &recorded).await;
             assert!(wrong.is_empty(), "{}, answered for the {turn} time:\n{wrong}", self.script);

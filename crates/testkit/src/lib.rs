@@ -4,6 +4,7 @@
 mod client;
 mod h2_client;
 mod h2_upstream;
+mod mutation;
 mod recording;
 mod reload;
 mod rig;
@@ -16,6 +17,7 @@ mod wire;
 pub use client::{Answer, Connection, get, request};
 pub use h2_client::{H2, H2Answer};
 pub use h2_upstream::{H2Seen, H2Upstream};
+pub use mutation::{Mutations, mutations};
 pub use recording::{Recorded, recorded};
 pub use rig::{Rig, RigBuilder, Totals, eventually};
 pub use sink::{Batch, Sink};

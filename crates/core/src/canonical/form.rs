@@ -39,7 +39,7 @@ pub(super) fn write_query(query: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown,
 pub(super) fn value_of(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     form.split(|&b| b == b'&').find_map(|pair| {
         let (pair_name, value) = split(pair);
-        (decode(pair_name) == name).then(|| decode(value.unwrap_or_default()))
+        is_named(pair_name, |decoded| decoded == name).then(|| decode(value.unwrap_or_default()))
     })
 }
 
@@ -99,14 +99,24 @@ fn is_single_plain_pair(text: &[u8]) -> bool {
 
 /// The parameters that change with each signing of this query.
 fn passing(query: &[u8]) -> &'static [&'static [u8]] {
-    let has = |known: &[u8]| query.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known));
-    if has(b"x-amz-signature=") {
+    let has = |known: &[u8]| {
+        query.split(|&b| b == b'&').any(|pair| {
+            let (name, value) = split(pair);
+            value.is_some() && is_named(name, |decoded| decoded.eq_ignore_ascii_case(known))
+        })
+    };
+    if has(b"x-amz-signature") {
         &PRESIGNED
-    } else if has(b"awsaccesskeyid=") && has(b"signature=") && has(b"expires=") {
+    } else if has(b"awsaccesskeyid") && has(b"signature") && has(b"expires") {
         &PRESIGNED_2
     } else {
         &[]
     }
+}
+
+/// Whether a name as it was sent is the one that is looked for. Few names have anything to be decoded.
+fn is_named(name: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
+    if name.iter().any(|b| matches!(b, b'%' | b'+')) { is(&decode(name)) } else { is(name) }
 }
 
 pub(super) fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {

@@ -201,4 +201,8 @@ fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod properties;
+#[cfg(test)]
 mod tests;

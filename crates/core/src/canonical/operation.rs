@@ -41,10 +41,6 @@ pub(super) fn find(facts: &Facts<'_>, body: &Body<'_>, query: &[u8]) -> Option<V
 }
 
 fn aws_query(text: &[u8]) -> Option<Vec<u8>> {
-    // It stands in the text wherever this protocol is spoken: no decoding for all the others.
-    if !contains(text, b"Action=") {
-        return None;
-    }
     let action = form::value_of(text, b"Action")?;
     form::value_of(text, b"Version").map(|_| action)
 }
@@ -85,13 +81,6 @@ fn graphql_body(tree: &Tree<'_>) -> Option<Vec<u8>> {
 }
 
 fn graphql_query(query: &[u8]) -> Option<Vec<u8>> {
-    if !contains(query, b"query=") {
-        return None;
-    }
     let document = form::value_of(query, b"query").filter(|document| graphql::is_document(document))?;
     form::value_of(query, b"operationName").or_else(|| graphql::operation_name(&document))
-}
-
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    text.windows(needle.len()).any(|window| window == needle)
 }

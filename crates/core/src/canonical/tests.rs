@@ -78,6 +78,10 @@ fn queries_and_forms() {
         "x-id=1",
     );
     query("X-Amz-Date=2", "X-Amz-Date=2");
+    query("X%2dAmz-Signature=1&X-Amz%2DDate=2&x-id=1", "x-id=1");
+    query("%41WSAccessKeyId=1&Signature=2&Expires=3&x-id=1", "x-id=1");
+    // Names that end like those of a presigned URL.
+    query("my-x-amz-signature=1&x-amz-date=2", "my-x-amz-signature=1&x-amz-date=2");
     let form = |text: &str, expect: &str| {
         let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
         assert_eq!(field("/", &headers, text, "body").unwrap(), expect, "{text}");

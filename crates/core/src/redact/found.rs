@@ -69,8 +69,9 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
     ) -> bool {
         let raw = self.part(start, end);
         let what = What::Name(name);
-        // It has been looked at before. What stands beside the token was let be, and is again.
-        if contains_token(raw) {
+        // It has been looked at before. What stands beside the token was let be, and is again. Some clients escape more than they have to.
+        let is_escaped = written == Written::Url && raw.contains(&b'%');
+        if contains_token(raw) || is_escaped && contains_token(&super::decode_url(raw)) {
             return true;
         }
         match kind {

@@ -171,6 +171,8 @@ fn forms_and_queries() {
         "grant_type=password&password=a+b%26c&client_secret=abc&scope=x",
         "grant_type=password&password={a b&c}&client_secret={abc}&scope=x",
     );
+    form("client_secret=redacted%2D0123456789abcdef", "client_secret=redacted%2D0123456789abcdef");
+    form("client_secret=%72edacted-0123456789abcdef", "client_secret=%72edacted-0123456789abcdef");
     form("auth[api_key]=abc&tokens[0]=a&a&&=&password", "auth[api_key]={abc}&tokens[0]=a&a&&=&password");
     let path = |text: &str, expect: &str| {
         let new = redactor().path(text.as_bytes()).unwrap_or_else(|| text.as_bytes().to_vec());

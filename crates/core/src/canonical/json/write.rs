@@ -108,6 +108,13 @@ impl Writer<'_, '_, '_> {
         }
         let tape = self.tape;
         let members = self.members.get_mut(first..).unwrap_or_default();
+        let (is_nested, has_members) = (at > 0, end > at.saturating_add(1));
+        if kind == Kind::Ordered && is_nested && has_members && members.is_empty() {
+            // An element of which nothing counts is like one that holds nothing.
+            self.out.pop();
+            self.out.extend_from_slice(b"\"\"");
+            return;
+        }
         if kind == Kind::Object && !members.is_sorted_by_key(|(key, _)| tape.key(*key)) {
             // Stable: the order of duplicate keys means something to some readers, so that it stays.
             members.sort_by(|(a, _), (b, _)| tape.key(*a).cmp(&tape.key(*b)));
