@@ -44,6 +44,12 @@ impl Host for Memory {
         0
     }
 
+    fn recorded_value(&mut self, _table: &Digest, _live: u64) -> Option<u64> {
+        None
+    }
+
+    fn stands_for(&mut self, _table: &Digest, _live: u64, _recorded: u64) {}
+
     fn reset_turns(&mut self, _table: &Digest) {}
 }
 
