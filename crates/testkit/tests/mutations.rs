@@ -11,7 +11,7 @@ fn the_sample_tells_what_counts_from_what_passes() {
         std::fs::copy(sample.join(file), folder.path().join(file)).unwrap();
     }
     let mut snapshot = Snapshot::open(folder.path()).unwrap();
-    let rules = learn::learn(&snapshot, None).unwrap().into_iter().map(|proposal| proposal.rule).collect();
+    let rules = learn::learn(&snapshot, None).unwrap();
     snapshot.set_rules(rules).unwrap();
     let outcome = mutations(folder.path());
     println!("{outcome}");

@@ -5,6 +5,9 @@ use super::graphql;
 use super::said::{Said, What};
 use super::tree::{Style, Tree};
 
+/// The members of an object, in their order.
+type Members = Vec<(String, Tree)>;
+
 /// So many nodes of one body are changed, spread over it.
 const NODES_MAX: usize = 250;
 /// Fewer where it is long: all that is written for them has about so many bytes.
@@ -154,7 +157,7 @@ fn of_container(
             }
         }
         Tree::Object(members) | Tree::Ordered(members) => {
-            let with = |change: &dyn Fn(&mut Vec<(String, Tree)>)| {
+            let with = |change: &dyn Fn(&mut Members)| {
                 let mut members = members.clone();
                 change(&mut members);
                 Tree::Object(members)

@@ -270,7 +270,7 @@ fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
         for (range, day) in dates(text) {
             out.extend_from_slice(&text[done..range.start]);
             let new = understudy_core::time::to_rfc3339((day + 3) * DAY);
-            out.extend_from_slice(new[..10].as_bytes());
+            out.extend_from_slice(&new.as_bytes()[..10]);
             done = range.end;
         }
         out.extend_from_slice(&text[done..]);
