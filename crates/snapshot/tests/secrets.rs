@@ -6,6 +6,7 @@ use understudy_core::engine::{Action, Host, Side, Stream, Vm};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Redactor, Settings};
+use understudy_core::rules::Rule;
 use understudy_core::table::Table;
 use understudy_core::v1;
 use understudy_snapshot::{Header, table::TableBuilder};
@@ -256,4 +257,40 @@ fn compressed_bodies_leave_without_secrets_and_match() {
     };
     assert_eq!(status("4242424242424242"), 200);
     assert_eq!(status("4000000000000002"), 404);
+}
+
+/// A rule makes a secret header count: its token does, whatever the key.
+#[test]
+fn a_header_that_counts_is_compared_by_its_token() {
+    let rule = Rule { require: vec!["cookie".to_owned().try_into().unwrap()], ..Rule::default() };
+    let settings = Settings { key: "k".into(), ..Settings::default() };
+    let request = |sid: &str| Headers::from_pairs([("cookie", format!("sid={sid}; lang=de"))]);
+    let get = Request {
+        method: b"GET".to_vec(),
+        path: b"/".to_vec(),
+        headers: request("s3cr3t-of-ada"),
+        ..Request::default()
+    };
+    let response = Some(Response { status: 200, ..Response::default() });
+    let mut recorded =
+        Exchange { backend: "http://api.test".into(), request: get, response, ..Exchange::default() };
+    Redactor::new(&settings).exchange(&mut recorded);
+    let mut builder =
+        TableBuilder::new(&Header { redaction: Some(settings), rules: vec![rule], ..Header::default() });
+    builder.push(&recorded).unwrap();
+    let table = builder.finish().unwrap().bytes;
+    let mut vm = vm(&table, r#"{"default":"mock"}"#);
+    let mut ask = |sid: &str| {
+        let pseudo = [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "api.test")];
+        let pseudo = pseudo.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let headers = request(sid);
+        let headers = Headers::from_pairs(pseudo.into_iter().chain(headers.iter()));
+        match Stream::new().request_headers(headers, true, &mut vm, &mut Fake(Vec::new())) {
+            Action::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask("s3cr3t-of-ada").0, 200);
+    let (status, told) = ask("s3cr3t-of-eve");
+    assert!(status == 404 && told.contains("header.cookie") && !told.contains("s3cr3t"), "{told}");
 }

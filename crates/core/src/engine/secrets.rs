@@ -6,6 +6,7 @@ use crate::config::OnMiss;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
 use crate::facts::Facts;
+use crate::headers::Headers;
 use crate::redact::Redactor;
 use crate::table::Segment;
 
@@ -26,8 +27,10 @@ impl<S: Segment> Vm<S> {
         time: u64,
         redacted: bool,
     ) -> (Digest, Option<OnMiss>) {
-        let redactor = redacted.then_some(&self.as_recorded);
-        let without = redactor.and_then(|redactor| without_secrets(redactor, facts, body));
+        // A header that a rule makes count may hold a secret as well.
+        let headers = self.rules.require_headers() && self.table.meta().redaction.is_some();
+        let redactor = (redacted || headers).then_some(&self.as_recorded);
+        let without = redactor.and_then(|redactor| without_secrets(redactor, facts, body, headers));
         let (facts, body) = match &without {
             Some(without) => (&without.facts(facts), without.body.as_deref().unwrap_or(body)),
             None => (facts, body),
@@ -38,7 +41,9 @@ impl<S: Segment> Vm<S> {
 
     /// Makes the signature of a request that missed anew, where it shows a secret; gives its digest.
     pub(super) fn sign_for_all_to_see(&mut self, facts: &Facts<'_>, body: &[u8], time: u64) -> Digest {
-        let without = self.redactor.as_ref().and_then(|redactor| without_secrets(redactor, facts, body));
+        let headers = self.rules.require_headers();
+        let without =
+            self.redactor.as_ref().and_then(|redactor| without_secrets(redactor, facts, body, headers));
         if let Some(without) = without {
             let (facts, body) = (without.facts(facts), without.body.as_deref().unwrap_or(body));
             self.signature.set_from(&self.name, &facts, body, time, &self.rules);
@@ -57,8 +62,9 @@ impl<S: Segment> Vm<S> {
     }
 }
 
-/// A request's path and body without the secrets in them; `None` where there is none in it.
+/// A request without the secrets in it, as far as there are any.
 struct Without {
+    headers: Option<Headers>,
     path: Option<Vec<u8>>,
     body: Option<Vec<u8>>,
     /// Whether the body is without its content-encoding too.
@@ -67,7 +73,7 @@ struct Without {
 
 impl Without {
     fn facts<'a>(&'a self, facts: &Facts<'a>) -> Facts<'a> {
-        let mut without = facts.clone();
+        let mut without = self.headers.as_ref().map_or_else(|| facts.clone(), Facts::of);
         without.path = self.path.as_deref().unwrap_or(facts.path);
         if self.decoded {
             (without.content_encoding, without.aws_streaming) = (None, false);
@@ -76,12 +82,14 @@ impl Without {
     }
 }
 
-fn without_secrets(redactor: &Redactor, facts: &Facts<'_>, body: &[u8]) -> Option<Without> {
+/// `None`: there is no secret in it. `headers`: whether those are looked at too.
+fn without_secrets(redactor: &Redactor, facts: &Facts<'_>, body: &[u8], headers: bool) -> Option<Without> {
     let body = match facts.content_encoding {
         Some(coding) => redactor.encoded_body(coding, facts.content_type, body),
         None => redactor.body(facts.content_type, body),
     };
+    let headers = if headers { redactor.headers(facts.headers) } else { None };
     let decoded = facts.content_encoding.is_some() && body.is_some();
-    let without = Without { path: redactor.path(facts.path), body, decoded };
-    (without.path.is_some() || without.body.is_some()).then_some(without)
+    let without = Without { headers, path: redactor.path(facts.path), body, decoded };
+    (without.headers.is_some() || without.path.is_some() || without.body.is_some()).then_some(without)
 }

@@ -76,6 +76,11 @@ impl Rules {
         self.all.iter().any(|rule| !rule.dates.is_empty())
     }
 
+    /// Whether some of them make a header count that otherwise doesn't.
+    pub fn require_headers(&self) -> bool {
+        self.all.iter().any(|rule| !rule.require.is_empty())
+    }
+
     /// A place by its number.
     pub fn place(&self, id: PlaceId) -> Option<&Place> {
         self.all.get(usize::try_from(id.rule).ok()?)?.places().nth(usize::try_from(id.place).ok()?)
