@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use understudy_collector::{Collector, CollectorConfig, Reader};
+use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
 use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Options};
 use understudy_snapshot::bundle;
@@ -58,6 +59,13 @@ impl RigBuilder {
     #[must_use]
     pub fn backend(mut self, name: &str, backend: Backend) -> Self {
         self.header.backends.insert(name.to_owned(), backend);
+        self
+    }
+
+    /// Adds a rule, as `snapshot.yaml` would.
+    #[must_use]
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.header.rules.push(rule);
         self
     }
 

@@ -16,6 +16,8 @@ pub(crate) enum Load {
     Get,
     /// A POST of 1 KB of JSON, one of the recorded ones.
     Post,
+    /// A GET of a path that nothing recorded has: each answer is a 404.
+    Miss,
 }
 
 /// A server under load.
@@ -36,11 +38,12 @@ impl Server {
     }
 }
 
-/// 1 KB of JSON, keys out of order.
+/// 1 KB of JSON, keys out of order; `key` and `time` are what rules may leave out.
 pub(crate) fn body(i: &str) -> String {
     let mut body = format!(r#"{{"customer": "cus_{i}", "amount": 100, "currency": "usd", "metadata": {{"#);
-    for n in 0..24 {
-        let _ = write!(body, r#""key_{:02}": "value of some length {n}", "#, 24 - n);
+    body.push_str(r#""key": "1c831053-c4b5-4e0a-9d7b-0d2f6a1b3c4d", "time": "2026-11-21T08:00:00Z", "#);
+    for n in 0..22 {
+        let _ = write!(body, r#""key_{:02}": "value of some length {n}", "#, 22 - n);
     }
     body.push_str(r#""z": [1, 2, 3]}}"#);
     body
@@ -64,7 +67,11 @@ pub(crate) fn compare(servers: &mut [Server], load: Load, seconds: u32, cores: &
     }
     let (rates, cpu) = (servers[0].rates.clone(), servers[0].cpu.clone());
     for server in servers.iter() {
-        let word = if load == Load::Get { "GET" } else { "POST 1 KB JSON" };
+        let word = match load {
+            Load::Get => "GET",
+            Load::Post => "POST 1 KB JSON",
+            Load::Miss => "GET, nothing like it recorded",
+        };
         println!(
             "| {word} | {} | {:.0} | {:.2} | {:.1} | {:.2} |",
             server.name,
@@ -87,29 +94,44 @@ fn ratio(values: &[f64], first: &[f64]) -> f64 {
     median(&values.iter().zip(first).map(|(a, b)| a / b).collect::<Vec<_>>())
 }
 
+/// How long one request after the other takes, in microseconds: the median, the 99th in a hundred, the slowest.
+pub(crate) fn latency(server: &Server, load: Load, seconds: u32) -> [f64; 3] {
+    let [_, _, _, median, late, slowest] = wrk(server, load, seconds, 1);
+    [median, late, slowest]
+}
+
 fn measure(server: &mut Server, load: Load, seconds: u32) {
+    let before = cpu_seconds(server.pid);
+    let [requests, micros, ..] = wrk(server, load, seconds, 64);
+    let after = cpu_seconds(server.pid);
+    server.rates.push(requests / micros * 1e6);
+    server.cpu.push((after - before) * 1e6 / requests);
+}
+
+/// Runs `wrk`: requests, microseconds, answers that aren't 2xx, and of the latencies what [`latency`] gives.
+fn wrk(server: &Server, load: Load, seconds: u32, connections: u32) -> [f64; 6] {
     let script = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(script.path(), lua(server.requests, load)).expect("the script");
-    let before = cpu_seconds(server.pid);
     let output = Command::new("taskset")
-        .args(["-c", "1", "wrk", "-t1", "-c64", &format!("-d{seconds}s"), "-s"])
+        .args(["-c", "1", "wrk", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
         .arg(script.path())
         .arg(format!("http://{}/", server.address))
         .output()
         .expect("taskset and wrk are installed");
-    let after = cpu_seconds(server.pid);
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|line| line.starts_with("RESULT")).unwrap_or_else(|| panic!("{text}"));
     let numbers: Vec<f64> = line.split_whitespace().skip(1).map(|n| n.parse().expect("a number")).collect();
-    let [requests, micros, bad] = numbers[..] else { panic!("{line}") };
-    assert_eq!(bad, 0.0, "{}: answers that aren't 2xx", server.name);
-    server.rates.push(requests / micros * 1e6);
-    server.cpu.push((after - before) * 1e6 / requests);
+    let numbers: [f64; 6] = numbers.try_into().unwrap_or_else(|_| panic!("{line}"));
+    let [requests, _, bad, ..] = numbers;
+    let expected = if load == Load::Miss { requests } else { 0.0 };
+    assert_eq!(bad, expected, "{}: answers that aren't 2xx", server.name);
+    numbers
 }
 
 fn lua(count: u64, load: Load) -> String {
     let request = match load {
         Load::Get => r#"return wrk.format("GET", "/v1/charges/ch_" .. i)"#.to_owned(),
+        Load::Miss => r#"return wrk.format("GET", "/v1/charges/ch_" .. i .. "/refunds?limit=3")"#.to_owned(),
         Load::Post => {
             let body = body("\n");
             let (before, after) = body.split_once('\n').expect("the place of the number");
@@ -127,7 +149,7 @@ request = function()
   {request}
 end
 done = function(summary, latency, requests)
-  print("RESULT", summary.requests, summary.duration, summary.errors.status)
+  print("RESULT", summary.requests, summary.duration, summary.errors.status, latency:percentile(50), latency:percentile(99), latency.max)
 end
 "#,
         count - 1

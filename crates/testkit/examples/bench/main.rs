@@ -1,6 +1,6 @@
 //! The numbers of `docs/reference/numbers.md`: what a mock, a tap and a table cost in a real Envoy.
 //!
-//! `bench CONSTANT.wasm [mock|tap|memory|peers|all] [SECONDS] [SIGNATURES]`, by `make bench`. What is compared runs at once and is loaded in turn,
+//! `bench CONSTANT.wasm [mock|rules|tap|memory|peers|all] [SECONDS] [SIGNATURES]`, by `make bench`. What is compared runs at once and is loaded in turn,
 //! so that what disturbs one disturbs all. Envoy has the first core, the load the second; ratios count, absolute figures are
 //! this machine's.
 
@@ -30,6 +30,9 @@ async fn main() {
     let wanted = |name: &str| what == name || what == "all";
     if wanted("mock") {
         mock::run(&asked).await;
+    }
+    if wanted("rules") {
+        mock::with_rules(&asked).await;
     }
     if wanted("tap") {
         tap::run(&asked).await;

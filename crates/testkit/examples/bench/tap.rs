@@ -2,6 +2,7 @@
 
 use crate::Asked;
 use crate::load::{self, HOST, Load, Server};
+use serde_json::json;
 use understudy_testkit::{Rig, Upstream};
 
 pub(crate) async fn run(asked: &Asked) {
@@ -19,10 +20,13 @@ pub(crate) async fn run(asked: &Asked) {
     for load in [Load::Get, Load::Post] {
         let without = Rig::tap().without_filter().map(backend.map(HOST)).start().await;
         let with = Rig::tap().map(backend.map(HOST)).start().await;
+        let bare = json!({ "enabled": false });
+        let bare = Rig::tap().config("redaction", bare).map(backend.map(HOST)).start().await;
         let off = Rig::tap().config("default", "off".into()).map(backend.map(HOST)).start().await;
         let mut servers = [
             Server::new("no filter", without.proxy(), without.envoy.pid(), 1000),
             Server::new("filter, backend off", off.proxy(), off.envoy.pid(), 1000),
+            Server::new("tap, redaction off", bare.proxy(), bare.envoy.pid(), 1000),
             Server::new("tap", with.proxy(), with.envoy.pid(), 1000),
         ];
         tokio::task::block_in_place(|| load::compare(&mut servers, load, asked.seconds, "0"));
