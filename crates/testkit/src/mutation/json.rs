@@ -76,9 +76,11 @@ fn of_node(body: &Tree, node: &Node, said: &Said<'_>, today: u64, out: &mut Chan
     put("in an array", Tree::Array(vec![old.clone()]), counts);
     match &old {
         Tree::Text(text) => {
+            // Elsewhere a text that looks like a document is a text.
+            let may_be_document = place == "body/query";
             for (what, new, meaning) in values(node.above, text, today) {
                 // A change in a comment is none.
-                let is_document = graphql::lasting(text).is_some();
+                let is_document = may_be_document && graphql::lasting(text).is_some();
                 let meaning = if is_document { Meaning::Reference } else { meaning };
                 if std::str::from_utf8(&new).is_ok() {
                     put(&what, Tree::Text(new), meaning);
@@ -88,7 +90,7 @@ fn of_node(body: &Tree, node: &Node, said: &Said<'_>, today: u64, out: &mut Chan
             if let Some(literal @ Tree::Literal(_)) = Tree::of_json(text) {
                 put("without quotes", literal, counts);
             }
-            for document in graphql::variants(text) {
+            for document in graphql::variants(text).into_iter().filter(|_| may_be_document) {
                 put("with other space", Tree::Text(document), Meaning::Volatile);
             }
         }
