@@ -13,7 +13,7 @@ use understudy_core::table::Table;
 use understudy_snapshot::{Header, table::TableBuilder};
 
 /// Misses of each kind; each is another request.
-const TURNS: u64 = 400;
+const TURNS: u64 = 200;
 const BACKEND: &str = "http://api.test";
 
 fn main() {
@@ -57,11 +57,13 @@ fn measure(name: &str, count: u64, recorded: fn(u64) -> Exchange, misses: &[(&st
                 let asked = miss(turn * 7919 % count);
                 let signature = Signature::of(&RequestView::from(&asked), &Rules::default());
                 assert!(table.lookup(&signature.digest()).is_none(), "{what}: that is recorded");
-                let start = Instant::now();
-                let found = black_box(nearest(&table, &signature));
-                let elapsed = start.elapsed().as_secs_f64() * 1e6;
-                named = found.len();
-                elapsed
+                // The best of some: an interruption by something else takes milliseconds.
+                let once = |named: &mut usize| {
+                    let start = Instant::now();
+                    *named = black_box(nearest(&table, &signature)).len();
+                    start.elapsed().as_secs_f64() * 1e6
+                };
+                (0..5).map(|_| once(&mut named)).fold(f64::MAX, f64::min)
             })
             .collect();
         micros.sort_by(f64::total_cmp);

@@ -9,6 +9,8 @@ use crate::verdict::{Change, Difference, Nearest};
 const SHOWN: usize = 10;
 /// How many are compared, part by part.
 const COMPARED: usize = 24;
+/// No more are compared once they had so many parts together: large bodies take their time.
+const PARTS: usize = 4000;
 /// How many differences of one are named; the score counts all.
 const DIFFERENCES: usize = 20;
 /// Values are cut to this many bytes.
@@ -16,58 +18,112 @@ const VALUE_MAX: usize = 200;
 
 /// The recorded requests that are nearest to a signature, those with the fewest differences first.
 pub fn nearest<S: Segment>(table: &Table<S>, live: &Signature) -> Vec<Nearest> {
-    let live_parts = parts(live);
-    let mut found: Vec<(usize, Nearest)> = Vec::new();
+    let live_parts = Sorted::of(live);
+    let mut found: Vec<Compared> = Vec::new();
+    let mut left = PARTS;
     for record in table.nearest(&Features::of(live), COMPARED) {
-        found.extend(describe(table, record, live, &live_parts));
+        if left == 0 {
+            break;
+        }
+        if let Some(compared) = Compared::of(table, record, live, &live_parts) {
+            left = left.saturating_sub(compared.parts.0.len());
+            found.push(compared);
+        }
     }
-    found.sort_by_key(|(distance, _)| *distance);
-    found.into_iter().take(SHOWN).map(|(_, nearest)| nearest).collect()
+    found.sort_by_key(|compared| compared.distance);
+    found.into_iter().take(SHOWN).filter_map(|compared| compared.describe(table, live, &live_parts)).collect()
 }
 
-fn describe<S: Segment>(
-    table: &Table<S>,
+/// A signature's parts, sorted by name; those of one name in their order.
+struct Sorted(Vec<Part>);
+
+impl Sorted {
+    fn of(signature: &Signature) -> Self {
+        let mut parts = parts(signature);
+        parts.sort_by(|a, b| a.key.cmp(&b.key));
+        Self(parts)
+    }
+}
+
+/// A recorded request beside the live one.
+struct Compared {
     record: Record,
-    live: &Signature,
-    live_parts: &[Part],
-) -> Option<(usize, Nearest)> {
-    let recorded = Signature::from_bytes(table.blob(record.signature)?);
-    let exchange = table.blob(record.exchange)?;
-    let text = |key: &[u8]| String::from_utf8_lossy(recorded.get(key).unwrap_or_default()).into_owned();
-    let recorded_parts = parts(&recorded);
-    let (mut differs, mut same) = (Vec::new(), 0usize);
-    if recorded.get(b"backend") != live.get(b"backend") {
-        let value = |signature: &Signature| shown(signature.get(b"backend").unwrap_or_default(), 0);
-        differs.push(difference("backend", Change::Changed, Some(value(&recorded)), Some(value(live))));
-    }
-    compare(&recorded_parts, live_parts, &mut differs, &mut same);
-    if differs.is_empty() {
-        // They differ where one of them was cut.
-        differs.push(difference("body", Change::Changed, Some("… (cut in the table)".to_owned()), None));
-    }
-    let all = same.saturating_add(differs.len());
-    let score = same.saturating_mul(100).checked_div(all).and_then(|score| u8::try_from(score).ok());
-    // What is asked for counts more than with what.
-    let heavy =
-        differs.iter().filter(|d| matches!(d.key.as_str(), "method" | "operation" | "backend")).count();
-    let distance = heavy.saturating_mul(3).saturating_add(differs.len());
-    differs.truncate(DIFFERENCES);
-    let nearest = Nearest {
-        exchange: String::from_utf8_lossy(&exchange).into_owned(),
-        request: format!("{} {}", text(b"method"), text(b"path")),
-        score: score.unwrap_or(0),
-        differs,
-    };
-    Some((distance, nearest))
+    recorded: Signature,
+    parts: Sorted,
+    /// How many parts are the same, and how many differ.
+    same: usize,
+    differ: usize,
+    /// What is asked for counts more than with what.
+    distance: usize,
 }
 
-/// What differs, part by part. Of several with one name the first is compared with the first, and so on.
-fn compare(recorded: &[Part], live: &[Part], differs: &mut Vec<Difference>, same: &mut usize) {
-    let mut old: Vec<&Part> = recorded.iter().collect();
-    let mut new: Vec<&Part> = live.iter().collect();
-    old.sort_by(|a, b| a.key.cmp(&b.key));
-    new.sort_by(|a, b| a.key.cmp(&b.key));
-    let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
+impl Compared {
+    fn of<S: Segment>(
+        table: &Table<S>,
+        record: Record,
+        live: &Signature,
+        live_parts: &Sorted,
+    ) -> Option<Self> {
+        let recorded = Signature::from_bytes(table.blob(record.signature)?);
+        let parts = Sorted::of(&recorded);
+        let other_backend = usize::from(recorded.get(b"backend") != live.get(b"backend"));
+        let (mut same, mut differ, mut heavy) = (0usize, other_backend, other_backend);
+        compare(&parts, live_parts, |key, old, new| match (old, new) {
+            (Some(old), Some(new)) if old == new => same = same.saturating_add(1),
+            _ => {
+                differ = differ.saturating_add(1);
+                heavy = heavy.saturating_add(usize::from(matches!(key, "method" | "operation" | "backend")));
+            }
+        });
+        // Of equal ones one was cut.
+        differ = differ.max(1);
+        let distance = heavy.saturating_mul(3).saturating_add(differ);
+        Some(Self { record, recorded, parts, same, differ, distance })
+    }
+
+    fn describe<S: Segment>(
+        self,
+        table: &Table<S>,
+        live: &Signature,
+        live_parts: &Sorted,
+    ) -> Option<Nearest> {
+        let exchange = table.blob(self.record.exchange)?;
+        let field = |key: &[u8]| self.recorded.get(key).unwrap_or_default();
+        let text = |key: &[u8]| String::from_utf8_lossy(field(key)).into_owned();
+        let mut differs = Vec::new();
+        if self.recorded.get(b"backend") != live.get(b"backend") {
+            let live = live.get(b"backend").unwrap_or_default();
+            let (old, new) = (shown(field(b"backend"), 0), shown(live, 0));
+            differs.push(difference("backend", Change::Changed, Some(old), Some(new)));
+        }
+        compare(&self.parts, live_parts, |key, old, new| {
+            if differs.len() < DIFFERENCES {
+                differs.extend(difference_of(key, old, new));
+            }
+        });
+        if differs.is_empty() {
+            // They differ where one of them was cut.
+            let cut = Some("… (cut in the table)".to_owned());
+            differs.push(difference("body", Change::Changed, cut, None));
+        }
+        let all = self.same.saturating_add(self.differ);
+        let score = self.same.saturating_mul(100).checked_div(all).and_then(|score| u8::try_from(score).ok());
+        Some(Nearest {
+            exchange: String::from_utf8_lossy(&exchange).into_owned(),
+            request: format!("{} {}", text(b"method"), text(b"path")),
+            score: score.unwrap_or(0),
+            differs,
+        })
+    }
+}
+
+/// Hands over each part with its recorded and its live value. Of several with one name the first is compared with the first, and so on.
+fn compare<'a>(
+    recorded: &'a Sorted,
+    live: &'a Sorted,
+    mut each: impl FnMut(&str, Option<&'a [u8]>, Option<&'a [u8]>),
+) {
+    let (mut old, mut new) = (recorded.0.iter().peekable(), live.0.iter().peekable());
     loop {
         let order = match (old.peek(), new.peek()) {
             (Some(a), Some(b)) => a.key.cmp(&b.key),
@@ -77,20 +133,22 @@ fn compare(recorded: &[Part], live: &[Part], differs: &mut Vec<Difference>, same
         };
         let a = if order.is_le() { old.next() } else { None };
         let b = if order.is_ge() { new.next() } else { None };
-        match (a, b) {
-            (Some(a), Some(b)) if a.value == b.value => *same = same.saturating_add(1),
-            (Some(a), Some(b)) => {
-                let (old, new) = cut_where_they_differ(&a.value, &b.value);
-                differs.push(difference(&a.key, Change::Changed, Some(old), Some(new)));
-            }
-            (Some(a), None) => {
-                differs.push(difference(&a.key, Change::Removed, Some(shown(&a.value, 0)), None));
-            }
-            (None, Some(b)) => {
-                differs.push(difference(&b.key, Change::Added, None, Some(shown(&b.value, 0))));
-            }
-            (None, None) => return,
+        if let Some(part) = a.or(b) {
+            each(&part.key, a.map(|a| &a.value[..]), b.map(|b| &b.value[..]));
         }
+    }
+}
+
+fn difference_of(key: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Option<Difference> {
+    match (old, new) {
+        (Some(old), Some(new)) if old == new => None,
+        (Some(old), Some(new)) => {
+            let (old, new) = cut_where_they_differ(old, new);
+            Some(difference(key, Change::Changed, Some(old), Some(new)))
+        }
+        (Some(old), None) => Some(difference(key, Change::Removed, Some(shown(old, 0)), None)),
+        (None, Some(new)) => Some(difference(key, Change::Added, None, Some(shown(new, 0)))),
+        (None, None) => None,
     }
 }
 

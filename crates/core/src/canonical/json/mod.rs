@@ -39,7 +39,7 @@ pub(super) enum Mark {
     Gone,
     /// What the caller says stands in its place: the number tells it which node this is.
     Replaced(u16),
-    /// It is a GraphQL document.
+    /// It is a GraphQL document, if it can be read as one.
     GraphQl,
 }
 
@@ -94,11 +94,11 @@ impl<'a> Tree<'a> {
         found.len()
     }
 
-    /// Marks what stands at the steps as a GraphQL document, if it is one.
+    /// Marks the strings at the steps as GraphQL documents; those that are none are written like any other.
     pub(super) fn mark_graphql(&mut self, steps: &[Step]) {
         for at in self.find(steps) {
-            let document = self.string(at).is_some_and(|text| super::graphql::is_document(&text));
-            if let Some(node) = self.nodes.get_mut(index(at)).filter(|_| document) {
+            let node = self.nodes.get_mut(index(at));
+            if let Some(node) = node.filter(|node| matches!(node.kind, Kind::Plain | Kind::Escaped)) {
                 node.mark = Mark::GraphQl;
             }
         }
@@ -140,12 +140,16 @@ impl<'a> Tree<'a> {
         let mut found = vec![0];
         for step in steps {
             let mut next = Vec::new();
+            let wanted_number = match step {
+                Step::Key(wanted) => number_of(wanted),
+                Step::Any => None,
+            };
             for at in found {
                 tape.children(at, |number, key, value| {
                     let fits = match (step, key) {
                         (Step::Any, _) => true,
                         (Step::Key(wanted), Some(key)) => *tape.key(key) == **wanted,
-                        (Step::Key(wanted), None) => number.to_string().as_bytes() == wanted.as_slice(),
+                        (Step::Key(_), None) => wanted_number == Some(number),
                     };
                     if fits {
                         next.push(value);
@@ -249,6 +253,12 @@ impl<'a> Tape<'a> {
     fn slice(self, node: &Node) -> &'a [u8] {
         self.text.get(index(node.start)..index(node.end)).unwrap_or_default()
     }
+}
+
+/// The element's number that a step names: decimal, in its shortest form.
+fn number_of(step: &[u8]) -> Option<usize> {
+    let is_shortest = step.iter().all(u8::is_ascii_digit) && (step.len() == 1 || step.first() != Some(&b'0'));
+    std::str::from_utf8(step).ok().filter(|_| is_shortest)?.parse().ok()
 }
 
 fn opening(kind: Kind) -> u8 {
