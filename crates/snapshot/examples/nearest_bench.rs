@@ -16,17 +16,20 @@ use understudy_snapshot::{Header, table::TableBuilder};
 const TURNS: u64 = 200;
 const BACKEND: &str = "http://api.test";
 
+/// A kind of miss: what it is called, and the request by its number.
+type Miss = (&'static str, fn(u64) -> Exchange);
+
 fn main() {
     let count = std::env::args().nth(1).map_or(1_000_000, |text| text.parse().expect("a number"));
     println!("| table | miss | µs, median | µs, slowest | named |\n|---|---|---|---|---|");
-    let gets: [(&str, fn(u64) -> Exchange); 4] = [
+    let gets: [Miss; 4] = [
         ("one segment changed", |n| get(BACKEND, &format!("/v1/charges/ch_x{n}?expand=customer"))),
         ("one parameter changed", |n| get(BACKEND, &format!("/v1/charges/ch_{n}?expand=source"))),
         ("path unknown", |n| get(BACKEND, &format!("/v2/unknown/{n}/thing"))),
         ("nothing in common", |n| get("http://other.test", &format!("/{n}"))),
     ];
     measure("GETs", count, |n| get(BACKEND, &format!("/v1/charges/ch_{n}?expand=customer")), &gets);
-    let posts: [(&str, fn(u64) -> Exchange); 5] = [
+    let posts: [Miss; 5] = [
         ("one leaf changed", |n| post("/v1/charges", &charge(n, "eur"))),
         ("one leaf more", |n| {
             post("/v1/charges", &charge(n, "usd").replace("{\"amount\"", "{\"new\":1,\"amount\""))
@@ -37,14 +40,14 @@ fn main() {
     ];
     measure("POSTs of small JSON", count, |n| post("/v1/charges", &charge(n, "usd")), &posts);
     // Bodies as large as the table keeps them, as many as it takes.
-    let large: [(&str, fn(u64) -> Exchange); 2] = [
+    let large: [Miss; 2] = [
         ("one leaf changed", |n| post("/v1/batches", &format!("{{\"new\":{n},{}", &leaves(n, 300)[1..]))),
         ("300 leaves, none known", |n| post("/v1/batches", &leaves(n + 1_000_000_000, 300))),
     ];
     measure("POSTs of 300 leaves", count / 50, |n| post("/v1/batches", &leaves(n, 300)), &large);
 }
 
-fn measure(name: &str, count: u64, recorded: fn(u64) -> Exchange, misses: &[(&str, fn(u64) -> Exchange)]) {
+fn measure(name: &str, count: u64, recorded: fn(u64) -> Exchange, misses: &[Miss]) {
     let mut builder = TableBuilder::new(&Header::default());
     (0..count).for_each(|n| builder.push(&recorded(n)).expect("room"));
     let table = builder.finish().expect("a table").bytes;
