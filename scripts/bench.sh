@@ -1,5 +1,5 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md. `bench.sh [mock|tap|memory|peers|all] [SECONDS]`; takes half an hour and wants an idle machine with two
+# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|memory|peers|canonical|all] [SECONDS]`; takes half an hour and wants an idle machine with two
 # cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -14,16 +14,32 @@ case $what in
         [ -d bench/peers/node_modules ] || (cd bench/peers && npm install --silent --no-audit --no-fund)
         ;;
 esac
+case $what in canonical | all) have node || packages "Node.js, to run wasm" nodejs ;; esac
 say "--- building"
+cargo build --quiet --locked --release -p understudy-core --example canonical_bench
+cargo build --quiet --locked --profile filter --target wasm32-wasip1 -p understudy-core --example canonical_bench
 cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target wasm32-wasip1 --target-dir target/bench-constant
 cargo build --quiet --locked --release -p understudy-testkit --example bench
-cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example bundle_bench
+cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
 cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
 examples=${CARGO_TARGET_DIR:-target}/release/examples
+canonical() {
+    say "" "## Normal form and digest, natively" ""
+    "$examples/canonical_bench"
+    say "" "## Normal form and digest, as wasm" ""
+    node --no-warnings bench/wasi.mjs "${CARGO_TARGET_DIR:-target}/wasm32-wasip1/filter/examples/canonical_bench.wasm"
+}
+if [ "$what" = canonical ]; then
+    canonical
+    exit 0
+fi
 "$examples/bench" target/bench-constant/wasm32-wasip1/release/constant.wasm "$what" "$seconds"
 [ "$what" = all ] || exit 0
 say "" "## A verdict, natively" ""
 "$examples/decide_bench"
+say "" "## A miss explained, natively" ""
+"$examples/nearest_bench"
+canonical
 say "" "## Snapshot to table, 1,000,000 exchanges" ""
 "$examples/table_bench"
 say "" "## Bundling 64 MiB" ""
