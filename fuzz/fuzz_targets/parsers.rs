@@ -1,9 +1,12 @@
-//! Every parser that eats bytes from outside. The first byte chooses the parser, the rest is its food; none may panic, and what can be
-//! checked about the outcome is.
+//! Every parser that eats bytes from outside. The first byte chooses the parser, or the variable `PARSER` does; the rest is its food. None may
+//! panic, and what can be checked about the outcome is.
 #![no_main]
+
+mod ruled;
 
 use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::rules::Rules;
 use understudy_core::config::Config;
@@ -12,9 +15,11 @@ use understudy_core::table::Table;
 use understudy_core::v1;
 use understudy_snapshot::{Exchanges, Header, bundle};
 
+static PARSER: LazyLock<Option<u8>> = LazyLock::new(|| std::env::var("PARSER").ok()?.parse().ok());
+
 fuzz_target!(|data: &[u8]| {
     let Some((&which, food)) = data.split_first() else { return };
-    match which % 9 {
+    match PARSER.unwrap_or(which % 15) {
         0 => line(food),
         1 => body(food, "application/json"),
         2 => body(food, "application/x-www-form-urlencoded"),
@@ -23,6 +28,12 @@ fuzz_target!(|data: &[u8]| {
         5 => drop(bundle::inspect(food).is_ok()),
         6 => drop(understudy_collector::Batch::parse(bytes::Bytes::copy_from_slice(food)).is_ok()),
         7 => encoding(food),
+        8 => ruled::signature(food),
+        9 => ruled::texts(food),
+        10 => ruled::tokens_and_days(food),
+        11 => ruled::secrets(food),
+        12 => ruled::nearest(food),
+        13 => ruled::echoes(food),
         _ => texts(food),
     }
 });
@@ -72,8 +83,8 @@ fn path(food: &[u8]) {
 fn table(food: &[u8]) {
     if let Ok(table) = Table::open(food) {
         drop(table.verify().is_ok());
-        drop(table.lookup(&[0; 20]).and_then(|entry| table.blob(entry.signature)));
-        drop(table.near(0).into_iter().filter_map(|place| table.entry(place)).count());
+        drop(table.lookup(&[0; 20]).map(|entry| ruled::answers(&table, &entry)));
+        drop(understudy_core::engine::nearest(&table, &Signature::default()));
     }
 }
 

@@ -13,7 +13,7 @@ use understudy_core::headers::Headers;
 use understudy_core::rules::{dates, is_identifier};
 
 /// From this length on, in bytes, not all changes of a request are made.
-const BODY_LONG: usize = 256 << 10;
+const BODY_LONG: usize = 32 << 10;
 
 /// A changed request.
 pub(super) struct Case {
