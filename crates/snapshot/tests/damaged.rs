@@ -33,7 +33,7 @@ impl Host for Fake {
         1
     }
     fn recorded_value(&mut self, _: &Digest, live: u64) -> Option<u64> {
-        (live % 2 == 0).then_some(live)
+        live.is_multiple_of(2).then_some(live)
     }
     fn stands_for(&mut self, _: &Digest, _: u64, _: u64) {}
     fn reset_turns(&mut self, _: &Digest) {}
