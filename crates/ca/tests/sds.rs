@@ -122,6 +122,16 @@ async fn fifty_names_at_once() {
     assert_eq!(rig.sds.counts().minted, 50);
 }
 
+/// Each name has a stream, and by itself Envoy keeps to 1,024 for a cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_names_than_envoys_usual_limit() {
+    let rig = Rig::start(SdsOptions::default()).await;
+    for number in 0..1100 {
+        rig.connect(&format!("n{number}.test")).await.0.expect("a handshake");
+    }
+    assert_eq!(rig.sds.counts().minted, 1100);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_replaced_before_it_expires() {
     let mut options = SdsOptions::default();

@@ -1,6 +1,12 @@
 //! The certificate service: Envoy's secret discovery (SDS, version 3) over gRPC, on a Unix socket that is the user's alone.
 //!
 //! Who reaches the socket gets certificates with their keys for any name. So it is never a port.
+//!
+//! What Envoy's configuration needs, beside an HTTP/2 cluster that leads to the socket (`tests/common/mod.rs` has all of it):
+//! - `api_type: DELTA_GRPC`. In the older protocol nothing tells Envoy that a name is refused: its client would hang.
+//! - `circuit_breakers` with many `max_requests`: each name keeps a stream, and after the usual 1,024 no new name would get a certificate.
+//! - `set_node_on_first_message_only`: Envoy's list of its extensions, 140 kB, is in each message otherwise.
+//! - `transport_socket_connect_timeout` on the filter chain: a server name that isn't UTF-8 can't be told to Envoy in any message.
 
 mod cache;
 mod proto;
