@@ -166,6 +166,12 @@ impl Authority {
         text
     }
 
+    /// The first and the last day on which it is valid, as `2026-11-21`.
+    pub fn days(&self) -> (String, String) {
+        let day = |time: SystemTime| OffsetDateTime::from(time).date().to_string();
+        (day(self.inner.not_before), day(self.inner.not_after))
+    }
+
     /// From when it is valid.
     pub fn not_before(&self) -> SystemTime {
         self.inner.not_before
@@ -276,7 +282,7 @@ mod tests {
         let authority = open(0, 3).expect("valid");
         let minter = crate::Minter::new(authority.clone(), DAY * 7).expect("a minter");
         let leaf = minter
-            .mint(&crate::ServerName::parse("a.test").expect("a name"), SystemTime::now())
+            .mint(&[crate::ServerName::parse("a.test").expect("a name")], SystemTime::now())
             .expect("minted");
         assert_eq!(leaf.not_after, authority.not_after());
     }

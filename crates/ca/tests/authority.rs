@@ -78,7 +78,7 @@ fn leaves_say_what_verifiers_want() {
     let authority = Authority::open_or_create(folder.path()).expect("an authority");
     let minter = Minter::new(authority.clone(), 365 * DAY).expect("a minter");
     let now = SystemTime::now();
-    let mint = |name: &str| minter.mint(&ServerName::parse(name).expect(name), now).expect(name);
+    let mint = |name: &str| minter.mint(&[ServerName::parse(name).expect(name)], now).expect(name);
     let long = ["a".repeat(60), "b".repeat(60), "test".to_owned()].join(".");
     let mut serials = Vec::new();
     for name in ["api.test", "10.0.0.1", "::1", "xn--bcher-kva.example", "a_b.test", long.as_str()] {
@@ -139,7 +139,7 @@ fn rotated_it_is_another_one_and_who_has_the_old_one_keeps_it() {
     assert_eq!(names(folder.path()), ["authority.lock", "authority.pem", "ca.pem"], "nothing half-written");
     let minter = Minter::new(old, DAY).expect("a minter");
     minter
-        .mint(&ServerName::parse("api.test").expect("a name"), SystemTime::now())
+        .mint(&[ServerName::parse("api.test").expect("a name")], SystemTime::now())
         .expect("the old one mints");
 }
 

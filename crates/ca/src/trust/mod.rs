@@ -32,6 +32,7 @@ const EXTRA: &str = "extra.pem";
 #[derive(Debug)]
 pub struct Trust {
     folder: PathBuf,
+    has_roots: bool,
     /// What the user's own variables say, which ours add to.
     theirs: environment::Theirs,
     warnings: Vec<String>,
@@ -62,17 +63,18 @@ impl Trust {
         put(CA, ours.as_bytes())?;
         put(ROOTS, pem(roots.certificates()).as_bytes())?;
         put(EXTRA, (ours.to_owned() + &pem(extra.certificates())).as_bytes())?;
+        let has_roots = !roots.certificates().is_empty();
         roots.append(&mut extra);
         put(BUNDLE, (ours.to_owned() + &pem(roots.certificates())).as_bytes())?;
         let java = java::write(authority, folder, &mut roots, variables)?;
         python::write(folder)?;
         let theirs = environment::Theirs::new(variables, java);
-        Ok(Self { folder: folder.to_owned(), theirs, warnings: roots.into_warnings() })
+        Ok(Self { folder: folder.to_owned(), has_roots, theirs, warnings: roots.into_warnings() })
     }
 
-    /// The roots that are trusted apart from the authority, for whoever verifies the real backends.
-    pub fn roots(&self) -> PathBuf {
-        self.folder.join(ROOTS)
+    /// The file of the roots that are trusted apart from the authority, for whoever verifies the real backends. Nothing where there are none.
+    pub fn roots(&self) -> Option<PathBuf> {
+        self.has_roots.then(|| self.folder.join(ROOTS))
     }
 
     /// What could not be read of that which the user names.
