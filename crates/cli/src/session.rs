@@ -1,6 +1,7 @@
 //! One run of Envoy with the filter, between CMD and its backends, with a collector beside it.
 
 use crate::child::{self, Ended, Terms};
+use crate::interception::Interception;
 use crate::say;
 use crate::signals::{Interrupted, Signals};
 use anyhow::Context;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 use understudy_collector::{Collector, CollectorConfig, GapReport};
-use understudy_envoy::{Bootstrap, Envoy, HostMap, Options};
+use understudy_envoy::{Bootstrap, Envoy, HostMap, Options, UpstreamTrust};
 
 /// How long the filter may take to hand over what it has recorded, once CMD has ended.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -87,26 +88,35 @@ pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Fini
     let mut signals = Signals::new()?;
     let mut config = CollectorConfig::new(plan.store);
     (config.ingest.max_body, config.ingest.max_in_flight) = (BATCH_MAX, 2 * BATCH_MAX);
+    let interception = Interception::start().await?;
     let collector = Collector::bind("127.0.0.1:0", config).await.context("can't start the collector")?;
     let started = tokio::select! {
-        started = start_envoy(&plan, args, collector.local_addr()) => started.map_err(anyhow::Error::from),
+        started = start_envoy(&plan, args, collector.local_addr(), &interception) => started.map_err(anyhow::Error::from),
         signal = signals.next() => Err(Interrupted(signal).into()),
     };
     let outcome = match started {
-        Ok(envoy) => run_behind(envoy, args, &mut signals).await,
+        Ok(envoy) => run_behind(envoy, args, &interception, &mut signals).await,
         Err(error) => Err(error),
     };
+    let certificates = interception.end().await;
+    log::debug!("{certificates:?}");
     let gaps = collector.shutdown().await.gaps.active();
     Ok(Finished { gaps, ..outcome? })
 }
 
-async fn run_behind(envoy: Envoy, args: &ProxyArgs, signals: &mut Signals) -> anyhow::Result<Finished> {
+async fn run_behind(
+    envoy: Envoy,
+    args: &ProxyArgs,
+    interception: &Interception,
+    signals: &mut Signals,
+) -> anyhow::Result<Finished> {
     if let Some(warning) = envoy.binary().warning() {
         say::warning(warning);
     }
     say::line(format_args!("Envoy listens on {}", envoy.proxy_addr()));
     let terms = Terms {
         proxy: envoy.proxy_addr(),
+        trust: interception.trust(),
         include_localhost: args.include_localhost,
         stdout_to_stderr: args.json,
         grace: Duration::from_secs(args.grace.into()),
@@ -135,6 +145,7 @@ async fn start_envoy(
     plan: &Plan<'_>,
     args: &ProxyArgs,
     collector: SocketAddr,
+    interception: &Interception,
 ) -> Result<Envoy, understudy_envoy::Error> {
     let mut config = plan.config.clone();
     config["collector"] =
@@ -148,7 +159,12 @@ async fn start_envoy(
         .filter(plan.module)
         .plugin_config(config)
         .collector(collector)
+        .certificates(interception.socket())
         .buffer_limit(BODY_CAP * 4);
+    // What the user's own variables name is believed too, and whatever system this is.
+    if let Some(roots) = interception.roots() {
+        bootstrap = bootstrap.upstream_trust(UpstreamTrust::Roots(roots));
+    }
     for map in &args.maps {
         bootstrap = bootstrap.map(map.clone());
     }

@@ -1,5 +1,7 @@
 //! A real Envoy that takes TLS with certificates from the service, and a client that verifies them.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub(crate) struct Rig {
     pub(crate) authority: Authority,
     pub(crate) sds: Sds,
     pub(crate) envoy: Envoy,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     client: Arc<ClientConfig>,
 }
 
@@ -42,7 +44,7 @@ impl Rig {
             .edit(move |config| take_tls(config, &socket));
         let envoy = Envoy::start(&bootstrap, &Options::default()).await.expect("Envoy");
         let client = Arc::new(client(&authority));
-        Self { authority, sds, envoy, _folder: folder, client }
+        Self { authority, sds, envoy, folder, client }
     }
 
     /// A handshake for this name, and how long it took.
