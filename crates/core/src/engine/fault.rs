@@ -43,10 +43,13 @@ pub(super) fn mark(headers: &Headers, fault: &Fault) -> Headers {
     Headers::from_pairs(others.chain([(VERDICT_HEADER, verdict.as_slice())]))
 }
 
-/// Cuts the body, if that is the fault. Gives how long it was.
+/// Cuts the body, if that is the fault and there is as much. Gives how long it was.
+///
+/// Envoy sends an answer of the filter's in one piece, and nothing of it where the stream ends in the middle: what is left here only has the
+/// filter called for it.
 pub(super) fn cut(reply: &mut Reply, fault: &Fault) -> Option<usize> {
     let FaultAnswer::Truncated(length) = fault.answer else { return None };
-    let whole = reply.body.len();
-    reply.body.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-    (reply.body.len() < whole).then_some(whole)
+    let (whole, length) = (reply.body.len(), usize::try_from(length).unwrap_or(usize::MAX));
+    reply.body.truncate(length.max(1));
+    (length < whole).then_some(whole)
 }
