@@ -44,7 +44,8 @@ pub struct Proxy<'a> {
 /// What the user has set, where ours adds to it.
 #[derive(Debug)]
 pub(crate) struct Theirs {
-    java_options: Option<OsString>,
+    /// By variable. The first is always set by us, the others where the user has.
+    java_options: Vec<(&'static str, Option<OsString>)>,
     java_store: Option<PathBuf>,
     python_path: Option<OsString>,
     if_set: Vec<&'static str>,
@@ -63,8 +64,13 @@ pub(crate) fn extras() -> impl Iterator<Item = &'static str> {
 impl Theirs {
     pub(crate) fn new(variables: Variables<'_>, java_store: Option<PathBuf>) -> Self {
         let is_set = |name: &&str| variables(name).is_some_and(|value| !value.is_empty());
+        let is_wanted = |name: &&str| *name == java::OPTIONS[0] || is_set(name);
         Self {
-            java_options: variables("JAVA_TOOL_OPTIONS"),
+            java_options: java::OPTIONS
+                .into_iter()
+                .filter(is_wanted)
+                .map(|name| (name, variables(name)))
+                .collect(),
             java_store,
             python_path: variables("PYTHONPATH"),
             if_set: INSTEAD_IF_SET.into_iter().filter(is_set).collect(),
@@ -77,10 +83,9 @@ impl Theirs {
         let beside = BESIDE.iter().map(|name| (*name, file(EXTRA)));
         let mut all: Vec<_> = instead.chain(beside).collect();
         all.push(("NODE_USE_ENV_PROXY", "1".into()));
-        all.push((
-            "JAVA_TOOL_OPTIONS",
-            java::options(self.java_options.as_deref(), self.java_store.as_deref(), proxy),
-        ));
+        for (name, theirs) in &self.java_options {
+            all.push((name, java::options(theirs.as_deref(), self.java_store.as_deref(), proxy)));
+        }
         all.push(("PYTHONPATH", python::path(folder, self.python_path.as_deref())));
         all
     }

@@ -21,8 +21,8 @@ const PLACES: [&str; 4] = [
     "jre/lib/security/cacerts",
     "jre/lib/security/jssecacerts",
 ];
-/// The options of the user that count before ours.
-const OPTIONS: [&str; 2] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"];
+/// Where JVMs take options from, each of which counts more than the one before it. The second is the `java` command's alone.
+pub(crate) const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 /// DER doesn't nest deeper where certificates are.
 const DEPTH_MAX: u32 = 24;
 
@@ -45,7 +45,7 @@ pub(crate) fn write(
         }
     }
     if let Some(theirs) =
-        OPTIONS.iter().filter_map(|name| variables(name)).find_map(|options| own_store(&options))
+        OPTIONS.iter().rev().filter_map(|name| variables(name)).find_map(|options| own_store(&options))
     {
         match std::fs::read(&theirs).ok().and_then(|bytes| certificates(&bytes)) {
             Some(certificates) => certificates.into_iter().for_each(|der| roots.add(der)),
@@ -118,13 +118,15 @@ fn past_proxy(no_proxy: &str) -> String {
 /// The trust store that the user's options name. The last one counts.
 fn own_store(options: &OsStr) -> Option<PathBuf> {
     let options = options.to_string_lossy();
-    let (_, value) = options.rsplit_once(TRUST_STORE.trim_end_matches('='))?;
-    let value = value.strip_prefix('=')?;
-    let end = match value.strip_prefix(['"', '\'']) {
-        Some(inner) => return inner.split(['"', '\'']).next().map(PathBuf::from),
-        None => value.find([' ', '\t']).unwrap_or(value.len()),
-    };
-    Some(value[..end].trim_end_matches(['"', '\'']).into())
+    let (before, value) = options.rsplit_once(TRUST_STORE)?;
+    let quote = |text: &str, at: fn(&str) -> Option<char>| at(text).filter(|c| ['"', '\''].contains(c));
+    // Quotes may be around the value or around the option.
+    let end =
+        match quote(before, |before| before.chars().last()).or(quote(value, |value| value.chars().next())) {
+            Some(quote) => return value.trim_start_matches(quote).split(quote).next().map(PathBuf::from),
+            None => value.find(char::is_whitespace).unwrap_or(value.len()),
+        };
+    value.get(..end).map(PathBuf::from)
 }
 
 /// Where the Javas are that CMD may run: `JAVA_HOME`, and the one on the path.
@@ -198,7 +200,7 @@ mod tests {
         check("-Xmx1g", None);
         check("-Djavax.net.ssl.trustStore=/a/b.jks -Xmx1g", Some("/a/b.jks"));
         check("-Djavax.net.ssl.trustStore=\"/a b/c\" -Xmx1g", Some("/a b/c"));
-        check("\"-Djavax.net.ssl.trustStore=/a/c\"", Some("/a/c"));
+        check("\"-Djavax.net.ssl.trustStore=/a/c d\" -Xmx1g", Some("/a/c d"));
         check("-Djavax.net.ssl.trustStorePassword=x", None);
         check("-Djavax.net.ssl.trustStore=/a -Djavax.net.ssl.trustStore=/b", Some("/b"));
     }

@@ -165,6 +165,12 @@ fn java_keeps_the_users_store_or_adds_to_it() {
     assert!(scene.java().contains(&company(&scene)[0]));
     let options = environment(&trust)["JAVA_TOOL_OPTIONS"].clone();
     assert!(options.starts_with(&option) && options.contains("trust/truststore.jks"), "{options}");
+    // Where another variable counts more, ours are there too.
+    let scene = Scene::new();
+    let trust = scene.with("JDK_JAVA_OPTIONS", &option).write();
+    let options = environment(&trust)["JDK_JAVA_OPTIONS"].clone();
+    assert!(options.starts_with(&option) && options.contains("trust/truststore.jks"), "{options}");
+    assert!(!environment(&trust).contains_key("_JAVA_OPTIONS"));
     // One that is encrypted can't be added to: it stays.
     fs::write(&path, b"\x30\x03\x02\x01\x03").expect("a store");
     let scene = Scene::new().with("JDK_JAVA_OPTIONS", &option);

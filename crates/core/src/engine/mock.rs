@@ -3,13 +3,14 @@
 use super::capture::{Capture, begin_exchange, mark_truncated};
 use super::stream::State;
 use super::vm::Counter;
-use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, serve};
+use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, fault, serve};
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};
 use crate::exchange::End;
 use crate::facts::Facts;
 use crate::headers::Headers;
-use crate::rules::Place;
+use crate::latency::{Delay, Latency};
+use crate::rules::{Fault, FaultAnswer, Place};
 use crate::table::Segment;
 use crate::v1;
 use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
@@ -51,12 +52,16 @@ impl Stream {
         let time = vm.time_of_request(host);
         let (digest, said) =
             vm.sign(facts, &asked.body, time, self.policy.is_some_and(|policy| policy.redacted));
-        if let (Some(on_miss), Some(policy)) = (said, &mut self.policy)
+        if let (Some(on_miss), Some(policy)) = (said.on_miss, &mut self.policy)
             && !policy.configured
         {
             policy.on_miss = on_miss;
         }
         asked.digest = Some(digest);
+        let fault = fault::due(&said.faults, vm, host);
+        if let Some(fault) = fault.as_ref().filter(|fault| fault.replaces()) {
+            return self.fail_on_purpose(&asked, fault, vm, host);
+        }
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
         };
@@ -64,7 +69,7 @@ impl Stream {
             return self.miss(asked, Reason::SequenceEnded, vm, host);
         };
         let normalised = if choice.normalised { places(vm) } else { Vec::new() };
-        let Some(reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
+        let Some(mut reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
             return self.miss(asked, Reason::BadTable, vm, host);
         };
         if choice.answer.trailers.length > 0 {
@@ -72,19 +77,59 @@ impl Stream {
             self.trailers = Headers::from_block(trailers);
         }
         self.fixup = fixup(&reply, choice.answer.untyped, !self.trailers.is_empty());
+        if let Some(fault) = &fault {
+            self.alter(&mut reply, fault, vm);
+        }
         self.state = State::Answered;
-        self.count(Counter::Match, vm);
         if vm.outbox.is_some() {
             let exchange = vm.table.blob(choice.answer.exchange).unwrap_or_default();
             let exchange = String::from_utf8_lossy(&exchange).into_owned();
             let matched = Matched { exchange, digest, sequence: choice.sequence, normalised };
-            let status = Some(choice.answer.status);
-            let nearest = Vec::new();
-            let verdict =
-                Verdict { kind: Kind::Match, status, reason: None, matched: Some(matched), nearest };
+            let verdict = Verdict {
+                status: Some(choice.answer.status),
+                fault: fault.as_ref().map(Fault::to_string),
+                matched: Some(matched),
+                ..Verdict::of(Kind::Match)
+            };
             report(&asked, &verdict, vm, host);
         }
-        Action::Reply(reply)
+        let latency = self.policy.map_or(Latency::NONE, |policy| policy.latency);
+        let held = latency.of(choice.answer.took).saturating_add(delay(fault.as_ref()));
+        self.hold(Action::Reply(reply), Counter::Match, held, vm, host)
+    }
+
+    /// What a fault makes of a recorded answer.
+    fn alter<S: Segment>(&mut self, reply: &mut Reply, fault: &Fault, vm: &Vm<S>) {
+        if vm.verdict_header {
+            reply.headers = fault::mark(&reply.headers, fault);
+        }
+        if let Some(whole) = fault::cut(reply, fault) {
+            self.fixup = Some(Fixup::Replace(with_length(reply, whole)));
+            self.trailers = Headers::new();
+            self.cut = true;
+        }
+    }
+
+    /// An answer, or none, that a rule puts in the place of any recorded one.
+    fn fail_on_purpose<S: Segment>(
+        &mut self,
+        asked: &Asked<'_>,
+        fault: &Fault,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let (action, status) = match &fault.answer {
+            FaultAnswer::Status(status, body) => {
+                let reply = fault::reply(*status, body, fault, vm.verdict_header);
+                self.fixup = fixup(&reply, false, false);
+                (Action::Reply(reply), Some(*status))
+            }
+            _ => (Action::Reset, None),
+        };
+        self.state = State::Answered;
+        let verdict = Verdict { status, fault: Some(fault.to_string()), ..Verdict::of(Kind::Match) };
+        report(asked, &verdict, vm, host);
+        self.hold(action, Counter::Match, delay(Some(fault)), vm, host)
     }
 
     /// Begins all sequences anew, which the request asked for with `x-understudy-control`.
@@ -121,9 +166,7 @@ impl Stream {
             return self.refusal(&asked, reason, vm, host);
         }
         self.count(Counter::Passthrough, vm);
-        let nearest = Vec::new();
-        let verdict =
-            Verdict { kind: Kind::Passthrough, status: None, reason: Some(reason), matched: None, nearest };
+        let verdict = Verdict { reason: Some(reason), ..Verdict::of(Kind::Passthrough) };
         report(&asked, &verdict, vm, host);
         if on_miss == OnMiss::Capture && vm.outbox.is_some() && reason != Reason::Upgrade {
             let mut capture = Capture::begin(asked.headers, asked.facts, vm, host);
@@ -184,18 +227,26 @@ impl Stream {
             grpc_status: (reason == Reason::GrpcUnsupported).then_some(GRPC_UNIMPLEMENTED),
         };
         let status = Some(reply.status);
-        report(
-            asked,
-            &Verdict { kind: Kind::Miss, status, reason: Some(reason), matched: None, nearest },
-            vm,
-            host,
-        );
+        let verdict = Verdict { status, reason: Some(reason), nearest, ..Verdict::of(Kind::Miss) };
+        report(asked, &verdict, vm, host);
         Action::Reply(reply)
     }
 
-    fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
+    pub(super) fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
         vm.count(self.policy.map_or(0, |policy| policy.counter), counter);
     }
+}
+
+/// How much later than it would be an answer leaves, in microseconds.
+fn delay(fault: Option<&Fault>) -> u64 {
+    fault.and_then(|fault| fault.delay).map_or(0, Delay::micros)
+}
+
+/// All headers of an answer whose body is cut, with the length that it would have had.
+fn with_length(reply: &Reply, whole: usize) -> Headers {
+    let (status, length) = (reply.status.to_string(), whole.to_string());
+    let added = [(&b":status"[..], status.as_bytes()), (b"content-length", length.as_bytes())];
+    Headers::from_pairs(added.into_iter().chain(reply.headers.iter()))
 }
 
 /// What has to be changed in what Envoy makes of a reply.

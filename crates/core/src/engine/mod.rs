@@ -10,6 +10,8 @@
 
 mod capture;
 mod explain;
+mod fault;
+mod hold;
 mod mock;
 mod secrets;
 mod serve;
@@ -32,6 +34,10 @@ pub enum Action {
     Hold,
     /// Answer it.
     Reply(Reply),
+    /// Hold it, and ask [`Stream::resume`] for what to do after so many microseconds.
+    Later(u64),
+    /// End it without an answer.
+    Reset,
 }
 
 /// An answer to serve.
@@ -56,6 +62,8 @@ pub enum Fixup {
     Remove(&'static [&'static str]),
     /// Have these headers, `:status` among them, in the place of all: Envoy took out some that go without a body.
     Replace(Headers),
+    /// End the stream here, in the middle of the body.
+    Cut,
     /// Add these trailers at the end of the body.
     AddTrailers(Headers),
 }

@@ -85,7 +85,7 @@ impl<'a> Engine<'a> {
         let matched = self.matched();
         match action {
             Action::Reply(reply) => Some((matched.expect("an answer comes from an exchange"), reply)),
-            Action::Continue | Action::Hold => None,
+            Action::Continue | Action::Hold | Action::Later(_) | Action::Reset => None,
         }
     }
 
