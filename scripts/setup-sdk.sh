@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what tests/sdk needs on top of setup.sh: more Python SDKs into .venv, the Node.js SDKs into tests/sdk/node_modules, and from
-# Debian's packages, where they are missing, Node.js with npm and faketime. What is there already is left alone.
+# Debian's packages, where they are missing, Node.js with npm, a JDK, curl and faketime. What is there already is left alone.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -35,7 +35,14 @@ node_sdks() {
     printf '%s' "$stamp" >"$folder/node_modules/.stamp"
 }
 
+# `java File.java` needs the compiler, which a mere runtime doesn't have.
+jdk() {
+    java --list-modules 2>/dev/null | grep -q '^jdk.compiler@' || packages "a JDK" default-jdk-headless
+}
+
 python_sdks
 node_sdks
+jdk
+have curl || packages "curl" curl
 # On macOS it is in Homebrew's libfaketime.
 have faketime || packages "faketime, which runs a program at another time of day" faketime

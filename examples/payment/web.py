@@ -4,6 +4,7 @@ The payment service and the fake backends answer with it. It never calls out, an
 """
 
 import http.server
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import threading
 import traceback
 from dataclasses import dataclass, field
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -38,7 +39,7 @@ class Request:
 @dataclass
 class Reply:
     status: int = 200
-    body: bytes = b""
+    body: bytes | Iterator[bytes] = b""  # an iterator's pieces are sent as they come
     headers: dict = field(default_factory=dict)
 
 
@@ -122,11 +123,21 @@ def serve(answer: Callable[[Request], Reply], port: int = 0) -> http.server.Thre
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            if reply.status not in (204, 304):
+            whole = isinstance(reply.body, bytes)
+            if not whole:
+                self.send_header("Transfer-Encoding", "chunked")
+            elif reply.status not in (204, 304):
                 self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
-            if reply.status not in (204, 304) and self.command != "HEAD":
+            if not whole:
+                self._stream(reply.body)
+            elif reply.status not in (204, 304) and self.command != "HEAD":
                 self.wfile.write(reply.body)
+
+        def _stream(self, pieces: Iterator[bytes]):
+            for piece in itertools.chain(pieces, (b"",)):  # the empty one is the end
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.wfile.flush()
 
         def log_message(self, *_):
             pass

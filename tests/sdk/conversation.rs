@@ -106,16 +106,20 @@ impl Conversation {
         );
     }
 
+    /// The script, and what runs it.
     fn client(&self) -> [PathBuf; 2] {
         let script = root().join("tests/sdk/conversations").join(self.script);
-        if script.extension().is_some_and(|extension| extension == "py") {
-            return [python(), script];
-        }
-        assert!(
-            root().join("tests/sdk/node_modules/.stamp").exists(),
-            "the Node.js SDKs are not installed: run `sh scripts/setup-sdk.sh` first"
-        );
-        ["node".into(), script]
+        let runs = match script.extension().and_then(|extension| extension.to_str()) {
+            Some("py") => python(),
+            Some("java") => "java".into(),
+            Some("sh") => "sh".into(),
+            _ => {
+                let installed = root().join("tests/sdk/node_modules/.stamp").exists();
+                assert!(installed, "the Node.js SDKs are not installed: run `sh scripts/setup-sdk.sh` first");
+                "node".into()
+            }
+        };
+        [runs, script]
     }
 }
 

@@ -1,6 +1,7 @@
 //! Conversations of real SDKs with their backends: recorded once, then answered without the backends, in new processes, a day and two hours
 //! later, with new keys, times, tokens and boundaries. Every request has to match, and every answer has to be the right one;
-//! where the client asks for something else in one place, it has to miss.
+//! where the client asks for something else in one place, it has to miss. They call `https://`, at the SDKs' default endpoints where there
+//! are such.
 //!
 //! The conversations are the scripts in `conversations/`; each says at its top what is new in each run. `scripts/setup-sdk.sh` brings what they
 //! need. What is missing is an error, never a skip.
@@ -46,4 +47,9 @@ conversations! {
     dynamodb_through_aws_sdk_js: "node_dynamodb.mjs", ["moto"], 25, 1;
     s3_streams_through_aws_sdk_js: "node_s3_stream.mjs", ["moto"], 8, 1;
     stripe_through_stripe_node: "node_stripe.mjs", ["stripe"], 16, 1;
+    http2_through_httpx: "httpx_http2.py", ["shop"], 21, 2;
+    fetch_of_node: "node_fetch.mjs", ["shop"], 13, 1;
+    http2_through_curl: "curl_http2.sh", ["shop"], 9, 1;
+    http2_through_java: "JavaShop.java", ["shop"], 12, 1;
+    tokens_through_openai: "openai_chat.py", ["openai"], 11, 2;
 }
