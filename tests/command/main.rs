@@ -5,6 +5,7 @@ mod bad_places;
 mod call;
 mod convert;
 mod edges;
+mod faults;
 mod help;
 mod merge;
 mod round_trip;

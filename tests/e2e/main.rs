@@ -12,5 +12,6 @@ mod no_leak;
 mod requests;
 mod secrets;
 mod smoke;
+mod streams;
 mod tap;
 mod verbatim;
