@@ -14,4 +14,5 @@ mod secrets;
 mod smoke;
 mod streams;
 mod tap;
+mod tls;
 mod verbatim;

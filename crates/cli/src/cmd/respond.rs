@@ -118,11 +118,11 @@ pub(crate) async fn run(args: Args) -> Outcome {
             return Err(error);
         }
     };
-    finished.warn();
+    finished.warn("refused");
     let report = Report::read(store, &snapshot, &built, finished.is_complete()).await?;
     say::block(report.text(args.verbose));
     if report.summary.requests == 0 {
-        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTP_PROXY?");
+        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?");
     }
     // What was recorded is safe before anything else can fail.
     if let (Some(capture), Some(output)) = (capture, &args.output) {

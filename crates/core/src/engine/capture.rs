@@ -164,7 +164,9 @@ pub(super) fn mark_truncated(body: &mut Body, seen: u64) {
 /// The headers that the other side sent: no pseudo-headers, and none that the proxy added on the way.
 fn without_proxy_headers(headers: &Headers) -> Headers {
     let own = |name: &[u8]| {
-        name.first() == Some(&b':') || name.starts_with(b"x-envoy-") || name == b"x-forwarded-proto"
+        name.first() == Some(&b':')
+            || name.starts_with(b"x-envoy-")
+            || [&b"x-forwarded-proto"[..], b"x-understudy-forwarded-proto"].contains(&name)
     };
     Headers::from_pairs(headers.iter().filter(|(name, _)| !own(name)))
 }
