@@ -3,10 +3,11 @@
 use crate::host::{self, Current};
 use crate::root::Shared;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action as Flow, MapType};
+use proxy_wasm::types::{Action as Flow, BufferType, MapType};
 use std::cell::RefCell;
 use std::rc::Rc;
-use understudy_core::engine::{Action, Fixup, Stream};
+use understudy_core::engine::{Action, Fixup, Reply, Stream};
+use understudy_core::headers::Headers;
 
 /// One stream.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl HttpStream {
                 }
                 Flow::Pause
             }
+            Action::Stub(headers) => to_the_stub(&headers),
         }
     }
 
@@ -49,10 +51,27 @@ impl HttpStream {
                 }
                 Fixup::Replace(headers) => host::set_headers(MapType::HttpResponseHeaders, &headers),
                 Fixup::AddTrailers(trailers) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
+                Fixup::ReplaceBody(bytes, trailers) => {
+                    if !host::set_buffer(BufferType::HttpResponseBody, &bytes) {
+                        log::error!("understudy: Envoy refused the messages of an answer");
+                    }
+                    host::add_headers(MapType::HttpResponseTrailers, &trailers);
+                }
             }
         }
         Flow::Continue
     }
+}
+
+/// Sends a request to the stub. Nothing of it may go on as it was.
+fn to_the_stub(headers: &Headers) -> Flow {
+    if !host::replace_headers(MapType::HttpRequestHeaders, headers) {
+        log::error!("understudy: Envoy refused to lead a gRPC request to its stub");
+        host::send(&Reply { status: 503, ..Reply::default() });
+        return Flow::Pause;
+    }
+    host::set_buffer(BufferType::HttpRequestBody, b"");
+    Flow::Continue
 }
 
 impl Context for HttpStream {}

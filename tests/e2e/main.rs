@@ -5,6 +5,7 @@ mod config;
 mod counters;
 mod crash;
 mod delivery;
+mod grpc;
 mod hostile;
 mod no_leak;
 mod requests;

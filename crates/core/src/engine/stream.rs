@@ -1,6 +1,7 @@
 //! One stream: a state machine over what Envoy reports of it.
 
 use super::capture::Capture;
+use super::stub::{STUB_HEADER, Stubbed};
 use super::vm::{Counter, Policy};
 use super::{Action, Fixup, Host, Side, Vm};
 use crate::config::Mode;
@@ -18,6 +19,8 @@ pub struct Stream {
     /// What is left to be done on the answer.
     pub(super) fixup: Option<Fixup>,
     pub(super) trailers: Headers,
+    /// What becomes of the stub's answer, where it was asked.
+    pub(super) stubbed: Option<Box<Stubbed>>,
 }
 
 /// Where a stream stands.
@@ -54,6 +57,10 @@ impl Stream {
             return Action::Continue;
         }
         let facts = Facts::of(&headers);
+        if facts.stub {
+            // A client's own would lead it to the stub.
+            host.remove_request_header(STUB_HEADER);
+        }
         let policy = match facts.method {
             b"CONNECT" => vm.policy_of_tunnel(facts.authority),
             _ => vm.policy(facts.scheme, facts.authority),
@@ -143,6 +150,9 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         match (&self.state, &mut self.capture) {
+            (State::Answered, _) if self.stubbed.is_some() => {
+                return self.stubbed.as_mut().map_or(Fixup::None, |stubbed| stubbed.headers(&headers()));
+            }
             (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
             (State::Held(..), _) => self.abort(vm),
@@ -166,6 +176,9 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         if matches!(self.state, State::Answered) {
+            if let Some(stubbed) = &mut self.stubbed {
+                return stubbed.body(ended);
+            }
             let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
             return if trailers.is_empty() { Fixup::None } else { Fixup::AddTrailers(trailers) };
         }
