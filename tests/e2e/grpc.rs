@@ -184,6 +184,8 @@ async fn a_miss_is_a_status_that_says_what_differs() {
     let upstream = Upstream::ok().await;
     let rig = with_backend(&upstream, "fail").start().await;
     let client = H2::open(rig.proxy()).await;
+    let answer = call(&client, "Get", frames([message(&[(1, "a"), (3, "b")])])).await;
+    assert_eq!(answer.metadata("x-understudy").as_deref(), Some("match"));
     let answer = call(&client, "Get", other()).await;
     assert_eq!((answer.status, &answer.trailers, answer.body.len()), (200, &None, 0));
     assert_eq!(
@@ -294,12 +296,13 @@ async fn a_miss_that_may_pass_reaches_the_backend_as_it_is() {
     let rig = Rig::responder().with_backends().map(backend.map("orders.test")).exchange(order());
     let rig = rig.config("on_miss", json!("capture")).collector().start().await;
     let client = H2::open(rig.proxy()).await;
-    let answer = call(&client, "List", other()).await;
+    let answer = client.call(&format!("{SERVICE}/List"), &[("grpc-timeout", "20S")], other()).await;
     assert_eq!(seen(answer), seen(service(&H2Seen { path: "/List".into(), ..H2Seen::default() })));
     let reached = backend.seen();
     assert_eq!(reached.len(), 1);
     assert_eq!(reached[0].headers["content-type"], "application/grpc");
     assert_eq!(reached[0].headers["te"], "trailers");
+    assert_eq!(reached[0].headers["grpc-timeout"], "20S");
     assert_eq!((reached[0].path.as_str(), &reached[0].body), ("/orders.Orders/List", &other()));
     let records = rig.records(2).await;
     let captured = records.iter().find(|record| record.verdict.is_none()).expect("the exchange");

@@ -41,7 +41,7 @@ def own(pairs) -> list:
 
 for customer, items in (
     ("ada", [("pen", 2, 1.5)]),
-    ("grace", [("ink", 1, 7.25), ("paper", meant(1, 500, 501), 0.01)]),
+    ("grace", [("ink", 1, 7.25), ("paper", 500, meant(1, 0.01, 0.02))]),
     ("ada", [("desk", 1, 249.0)]),
 ):
     answer, call = orders.Place.with_call(place(customer, *items), metadata=metadata(), timeout=30)
