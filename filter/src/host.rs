@@ -39,6 +39,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,
@@ -111,6 +118,27 @@ pub(crate) fn remove_header(map: MapType, name: &[u8]) {
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
 }
 
+/// Puts headers in the place of all of their name.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
+    headers.iter().all(|(name, value)| {
+        // SAFETY: the host reads name and value during the call only.
+        let status = unsafe {
+            proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        };
+        status == OK
+    })
+}
+
+/// Puts bytes in the place of all that a buffer holds. Gives `false` where the host refuses.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
+    // SAFETY: the host copies the bytes during the call.
+    let status =
+        unsafe { proxy_set_buffer_bytes(buffer as u32, 0, u32::MAX as usize, bytes.as_ptr(), bytes.len()) };
+    status == OK
+}
+
 /// Appends headers.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn add_headers(map: MapType, headers: &Headers) {
@@ -143,17 +171,6 @@ pub(crate) fn buffer(buffer: BufferType, start: usize, max: usize) -> Vec<u8> {
     let bytes =
         bytes_from(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max, data, size) });
     bytes.unwrap_or_default()
-}
-
-/// Puts bytes in the place of the response's chunk at hand.
-#[allow(unsafe_code, reason = "a host call")]
-pub(crate) fn set_response_body(bytes: &[u8]) {
-    let buffer = BufferType::HttpResponseBody as u32;
-    // SAFETY: the host copies the bytes during the call.
-    let status = unsafe { proxy_set_buffer_bytes(buffer, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
-    if status != OK {
-        log::warn!("a recorded body could not be set (status {status})");
-    }
 }
 
 /// A property of the current stream or of the proxy.
@@ -290,6 +307,10 @@ pub(crate) struct Current;
 impl engine::Host for Current {
     fn now(&mut self) -> u64 {
         now()
+    }
+
+    fn remove_request_header(&mut self, name: &str) {
+        remove_header(MapType::HttpRequestHeaders, name.as_bytes());
     }
 
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8> {

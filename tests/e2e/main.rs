@@ -6,6 +6,7 @@ mod counters;
 mod crash;
 mod delivery;
 mod faults;
+mod grpc;
 mod hostile;
 mod latency;
 mod no_leak;

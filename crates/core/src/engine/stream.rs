@@ -2,6 +2,7 @@
 
 use super::capture::Capture;
 use super::hold::Waiting;
+use super::stub::{STUB_HEADER, Stubbed};
 use super::vm::{Counter, Policy};
 use super::{Action, Fixup, Host, Side, Vm};
 use crate::config::Mode;
@@ -25,6 +26,8 @@ pub struct Stream {
     pub(super) bodiless: bool,
     /// Whether the answer's body is to be cut where its given part ends.
     pub(super) cut: bool,
+    /// What becomes of the stub's answer, where it was asked.
+    pub(super) stubbed: Option<Box<Stubbed>>,
 }
 
 /// Where a stream stands.
@@ -63,6 +66,10 @@ impl Stream {
             return Action::Continue;
         }
         let facts = Facts::of(&headers);
+        if facts.stub {
+            // A client's own would lead it to the stub.
+            host.remove_request_header(STUB_HEADER);
+        }
         let policy = match facts.method {
             b"CONNECT" => vm.policy_of_tunnel(facts.authority),
             _ => vm.policy(facts.scheme, facts.authority),
@@ -160,6 +167,9 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         match (&self.state, &mut self.capture) {
+            (State::Answered, _) if self.stubbed.is_some() => {
+                return self.stubbed.as_mut().map_or(Fixup::None, |stubbed| stubbed.headers(&headers()));
+            }
             (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
             (State::Held(..) | State::Waiting(_), _) => self.abort(vm),
@@ -185,6 +195,9 @@ impl Stream {
         if matches!(self.state, State::Answered) {
             if ended && std::mem::take(&mut self.cut) {
                 return Fixup::Cut;
+            }
+            if let Some(stubbed) = &mut self.stubbed {
+                return stubbed.body(ended);
             }
             let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
             return match (trailers.is_empty(), self.bodiless) {
