@@ -47,6 +47,13 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -136,6 +143,17 @@ pub(crate) fn buffer(buffer: BufferType, start: usize, max: usize) -> Vec<u8> {
     let bytes =
         bytes_from(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max, data, size) });
     bytes.unwrap_or_default()
+}
+
+/// Puts bytes in the place of the response's chunk at hand.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_response_body(bytes: &[u8]) {
+    let buffer = BufferType::HttpResponseBody as u32;
+    // SAFETY: the host copies the bytes during the call.
+    let status = unsafe { proxy_set_buffer_bytes(buffer, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
+    if status != OK {
+        log::warn!("a recorded body could not be set (status {status})");
+    }
 }
 
 /// A property of the current stream or of the proxy.

@@ -80,6 +80,10 @@ impl HttpStream {
             }
             Some(Fixup::Replace(headers)) => host::set_headers(MapType::HttpResponseHeaders, &headers),
             Some(Fixup::AddTrailers(trailers)) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
+            Some(Fixup::ReplaceBody(bytes, trailers)) => {
+                host::set_response_body(&bytes);
+                host::add_headers(MapType::HttpResponseTrailers, &trailers);
+            }
             Some(Fixup::Cut) => {
                 host::cut();
                 return Flow::Pause;

@@ -12,6 +12,7 @@ mod no_leak;
 mod requests;
 mod secrets;
 mod smoke;
+mod streams;
 mod tap;
 mod tls;
 mod verbatim;

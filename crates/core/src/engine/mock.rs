@@ -76,7 +76,14 @@ impl Stream {
             let trailers = vm.table.blob(choice.answer.trailers).unwrap_or_default();
             self.trailers = Headers::from_block(trailers);
         }
-        self.fixup = fixup(&reply, choice.answer.untyped, !self.trailers.is_empty());
+        // Envoy takes trailers at the end of a body alone. To HEAD there are none (RFC 9110, 6.5).
+        let may_have_body = facts.method != b"HEAD" && !matches!(reply.status, 204 | 304);
+        self.bodiless = reply.body.is_empty() && !self.trailers.is_empty() && may_have_body;
+        let untyped = choice.answer.untyped || self.bodiless && reply.headers.get(b"content-type").is_none();
+        if self.bodiless {
+            reply.body.push(b' ');
+        }
+        self.fixup = fixup(&reply, untyped, !self.trailers.is_empty());
         if let Some(fault) = &fault {
             self.alter(&mut reply, fault, vm);
         }
@@ -103,7 +110,7 @@ impl Stream {
         if vm.verdict_header {
             reply.headers = fault::mark(&reply.headers, fault);
         }
-        if let Some(whole) = fault::cut(reply, fault) {
+        if let Some(whole) = fault::cut(reply, fault).filter(|_| !self.bodiless) {
             self.fixup = Some(Fixup::Replace(with_length(reply, whole)));
             self.trailers = Headers::new();
             self.cut = true;

@@ -66,6 +66,8 @@ pub enum Fixup {
     Cut,
     /// Add these trailers at the end of the body.
     AddTrailers(Headers),
+    /// Have these bytes in the place of the chunk at hand, and add these trailers, which there are at the end of the body alone.
+    ReplaceBody(Vec<u8>, Headers),
 }
 
 /// A side of the exchange.

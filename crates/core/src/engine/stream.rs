@@ -21,6 +21,8 @@ pub struct Stream {
     pub(super) trailers: Headers,
     /// When the request's headers came, in microseconds since 1970; only where answers may be held back.
     pub(super) began: u64,
+    /// Whether the answer has no body but the byte that trailers need.
+    pub(super) bodiless: bool,
     /// Whether the answer's body is to be cut where its given part ends.
     pub(super) cut: bool,
 }
@@ -185,7 +187,11 @@ impl Stream {
                 return Fixup::Cut;
             }
             let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
-            return if trailers.is_empty() { Fixup::None } else { Fixup::AddTrailers(trailers) };
+            return match (trailers.is_empty(), self.bodiless) {
+                (true, _) => Fixup::None,
+                (false, false) => Fixup::AddTrailers(trailers),
+                (false, true) => Fixup::ReplaceBody(Vec::new(), trailers),
+            };
         }
         self.copy_body(Side::Response, length, ended, vm, host);
         Fixup::None
