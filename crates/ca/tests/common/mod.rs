@@ -119,7 +119,7 @@ fn take_tls(config: &mut Value, socket: &Path) {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config",
         "config_source": source,
         "certificate_mapper": { "name": "sni", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI", "default_value": "understudy-no-name" } },
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI", "default_value": "nobody" } },
     } });
     let tls = json!({ "name": "envoy.transport_sockets.tls", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
