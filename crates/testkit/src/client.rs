@@ -149,7 +149,7 @@ impl Connection {
 
     /// Ends this side of the connection: nothing more will be sent.
     pub async fn finish(&mut self) {
-        self.stream.shutdown().await.expect("a connection");
+        self.stream.as_io().shutdown().await.expect("a connection");
     }
 
     /// Ends the connection by a reset.
