@@ -174,7 +174,7 @@ async fn trailers_without_a_body() {
         .start()
         .await;
     let answer = get(rig.proxy(), &url("/a")).await;
-    assert_eq!((answer.body.len(), &answer.trailers), (0, &vec![("x-sum".to_owned(), b"1".to_vec())]));
+    assert_eq!((answer.body.len(), answer.trailers.clone()), (0, vec![("x-sum".to_owned(), b"1".to_vec())]));
     assert_eq!((answer.header("content-type"), answer.header("x-a").as_deref()), (None, Some("1")));
     rig.assert_sound().await;
 }
