@@ -9,6 +9,9 @@ use understudy_core::engine::{self, Reply, Side};
 use understudy_core::headers::Headers;
 
 const OK: u32 = 0;
+/// The stream types of requests and responses (proxy-wasm ABI 0.2.1).
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 /// A number that no stored value has: with it, the host stores a value only where there is none.
 const ONLY_IF_ABSENT: u32 = u32::MAX;
@@ -67,6 +70,10 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_continue_stream(kind: u32) -> u32;
+    fn proxy_close_stream(kind: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_send_local_response(
@@ -193,6 +200,42 @@ pub(crate) fn send(reply: &Reply) -> bool {
         )
     };
     status == OK
+}
+
+/// Makes a context the one that the host calls of this callback are about. Gives `false` where it is gone.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn act_for(context: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_effective_context(context) == OK }
+}
+
+/// Lets the root's tick come with this period, the next one after it.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_tick_period(period: std::time::Duration) -> bool {
+    let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+    // SAFETY: no pointers.
+    unsafe { proxy_set_tick_period_milliseconds(millis) == OK }
+}
+
+/// Lets a request that was held go on.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn go_on() {
+    // SAFETY: no pointers.
+    unsafe { proxy_continue_stream(REQUEST) };
+}
+
+/// Ends the current stream without an answer: HTTP/1.1 loses its connection, HTTP/2 the stream.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn reset() {
+    // SAFETY: no pointers.
+    unsafe { proxy_close_stream(REQUEST) };
+}
+
+/// Ends the current stream in the middle of its answer.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn cut() {
+    // SAFETY: no pointers.
+    unsafe { proxy_close_stream(RESPONSE) };
 }
 
 /// A counter of Envoy's, defined when it is first wanted.

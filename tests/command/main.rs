@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_places;
+mod ca;
 mod call;
 mod convert;
 mod edges;

@@ -152,12 +152,21 @@ impl Nearest {
 pub struct Verdict {
     /// Match, miss or passthrough.
     pub kind: Kind,
-    /// The status served; `None` for a passthrough.
+    /// The status served; `None` for a passthrough, and where the stream was reset.
     pub status: Option<u16>,
+    /// What a rule has made of the answer on purpose, such as `status=503; delay=2s`. It counts as a match.
+    pub fault: Option<String>,
     /// Why it missed or was passed on.
     pub reason: Option<Reason>,
     /// What it matched.
     pub matched: Option<Matched>,
     /// For a miss: the nearest recorded requests, nearest first.
     pub nearest: Vec<Nearest>,
+}
+
+impl Verdict {
+    /// A verdict of which nothing more is said.
+    pub fn of(kind: Kind) -> Self {
+        Self { kind, status: None, fault: None, reason: None, matched: None, nearest: Vec::new() }
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admin::AdminAddress;
 use crate::error::Error;
-use crate::map::HostMap;
+use crate::map::{self, HostMap};
 
 mod json;
 use json::{array, at, socket_address};
@@ -19,8 +19,12 @@ use json::{array, at, socket_address};
 const TAP: &str = include_str!("../../../envoy/envoy.yaml");
 const RESPONDER: &str = include_str!("../../../envoy/responder.yaml");
 
+/// The listener that apps are pointed at.
 const LISTENER: &str = "/static_resources/listeners/0";
-const CONNECTION_MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+/// The listener for what is inside of tunnels.
+const TUNNEL: &str = "/static_resources/listeners/1";
+/// In a connection manager.
+const VIRTUAL_HOSTS: &str = "/route_config/virtual_hosts";
 const CLUSTERS: &str = "/static_resources/clusters";
 /// The name of the HTTP filter, of its plugin and of its virtual machine.
 const FILTER: &str = "understudy";
@@ -44,6 +48,15 @@ enum Template {
     ResponderWithBackends,
 }
 
+/// Which certificates of backends are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamTrust {
+    /// Those that a certificate in this file (PEM) has signed, for the name that was asked for.
+    Roots(PathBuf),
+    /// All.
+    Anyone,
+}
+
 /// A configuration of Envoy.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
@@ -57,6 +70,9 @@ pub struct Bootstrap {
     plugin_config: Option<Value>,
     collector: Option<SocketAddr>,
     maps: Vec<HostMap>,
+    certificates: Option<PathBuf>,
+    upstream_trust: Option<UpstreamTrust>,
+    tunnel_log: Option<PathBuf>,
     buffer_limit: Option<u32>,
     node_id: Option<String>,
     node_metadata: Option<Value>,
@@ -85,6 +101,9 @@ impl Bootstrap {
             plugin_config: None,
             collector: None,
             maps: Vec::new(),
+            certificates: None,
+            upstream_trust: None,
+            tunnel_log: None,
             buffer_limit: None,
             node_id: None,
             node_metadata: None,
@@ -174,6 +193,24 @@ impl Bootstrap {
         self
     }
 
+    /// The Unix socket of the service that makes certificates for what the app asks for by TLS.
+    pub fn certificates(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.certificates = Some(socket.into());
+        self
+    }
+
+    /// Which certificates of backends are believed. Default: those that the system's roots have signed.
+    pub fn upstream_trust(mut self, trust: UpstreamTrust) -> Self {
+        self.upstream_trust = Some(trust);
+        self
+    }
+
+    /// Where Envoy writes which tunnels it did not understand.
+    pub(crate) fn tunnel_log(mut self, path: PathBuf) -> Self {
+        self.tunnel_log = Some(path);
+        self
+    }
+
     /// The most bytes of a body that the filter can hold; more is answered 413 by Envoy.
     pub fn buffer_limit(mut self, bytes: u32) -> Self {
         self.buffer_limit = Some(bytes);
@@ -212,20 +249,17 @@ impl Bootstrap {
             Template::Tap | Template::ResponderWithBackends => TAP,
             Template::Responder => RESPONDER,
         };
-        let mut config: Value =
-            serde_saphyr::from_str(text).map_err(|error| Error::TemplateSyntax(Box::new(error)))?;
+        let mut config = parse(text)?;
         if self.template == Template::ResponderWithBackends {
             // The filter holds a request until it has its body: the backend's `100 Continue` would never come.
-            *at(&mut config, &format!("{CONNECTION_MANAGER}/proxy_100_continue"))? = false.into();
-            // As in the responder's template.
-            config["layered_runtime"] = json!({
-                "layers": [{ "name": "static", "static_layer": { "http.max_requests_per_io_cycle": 1 } }]
-            });
-            // A tunnel past the filter would lead to the mocked backends too: the filter decides about it.
-            for host in virtual_hosts(&mut config)?.iter_mut().filter(|host| host["name"] == "any") {
-                for route in host["routes"].as_array_mut().into_iter().flatten() {
-                    route.as_object_mut().map(|route| route.remove("typed_per_filter_config"));
-                }
+            for manager in managers(&mut config)? {
+                manager["proxy_100_continue"] = false.into();
+            }
+            let responder = parse(RESPONDER)?;
+            // What is neither TLS nor HTTP would reach mocked backends too.
+            for (pointer, key) in [("", "layered_runtime"), (TUNNEL, "default_filter_chain")] {
+                let from = responder.pointer(pointer).map(|part| part[key].clone());
+                at(&mut config, pointer)?[key] = from.unwrap_or_default();
             }
         }
         self.set_addresses(&mut config)?;
@@ -251,24 +285,33 @@ impl Bootstrap {
                 AdminAddress::Tcp(address) => socket_address(*address),
             };
         }
-        let listener = at(config, LISTENER)?;
         if let Some(bytes) = self.buffer_limit {
-            listener["per_connection_buffer_limit_bytes"] = bytes.into();
+            for listener in [LISTENER, TUNNEL] {
+                at(config, listener)?["per_connection_buffer_limit_bytes"] = bytes.into();
+            }
         }
+        if let Some(path) = &self.tunnel_log {
+            write_log_to(at(config, &format!("{TUNNEL}/access_log/0"))?, path);
+            for manager in managers(config)? {
+                if let Some(log) = manager.pointer_mut("/access_log/0") {
+                    write_log_to(log, path);
+                }
+            }
+        }
+        let listener = at(config, LISTENER)?;
         if let Some(yes) = self.reuse_port {
             listener["enable_reuse_port"] = yes.into();
         }
         let Some(address) = self.listen else { return Ok(()) };
         listener["address"] = socket_address(address);
-        for host in virtual_hosts(config)? {
-            if host["name"] == "self" {
-                let port = address.port();
-                let mut domains: Vec<String> = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"]
-                    .map(|name| format!("{name}:{port}"))
-                    .into();
-                if !domains.contains(&address.to_string()) {
-                    domains.push(address.to_string());
-                }
+        let port = address.port();
+        let mut domains: Vec<String> =
+            ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"].map(|name| format!("{name}:{port}")).into();
+        if !domains.contains(&address.to_string()) {
+            domains.push(address.to_string());
+        }
+        for manager in managers(config)? {
+            for host in array(manager, VIRTUAL_HOSTS)?.iter_mut().filter(|host| host["name"] == "self") {
                 host["domains"] = json!(domains);
             }
         }
@@ -276,7 +319,13 @@ impl Bootstrap {
     }
 
     fn set_filter(&self, config: &mut Value) -> Result<(), Error> {
-        let filters = array(config, &format!("{CONNECTION_MANAGER}/http_filters"))?;
+        for manager in managers(config)? {
+            self.set_filter_of(array(manager, "/http_filters")?)?;
+        }
+        Ok(())
+    }
+
+    fn set_filter_of(&self, filters: &mut Vec<Value>) -> Result<(), Error> {
         if self.without_filter {
             filters.retain(|filter| filter["name"] != FILTER);
             return Ok(());
@@ -315,19 +364,76 @@ impl Bootstrap {
             clusters.retain(|cluster| cluster["name"] != COLLECTOR);
             clusters.push(collector_cluster(address));
         }
-        if self.template == Template::Responder {
+        for cluster in array(config, CLUSTERS)? {
+            if cluster["name"] == "certificates"
+                && let Some(socket) = &self.certificates
+            {
+                let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/pipe/path";
+                *at(cluster, endpoint)? = json!(socket);
+            }
+            if let (Some(trust), Some(_)) =
+                (&self.upstream_trust, cluster.pointer("/transport_socket/typed_config/common_tls_context"))
+            {
+                trust.set(cluster)?;
+            }
+        }
+        if self.template == Template::Responder || self.maps.is_empty() {
             return Ok(());
         }
         let clusters = array(config, CLUSTERS)?;
-        let model = clusters
-            .iter()
-            .find(|cluster| cluster["name"] == "backends")
-            .cloned()
-            .ok_or_else(|| Error::Template { at: "clusters/backends".into() })?;
-        clusters.extend(self.maps.iter().map(|map| map.cluster(&model)));
-        virtual_hosts(config)?.extend(self.maps.iter().map(|map| map.virtual_host(FILTER)));
+        let model = |name: &str| {
+            let known = clusters.iter().find(|cluster| cluster["name"] == name).cloned();
+            known.ok_or_else(|| Error::Template { at: format!("clusters/{name}") })
+        };
+        let models = [model("backends")?, model("backends_tls")?, model("backends_tls_http1")?];
+        clusters.extend(self.maps.iter().flat_map(|map| map.clusters(&models)));
+        for manager in managers(config)? {
+            let hosts = array(manager, VIRTUAL_HOSTS)?;
+            let any = hosts.iter().find(|host| host["name"] == "any").cloned().unwrap_or_default();
+            hosts.extend(map::virtual_hosts(&self.maps, &any));
+        }
         Ok(())
     }
+}
+
+impl UpstreamTrust {
+    fn set(&self, cluster: &mut Value) -> Result<(), Error> {
+        const CONTEXT: &str = "/transport_socket/typed_config/common_tls_context/validation_context";
+        *at(cluster, CONTEXT)? = match self {
+            Self::Roots(path) => json!({ "trusted_ca": { "filename": path } }),
+            Self::Anyone => {
+                const OPTIONS: &str = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions/upstream_http_protocol_options";
+                at(cluster, OPTIONS)?["auto_san_validation"] = false.into();
+                at(cluster, "/cluster_type/typed_config")?["allow_insecure_cluster_options"] = true.into();
+                json!({ "trust_chain_verification": "ACCEPT_UNTRUSTED" })
+            }
+        };
+        Ok(())
+    }
+}
+
+fn parse(template: &str) -> Result<Value, Error> {
+    serde_saphyr::from_str(template).map_err(|error| Error::TemplateSyntax(Box::new(error)))
+}
+
+/// Those of the connection managers that the app's requests go through: one for each kind of connection that they come by.
+fn managers(config: &mut Value) -> Result<impl Iterator<Item = &mut Value>, Error> {
+    let chains = array(config, "/static_resources/listeners")?
+        .iter_mut()
+        .filter_map(|listener| listener.get_mut("filter_chains")?.as_array_mut())
+        .flatten();
+    let filters = chains.filter_map(|chain| chain.get_mut("filters")?.as_array_mut()).flatten();
+    Ok(filters
+        .filter_map(|filter| filter.get_mut("typed_config"))
+        .filter(|manager| manager["stat_prefix"] == FILTER))
+}
+
+/// Turns a log on stderr into one in a file.
+fn write_log_to(log: &mut Value, path: &Path) {
+    log["name"] = "envoy.access_loggers.file".into();
+    log["typed_config"]["@type"] =
+        "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog".into();
+    log["typed_config"]["path"] = json!(path);
 }
 
 fn collector_cluster(address: SocketAddr) -> Value {
@@ -340,8 +446,4 @@ fn collector_cluster(address: SocketAddr) -> Value {
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": socket_address(address) } }] }]
         }
     })
-}
-
-fn virtual_hosts(config: &mut Value) -> Result<&mut Vec<Value>, Error> {
-    array(config, &format!("{CONNECTION_MANAGER}/route_config/virtual_hosts"))
 }

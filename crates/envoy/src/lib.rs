@@ -24,14 +24,16 @@ mod guard;
 mod logs;
 mod map;
 mod process;
+mod tunnels;
 mod validate;
 
 pub use admin::{Admin, AdminAddress, Answer, Stats};
-pub use bootstrap::{Bootstrap, FilterFailure};
+pub use bootstrap::{Bootstrap, FilterFailure, UpstreamTrust};
 pub use error::Error;
 pub use find::{EnvoyBinary, OLDEST_SUPPORTED, TESTED_VERSION, Version, find};
 pub use guard::Guard;
 pub use logs::LogLevel;
 pub use map::HostMap;
 pub use process::{Envoy, Exit, Options, PROXY_LISTENER};
+pub use tunnels::{Tunnel, TunnelProblem};
 pub use validate::validate;

@@ -1,6 +1,7 @@
 //! `HOST[:PORT]=URL`: a backend that is reached somewhere else than its name says, like curl's `--connect-to`.
 //! The request itself stays as it is: its Host header keeps the backend's own name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -83,66 +84,111 @@ impl HostMap {
         }
     }
 
-    /// The values of the Host header that go this way.
-    fn domains(&self) -> Vec<String> {
+    /// The values of the Host header that may go this way, and the one scheme for which they do if it isn't both.
+    fn domains(&self) -> Vec<(String, Option<&'static str>)> {
         let host = bracketed(&self.host);
-        match self.port {
-            Some(80) => vec![host.clone(), format!("{host}:80")],
-            Some(port) => vec![format!("{host}:{port}")],
-            None => vec![host.clone(), format!("{host}:*")],
+        let scheme = match self.port {
+            None => return vec![(host.clone(), None), (format!("{host}:*"), None)],
+            Some(80) => "http",
+            Some(443) => "https",
+            Some(port) => return vec![(format!("{host}:{port}"), None)],
+        };
+        vec![(format!("{host}:{}", self.port.unwrap_or_default()), None), (host, Some(scheme))]
+    }
+
+    /// Where requests of one scheme, or of both, go.
+    fn routes(&self, scheme: Option<&str>) -> Vec<Value> {
+        let scheme = scheme.map(|scheme| header(":scheme", json!({ "exact": scheme })));
+        let route = |conditions: Value, http1: bool| {
+            let mut route = json!({
+                "match": { "prefix": "/" },
+                "route": { "cluster": self.cluster_name(http1), "timeout": "0s" }
+            });
+            if let (Some(to), Value::Object(conditions)) = (route["match"].as_object_mut(), conditions) {
+                to.extend(conditions);
+            }
+            if let Some(scheme) = &scheme {
+                let headers = &mut route["match"]["headers"];
+                match headers.as_array_mut() {
+                    Some(headers) => headers.push(scheme.clone()),
+                    None => *headers = json!([scheme]),
+                }
+            }
+            route
+        };
+        let http2 = json!([{ "key": "understudy.protocol", "string_match": { "exact": "HTTP/2" } }]);
+        if self.tls {
+            return vec![route(json!({ "filter_state": http2 }), false), route(json!({}), true)];
         }
+        // Over TLS, apps speak HTTP/2 since we have agreed to it. Without TLS nobody can ask the backend; gRPC can't do without.
+        let https = header(":scheme", json!({ "exact": "https" }));
+        let grpc = header("content-type", json!({ "prefix": "application/grpc" }));
+        vec![
+            route(json!({ "headers": [grpc] }), false),
+            route(json!({ "filter_state": http2, "headers": [https] }), true),
+            route(json!({}), false),
+        ]
     }
 
-    pub(crate) fn virtual_host(&self, filter: &str) -> Value {
-        // Passing the tunnel on to where its name says would reach the very backend that the map leads away from.
-        let refused =
-            format!("understudy: {} is mapped, and HTTPS can't be mapped yet; use http://\n", self.host);
-        json!({
-            "name": self.name(),
-            "domains": self.domains(),
-            "routes": [
-                {
-                    "match": { "connect_matcher": {} },
-                    "direct_response": { "status": 503, "body": { "inline_string": refused } },
-                    "typed_per_filter_config": {
-                        filter: { "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true }
-                    }
-                },
-                { "match": { "prefix": "/" }, "route": { "cluster": self.name(), "timeout": "0s" } }
-            ]
-        })
+    fn cluster_name(&self, http1: bool) -> String {
+        let name = self.name();
+        if http1 { format!("{name}_http1") } else { name }
     }
 
-    /// A cluster with the same limits and protocols as `model`, but this address.
-    pub(crate) fn cluster(&self, model: &Value) -> Value {
+    /// Clusters with the same limits and protocols as the models, but this address. `models`: in the app's protocol without TLS; over TLS in
+    /// the best protocol that both know; over TLS in HTTP/1.1.
+    pub(crate) fn clusters(&self, [plain, tls, tls_http1]: &[Value; 3]) -> [Value; 2] {
+        let model = if self.tls { tls } else { plain };
+        [(model, false), (tls_http1, true)]
+            .map(|(model, http1)| self.cluster(model, self.cluster_name(http1)))
+    }
+
+    fn cluster(&self, model: &Value, name: String) -> Value {
         let mut cluster = model.clone();
         if let Value::Object(fields) = &mut cluster {
             fields.remove("cluster_type");
             fields.remove("lb_policy");
+            if !self.tls {
+                fields.remove("transport_socket");
+            }
         }
         let literal = self.target_host.parse::<IpAddr>().is_ok();
-        cluster["name"] = self.name().into();
         cluster["type"] = if literal { "STATIC" } else { "LOGICAL_DNS" }.into();
         if !literal {
             cluster["dns_lookup_family"] = "ALL".into();
         }
         let address = json!({ "address": self.target_host, "port_value": self.target_port });
         cluster["load_assignment"] = json!({
-            "cluster_name": self.name(),
+            "cluster_name": name,
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": address } } }] }]
         });
-        if self.tls {
-            // The server name and the certificate's name are the Host header's (`auto_sni` in the template).
-            cluster["transport_socket"] = json!({
-                "name": "envoy.transport_sockets.tls",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                    "common_tls_context": { "validation_context": { "system_root_certs": {} } }
-                }
-            });
-        }
+        cluster["name"] = name.into();
         cluster
     }
+}
+
+/// A virtual host for each value of the Host header that is mapped: the maps' routes first, then those of `any` host.
+pub(crate) fn virtual_hosts(maps: &[HostMap], any: &Value) -> Vec<Value> {
+    let mut hosts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let (some, every): (Vec<&HostMap>, Vec<&HostMap>) = maps.iter().partition(|map| map.port.is_some());
+    for map in some.into_iter().chain(every) {
+        for (domain, scheme) in map.domains() {
+            hosts.entry(domain).or_default().extend(map.routes(scheme));
+        }
+    }
+    let of_any = any["routes"].as_array().cloned().unwrap_or_default();
+    let connect = |route: &&Value| route["match"]["connect_matcher"].is_object();
+    let host = |(domain, routes): (String, Vec<Value>)| {
+        let first = of_any.iter().filter(connect).cloned();
+        let last = of_any.iter().filter(|route| !connect(route)).cloned();
+        let routes: Vec<Value> = first.chain(routes).chain(last).collect();
+        json!({ "name": format!("map_{domain}"), "domains": [domain], "routes": routes })
+    };
+    hosts.into_iter().map(host).collect()
+}
+
+fn header(name: &str, string_match: Value) -> Value {
+    json!({ "name": name, "string_match": string_match })
 }
 
 fn bracketed(host: &str) -> String {
@@ -180,7 +226,8 @@ mod tests {
         fn check(text: &str, expect: &str, domains: &[&str]) {
             let map: HostMap = text.parse().unwrap();
             assert_eq!(map.to_string(), expect);
-            assert_eq!(map.domains(), domains);
+            let all: Vec<String> = map.domains().into_iter().map(|(domain, _)| domain).collect();
+            assert_eq!(all, domains);
             assert_eq!(map.to_string().parse::<HostMap>().unwrap(), map);
         }
         check(
@@ -190,7 +237,7 @@ mod tests {
         );
         check("db:8000=http://localhost:5/", "db:8000=http://localhost:5", &["db:8000"]);
         check("[::1]:81=http://[::1]:82", "[::1]:81=http://[::1]:82", &["[::1]:81"]);
-        check("db:80=https://other", "db:80=https://other:443", &["db", "db:80"]);
+        check("db:80=https://other", "db:80=https://other:443", &["db:80", "db"]);
     }
 
     #[test]

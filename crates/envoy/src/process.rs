@@ -17,6 +17,7 @@ use crate::bootstrap::Bootstrap;
 use crate::error::Error;
 use crate::find::{EnvoyBinary, find};
 use crate::logs::{self, LogLevel};
+use crate::tunnels::{self, Tunnel};
 
 mod child;
 use child::Child;
@@ -24,6 +25,8 @@ use child::Child;
 /// The name of the listener that apps are pointed at, in both templates.
 pub const PROXY_LISTENER: &str = "proxy";
 
+/// In Envoy's folder.
+const TUNNEL_LOG: &str = "tunnels.log";
 const POLL: Duration = Duration::from_millis(10);
 /// How often a free port may turn out to be taken between finding it and binding it.
 const PORT_TRIES: u32 = 5;
@@ -125,7 +128,7 @@ impl Envoy {
             Some(address) => address.clone(),
             None => AdminAddress::Socket(dir.path().join("admin")),
         };
-        bootstrap = bootstrap.admin(address.clone());
+        bootstrap = bootstrap.admin(address.clone()).tunnel_log(dir.path().join(TUNNEL_LOG));
         let config = dir.path().join("envoy.json");
         std::fs::write(&config, format!("{:#}\n", bootstrap.to_json()?))
             .map_err(|error| Error::io(format!("write {}", config.display()), error))?;
@@ -221,6 +224,12 @@ impl Envoy {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The tunnels that were not understood. Envoy tells of the last ones when it ends: ask after [`Envoy::stop`].
+    pub fn tunnels(&self) -> Vec<Tunnel> {
+        let bytes = std::fs::read(self.dir.path().join(TUNNEL_LOG)).unwrap_or_default();
+        tunnels::read(&String::from_utf8_lossy(&bytes))
+    }
+
     /// The lines of the log that say what went wrong, the filter's own first.
     pub fn problems(&self) -> String {
         logs::problems(&self.logs())
@@ -243,7 +252,7 @@ impl Envoy {
 
     /// Ends Envoy: SIGTERM, and SIGKILL if it still runs after `timeout`. Envoy doesn't wait for requests under way,
     /// nor for what the filter is sending to the collector: see to these before.
-    pub async fn stop(self, timeout: Duration) -> Exit {
+    pub async fn stop(&self, timeout: Duration) -> Exit {
         self.child.signal(Signal::TERM);
         if let Ok(exit) = tokio::time::timeout(timeout, self.child.wait()).await {
             return exit;

@@ -22,12 +22,17 @@ fn what_the_two_bootstraps_share_is_the_same() {
             [
                 "/static_resources/listeners/0/address",
                 "/static_resources/listeners/0/per_connection_buffer_limit_bytes",
+                "/static_resources/listeners/1/per_connection_buffer_limit_bytes",
+                "/static_resources/listeners/1/listener_filters",
+                "/static_resources/listeners/1/listener_filters_timeout",
+                "/static_resources/listeners/1/access_log",
+                "/static_resources/listeners/1/filter_chains/0/filter_chain_match",
+                "/static_resources/listeners/1/filter_chains/0/transport_socket",
+                "/static_resources/listeners/1/filter_chains/1/filter_chain_match",
             ]
             .map(str::to_owned),
         );
     let in_manager = [
-        "early_header_mutation_extensions",
-        "http_filters/0",
         "http_filters/1/typed_config/config/vm_config",
         "http2_protocol_options",
         "common_http_protocol_options",

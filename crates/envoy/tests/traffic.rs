@@ -2,9 +2,11 @@
 
 mod common;
 
-use common::net::{Upstream, exchange, until};
+use common::net::{Upstream, exchange, read_until, until};
 use common::{responder, start, stop, tap};
-use understudy_envoy::Bootstrap;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use understudy_envoy::{Bootstrap, TunnelProblem};
 
 const REPLY: &str = "HTTP/1.1 200 Fine Then\r\nX-MixedCase: 1\r\nSet-Cookie: a=1\r\nServer: s/1\r\n\
     Date: Mon, 01 Jan 2024 00:00:00 GMT\r\nX-B: 2\r\nSet-Cookie: b=2\r\nContent-Length: 4\r\n\r\nbody";
@@ -91,8 +93,10 @@ async fn a_map_leads_elsewhere_under_the_same_name() {
     assert_eq!(other.got(), request);
 
     let tunnel = "CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com:443\r\n\r\n";
-    let answer = until(envoy.proxy_addr(), tunnel, "use http://\n").await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let inside = "GET /inside HTTP/1.1\r\nHost: api.example.com\r\n\r\n";
+    let answer = until(envoy.proxy_addr(), [tunnel, inside].concat(), "body").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(mapped.got().ends_with(inside));
     stop(envoy).await;
 }
 
@@ -178,9 +182,36 @@ async fn the_responder_answers_and_refuses_tunnels() {
     let answer = until(envoy.proxy_addr(), request, "from the table\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     let tunnel = "CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com:443\r\n\r\n";
-    let answer = until(envoy.proxy_addr(), tunnel, "point the app at http://\n").await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("HTTPS isn't mocked yet"), "{answer}");
+    let inside = "GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n";
+    until(envoy.proxy_addr(), [tunnel, inside].concat(), "from the table\n").await;
+    let answer =
+        until(envoy.proxy_addr(), [tunnel, "raw bytes\r\n\r\n"].concat(), "and isn't answered\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     stop(envoy).await;
+}
+
+#[tokio::test]
+async fn tunnels_lead_each_to_its_own_place() {
+    let envoy = start(&tap()).await;
+    let mut tunnels = Vec::new();
+    // All open at the same time: what is kept of one must not be used for another.
+    for reply in ["\x01one\r\n", "\x02two\r\n", "\x03three\r\n"] {
+        let upstream = Upstream::start(reply).await;
+        let mut tunnel = TcpStream::connect(envoy.proxy_addr()).await.unwrap();
+        let request = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", upstream.addr);
+        tunnel.write_all(request.as_bytes()).await.unwrap();
+        assert!(read_until(&mut tunnel, "\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+        tunnels.push((tunnel, reply, upstream));
+    }
+    for (tunnel, reply, _upstream) in &mut tunnels {
+        tunnel.write_all(b"\x00\x01raw\r\n\r\n").await.unwrap();
+        assert_eq!(read_until(tunnel, reply).await, *reply);
+    }
+    drop(tunnels);
+    envoy.stop(common::SOON).await;
+    let told = envoy.tunnels();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().all(|tunnel| tunnel.problem == TunnelProblem::NotHttp), "{told:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use understudy_core::digest::Digest;
 use understudy_core::engine::{Action, Fixup, Host, STUB_AUTHORITY, STUB_HEADER, Side, Stream, Vm};
 use understudy_core::exchange::{Body, End, Exchange, Request, Response};
 use understudy_core::headers::Headers;
+use understudy_core::latency::Latency;
 use understudy_core::rules::{Place, Rule};
 use understudy_core::table::{Sequence, Table};
 use understudy_core::v1::{self, Record};
@@ -387,6 +388,7 @@ enum Step {
     ResponseHeaders(bool),
     ResponseBody(usize, bool),
     ResponseTrailers,
+    Resume,
     End,
 }
 
@@ -398,6 +400,7 @@ fn step() -> impl Strategy<Value = Step> {
         any::<bool>().prop_map(Step::ResponseHeaders),
         (0usize..40, any::<bool>()).prop_map(|(n, e)| Step::ResponseBody(n, e)),
         Just(Step::ResponseTrailers),
+        Just(Step::Resume),
         Just(Step::End),
     ]
 }
@@ -418,8 +421,10 @@ proptest! {
     /// In whatever order things happen, even in ones that Envoy would never give: a mocked stream never goes on, a tapped one
     /// never stops, each ends at most once in the records, and caps hold.
     #[test]
-    fn any_order_of_events_keeps_the_invariants(steps in prop::collection::vec(step(), 0..30), mock: bool, made_up: bool) {
-        let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+    fn any_order_of_events_keeps_the_invariants(steps in prop::collection::vec(step(), 0..30), mock: bool, slow: bool, made_up: bool) {
+        let recorded = Exchange { duration: 1000, ..exchange(1, "/", "", "a") };
+        let latency = slow.then_some(Latency::RECORDED);
+        let table = table(&[recorded], Backend { latency, ..Backend::default() });
         let mode = if mock { "mock" } else { "tap" };
         let config = format!(r#"{{{COLLECTOR},"body_cap_bytes":50,"memory_max_bytes":60,"backends":{{"http://api.test":{{"mode":"{mode}"}}}}}}"#);
         let (mut vm, mut host) = (vm(&table, &config), Fake { made_up, at_hand: vec![b'x'; 2000], ..Fake::default() });
@@ -444,6 +449,7 @@ proptest! {
                     stream.response_trailers(Headers::new);
                     None
                 }
+                Step::Resume => Some(stream.resume(&mut vm)).filter(|action| *action != Action::Hold),
                 Step::End => {
                     stream.end(&mut vm, &mut host);
                     None
@@ -452,6 +458,8 @@ proptest! {
             match action {
                 Some(Action::Reply(_) | Action::Stub(_)) => answers += 1,
                 Some(Action::Hold) => prop_assert!(mock, "a tap never holds"),
+                Some(Action::Later(_)) => prop_assert!(mock && slow),
+                Some(Action::Reset) => prop_assert!(false, "no rule says so"),
                 Some(Action::Continue) | None => {}
             }
         }

@@ -65,6 +65,8 @@ impl Capture {
         // Asked now: where the stream is cut later, the proxy tells of that alone. Asked only where the proxy may have answered, with an
         // error of its own: it costs as much as reading all headers.
         self.answered = status < 400 || host.backend_answered();
+        let took = host.now().saturating_sub(self.exchange.time);
+        self.exchange.first_byte.get_or_insert(took);
         self.exchange.response =
             Some(Response { status, headers: without_proxy_headers(headers), ..Response::default() });
     }
@@ -162,7 +164,9 @@ pub(super) fn mark_truncated(body: &mut Body, seen: u64) {
 /// The headers that the other side sent: no pseudo-headers, and none that the proxy added on the way.
 fn without_proxy_headers(headers: &Headers) -> Headers {
     let own = |name: &[u8]| {
-        name.first() == Some(&b':') || name.starts_with(b"x-envoy-") || name == b"x-forwarded-proto"
+        name.first() == Some(&b':')
+            || name.starts_with(b"x-envoy-")
+            || [&b"x-forwarded-proto"[..], b"x-understudy-forwarded-proto"].contains(&name)
     };
     Headers::from_pairs(headers.iter().filter(|(name, _)| !own(name)))
 }

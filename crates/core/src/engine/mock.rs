@@ -4,13 +4,14 @@ use super::capture::{Capture, begin_exchange, mark_truncated};
 use super::stream::State;
 use super::stub::{Stubbed, UNIMPLEMENTED, with_status};
 use super::vm::Counter;
-use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, serve};
+use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, fault, serve};
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};
 use crate::exchange::End;
 use crate::facts::Facts;
 use crate::headers::Headers;
-use crate::rules::Place;
+use crate::latency::{Delay, Latency};
+use crate::rules::{Fault, FaultAnswer, Place};
 use crate::table::Segment;
 use crate::v1;
 use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
@@ -49,12 +50,16 @@ impl Stream {
         let time = vm.time_of_request(host);
         let (digest, said) =
             vm.sign(facts, &asked.body, time, self.policy.is_some_and(|policy| policy.redacted));
-        if let (Some(on_miss), Some(policy)) = (said, &mut self.policy)
+        if let (Some(on_miss), Some(policy)) = (said.on_miss, &mut self.policy)
             && !policy.configured
         {
             policy.on_miss = on_miss;
         }
         asked.digest = Some(digest);
+        let fault = fault::due(&said.faults, vm, host);
+        if let Some(fault) = fault.as_ref().filter(|fault| fault.replaces()) {
+            return self.fail_on_purpose(&asked, fault, vm, host);
+        }
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
         };
@@ -62,41 +67,82 @@ impl Stream {
             return self.miss(asked, Reason::SequenceEnded, vm, host);
         };
         let normalised = if choice.normalised { places(vm) } else { Vec::new() };
-        let Some(reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
+        let Some(mut reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
             return self.miss(asked, Reason::BadTable, vm, host);
         };
-        let trailers = match choice.answer.trailers.length {
-            0 => Headers::new(),
-            _ => Headers::from_block(vm.table.blob(choice.answer.trailers).unwrap_or_default()),
-        };
+        if choice.answer.trailers.length > 0 {
+            let trailers = vm.table.blob(choice.answer.trailers).unwrap_or_default();
+            self.trailers = Headers::from_block(trailers);
+        }
+        self.fixup = fixup(&reply, choice.answer.untyped, !self.trailers.is_empty());
+        if let Some(fault) = &fault {
+            self.alter(&mut reply, fault, vm);
+        }
         self.state = State::Answered;
-        self.count(Counter::Match, vm);
         if vm.outbox.is_some() {
             let exchange = vm.table.blob(choice.answer.exchange).unwrap_or_default();
             let exchange = String::from_utf8_lossy(&exchange).into_owned();
             let matched = Matched { exchange, digest, sequence: choice.sequence, normalised };
-            let status = Some(choice.answer.status);
-            let nearest = Vec::new();
-            let verdict =
-                Verdict { kind: Kind::Match, status, reason: None, matched: Some(matched), nearest };
+            let verdict = Verdict {
+                status: Some(choice.answer.status),
+                fault: fault.as_ref().map(Fault::to_string),
+                matched: Some(matched),
+                ..Verdict::of(Kind::Match)
+            };
             report(&asked, &verdict, vm, host);
         }
-        self.answer(reply, trailers, choice.answer.untyped, facts.is_grpc())
+        let latency = self.policy.map_or(Latency::NONE, |policy| policy.latency);
+        let held = latency.of(choice.answer.took).saturating_add(delay(fault.as_ref()));
+        let action = self.way_to(reply, facts.is_grpc());
+        self.hold(action, Counter::Match, held, vm, host)
     }
 
     /// The way of a recorded answer to the client.
-    fn answer(&mut self, reply: Reply, trailers: Headers, untyped: bool, grpc: bool) -> Action {
-        if grpc && !(reply.body.is_empty() && trailers.is_empty()) {
-            let (stubbed, action) = Stubbed::new(reply, trailers);
-            self.stubbed = Some(Box::new(stubbed));
-            return action;
+    fn way_to(&mut self, reply: Reply, grpc: bool) -> Action {
+        if !grpc {
+            return Action::Reply(reply);
         }
-        self.fixup = match grpc {
-            true => Some(Fixup::Replace(with_status(reply.status, &reply.headers))),
-            false => fixup(&reply, untyped, !trailers.is_empty()),
+        if reply.body.is_empty() && self.trailers.is_empty() {
+            self.fixup = Some(Fixup::Replace(with_status(reply.status, &reply.headers)));
+            return Action::Reply(reply);
+        }
+        let (stubbed, action) = Stubbed::new(reply, std::mem::take(&mut self.trailers));
+        self.stubbed = Some(Box::new(stubbed));
+        action
+    }
+
+    /// What a fault makes of a recorded answer.
+    fn alter<S: Segment>(&mut self, reply: &mut Reply, fault: &Fault, vm: &Vm<S>) {
+        if vm.verdict_header {
+            reply.headers = fault::mark(&reply.headers, fault);
+        }
+        if let Some(whole) = fault::cut(reply, fault) {
+            self.fixup = Some(Fixup::Replace(with_length(reply, whole)));
+            self.trailers = Headers::new();
+            self.cut = true;
+        }
+    }
+
+    /// An answer, or none, that a rule puts in the place of any recorded one.
+    fn fail_on_purpose<S: Segment>(
+        &mut self,
+        asked: &Asked<'_>,
+        fault: &Fault,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let (action, status) = match &fault.answer {
+            FaultAnswer::Status(status, body) => {
+                let reply = fault::reply(*status, body, fault, vm.verdict_header);
+                self.fixup = fixup(&reply, false, false);
+                (Action::Reply(reply), Some(*status))
+            }
+            _ => (Action::Reset, None),
         };
-        self.trailers = trailers;
-        Action::Reply(reply)
+        self.state = State::Answered;
+        let verdict = Verdict { status, fault: Some(fault.to_string()), ..Verdict::of(Kind::Match) };
+        report(asked, &verdict, vm, host);
+        self.hold(action, Counter::Match, delay(Some(fault)), vm, host)
     }
 
     /// Begins all sequences anew, which the request asked for with `x-understudy-control`.
@@ -133,9 +179,7 @@ impl Stream {
             return self.refusal(&asked, reason, vm, host);
         }
         self.count(Counter::Passthrough, vm);
-        let nearest = Vec::new();
-        let verdict =
-            Verdict { kind: Kind::Passthrough, status: None, reason: Some(reason), matched: None, nearest };
+        let verdict = Verdict { reason: Some(reason), ..Verdict::of(Kind::Passthrough) };
         report(&asked, &verdict, vm, host);
         if on_miss == OnMiss::Capture && vm.outbox.is_some() && reason != Reason::Upgrade {
             let mut capture = Capture::begin(asked.headers, asked.facts, vm, host);
@@ -175,18 +219,26 @@ impl Stream {
             false => told_in_body(facts, (reason, message), digest, &nearest, vm),
         };
         let status = Some(reply.status);
-        report(
-            asked,
-            &Verdict { kind: Kind::Miss, status, reason: Some(reason), matched: None, nearest },
-            vm,
-            host,
-        );
+        let verdict = Verdict { status, reason: Some(reason), nearest, ..Verdict::of(Kind::Miss) };
+        report(asked, &verdict, vm, host);
         Action::Reply(reply)
     }
 
-    fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
+    pub(super) fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
         vm.count(self.policy.map_or(0, |policy| policy.counter), counter);
     }
+}
+
+/// How much later than it would be an answer leaves, in microseconds.
+fn delay(fault: Option<&Fault>) -> u64 {
+    fault.and_then(|fault| fault.delay).map_or(0, Delay::micros)
+}
+
+/// All headers of an answer whose body is cut, with the length that it would have had.
+fn with_length(reply: &Reply, whole: usize) -> Headers {
+    let (status, length) = (reply.status.to_string(), whole.to_string());
+    let added = [(&b":status"[..], status.as_bytes()), (b"content-length", length.as_bytes())];
+    Headers::from_pairs(added.into_iter().chain(reply.headers.iter()))
 }
 
 /// What has to be changed in what Envoy makes of a reply.

@@ -10,6 +10,8 @@
 
 mod capture;
 mod explain;
+mod fault;
+mod hold;
 mod mock;
 mod secrets;
 mod serve;
@@ -37,6 +39,10 @@ pub enum Action {
     /// Give it these headers, each in the place of all of its name, and no body, and let it go on: to Envoy's stub, whose answer becomes the
     /// recorded one.
     Stub(Headers),
+    /// Hold it, and ask [`Stream::resume`] for what to do after so many microseconds.
+    Later(u64),
+    /// End it without an answer.
+    Reset,
 }
 
 /// An answer to serve.
@@ -61,6 +67,8 @@ pub enum Fixup {
     Remove(&'static [&'static str]),
     /// Have these headers, `:status` among them, in the place of all.
     Replace(Headers),
+    /// End the stream here, in the middle of the body.
+    Cut,
     /// Add these trailers at the end of the body.
     AddTrailers(Headers),
     /// Have these bytes in the place of the chunk at hand, and add these trailers, which there are at the end of the body alone.

@@ -1,6 +1,7 @@
 //! One stream: a state machine over what Envoy reports of it.
 
 use super::capture::Capture;
+use super::hold::Waiting;
 use super::stub::{STUB_HEADER, Stubbed};
 use super::vm::{Counter, Policy};
 use super::{Action, Fixup, Host, Side, Vm};
@@ -21,6 +22,10 @@ pub struct Stream {
     pub(super) trailers: Headers,
     /// What becomes of the stub's answer, where it was asked.
     pub(super) stubbed: Option<Box<Stubbed>>,
+    /// When the request's headers came, in microseconds since 1970; only where answers may be held back.
+    pub(super) began: u64,
+    /// Whether the answer's body is to be cut where its given part ends.
+    pub(super) cut: bool,
 }
 
 /// Where a stream stands.
@@ -33,6 +38,8 @@ pub(super) enum State {
     Passing,
     /// A request to a mocked backend, whose body isn't whole yet, and how long it is so far.
     Held(Headers, usize),
+    /// The verdict has been given, and what it says waits for its time.
+    Waiting(Box<Waiting>),
     /// The answer has been given.
     Answered,
     /// It is over.
@@ -66,6 +73,10 @@ impl Stream {
             _ => vm.policy(facts.scheme, facts.authority),
         };
         self.policy = Some(policy);
+        // Asked for only where an answer may be held back.
+        if policy.mode == Mode::Mock && (vm.delays || !policy.latency.is_none()) {
+            self.began = host.now();
+        }
         let upgrade = facts.is_upgrade();
         match policy.mode {
             Mode::Off => self.pass(),
@@ -106,6 +117,7 @@ impl Stream {
     ) -> Action {
         match &mut self.state {
             State::Held(_, held) => *held = length,
+            State::Waiting(_) => return Action::Hold,
             _ => {
                 self.copy_body(Side::Request, length, ended, vm, host);
                 return Action::Continue;
@@ -135,6 +147,9 @@ impl Stream {
         if matches!(self.state, State::Held(..)) {
             return self.decide_held(vm, host);
         }
+        if matches!(self.state, State::Waiting(_)) {
+            return Action::Hold;
+        }
         if let Some(capture) = &mut self.capture {
             capture.trailers(Side::Request, trailers());
         }
@@ -155,7 +170,7 @@ impl Stream {
             }
             (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
-            (State::Held(..), _) => self.abort(vm),
+            (State::Held(..) | State::Waiting(_), _) => self.abort(vm),
             (_, Some(capture)) => {
                 capture.response_headers(&headers(), host);
                 if ended {
@@ -176,6 +191,9 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         if matches!(self.state, State::Answered) {
+            if ended && std::mem::take(&mut self.cut) {
+                return Fixup::Cut;
+            }
             if let Some(stubbed) = &mut self.stubbed {
                 return stubbed.body(ended);
             }
@@ -195,7 +213,7 @@ impl Stream {
 
     /// The stream is over, whatever became of it.
     pub fn end<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) {
-        if matches!(self.state, State::Held(..)) {
+        if matches!(self.state, State::Held(..) | State::Waiting(_)) {
             self.abort(vm);
         }
         self.state = State::Ended;
@@ -222,7 +240,7 @@ impl Stream {
         }
     }
 
-    /// A request that ended, or was ended, before it could be judged.
+    /// A request that ended, or was ended, before it could be judged or answered.
     fn abort<S: Segment>(&mut self, vm: &mut Vm<S>) {
         self.state = State::Answered;
         if let Some(policy) = self.policy {

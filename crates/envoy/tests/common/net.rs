@@ -53,6 +53,10 @@ pub(crate) async fn exchange(
 ) -> String {
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(request.as_ref()).await.unwrap();
+    read(&mut stream, enough).await
+}
+
+async fn read(stream: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
     let mut answer = Vec::new();
     let mut buffer = vec![0; 65536];
     let reading = async {
@@ -68,6 +72,11 @@ pub(crate) async fn exchange(
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(in_time.is_ok(), "no end of the answer: {answer:?}");
     answer
+}
+
+/// What comes on this connection, up to `end`.
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    read(stream, |answer| answer.ends_with(end)).await
 }
 
 /// An answer that ends with `end`.

@@ -85,7 +85,7 @@ impl<'a> Engine<'a> {
         let reply = match action {
             Action::Reply(reply) => Some(reply),
             Action::Stub(_) => Some(self.of_the_stub(&mut stream)),
-            Action::Continue | Action::Hold => None,
+            Action::Continue | Action::Hold | Action::Later(_) | Action::Reset => None,
         };
         stream.end(&mut self.vm, &mut self.host);
         let matched = self.matched();

@@ -1,0 +1,30 @@
+//! The user's certificate authority, the service that gives Envoy a certificate per server name, and what makes clients trust them.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), understudy_ca::Error> {
+//! use understudy_ca::{Authority, Sds};
+//!
+//! let authority = Authority::open_or_create(&Authority::folder()?)?;
+//! let sds = Sds::serve(authority, "/run/private/sds").await?;
+//! println!("{} certificates minted", sds.counts().minted);
+//! sds.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The authority's key never leaves its file and this process: no socket gives it away, nothing logs it.
+
+mod authority;
+mod error;
+mod folder;
+mod leaf;
+mod name;
+mod sds;
+mod trust;
+
+pub use authority::Authority;
+pub use error::Error;
+pub use leaf::{Leaf, Minter};
+pub use name::ServerName;
+pub use sds::{Counts, Sds, SdsOptions};
+pub use trust::{Proxy, Trust};

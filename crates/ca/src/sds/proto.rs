@@ -1,0 +1,80 @@
+//! The few messages of Envoy's xDS that the service speaks, by their field numbers. What isn't here is skipped on reading.
+//!
+//! From `envoy/service/discovery/v3/discovery.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`,
+//! `envoy/config/core/v3/base.proto` and `google/rpc/status.proto`.
+
+/// The type of the only resources that the service has.
+pub(crate) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+/// The path of the RPC by which Envoy asks for them.
+pub(crate) const DELTA_SECRETS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets";
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DeltaDiscoveryRequest {
+    #[prost(string, tag = "2")]
+    pub(crate) type_url: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) resource_names_subscribe: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) resource_names_unsubscribe: Vec<String>,
+    /// Set where Envoy refuses what it was given.
+    #[prost(message, optional, tag = "7")]
+    pub(crate) error_detail: Option<RpcStatus>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RpcStatus {
+    #[prost(string, tag = "2")]
+    pub(crate) message: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DeltaDiscoveryResponse {
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) resources: Vec<Resource>,
+    #[prost(string, tag = "4")]
+    pub(crate) type_url: String,
+    #[prost(string, tag = "5")]
+    pub(crate) nonce: String,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) removed_resources: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Resource {
+    #[prost(string, tag = "1")]
+    pub(crate) version: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) resource: Option<Any>,
+    #[prost(string, tag = "3")]
+    pub(crate) name: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Any {
+    #[prost(string, tag = "1")]
+    pub(crate) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Secret {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) tls_certificate: Option<TlsCertificate>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct TlsCertificate {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) certificate_chain: Option<DataSource>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) private_key: Option<DataSource>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DataSource {
+    #[prost(string, optional, tag = "3")]
+    pub(crate) inline_string: Option<String>,
+}
