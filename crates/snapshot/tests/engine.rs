@@ -294,7 +294,8 @@ fn a_grpc_miss_has_a_status_and_says_what_is_nearest() {
 #[test]
 fn a_clients_own_stub_header_is_taken_out() {
     let table = table(&[], Backend::default());
-    let (mut vm, mut host) = (vm(&table, r#"{"default":"off"}"#), Fake::default());
+    let (mut vm, mut host) =
+        (vm(&table, r#"{"backends":{"http://api.test":{"mode":"off"}}}"#), Fake::default());
     let own = Headers::from_pairs(headers("/").iter().chain([(STUB_HEADER.as_bytes(), &b"1"[..])]));
     assert_eq!(Stream::new().request_headers(own, true, &mut vm, &mut host), Action::Continue);
     assert_eq!(host.removed, [STUB_HEADER]);
