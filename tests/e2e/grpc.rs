@@ -291,6 +291,21 @@ async fn a_body_over_the_cap_has_a_status_at_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_waits_goes_to_the_stub_when_its_time_has_come() {
+    let rig =
+        Rig::responder().exchange(order().took(300_000)).config("latency", json!("recorded")).start().await;
+    let client = H2::open(rig.proxy()).await;
+    let start = std::time::Instant::now();
+    let answer = call(&client, "Get", frames([message(&[(1, "a"), (3, "b")])])).await;
+    assert!(start.elapsed().as_millis() >= 290);
+    assert_eq!(
+        (answer.metadata("grpc-status").as_deref(), answer.body),
+        (Some("0"), frames([message(&[(1, "order")])]))
+    );
+    rig.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_miss_that_may_pass_reaches_the_backend_as_it_is() {
     let backend = H2Upstream::start(service).await;
     let rig = Rig::responder().with_backends().map(backend.map("orders.test")).exchange(order());

@@ -61,7 +61,6 @@ show("quoted", *map(told, orders.Quote(asked, timeout=30)))
 for call, kind in (
     (lambda: orders.Get(messages.GetRequest(id="order-99"), timeout=30), error_details_pb2.ResourceInfo),
     (lambda: orders.Place(place("ada"), timeout=30), error_details_pb2.BadRequest),
-    (lambda: list(orders.Quote(iter([messages.GetRequest(id="order-1"), messages.GetRequest(id="none")]), timeout=30)), error_details_pb2.ResourceInfo),
 ):
     error = refused(call, grpc.RpcError)
     detail = kind()
