@@ -11,4 +11,5 @@ mod requests;
 mod secrets;
 mod smoke;
 mod tap;
+mod tls;
 mod verbatim;

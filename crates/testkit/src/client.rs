@@ -3,9 +3,10 @@
 use crate::upstream::Seen;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 /// No test waits longer for an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,31 +53,47 @@ impl Answer {
 /// A connection to the proxy.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Connection {
     /// Connects.
     pub async fn open(proxy: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(proxy).await.expect("the proxy listens"), buffer: Vec::new() }
+        Self::on(TcpStream::connect(proxy).await.expect("the proxy listens"))
+    }
+
+    /// Goes on with a connection that is there.
+    pub fn on(stream: TcpStream) -> Self {
+        Self { stream: Stream::Tcp(stream), buffer: Vec::new() }
+    }
+
+    /// Goes on with a connection that is there.
+    pub fn on_tls(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream: Stream::Tls(Box::new(stream)), buffer: Vec::new() }
     }
 
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         // The proxy may have answered and closed while a long body is still being sent: the answer counts.
-        let _ = self.stream.write_all(bytes.as_ref()).await;
+        let _ = self.stream.as_io().write_all(bytes.as_ref()).await;
     }
 
     /// Reads an answer; `head`: to a HEAD request, which has no body whatever it says.
     pub async fn answer(&mut self, head: bool) -> Answer {
-        let answer = timeout(PATIENCE, receive(&mut self.stream, &mut self.buffer, head)).await;
+        let answer = timeout(PATIENCE, receive(self.stream.as_io(), &mut self.buffer, head)).await;
         answer.unwrap_or_else(|_| self.impatient())
     }
 
     /// Sends bytes and reads an answer meanwhile, for it may come before all is sent.
     pub async fn exchange(&mut self, bytes: impl AsRef<[u8]>, head: bool) -> Answer {
-        let (mut read, mut write) = self.stream.split();
+        let (mut read, mut write) = tokio::io::split(self.stream.as_io());
         let send = async {
             let _ = write.write_all(bytes.as_ref()).await;
             std::future::pending::<Answer>().await
@@ -133,22 +150,40 @@ impl Connection {
     /// Ends the connection by a reset.
     pub fn reset(self) {
         // A socket that is closed without lingering sends RST.
-        let _ = self.stream.set_zero_linger();
+        let _ = match &self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+        }
+        .set_zero_linger();
     }
 
     async fn more(&mut self) -> usize {
-        more(&mut self.stream, &mut self.buffer).await
+        more(self.stream.as_io(), &mut self.buffer).await
     }
 }
 
-async fn more(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> usize {
+impl Stream {
+    fn as_io(&mut self) -> &mut (dyn Io + '_) {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream,
+        }
+    }
+}
+
+/// Both ways.
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+async fn more(from: &mut (impl AsyncRead + Unpin + ?Sized), buffer: &mut Vec<u8>) -> usize {
     let mut chunk = vec![0; 65536];
     let length = from.read(&mut chunk).await.unwrap_or(0);
     buffer.extend_from_slice(&chunk[..length]);
     length
 }
 
-async fn receive(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, head: bool) -> Answer {
+async fn receive(from: &mut (impl AsyncRead + Unpin + ?Sized), buffer: &mut Vec<u8>, head: bool) -> Answer {
     loop {
         if let Some((answer, used)) = parse_answer(buffer, head, false) {
             buffer.drain(..used);

@@ -1,4 +1,4 @@
-//! HTTP/2 in plain text with prior knowledge, many streams on one connection.
+//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over what the caller has.
 
 use crate::client::PATIENCE;
 use bytes::Bytes;
@@ -6,6 +6,7 @@ use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Request};
 use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -31,7 +32,11 @@ pub struct H2Answer {
 impl H2 {
     /// Connects.
     pub async fn open(proxy: SocketAddr) -> Self {
-        let stream = TcpStream::connect(proxy).await.expect("the proxy listens");
+        Self::on(TcpStream::connect(proxy).await.expect("the proxy listens")).await
+    }
+
+    /// Goes on with a connection that is there.
+    pub async fn on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (send, connection) = h2::client::Builder::new()
             .initial_window_size(8 << 20)
             .initial_connection_window_size(64 << 20)

@@ -11,6 +11,7 @@ mod rig;
 mod sink;
 mod sound;
 mod surgery;
+mod tls;
 mod upstream;
 mod wire;
 
@@ -22,5 +23,6 @@ pub use recording::{Recorded, recorded};
 pub use rig::{Rig, RigBuilder, Totals, eventually};
 pub use sink::{Batch, Sink};
 pub use surgery::{offset_of, trap_at, trap_in};
+pub use tls::{H2_AND_HTTP1, HTTP1, TestAuthority, TlsFront, distrustful, handshake, tunnel};
 pub use upstream::{Nobody, Seen, Upstream, map};
 pub use wire::Wire;

@@ -2,15 +2,20 @@
 
 use crate::recording::Recorded;
 use crate::reload::move_listeners;
+use crate::tls::{TestAuthority, handshake, tunnel};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use understudy_ca::Sds;
 use understudy_collector::{Collector, CollectorConfig, Reader};
 use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
-use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Options};
+use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Options, UpstreamTrust};
 use understudy_snapshot::bundle;
 use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Backend, Header};
@@ -29,6 +34,7 @@ pub struct RigBuilder {
     collector: CollectorAt,
     module: Option<Vec<u8>>,
     reloadable: bool,
+    tls: bool,
 }
 
 enum CollectorAt {
@@ -45,6 +51,7 @@ pub struct Rig {
     pub(crate) vms: u64,
     collector: Option<Collector>,
     folder: TempDir,
+    certificates: Option<(TestAuthority, Sds)>,
 }
 
 impl RigBuilder {
@@ -125,6 +132,20 @@ impl RigBuilder {
         self
     }
 
+    /// Takes TLS, with certificates by an authority of the rig's own.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Which certificates of backends are believed.
+    #[must_use]
+    pub fn upstream_trust(mut self, trust: UpstreamTrust) -> Self {
+        self.bootstrap = self.bootstrap.upstream_trust(trust);
+        self
+    }
+
     /// What Envoy does when the filter crashes.
     #[must_use]
     pub fn on_filter_failure(mut self, failure: FilterFailure) -> Self {
@@ -188,6 +209,10 @@ impl RigBuilder {
                 config["collector"] = json!({ "cluster": "collector", "flush_interval_ms": 20 });
             }
         }
+        let certificates = if self.tls { Some(certificates().await) } else { None };
+        if let Some((_, sds)) = &certificates {
+            bootstrap = bootstrap.certificates(sds.socket());
+        }
         if self.reloadable {
             let file = folder.path().join(LISTENERS);
             bootstrap = bootstrap.edit(move |bootstrap| move_listeners(bootstrap, &file));
@@ -195,7 +220,7 @@ impl RigBuilder {
         bootstrap = self.maps.into_iter().fold(bootstrap.plugin_config(config), Bootstrap::map);
         let envoy =
             Envoy::start(&bootstrap, &Options { concurrency: self.workers, ..Options::default() }).await?;
-        let mut rig = Rig { envoy, vms: 0, collector, folder };
+        let mut rig = Rig { envoy, vms: 0, collector, folder, certificates };
         rig.vms = rig.active_vms().await;
         Ok(rig)
     }
@@ -210,8 +235,8 @@ impl Rig {
     fn builder(bootstrap: Bootstrap, config: Value) -> RigBuilder {
         let header = Header { name: "rig".into(), ..Header::default() };
         let (exchanges, maps, collector) = (Vec::new(), Vec::new(), CollectorAt::None);
-        let (workers, module, reloadable) = (1, None, false);
-        RigBuilder { bootstrap, exchanges, header, config, maps, workers, collector, module, reloadable }
+        let (workers, module, reloadable, tls) = (1, None, false, false);
+        RigBuilder { bootstrap, exchanges, header, config, maps, workers, collector, module, reloadable, tls }
     }
 
     /// A rig that mocks everything and has no way to any backend.
@@ -227,6 +252,18 @@ impl Rig {
     /// Where to send requests.
     pub fn proxy(&self) -> SocketAddr {
         self.envoy.proxy_addr()
+    }
+
+    /// A client's side of TLS inside of a tunnel to `host:port`; the client trusts the rig.
+    pub async fn tls(&self, to: &str, alpn: &[&str]) -> TlsStream<TcpStream> {
+        let tunnel = tunnel(self.proxy(), to).await;
+        let name = to.rsplit_once(':').map_or(to, |(host, _)| host);
+        handshake(&self.client(alpn), tunnel, name).await.expect("a handshake")
+    }
+
+    /// A client that trusts the rig alone.
+    pub fn client(&self, alpn: &[&str]) -> TlsConnector {
+        self.certificates.as_ref().expect("a rig with TLS").0.client(alpn)
     }
 
     /// The value of one of the filter's counters.
@@ -270,6 +307,13 @@ impl Rig {
         let get = |name| stats.get(&format!("wasmcustom.understudy.records.{name}"));
         Totals { captured: get("captured"), delivered: get("delivered"), dropped: get("dropped") }
     }
+}
+
+async fn certificates() -> (TestAuthority, Sds) {
+    let authority = TestAuthority::new();
+    let socket = authority.folder().join("sds");
+    let sds = Sds::serve(authority.authority.clone(), socket).await.expect("a certificate service");
+    (authority, sds)
 }
 
 /// What became of the records.
