@@ -6,9 +6,13 @@ mod counters;
 mod crash;
 mod delivery;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod network;
 mod no_leak;
 mod requests;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod sidecar;
 mod smoke;
 mod tap;
 mod tls;
