@@ -80,9 +80,10 @@ impl Network {
         let resolver = folder.join("resolv.conf");
         std::fs::write(&resolver, format!("nameserver {}\n", REMOTE[0])).expect("a file");
         run(&["mount", "--bind", resolver.to_str().expect("text"), "/etc/resolv.conf"]);
+        // There, packets have been redirected already.
         for iptables in ["iptables", "ip6tables"] {
             for protocol in ["tcp", "udp"] {
-                run(&[iptables, "-A", "OUTPUT", "-o", "app", "-p", protocol]);
+                run(&[iptables, "-t", "mangle", "-A", "POSTROUTING", "-o", "app", "-p", protocol]);
             }
         }
         network
@@ -90,13 +91,13 @@ impl Network {
 
     /// How many packets of this protocol (`tcp`, `udp`) have gone out to the wire.
     pub(crate) fn packets(&self, protocol: &str) -> u64 {
-        let rule = format!("-A OUTPUT -o app -p {protocol}");
+        let rule = format!("-A POSTROUTING -o app -p {protocol}");
         let count = |saved: String| {
             let line = saved.lines().find(|line| line.ends_with(&rule)).expect("the rule").to_owned();
             let count = line.trim_start_matches('[').split(':').next().expect("a count").parse::<u64>();
             count.expect("a number")
         };
-        ["iptables-save", "ip6tables-save"].map(|save| count(run(&[save, "-c", "-t", "filter"]))).iter().sum()
+        ["iptables-save", "ip6tables-save"].map(|save| count(run(&[save, "-c", "-t", "mangle"]))).iter().sum()
     }
 
     /// Backends at the other end, at all its addresses: plain on port 80, by TLS on port 443 with a certificate of this authority.
