@@ -9,6 +9,9 @@ use understudy_core::engine::{self, Reply, Side};
 use understudy_core::headers::Headers;
 
 const OK: u32 = 0;
+/// The stream types of requests and responses (proxy-wasm ABI 0.2.1).
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 /// A number that no stored value has: with it, the host stores a value only where there is none.
 const ONLY_IF_ABSENT: u32 = u32::MAX;
@@ -36,6 +39,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,
@@ -43,6 +53,13 @@ unsafe extern "C" {
         max: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
@@ -53,6 +70,10 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_continue_stream(kind: u32) -> u32;
+    fn proxy_close_stream(kind: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_send_local_response(
@@ -95,6 +116,27 @@ pub(crate) fn headers(map: MapType) -> Headers {
 pub(crate) fn remove_header(map: MapType, name: &[u8]) {
     // SAFETY: the host reads `name` during the call only. A header that isn't there is no error.
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// Puts headers in the place of all of their name.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
+    headers.iter().all(|(name, value)| {
+        // SAFETY: the host reads name and value during the call only.
+        let status = unsafe {
+            proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        };
+        status == OK
+    })
+}
+
+/// Puts bytes in the place of all that a buffer holds. Gives `false` where the host refuses.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
+    // SAFETY: the host copies the bytes during the call.
+    let status =
+        unsafe { proxy_set_buffer_bytes(buffer as u32, 0, u32::MAX as usize, bytes.as_ptr(), bytes.len()) };
+    status == OK
 }
 
 /// Appends headers.
@@ -158,6 +200,42 @@ pub(crate) fn send(reply: &Reply) -> bool {
         )
     };
     status == OK
+}
+
+/// Makes a context the one that the host calls of this callback are about. Gives `false` where it is gone.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn act_for(context: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_effective_context(context) == OK }
+}
+
+/// Lets the root's tick come with this period, the next one after it.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_tick_period(period: std::time::Duration) -> bool {
+    let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+    // SAFETY: no pointers.
+    unsafe { proxy_set_tick_period_milliseconds(millis) == OK }
+}
+
+/// Lets a request that was held go on.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn go_on() {
+    // SAFETY: no pointers.
+    unsafe { proxy_continue_stream(REQUEST) };
+}
+
+/// Ends the current stream without an answer: HTTP/1.1 loses its connection, HTTP/2 the stream.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn reset() {
+    // SAFETY: no pointers.
+    unsafe { proxy_close_stream(REQUEST) };
+}
+
+/// Ends the current stream in the middle of its answer.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn cut() {
+    // SAFETY: no pointers.
+    unsafe { proxy_close_stream(RESPONSE) };
 }
 
 /// A counter of Envoy's, defined when it is first wanted.
@@ -229,6 +307,10 @@ pub(crate) struct Current;
 impl engine::Host for Current {
     fn now(&mut self) -> u64 {
         now()
+    }
+
+    fn remove_request_header(&mut self, name: &str) {
+        remove_header(MapType::HttpRequestHeaders, name.as_bytes());
     }
 
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8> {

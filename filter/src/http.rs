@@ -2,57 +2,133 @@
 
 use crate::host::{self, Current};
 use crate::root::Shared;
+use crate::timer::{Place, Waiter};
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action as Flow, MapType};
+use proxy_wasm::types::{Action as Flow, BufferType, MapType};
 use std::cell::RefCell;
 use std::rc::Rc;
-use understudy_core::engine::{Action, Fixup, Stream};
+use std::time::Duration;
+use understudy_core::engine::{Action, Fixup, Reply, Stream};
+use understudy_core::headers::Headers;
 
 /// One stream.
 #[derive(Debug)]
 pub(crate) struct HttpStream {
+    /// The number that Envoy knows this context by.
+    id: u32,
     /// `None` where the configuration was refused; Envoy doesn't send streams then.
     shared: Option<Rc<RefCell<Shared>>>,
-    stream: Stream,
+    stream: Machine,
+    /// Its place in the timer, if it has waited.
+    place: Option<Place>,
+}
+
+/// A stream's machine. Most never wait: theirs needs no memory of its own.
+#[derive(Debug)]
+enum Machine {
+    Own(Stream),
+    /// The timer knows it too.
+    Waits(Rc<RefCell<Stream>>),
 }
 
 impl HttpStream {
     /// A stream of the VM that shares this.
-    pub(crate) fn new(shared: Option<Rc<RefCell<Shared>>>) -> Self {
-        Self { shared, stream: Stream::new() }
+    pub(crate) fn new(id: u32, shared: Option<Rc<RefCell<Shared>>>) -> Self {
+        Self { id, shared, stream: Machine::Own(Stream::new()), place: None }
+    }
+
+    fn step<T>(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> T) -> Option<T> {
+        let shared = &mut *self.shared.as_ref()?.borrow_mut();
+        Some(match &mut self.stream {
+            Machine::Own(stream) => step(stream, shared),
+            Machine::Waits(stream) => step(&mut stream.borrow_mut(), shared),
+        })
     }
 
     fn request(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> Action) -> Flow {
-        let Some(shared) = &self.shared else { return Flow::Pause };
-        let action = step(&mut self.stream, &mut shared.borrow_mut());
-        match action {
-            Action::Continue => Flow::Continue,
-            Action::Hold => Flow::Pause,
-            Action::Reply(reply) => {
-                if !host::send(&reply) {
-                    // Nothing goes on all the same: a mocked backend is never touched.
-                    log::error!("understudy: Envoy refused an answer with status {}", reply.status);
-                }
+        match self.step(step) {
+            Some(Action::Continue) => Flow::Continue,
+            Some(Action::Later(micros)) => {
+                self.wait(Duration::from_micros(micros));
                 Flow::Pause
             }
+            Some(Action::Stub(headers)) => match to_the_stub(&headers) {
+                true => Flow::Continue,
+                false => Flow::Pause,
+            },
+            Some(action) => {
+                act(action);
+                Flow::Pause
+            }
+            None => Flow::Pause,
         }
     }
 
+    fn wait(&mut self, wait: Duration) {
+        let machine = std::mem::replace(&mut self.stream, Machine::Own(Stream::new()));
+        let stream = match machine {
+            Machine::Own(stream) => Rc::new(RefCell::new(stream)),
+            Machine::Waits(stream) => stream,
+        };
+        self.stream = Machine::Waits(stream.clone());
+        let waiter = Waiter { context: self.id, stream };
+        self.place = self.shared.as_ref().map(|shared| shared.borrow_mut().timer.add(waiter, wait));
+    }
+
     fn response(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> Fixup) -> Flow {
-        if let Some(shared) = &self.shared {
-            match step(&mut self.stream, &mut shared.borrow_mut()) {
-                Fixup::None => {}
-                Fixup::Remove(names) => {
-                    for name in names {
-                        host::remove_header(MapType::HttpResponseHeaders, name.as_bytes());
-                    }
+        match self.step(step) {
+            None | Some(Fixup::None) => {}
+            Some(Fixup::Remove(names)) => {
+                for name in names {
+                    host::remove_header(MapType::HttpResponseHeaders, name.as_bytes());
                 }
-                Fixup::Replace(headers) => host::set_headers(MapType::HttpResponseHeaders, &headers),
-                Fixup::AddTrailers(trailers) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
+            }
+            Some(Fixup::Replace(headers)) => host::set_headers(MapType::HttpResponseHeaders, &headers),
+            Some(Fixup::AddTrailers(trailers)) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
+            Some(Fixup::ReplaceBody(bytes, trailers)) => {
+                if !host::set_buffer(BufferType::HttpResponseBody, &bytes) {
+                    log::error!("understudy: Envoy refused the body of an answer");
+                }
+                host::add_headers(MapType::HttpResponseTrailers, &trailers);
+            }
+            Some(Fixup::Cut) => {
+                host::cut();
+                return Flow::Pause;
             }
         }
         Flow::Continue
     }
+}
+
+/// Does what the engine says with a request that is held.
+pub(crate) fn act(action: Action) {
+    match action {
+        Action::Continue => host::go_on(),
+        Action::Hold | Action::Later(_) => {}
+        Action::Reset => host::reset(),
+        Action::Stub(headers) => {
+            if to_the_stub(&headers) {
+                host::go_on();
+            }
+        }
+        Action::Reply(reply) => {
+            if !host::send(&reply) {
+                // Nothing goes on all the same: a mocked backend is never touched.
+                log::error!("understudy: Envoy refused an answer with status {}", reply.status);
+            }
+        }
+    }
+}
+
+/// Makes a request one for the stub. `false` where it must not go on; it has been answered then.
+fn to_the_stub(headers: &Headers) -> bool {
+    if !host::replace_headers(MapType::HttpRequestHeaders, headers) {
+        log::error!("understudy: Envoy refused to lead a gRPC request to its stub");
+        host::send(&Reply { status: 503, ..Reply::default() });
+        return false;
+    }
+    host::set_buffer(BufferType::HttpRequestBody, b"");
+    true
 }
 
 impl Context for HttpStream {}
@@ -99,10 +175,13 @@ impl HttpContext for HttpStream {
 /// same for the price of one more call into the VM.
 impl Drop for HttpStream {
     fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            let shared = &mut *shared.borrow_mut();
-            self.stream.end(&mut shared.vm, &mut Current);
+        let place = self.place.take();
+        self.step(|stream, shared| {
+            if let Some(place) = place {
+                shared.timer.remove(place);
+            }
+            stream.end(&mut shared.vm, &mut Current);
             shared.tell_records();
-        }
+        });
     }
 }

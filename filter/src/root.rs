@@ -1,9 +1,10 @@
 //! One VM's root: reads the configuration, keeps what the streams share, drives the outbox.
 
 use crate::host;
-use crate::http::HttpStream;
+use crate::http::{self, HttpStream};
 use crate::metrics::Metrics;
 use crate::table::Passive;
+use crate::timer::Timer;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
@@ -25,6 +26,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) struct Shared {
     pub(crate) vm: Vm<Passive>,
     pub(crate) metrics: Metrics,
+    pub(crate) timer: Timer,
 }
 
 impl Shared {
@@ -46,14 +48,23 @@ impl Shared {
 }
 
 /// One VM's root context.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Root {
+    /// The number that Envoy knows this context by.
+    id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
     collector: Option<Collector>,
     /// Batches on their way: the callout's token and the batch's number.
     calls: Vec<(u32, u64)>,
     /// Whether it has been said that the collector can't be called.
     complained: bool,
+}
+
+impl Root {
+    /// The root with this number.
+    pub(crate) fn new(id: u32) -> Self {
+        Self { id, shared: None, collector: None, calls: Vec::new(), complained: false }
+    }
 }
 
 impl Context for Root {
@@ -109,19 +120,33 @@ impl RootContext for Root {
             config.collector.as_ref().map(|c| Duration::from_millis(u64::from(c.flush_interval_ms) / 2));
         let vm = Vm::new(&config, table, name);
         self.collector = config.collector;
-        self.shared = Some(Rc::new(RefCell::new(Shared { vm, metrics: Metrics::default() })));
-        hostcalls::set_tick_period(flush.unwrap_or(TICK).min(TICK)).is_ok()
+        let pace = flush.unwrap_or(TICK).min(TICK);
+        let (metrics, timer) = (Metrics::default(), Timer::new(pace));
+        self.shared = Some(Rc::new(RefCell::new(Shared { vm, metrics, timer })));
+        host::set_tick_period(pace)
     }
 
     fn on_tick(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.borrow_mut().tell_backends();
+        let Some(shared) = &self.shared else { return };
+        let (due, own) = shared.borrow_mut().timer.tick();
+        if !due.is_empty() {
+            for waiter in due {
+                let action = waiter.stream.borrow_mut().resume(&mut shared.borrow_mut().vm);
+                // A stream takes itself out when it ends, so that its context is there.
+                if host::act_for(waiter.context) {
+                    http::act(action);
+                }
+            }
+            host::act_for(self.id);
         }
-        self.send_batches();
+        if own {
+            shared.borrow_mut().tell_backends();
+            self.send_batches();
+        }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(HttpStream::new(self.shared.clone())))
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(HttpStream::new(context_id, self.shared.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -2,9 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 12] = [
+const SUBCOMMANDS: [&str; 13] = [
     "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export", "merge",
-    "collect",
+    "collect", "ca",
 ];
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 mod bad_input;
 mod bad_places;
+mod ca;
 mod call;
 mod convert;
 mod edges;
+mod faults;
 mod help;
 mod merge;
 mod round_trip;

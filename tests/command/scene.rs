@@ -100,11 +100,11 @@ impl Scene {
         open.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default()).collect()
     }
 
-    /// The names in the scene's folder, but for `tmp`.
+    /// The names in the scene's folder, but for `tmp` and `config`.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).expect("the folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-        let mut names: Vec<_> = names.filter(|name| name != "tmp").collect();
+        let mut names: Vec<_> = names.filter(|name| !["tmp", "config"].contains(&name.as_str())).collect();
         names.sort();
         names
     }
@@ -121,7 +121,8 @@ impl Scene {
             .args(args)
             .current_dir(self.folder.path())
             .env(MARK, &self.id)
-            .env("TMPDIR", self.path("tmp"));
+            .env("TMPDIR", self.path("tmp"))
+            .env("UNDERSTUDY_CONFIG", self.path("config"));
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "UNDERSTUDY_LOG"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }

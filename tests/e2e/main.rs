@@ -5,7 +5,10 @@ mod config;
 mod counters;
 mod crash;
 mod delivery;
+mod faults;
+mod grpc;
 mod hostile;
+mod latency;
 #[cfg(target_os = "linux")]
 mod network;
 mod no_leak;
@@ -14,6 +17,7 @@ mod secrets;
 #[cfg(target_os = "linux")]
 mod sidecar;
 mod smoke;
+mod streams;
 mod tap;
 mod tls;
 mod verbatim;

@@ -36,6 +36,7 @@ pub(crate) fn program(path: impl AsRef<Path>, folder: &Path) -> Command {
     }
     let ours = || root().join(".venv/bin/envoy").into_os_string();
     command.env("ENVOY", std::env::var_os("ENVOY").unwrap_or_else(ours));
+    command.env("UNDERSTUDY_CONFIG", folder.join("config"));
     command
 }
 

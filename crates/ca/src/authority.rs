@@ -166,6 +166,12 @@ impl Authority {
         text
     }
 
+    /// The first and the last day on which it is valid, as `2026-11-21`.
+    pub fn days(&self) -> (String, String) {
+        let day = |time: SystemTime| OffsetDateTime::from(time).date().to_string();
+        (day(self.inner.not_before), day(self.inner.not_after))
+    }
+
     /// From when it is valid.
     pub fn not_before(&self) -> SystemTime {
         self.inner.not_before
@@ -237,4 +243,61 @@ pub(crate) fn to_pem(der: &[u8]) -> String {
 fn certificate(text: &str) -> Option<Vec<u8>> {
     let blocks = pem::parse_many(text).ok()?;
     blocks.into_iter().find(|block| block.tag() == "CERTIFICATE").map(pem::Pem::into_contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// What comes of an authority that is valid from and to these days, counted from now.
+    fn open(from: i32, to: i32) -> Result<Authority, Error> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let day = |days: i32| {
+            let length = DAY * days.unsigned_abs();
+            if days < 0 { SystemTime::now() - length } else { SystemTime::now() + length }
+        };
+        let path = folder.path().join("authority.pem");
+        std::fs::write(&path, make("CA", day(from), day(to)).expect("made")).expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("a mode");
+        Authority::open_or_create(folder.path())
+    }
+
+    #[test]
+    fn its_time_is_kept() {
+        #[track_caller]
+        fn check(from: i32, to: i32, expect: &str) {
+            let error = open(from, to).expect_err(expect);
+            assert!(error.to_string().contains(expect), "{error}");
+        }
+        check(-9, -1, "has expired on ");
+        check(-9, -1, "`understudy ca rotate`");
+        check(1, 9, "is this machine's clock right?");
+        assert!(open(-9, 60).expect("valid").warning().is_none());
+        assert!(open(-9, 20).expect("valid").warning().expect("soon").contains("`understudy ca rotate`"));
+    }
+
+    #[test]
+    fn no_leaf_outlives_it() {
+        let authority = open(0, 3).expect("valid");
+        let minter = crate::Minter::new(authority.clone(), DAY * 7).expect("a minter");
+        let leaf = minter
+            .mint(&[crate::ServerName::parse("a.test").expect("a name")], SystemTime::now())
+            .expect("minted");
+        assert_eq!(leaf.not_after, authority.not_after());
+    }
+
+    #[test]
+    fn the_name_is_short_and_plain() {
+        #[track_caller]
+        fn check(host: &str, expect: &str) {
+            let name = common_name(host, SystemTime::UNIX_EPOCH);
+            assert_eq!(name, format!("Understudy CA, {expect}, 1970-01-01"));
+            assert!(name.len() <= COMMON_NAME_MAX);
+        }
+        check("laptop.local", "laptop.local");
+        check("", "");
+        check("büro\n, ,", "bro");
+        check(&"h".repeat(300), &"h".repeat(COMMON_NAME_MAX - 27));
+    }
 }

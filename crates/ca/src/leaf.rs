@@ -44,18 +44,20 @@ impl Minter {
         Ok(Self { authority, lifetime: lifetime.min(LIFETIME_MAX), key })
     }
 
-    /// A certificate for this name, made at this time.
+    /// A certificate for these names, made at this time.
     ///
     /// # Errors
     /// The library refuses. It doesn't for a [`ServerName`].
-    pub fn mint(&self, name: &ServerName, now: SystemTime) -> Result<Leaf, Error> {
+    pub fn mint(&self, names: &[ServerName], now: SystemTime) -> Result<Leaf, Error> {
         let not_after = (now + self.lifetime).min(self.authority.not_after());
         let mut params = CertificateParams::default();
-        params.distinguished_name = subject(name);
-        params.subject_alt_names = vec![match name {
-            ServerName::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
-            ServerName::Ip(address) => SanType::IpAddress(*address),
-        }];
+        params.distinguished_name = subject(names);
+        for name in names {
+            params.subject_alt_names.push(match name {
+                ServerName::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+                ServerName::Ip(address) => SanType::IpAddress(*address),
+            });
+        }
         // Before the authority's own beginning, strict verifiers would refuse it.
         params.not_before = (now - SKEW).max(self.authority.not_before()).into();
         params.not_after = not_after.into();
@@ -71,11 +73,11 @@ impl Minter {
 }
 
 /// Never empty: then the alternative name would have to be critical, which not all clients like. Long names are in that one alone.
-fn subject(name: &ServerName) -> DistinguishedName {
+fn subject(names: &[ServerName]) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "Understudy");
-    let name = name.to_string();
-    if name.len() <= COMMON_NAME_MAX {
+    let name = names.first().map(ServerName::to_string);
+    if let Some(name) = name.filter(|name| name.len() <= COMMON_NAME_MAX) {
         subject.push(DnType::CommonName, name);
     }
     subject

@@ -20,9 +20,11 @@ mod folder;
 mod leaf;
 mod name;
 mod sds;
+mod trust;
 
 pub use authority::Authority;
 pub use error::Error;
 pub use leaf::{Leaf, Minter};
 pub use name::ServerName;
 pub use sds::{Counts, Sds, SdsOptions};
+pub use trust::{Proxy, Trust};

@@ -58,6 +58,24 @@ async fn requests_go_through() {
     assert!(answer.ends_with("intercepted"), "{answer}");
 }
 
+/// Whoever calls an address names no server.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_are_known_have_a_certificate() {
+    let mut options = SdsOptions::default();
+    options.addresses.push([10, 1, 2, 3].into());
+    let rig = Rig::start(options.clone()).await;
+    for address in ["127.0.0.1", "::1", "10.1.2.3"] {
+        rig.connect(address).await.0.expect(address);
+    }
+    assert_eq!(rig.sds.counts().minted, 1);
+    rig.connect("10.1.2.4").await.0.expect_err("not one of them");
+    options.addresses.clear();
+    let rig = Rig::start(options).await;
+    let (tls, took) = rig.connect("127.0.0.1").await;
+    tls.expect_err("nobody is named");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_name_fails_at_once() {
     let rig = Rig::start(SdsOptions::default()).await;
@@ -122,6 +140,30 @@ async fn fifty_names_at_once() {
     assert_eq!(rig.sds.counts().minted, 50);
 }
 
+/// Envoy ends the stream of each refused name, which must not look like an attack to the service.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_refused_names_at_once_harm_nobody() {
+    let rig = std::sync::Arc::new(Rig::start(SdsOptions::default()).await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let rig = std::sync::Arc::clone(&rig);
+        tasks.spawn(async move { rig.say_hello(format!("b ad{number}.test").as_bytes()).await.0 });
+    }
+    assert!(tasks.join_all().await.into_iter().all(|record| record == ALERT));
+    assert_eq!(rig.sds.counts().refused, 300);
+    rig.connect("good.test").await.0.expect("a handshake");
+}
+
+/// Each name has a stream, and by itself Envoy keeps to 1,024 for a cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_names_than_envoys_usual_limit() {
+    let rig = Rig::start(SdsOptions::default()).await;
+    for number in 0..1100 {
+        rig.connect(&format!("n{number}.test")).await.0.expect("a handshake");
+    }
+    assert_eq!(rig.sds.counts().minted, 1100);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_replaced_before_it_expires() {
     let mut options = SdsOptions::default();
@@ -152,6 +194,9 @@ async fn the_socket_is_closed_to_others() {
     assert_eq!(Sds::serve(authority.clone(), &socket).await.expect_err("taken").code(), "io");
     sds.shutdown().await;
     assert!(!socket.exists());
+    // What a killed process leaves behind is in nobody's way.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    Sds::serve(authority.clone(), &socket).await.expect("a service").shutdown().await;
     let open = folder.path().join("open");
     std::fs::create_dir(&open).expect("a folder");
     std::fs::set_permissions(&open, PermissionsExt::from_mode(0o750)).expect("a mode");

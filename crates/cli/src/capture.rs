@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_collector::{Reader, RecordKind};
+use understudy_core::exchange::{End, Exchange};
 use understudy_core::redact::Settings;
 use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
@@ -130,8 +131,10 @@ impl Capture {
     async fn write(&self) -> anyhow::Result<Option<Snapshot>> {
         let mut writer = SnapshotWriter::create(&self.target, self.existing)?;
         let bar = say::progress("exchanges written:");
+        let mut unanswered = Unanswered::default();
         each(&self.folder, RecordKind::Exchange, |record| {
             writer.push(&record.exchange)?;
+            unanswered.add(&record.exchange);
             bar.inc(1);
             Ok(())
         })
@@ -149,6 +152,7 @@ impl Capture {
         let header = Header { name, recorded, redaction, backends: BTreeMap::new(), ..Header::default() };
         let mut snapshot = writer.finish(header)?;
         learn(&mut snapshot)?;
+        unanswered.warn();
         Ok(Some(snapshot))
     }
 
@@ -172,6 +176,30 @@ impl Capture {
                 "can't remove {}, which isn't needed any more: {error}",
                 self.folder.display()
             ));
+        }
+    }
+}
+
+/// Requests that Envoy could not bring to their backend, by backend and Envoy's own words for why.
+#[derive(Default)]
+struct Unanswered(BTreeMap<(String, String), u64>);
+
+impl Unanswered {
+    /// As much of Envoy's words as is said.
+    const LONGEST: usize = 300;
+
+    fn add(&mut self, exchange: &Exchange) {
+        if let (End::NoResponse, Some(response)) = (exchange.end, &exchange.response) {
+            let words = String::from_utf8_lossy(&response.body.bytes);
+            let words: String = words.trim().chars().take(Self::LONGEST).collect();
+            *self.0.entry((exchange.backend.clone(), words)).or_default() += 1;
+        }
+    }
+
+    fn warn(&self) {
+        for ((backend, words), count) in &self.0 {
+            let requests = say::count(*count, "request");
+            say::warning(format_args!("{backend} gave no answer to {requests}: {}", words.escape_debug()));
         }
     }
 }

@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
+use understudy_ca::{Proxy, Trust};
 use understudy_envoy::{Envoy, Guard};
 
 /// What goes past the proxy, unless it is asked for.
@@ -29,9 +30,11 @@ pub(crate) enum Ended {
 
 /// How CMD is to run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct Terms<'a> {
     /// Where Envoy listens.
     pub(crate) proxy: SocketAddr,
+    /// What makes CMD trust the certificates that it is shown there.
+    pub(crate) trust: &'a Trust,
     /// Whether calls to this machine go through Envoy too.
     pub(crate) include_localhost: bool,
     /// Whether CMD's stdout is to go to our stderr, since ours is read by a machine.
@@ -43,7 +46,7 @@ pub(crate) struct Terms {
 /// Runs CMD to its end, and ends what it has left behind. It has a process group of its own.
 pub(crate) async fn run(
     command: &[String],
-    terms: Terms,
+    terms: Terms<'_>,
     envoy: &Envoy,
     signals: &mut Signals,
 ) -> anyhow::Result<Ended> {
@@ -62,7 +65,7 @@ pub(crate) async fn run(
     Ok(ended)
 }
 
-fn spawn(command: &[String], terms: &Terms) -> anyhow::Result<Child> {
+fn spawn(command: &[String], terms: &Terms<'_>) -> anyhow::Result<Child> {
     let (program, args) = command.split_first().context("no command: say what to run after `--`")?;
     let url = format!("http://{}", terms.proxy);
     let mut cmd = Command::new(program);
@@ -70,10 +73,11 @@ fn spawn(command: &[String], terms: &Terms) -> anyhow::Result<Child> {
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] {
         cmd.env(name, &url);
     }
-    cmd.env_remove("ALL_PROXY").env_remove("all_proxy").env("NODE_USE_ENV_PROXY", "1");
+    cmd.env_remove("ALL_PROXY").env_remove("all_proxy");
     let theirs = ["NO_PROXY", "no_proxy"].map(|name| std::env::var(name).unwrap_or_default());
     let no_proxy = no_proxy(&theirs.join(","), terms.include_localhost);
     cmd.env("NO_PROXY", &no_proxy).env("no_proxy", &no_proxy);
+    cmd.envs(terms.trust.environment(&Proxy { address: terms.proxy, no_proxy: &no_proxy }));
     if terms.stdout_to_stderr {
         use std::os::fd::AsFd;
         cmd.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));

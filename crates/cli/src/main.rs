@@ -6,6 +6,7 @@
 mod capture;
 mod child;
 mod cmd;
+mod interception;
 mod matcher;
 mod output;
 mod redaction;
@@ -48,6 +49,7 @@ enum Command {
     Import(cmd::import::Args),
     Export(cmd::export::Args),
     Collect(cmd::collect::Args),
+    Ca(cmd::ca::Args),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Import(args) => cmd::import::run(&args),
         Command::Export(args) => cmd::export::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
+        Command::Ca(args) => block_on(cmd::ca::run(args)),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

@@ -31,6 +31,8 @@ pub(crate) struct Summary {
     pub(crate) requests: u64,
     /// Those that were answered from the table.
     pub(crate) matches: u64,
+    /// Of these, those of which a rule has made something else on purpose.
+    pub(crate) faults: u64,
     /// Those that were refused.
     pub(crate) misses: u64,
     /// Those that were sent on.
@@ -128,6 +130,8 @@ impl Report {
                 None => {}
             }
         }
+        let verdicts = records.iter().filter_map(|judged| judged.record.verdict.as_ref());
+        summary.faults = verdicts.filter(|verdict| verdict.fault.is_some()).count() as u64;
         for change in records.iter().filter_map(Judged::change) {
             let changes = summary.changes.get_or_insert_default();
             match change {
@@ -182,6 +186,9 @@ impl Report {
                 tally.matches, tally.misses, tally.passthroughs
             );
         }
+        if summary.faults > 0 {
+            let _ = writeln!(out, "faults that rules made, among the matches: {}", summary.faults);
+        }
         if let Some(changes) = &summary.changes {
             let _ = writeln!(
                 out,
@@ -231,6 +238,9 @@ fn describe(judged: &Judged, out: &mut String) {
     );
     if let Some(operation) = operation(record) {
         let _ = write!(out, "  {operation}");
+    }
+    if let Some(fault) = &verdict.fault {
+        let _ = write!(out, "  fault: {fault}");
     }
     if let Some(matched) = &verdict.matched {
         let _ = write!(out, "  #{}", matched.exchange);

@@ -1,16 +1,17 @@
 //! One run of Envoy with the filter, between CMD and its backends, with a collector beside it.
 
 use crate::child::{self, Ended, Terms};
+use crate::interception::Interception;
 use crate::say;
 use crate::signals::{Interrupted, Signals};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 use understudy_collector::{Collector, CollectorConfig, GapReport};
-use understudy_envoy::{Bootstrap, Envoy, HostMap, Options};
+use understudy_envoy::{Bootstrap, Envoy, HostMap, Options, Tunnel, TunnelProblem, UpstreamTrust};
 
 /// How long the filter may take to hand over what it has recorded, once CMD has ended.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -29,6 +30,14 @@ pub(crate) struct ProxyArgs {
     /// Send a backend somewhere else while it keeps its own name, like curl's --connect-to
     #[arg(long = "map", value_name = "HOST[:PORT]=URL")]
     pub(crate) maps: Vec<HostMap>,
+
+    /// Believe backends whose certificates an authority in this file (PEM) has signed, and no others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) upstream_ca: Option<PathBuf>,
+
+    /// Believe any certificate of a backend: for test backends alone
+    #[arg(long, conflicts_with = "upstream_ca")]
+    pub(crate) insecure_upstream: bool,
 
     /// Where Envoy listens for CMD's requests; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -65,6 +74,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) config: Value,
     /// Where the collector keeps records.
     pub(crate) store: &'a Path,
+    /// The backends that are known.
+    pub(crate) backends: Vec<&'a str>,
 }
 
 /// What a run left behind.
@@ -77,6 +88,8 @@ pub(crate) struct Finished {
     pub(crate) last: Last,
     /// What Envoy complained of, where it died.
     pub(crate) problems: String,
+    /// Tunnels that were not understood.
+    pub(crate) tunnels: Vec<Tunnel>,
 }
 
 /// Runs CMD behind Envoy, to the end, and stops everything again.
@@ -87,26 +100,36 @@ pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Fini
     let mut signals = Signals::new()?;
     let mut config = CollectorConfig::new(plan.store);
     (config.ingest.max_body, config.ingest.max_in_flight) = (BATCH_MAX, 2 * BATCH_MAX);
+    let hosts = args.maps.iter().map(HostMap::host).chain(plan.backends.iter().copied());
+    let interception = Interception::start(hosts).await?;
     let collector = Collector::bind("127.0.0.1:0", config).await.context("can't start the collector")?;
     let started = tokio::select! {
-        started = start_envoy(&plan, args, collector.local_addr()) => started.map_err(anyhow::Error::from),
+        started = start_envoy(&plan, args, collector.local_addr(), &interception) => started.map_err(anyhow::Error::from),
         signal = signals.next() => Err(Interrupted(signal).into()),
     };
     let outcome = match started {
-        Ok(envoy) => run_behind(envoy, args, &mut signals).await,
+        Ok(envoy) => run_behind(envoy, args, &interception, &mut signals).await,
         Err(error) => Err(error),
     };
+    let certificates = interception.end().await;
+    log::debug!("{certificates:?}");
     let gaps = collector.shutdown().await.gaps.active();
     Ok(Finished { gaps, ..outcome? })
 }
 
-async fn run_behind(envoy: Envoy, args: &ProxyArgs, signals: &mut Signals) -> anyhow::Result<Finished> {
+async fn run_behind(
+    envoy: Envoy,
+    args: &ProxyArgs,
+    interception: &Interception,
+    signals: &mut Signals,
+) -> anyhow::Result<Finished> {
     if let Some(warning) = envoy.binary().warning() {
         say::warning(warning);
     }
     say::line(format_args!("Envoy listens on {}", envoy.proxy_addr()));
     let terms = Terms {
         proxy: envoy.proxy_addr(),
+        trust: interception.trust(),
         include_localhost: args.include_localhost,
         stdout_to_stderr: args.json,
         grace: Duration::from_secs(args.grace.into()),
@@ -128,13 +151,15 @@ async fn run_behind(envoy: Envoy, args: &ProxyArgs, signals: &mut Signals) -> an
         _ => outcome,
     };
     envoy.stop(Duration::from_secs(5)).await;
-    Ok(Finished { ended: outcome?, gaps: GapReport::default(), last, problems })
+    let tunnels = envoy.tunnels();
+    Ok(Finished { ended: outcome?, gaps: GapReport::default(), last, problems, tunnels })
 }
 
 async fn start_envoy(
     plan: &Plan<'_>,
     args: &ProxyArgs,
     collector: SocketAddr,
+    interception: &Interception,
 ) -> Result<Envoy, understudy_envoy::Error> {
     let mut config = plan.config.clone();
     config["collector"] =
@@ -148,7 +173,17 @@ async fn start_envoy(
         .filter(plan.module)
         .plugin_config(config)
         .collector(collector)
+        .certificates(interception.socket())
         .buffer_limit(BODY_CAP * 4);
+    // By default, what the user's own variables name is believed too, and whatever system this is.
+    let trust = match &args.upstream_ca {
+        Some(file) => Some(UpstreamTrust::Roots(std::path::absolute(file).unwrap_or_else(|_| file.clone()))),
+        None if args.insecure_upstream => Some(UpstreamTrust::Anyone),
+        None => interception.roots().map(UpstreamTrust::Roots),
+    };
+    if let Some(trust) = trust {
+        bootstrap = bootstrap.upstream_trust(trust);
+    }
     for map in &args.maps {
         bootstrap = bootstrap.map(map.clone());
     }
@@ -163,15 +198,13 @@ pub(crate) struct Last {
     waiting: u64,
     /// How many records the filter has given up.
     dropped: u64,
-    /// How many tunnels and upgrades went through that nobody looked into.
-    pub(crate) tunnels: u64,
     /// Whether Envoy still answered.
     answers: bool,
 }
 
 /// Waits until no request runs any more and the filter has handed over all records. Who is asked to end meanwhile waits no longer.
 async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
-    const FILTER: &str = r"^(http\.understudy\.downstream_rq_active|http\.understudy\.downstream_cx_upgrades_total|wasmcustom\.understudy\.records\..*)$";
+    const FILTER: &str = r"^(http\.understudy\.downstream_rq_active|wasmcustom\.understudy\.records\..*)$";
     let (start, mut quiet, mut last) = (Instant::now(), 0, Last::default());
     while start.elapsed() < DRAIN {
         let stats = envoy.stats(FILTER).await;
@@ -182,7 +215,6 @@ async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
         last.waiting =
             records("captured").saturating_sub(records("delivered")).saturating_sub(records("dropped"));
         last.dropped = records("dropped");
-        last.tunnels = stats.get("http.understudy.downstream_cx_upgrades_total");
         let running =
             stats.get("http.understudy.downstream_rq_active") > 0 && start.elapsed() < LAST_REQUESTS;
         // Twice in a row: a stream is logged a moment after it has ended.
@@ -199,8 +231,8 @@ async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
 }
 
 impl Finished {
-    /// Says what is missing, if anything is.
-    pub(crate) fn warn(&self) {
+    /// Says what is missing, if anything is. `others`: what became of tunnels with neither TLS nor HTTP in them.
+    pub(crate) fn warn(&self, others: &str) {
         if self.last.waiting > 0 {
             let records = say::count(self.last.waiting, "record");
             say::warning(format_args!("{records} did not reach the collector in time and are lost"));
@@ -215,6 +247,9 @@ impl Finished {
                 "{records} given up by the filter and lost: the way to the collector was full, or it refused them"
             ));
         }
+        for tunnel in &self.tunnels {
+            say::warning(about(tunnel, others));
+        }
     }
 
     /// A batch tells only of what was dropped before it, and Envoy only while it lives.
@@ -225,5 +260,24 @@ impl Finished {
     /// Whether every record has arrived. What an Envoy that died had in hand, nobody knows.
     pub(crate) fn is_complete(&self) -> bool {
         self.last.answers && self.last.waiting == 0 && self.dropped() == 0 && self.gaps.is_complete()
+    }
+}
+
+fn about(Tunnel { to, problem, count }: &Tunnel, others: &str) -> String {
+    let times = if *count == 1 { String::new() } else { format!(" ({count} times)") };
+    match problem {
+        TunnelProblem::NotTrusted => format!(
+            "CMD ended {} with {to}: it doesn't trust Understudy's certificates (see `understudy ca --help`)",
+            say::count(*count, "TLS handshake")
+        ),
+        TunnelProblem::NotHttp => {
+            format!("tunnel to {to} not understood, neither TLS nor HTTP: {others}{times}")
+        }
+        TunnelProblem::TlsButNotHttp => {
+            format!("tunnel to {to} not understood, TLS, but not HTTP: ended{times}")
+        }
+        TunnelProblem::Upgraded => {
+            format!("{to} not recorded, since it left HTTP (WebSocket): passed through{times}")
+        }
     }
 }

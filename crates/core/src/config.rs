@@ -7,6 +7,7 @@ mod redaction;
 
 pub use redaction::Redaction;
 
+use crate::latency::Latency;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -81,6 +82,8 @@ pub struct BackendRule {
     pub mode: Mode,
     /// What to do on a miss. Default: the configuration's `on_miss`.
     pub on_miss: Option<OnMiss>,
+    /// How long answers are held back. Default: the configuration's `latency`.
+    pub latency: Option<Latency>,
 }
 
 /// The filter's configuration.
@@ -92,6 +95,8 @@ pub struct Config {
     pub default: Option<Mode>,
     /// What happens on a miss. Default: what the table says, else `fail`.
     pub on_miss: Option<OnMiss>,
+    /// How long answers are held back. Default: what the table says, else `none`.
+    pub latency: Option<Latency>,
     /// Backends by name (`scheme://authority`); what stands here wins over the table.
     #[serde(default)]
     pub backends: BTreeMap<String, BackendRule>,
@@ -111,6 +116,9 @@ pub struct Config {
     /// Whether answers carry the header `x-understudy`.
     #[serde(default = "yes")]
     pub verdict_header: bool,
+    /// Whether Envoy has the stub that answers to gRPC need. Without it they are refused: the request would reach the backend.
+    #[serde(default)]
+    pub grpc_stub: bool,
     /// What is taken out of what leaves.
     #[serde(default, deserialize_with = "Redaction::from_object")]
     pub redaction: Redaction,
@@ -248,6 +256,7 @@ impl Default for Config {
         Self {
             default: None,
             on_miss: None,
+            latency: None,
             backends: BTreeMap::new(),
             collector: None,
             service: None,
@@ -255,6 +264,7 @@ impl Default for Config {
             body_cap_bytes: default_body_cap(),
             memory_max_bytes: default_memory(),
             verdict_header: true,
+            grpc_stub: false,
             redaction: Redaction::default(),
         }
     }
@@ -331,6 +341,8 @@ mod tests {
         check(r#"{"backends":{"http://s":{"mode":"mock","miss":1}}}"#, "unknown field `miss`");
         check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
         check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
+        check(r#"{"latency":"slow"}"#, "\"slow\" is no latency");
+        check(r#"{"latency":1}"#, "expected a string");
         check(r#"{"redaction":[]}"#, "invalid type: sequence");
         check(r#"{"redaction":{"keys":"x"}}"#, "unknown field `keys`");
         check(r#"{"redaction":{"key":5}}"#, "expected a string");

@@ -74,6 +74,8 @@ pub struct Exchange {
     pub time: u64,
     /// From the first byte of the request to the last of the response, in microseconds.
     pub duration: u64,
+    /// From the first byte of the request to the first of the response, in microseconds, where that is known.
+    pub first_byte: Option<u64>,
     /// `scheme://authority`; see [`crate::backend`].
     pub backend: String,
     /// The protocol the service spoke, such as `HTTP/1.1`.

@@ -24,6 +24,7 @@ pub mod engine;
 pub mod exchange;
 pub mod facts;
 pub mod headers;
+pub mod latency;
 pub mod outbox;
 pub mod redact;
 pub mod rules;

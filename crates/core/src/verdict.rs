@@ -28,7 +28,7 @@ pub enum Reason {
     SequenceEnded,
     /// The request leaves HTTP (CONNECT, or an upgrade such as WebSocket): there is no end to it that could be answered.
     Upgrade,
-    /// The request is gRPC, which this version doesn't answer.
+    /// The request is gRPC, and the configuration doesn't say that Envoy has the stub that an answer needs.
     GrpcUnsupported,
     /// The table could not be read at the place that the index names: it is damaged.
     BadTable,
@@ -44,7 +44,9 @@ impl Reason {
                 "all recorded answers to this request have been given, and its sequence policy is `fail`"
             }
             Self::Upgrade => "CONNECT and protocol upgrades can't be answered from a recording",
-            Self::GrpcUnsupported => "gRPC can't be answered from a recording by this version",
+            Self::GrpcUnsupported => {
+                "gRPC needs a stub in Envoy's configuration, and `grpc_stub: true` in the filter's (docs/how-to/grpc.md)"
+            }
             Self::BadTable => "the table is damaged: bundle the snapshot again",
         }
     }
@@ -118,17 +120,53 @@ pub struct Nearest {
     pub differs: Vec<Difference>,
 }
 
+/// Texts in [`Nearest::in_short`] are cut to so many characters each.
+const SHORT: usize = 60;
+
+impl Nearest {
+    /// In one line: the request, and the first things in which it differs.
+    pub fn in_short(&self) -> String {
+        let cut = |text: &Option<String>| match text {
+            Some(text) if text.chars().count() > SHORT => {
+                format!("{}…", text.chars().take(SHORT).collect::<String>())
+            }
+            Some(text) => text.clone(),
+            None => "nothing".to_owned(),
+        };
+        let differs: Vec<String> = self
+            .differs
+            .iter()
+            .take(3)
+            .map(|d| format!("{}: recorded {}, asked {}", d.key, cut(&d.recorded), cut(&d.live)))
+            .collect();
+        let more = match self.differs.len().saturating_sub(differs.len()) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        format!("{}, {}{more}", self.request, differs.join("; "))
+    }
+}
+
 /// What was done with one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Match, miss or passthrough.
     pub kind: Kind,
-    /// The status served; `None` for a passthrough.
+    /// The status served; `None` for a passthrough, and where the stream was reset.
     pub status: Option<u16>,
+    /// What a rule has made of the answer on purpose, such as `status=503; delay=2s`. It counts as a match.
+    pub fault: Option<String>,
     /// Why it missed or was passed on.
     pub reason: Option<Reason>,
     /// What it matched.
     pub matched: Option<Matched>,
     /// For a miss: the nearest recorded requests, nearest first.
     pub nearest: Vec<Nearest>,
+}
+
+impl Verdict {
+    /// A verdict of which nothing more is said.
+    pub fn of(kind: Kind) -> Self {
+        Self { kind, status: None, fault: None, reason: None, matched: None, nearest: Vec::new() }
+    }
 }

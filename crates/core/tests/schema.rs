@@ -161,6 +161,14 @@ fn the_rest_that_the_schema_says() {
     check(json!({ "collector": { "cluster": "" } }), false);
     check(json!({ "collector": { "cluster": "c", "path": "v1" } }), false);
     check(json!({ "collector": { "cluster": "c", "path": "/" } }), true);
+    // The latency's `pattern`.
+    for good in ["none", "recorded", "0x", "0.5x", "12.125x", "1000x", "1000.000x"] {
+        check(json!({ "latency": good }), true);
+        check(json!({ "backends": { "http://h": { "mode": "mock", "latency": good } } }), true);
+    }
+    for bad in ["", "x", "1", "1000.001x", "1001x", "0.0001x", "-1x", "RECORDED"] {
+        check(json!({ "latency": bad }), false);
+    }
     // `propertyNames`.
     let backend = |name: &str, good: bool| check(json!({ "backends": { name: { "mode": "off" } } }), good);
     for good in ["http://h", "https://h:80", "http://h:443", "http://[::1]:8080", "http://h:8080"] {

@@ -291,11 +291,12 @@ impl Bootstrap {
             }
         }
         if let Some(path) = &self.tunnel_log {
-            let log = at(config, &format!("{TUNNEL}/access_log/0"))?;
-            log["name"] = "envoy.access_loggers.file".into();
-            log["typed_config"]["@type"] =
-                "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog".into();
-            log["typed_config"]["path"] = json!(path);
+            write_log_to(at(config, &format!("{TUNNEL}/access_log/0"))?, path);
+            for manager in managers(config)? {
+                if let Some(log) = manager.pointer_mut("/access_log/0") {
+                    write_log_to(log, path);
+                }
+            }
         }
         let listener = at(config, LISTENER)?;
         if let Some(yes) = self.reuse_port {
@@ -338,6 +339,11 @@ impl Bootstrap {
             *at(plugin, "/vm_config/code/local/filename")? = json!(path);
         }
         if let Some(wanted) = &self.plugin_config {
+            let mut wanted = wanted.clone();
+            // The templates have the stub.
+            if let Some(keys) = wanted.as_object_mut() {
+                keys.entry("grpc_stub").or_insert(true.into());
+            }
             *at(plugin, "/configuration/value")? = wanted.to_string().into();
         }
         if let (Some(failure), Some(fields)) = (self.failure, plugin.as_object_mut()) {
@@ -420,6 +426,14 @@ fn managers(config: &mut Value) -> Result<impl Iterator<Item = &mut Value>, Erro
     Ok(filters
         .filter_map(|filter| filter.get_mut("typed_config"))
         .filter(|manager| manager["stat_prefix"] == FILTER))
+}
+
+/// Turns a log on stderr into one in a file.
+fn write_log_to(log: &mut Value, path: &Path) {
+    log["name"] = "envoy.access_loggers.file".into();
+    log["typed_config"]["@type"] =
+        "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog".into();
+    log["typed_config"]["path"] = json!(path);
 }
 
 fn collector_cluster(address: SocketAddr) -> Value {

@@ -1,11 +1,11 @@
-//! Tunnels (CONNECT) that Envoy did not understand, as its log tells of them.
+//! Tunnels (CONNECT, WebSocket) that Envoy did not understand, as its log tells of them.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 /// Tunnels to one place of which the same is to be said.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Tunnel {
     /// Where to: the server's name where the app gave one, else what it asked the tunnel for, such as `db.test:5432`.
     pub to: String,
@@ -16,7 +16,8 @@ pub struct Tunnel {
 }
 
 /// What was the matter with a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TunnelProblem {
     /// Neither TLS nor HTTP: it was passed through, or refused, as a whole.
     NotHttp,
@@ -24,6 +25,8 @@ pub enum TunnelProblem {
     TlsButNotHttp,
     /// The app ended the handshake: it doesn't trust our certificates.
     NotTrusted,
+    /// It left HTTP, as WebSocket does, and was passed through.
+    Upgraded,
 }
 
 #[derive(Deserialize)]
@@ -49,8 +52,10 @@ pub(crate) fn read(log: &str) -> Vec<Tunnel> {
 
 impl Line {
     fn problem(&self) -> Option<TunnelProblem> {
-        if self.understood_as.as_deref() == Some("other") {
-            return Some(TunnelProblem::NotHttp);
+        match self.understood_as.as_deref() {
+            Some("other") => return Some(TunnelProblem::NotHttp),
+            Some("upgrade") => return Some(TunnelProblem::Upgraded),
+            _ => {}
         }
         // DPE: downstream protocol error.
         if self.flags.as_deref().is_some_and(|flags| flags.split(',').any(|flag| flag == "DPE")) {
@@ -83,6 +88,10 @@ mod tests {
         check(&tls("null", "-", 15), None);
         let other = r#"{"tunnel_to":"db.test:5432","understood_as":"other","server_name":null,"failure":null,"received_bytes":7}"#;
         check(other, Some(("db.test:5432", TunnelProblem::NotHttp)));
+        check(
+            r#"{"tunnel_to":"ws.test","understood_as":"upgrade"}"#,
+            Some(("ws.test", TunnelProblem::Upgraded)),
+        );
         check("", None);
         check("{", None);
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use understudy_core::config::{Mode, OnMiss};
+use understudy_core::latency::Latency;
 use understudy_core::redact::Settings;
 use understudy_core::rules::Rule;
 use understudy_core::table::Sequence;
@@ -23,10 +24,12 @@ const COMMENT: &str = "\
 #
 # on_miss    what becomes of a request that nothing recorded matches: fail (404, with the nearest recorded requests),
 #            passthrough (it goes to the real backend), capture (passthrough, and it is recorded)
+# latency    how long answers are held back: none (the default), recorded, or a factor such as 0.5x
 # redaction  the key that secrets were replaced with: requests are matched by it, and a guess can be checked with it
 # backends   for each, by scheme://host[:port]:
 #   mode       mock (answer from this recording), tap (let through and record), off (let through)
 #   on_miss    as above, for this backend alone
+#   latency    as above, for this backend alone
 #   sequence   which of several answers to one request comes next: cycle (after the last the first; the default),
 #              stick-last (the last again), fail (a miss)
 #   exchanges  how many were recorded; for information only
@@ -44,6 +47,8 @@ pub struct Header {
     pub recorded: u64,
     /// What becomes of a request to a mocked backend that nothing recorded matches.
     pub on_miss: OnMiss,
+    /// How long answers are held back.
+    pub latency: Latency,
     /// With which key and names secrets were replaced by tokens, where they were.
     pub redaction: Option<Settings>,
     /// The backends by name (`scheme://authority`).
@@ -67,11 +72,14 @@ pub struct Backend {
     /// Which of several answers comes next. Default: [`Sequence::Cycle`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
+    /// How long answers are held back, where it isn't what the header says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
 }
 
 impl Default for Backend {
     fn default() -> Self {
-        Self { mode: Mode::Mock, exchanges: 0, on_miss: None, sequence: None }
+        Self { mode: Mode::Mock, exchanges: 0, on_miss: None, sequence: None, latency: None }
     }
 }
 
@@ -101,6 +109,7 @@ impl Header {
             service: read.service,
             recorded: read.recorded.0,
             on_miss: read.on_miss,
+            latency: read.latency,
             redaction: read.redaction,
             backends: read.backends.into_iter().map(|(name, backend)| (name.0, backend)).collect(),
             rules: read.rules,
@@ -117,6 +126,7 @@ impl Header {
             service: self.service.clone(),
             recorded: v1::Time(self.recorded),
             on_miss: self.on_miss,
+            latency: self.latency,
             redaction: self.redaction.clone(),
             backends,
             rules: self.rules.clone(),
@@ -175,7 +185,9 @@ fn reason(error: &serde_saphyr::Error, file: &str) -> String {
 
 /// The file's own types.
 mod v1 {
-    use super::{BTreeMap, Backend, Deserialize, OnMiss, Rule, Serialize, Settings, check_name, time};
+    use super::{
+        BTreeMap, Backend, Deserialize, Latency, OnMiss, Rule, Serialize, Settings, check_name, time,
+    };
 
     /// What is looked at before the rest, so that another version gives its own error.
     #[derive(Deserialize)]
@@ -193,6 +205,8 @@ mod v1 {
         pub(super) recorded: Time,
         #[serde(default)]
         pub(super) on_miss: OnMiss,
+        #[serde(default, skip_serializing_if = "Latency::is_none")]
+        pub(super) latency: Latency,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub(super) redaction: Option<Settings>,
         pub(super) backends: BTreeMap<Name, Backend>,
@@ -251,12 +265,14 @@ mod tests {
             exchanges: 1,
             on_miss: Some(OnMiss::Capture),
             sequence: Some(Sequence::StickLast),
+            latency: Some("0.5x".parse().unwrap()),
         };
         Header {
             name: "payment: the \"first\" # one".into(),
             service: Some("yes".into()),
             recorded: 1_795_248_000_123_456,
             on_miss: OnMiss::Fail,
+            latency: Latency::RECORDED,
             redaction: Some(Settings {
                 key: "0123".into(),
                 fields: vec!["pin".into()],
@@ -287,6 +303,7 @@ name: "payment: the \"first\" # one"
 service: "yes"
 recorded: "2026-11-21T08:00:00.123456Z"
 on_miss: fail
+latency: recorded
 redaction:
   key: "0123"
   fields:
@@ -300,6 +317,7 @@ backends:
     exchanges: 1
     on_miss: capture
     sequence: stick-last
+    latency: 0.5x
 rules:
 - backend: http://api.stripe.com
   path: /v1/orders/*
@@ -325,19 +343,20 @@ rules:
         };
         check("version: 1", "version: 2", "1", "version 2 is unknown here");
         check("version: 1", "version: one", "1:10", "invalid u64, in \"version: one\"");
-        check("version: 1\n", "", "18:1", "missing field `version`");
+        check("version: 1\n", "", "20:1", "missing field `version`");
         check("recorded: ", "recorded: x", "4:11", "isn't a UTC time");
-        check("mode: mock", "moed: mock", "12:5", "unknown field `moed`");
-        check("mode: mock", "mode: mick", "12:11", "unknown variant `mick`");
+        check("mode: mock", "moed: mock", "13:5", "unknown field `moed`");
+        check("mode: mock", "mode: mick", "13:11", "unknown variant `mick`");
         check("on_miss: fail", "on_miss: fail\nrule: x", "6:1", "unknown field `rule`");
-        check("http://api.stripe.com", "http://API.stripe.com", "11:3", "must be written as");
-        check("http://api.stripe.com", "stripe", "11:3", "write scheme://host[:port]");
-        check("https://[::1]:8443", "http://api.stripe.com", "14:3", "duplicate mapping key");
-        check("mask:", "musk:", "22:3", "unknown field `musk`");
-        check("path.3", "path.0", "24:5", "segments are counted from 1");
-        check("body/request~1id", "body/a~9", "23:5", "is no place: write path.N");
-        check("/v1/orders/*", "/v1/or*", "21:9", "must be a whole segment");
-        check("  key:", "  kee:", "7:3", "unknown field `kee`");
-        check("backends:", "backends: [", "12:9", "did not find expected ',' or '}'");
+        check("http://api.stripe.com", "http://API.stripe.com", "12:3", "must be written as");
+        check("http://api.stripe.com", "stripe", "12:3", "write scheme://host[:port]");
+        check("https://[::1]:8443", "http://api.stripe.com", "15:3", "duplicate mapping key");
+        check("mask:", "musk:", "24:3", "unknown field `musk`");
+        check("latency: recorded", "latency: slow", "6:10", "is no latency");
+        check("path.3", "path.0", "26:5", "segments are counted from 1");
+        check("body/request~1id", "body/a~9", "25:5", "is no place: write path.N");
+        check("/v1/orders/*", "/v1/or*", "23:9", "must be a whole segment");
+        check("  key:", "  kee:", "8:3", "unknown field `kee`");
+        check("backends:", "backends: [", "13:9", "did not find expected ',' or '}'");
     }
 }

@@ -109,6 +109,7 @@ fn a_bad_line_names_its_number_and_the_next_ones_are_read_all_the_same() {
     let judged = understudy_core::verdict::Verdict {
         kind: understudy_core::verdict::Kind::Match,
         status: None,
+        fault: None,
         reason: None,
         matched: None,
         nearest: Vec::new(),

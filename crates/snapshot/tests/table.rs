@@ -100,6 +100,7 @@ fn only_mocked_backends_and_whole_answers_get_in() {
         on_miss,
         exchanges,
         redacted: false,
+        latency: None,
     };
     let expect = [
         meta("http://h", Mode::Mock, None, 1),

@@ -52,6 +52,13 @@ impl Recorded {
         self
     }
 
+    /// Sets how long it took to the first byte of the answer, in microseconds.
+    #[must_use]
+    pub fn took(mut self, micros: u64) -> Self {
+        self.exchange.first_byte = Some(micros);
+        self
+    }
+
     /// Sets the status that was answered.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {

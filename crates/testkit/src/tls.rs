@@ -76,7 +76,7 @@ impl TestAuthority {
         let made = if expired.is_zero() { SystemTime::now() } else { SystemTime::now() - expired - DAY };
         let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
         let leaf = minter
-            .mint(&understudy_ca::ServerName::parse(name).expect("a name"), made)
+            .mint(&[understudy_ca::ServerName::parse(name).expect("a name")], made)
             .expect("a certificate");
         let chain =
             CertificateDer::pem_slice_iter(leaf.chain.as_bytes()).map(|der| der.expect("PEM")).collect();

@@ -17,13 +17,22 @@ export function meant(number, value, other) {
   return process.env.CHANGE === String(number) ? other : value;
 }
 
-export function proxyAgent() {
+function proxy() {
   const proxy = process.env.HTTP_PROXY;
   if (!proxy) {
     console.error("HTTP_PROXY is not set: run this under understudy");
     process.exit(2);
   }
-  return new HttpProxyAgent(proxy, { keepAlive: true });
+  return proxy;
+}
+
+export function proxyAgent() {
+  return new HttpProxyAgent(proxy(), { keepAlive: true });
+}
+
+// grpc-js would open a tunnel even for plain text: it is given the proxy's address as the backend's.
+export function grpcTarget() {
+  return new URL(proxy()).host;
 }
 
 export function freshSecret() {

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::leaf::{Leaf, Minter};
 use crate::name::ServerName;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,9 +34,14 @@ pub(crate) struct Numbered {
     pub(crate) renew_at: SystemTime,
 }
 
+/// What Envoy asks for where a client has named nobody: `default_value` in `envoy/*.yaml`. ("*" would be a subscription to all names.)
+const NOBODY: &str = "nobody";
+
 pub(crate) struct Cache {
     minter: Minter,
-    leaves: Mutex<HashMap<ServerName, Arc<Numbered>>>,
+    /// Whom the certificate is for that a client gets who names nobody.
+    addresses: Vec<ServerName>,
+    leaves: Mutex<HashMap<Vec<ServerName>, Arc<Numbered>>>,
     minted: AtomicU64,
     refused: AtomicU64,
     rejected: AtomicU64,
@@ -43,9 +49,10 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(minter: Minter) -> Self {
+    pub(crate) fn new(minter: Minter, addresses: &[IpAddr]) -> Self {
         Self {
             minter,
+            addresses: addresses.iter().copied().map(ServerName::Ip).collect(),
             leaves: Mutex::default(),
             minted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -57,31 +64,35 @@ impl Cache {
     /// The certificate for a name as Envoy has it, from the cache or new.
     pub(crate) fn get(&self, name: &str) -> Result<Arc<Numbered>, Error> {
         let now = SystemTime::now();
-        let leaf = ServerName::parse(name).and_then(|name| self.get_at(name, now));
+        let names = match name {
+            NOBODY if !self.addresses.is_empty() => Ok(self.addresses.clone()),
+            name => ServerName::parse(name).map(|name| vec![name]),
+        };
+        let leaf = names.and_then(|names| self.get_at(names, now));
         leaf.inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })
     }
 
-    fn get_at(&self, name: ServerName, now: SystemTime) -> Result<Arc<Numbered>, Error> {
+    fn get_at(&self, names: Vec<ServerName>, now: SystemTime) -> Result<Arc<Numbered>, Error> {
         let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(leaf) = leaves.get(&name).filter(|leaf| now < leaf.renew_at) {
+        if let Some(leaf) = leaves.get(&names).filter(|leaf| now < leaf.renew_at) {
             return Ok(Arc::clone(leaf));
         }
         // Making one is a matter of a tenth of a millisecond, so that who waits for the lock waits no longer than for his own.
         let started = Instant::now();
-        let leaf = self.minter.mint(&name, now)?;
+        let leaf = self.minter.mint(&names, now)?;
         let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.minting_us.fetch_add(took, Ordering::Relaxed);
         let number = self.minted.fetch_add(1, Ordering::Relaxed) + 1;
         let left = leaf.not_after.duration_since(now).unwrap_or_default();
         let leaf = Arc::new(Numbered { leaf, number, renew_at: now + left * 2 / 3 });
-        if leaves.len() >= NAMES_MAX && !leaves.contains_key(&name) {
+        if leaves.len() >= NAMES_MAX && !leaves.contains_key(&names) {
             let first =
-                leaves.iter().min_by_key(|(_, leaf)| leaf.leaf.not_after).map(|(name, _)| name.clone());
-            first.map(|name| leaves.remove(&name));
+                leaves.iter().min_by_key(|(_, leaf)| leaf.leaf.not_after).map(|(names, _)| names.clone());
+            first.map(|names| leaves.remove(&names));
         }
-        leaves.insert(name, Arc::clone(&leaf));
+        leaves.insert(names, Arc::clone(&leaf));
         Ok(leaf)
     }
 

@@ -1,6 +1,13 @@
 //! The certificate service: Envoy's secret discovery (SDS, version 3) over gRPC, on a Unix socket that is the user's alone.
 //!
 //! Who reaches the socket gets certificates with their keys for any name. So it is never a port.
+//!
+//! What Envoy's configuration needs, beside an HTTP/2 cluster that leads to the socket (`tests/common/mod.rs` has all of it):
+//! - `default_value: nobody` for whoever names no server: then it is an address that is called.
+//! - `api_type: DELTA_GRPC`. In the older protocol nothing tells Envoy that a name is refused: its client would hang.
+//! - `circuit_breakers` with many `max_requests`: each name keeps a stream, and after the usual 1,024 no new name would get a certificate.
+//! - `set_node_on_first_message_only`: Envoy's list of its extensions, 140 kB, is in each message otherwise.
+//! - `transport_socket_connect_timeout` on the filter chain: a server name that isn't UTF-8 can't be told to Envoy in any message.
 
 mod cache;
 mod proto;
@@ -17,6 +24,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use proto::{DELTA_SECRETS, DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use std::convert::Infallible;
 use std::future::Ready;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,11 +50,17 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 pub struct SdsOptions {
     /// How long a certificate is valid. When a third of it is left, Envoy gets a new one.
     pub lifetime: Duration,
+    /// Whom the certificate is for that a client gets who names no server, as one does that calls an address (RFC 6066, 3). Envoy has no way
+    /// to say which address it is; so it is for all of these. At most a few hundred. Where there are none, such a client is refused.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl Default for SdsOptions {
     fn default() -> Self {
-        Self { lifetime: leaf::LIFETIME }
+        Self {
+            lifetime: leaf::LIFETIME,
+            addresses: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        }
     }
 }
 
@@ -79,8 +94,8 @@ impl Sds {
     ) -> Result<Self, Error> {
         let socket = socket.as_ref().to_owned();
         check_private(socket.parent().unwrap_or(Path::new(".")))?;
-        let cache = Arc::new(Cache::new(Minter::new(authority, options.lifetime)?));
-        let listener = UnixListener::bind(&socket).map_err(Error::io("listen on", &socket))?;
+        let cache = Arc::new(Cache::new(Minter::new(authority, options.lifetime)?, &options.addresses));
+        let listener = bind(&socket).map_err(Error::io("listen on", &socket))?;
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o600))
             .map_err(Error::io("close", &socket))?;
         let (stop, stopped) = oneshot::channel();
@@ -125,6 +140,21 @@ fn check_private(folder: &Path) -> Result<(), Error> {
         return Err(Error::NotPrivate { path: folder.to_owned(), can: "enter", mode: "700" });
     }
     Ok(())
+}
+
+/// Takes the place of a socket that a killed process left behind, but not of one where somebody listens.
+fn bind(socket: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::net::UnixStream;
+    UnixListener::bind(socket).or_else(|error| {
+        let left = error.kind() == io::ErrorKind::AddrInUse
+            && UnixStream::connect(socket)
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        if !left {
+            return Err(error);
+        }
+        std::fs::remove_file(socket)?;
+        UnixListener::bind(socket)
+    })
 }
 
 /// Takes connections until it is stopped; then it drops them, and their streams with them.

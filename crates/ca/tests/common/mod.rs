@@ -1,5 +1,7 @@
 //! A real Envoy that takes TLS with certificates from the service, and a client that verifies them.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub(crate) struct Rig {
     pub(crate) authority: Authority,
     pub(crate) sds: Sds,
     pub(crate) envoy: Envoy,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     client: Arc<ClientConfig>,
 }
 
@@ -42,7 +44,7 @@ impl Rig {
             .edit(move |config| take_tls(config, &socket));
         let envoy = Envoy::start(&bootstrap, &Options::default()).await.expect("Envoy");
         let client = Arc::new(client(&authority));
-        Self { authority, sds, envoy, _folder: folder, client }
+        Self { authority, sds, envoy, folder, client }
     }
 
     /// A handshake for this name, and how long it took.
@@ -117,14 +119,16 @@ fn take_tls(config: &mut Value, socket: &Path) {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config",
         "config_source": source,
         "certificate_mapper": { "name": "sni", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI", "default_value": "*" } },
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI", "default_value": "nobody" } },
     } });
     let tls = json!({ "name": "envoy.transport_sockets.tls", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
         "disable_stateless_session_resumption": true, "disable_stateful_session_resumption": true,
         "common_tls_context": { "alpn_protocols": ["h2", "http/1.1"], "custom_tls_certificate_selector": selector },
     } });
-    let listener = &mut config["static_resources"]["listeners"][0];
+    let listeners = config["static_resources"]["listeners"].as_array_mut().expect("listeners");
+    listeners.truncate(1);
+    let listener = &mut listeners[0];
     listener["filter_chains"] = json!([{ "filters": [{ "name": "manager", "typed_config": manager }], "transport_socket": tls,
             "transport_socket_connect_timeout": format!("{}s", HANDSHAKE_MAX.as_secs()) }]);
     listener["listener_filters"] = json!([{ "name": "envoy.filters.listener.tls_inspector", "typed_config": {

@@ -1,6 +1,7 @@
 //! One file a subcommand: its arguments with their help, and what it does.
 
 pub(crate) mod bundle;
+pub(crate) mod ca;
 pub(crate) mod collect;
 pub(crate) mod export;
 pub(crate) mod import;

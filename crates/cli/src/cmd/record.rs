@@ -14,8 +14,8 @@ use understudy_snapshot::{Existing, Snapshot, bundle};
 
 /// Run CMD and keep what it says to its backends
 ///
-/// Envoy starts as a forward proxy on a free port, CMD runs with HTTP_PROXY set, and what passes becomes a snapshot: a folder of text
-/// that you can read, edit and commit. Credentials, tokens and card numbers in it are replaced. CMD's own status is passed on. Ctrl-C and SIGTERM end CMD; what was recorded until then is kept.
+/// Envoy starts as a forward proxy on a free port, CMD runs with HTTP_PROXY and HTTPS_PROXY set and trusts your certificate authority (see
+/// `understudy ca`), and what passes becomes a snapshot: a folder of text that you can read, edit and commit. Credentials, tokens and card numbers in it are replaced. CMD's own status is passed on. Ctrl-C and SIGTERM end CMD; what was recorded until then is kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,7 +58,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
-    let plan = Plan { bootstrap: Bootstrap::tap(), module: &module, config, store: capture.folder() };
+    let (bootstrap, store, backends) = (Bootstrap::tap(), capture.folder(), Vec::new());
+    let plan = Plan { bootstrap, module: &module, config, store, backends };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {
@@ -66,7 +67,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             return Err(error);
         }
     };
-    finished.warn();
+    finished.warn("passed through");
     let snapshot = capture.finish().await?;
     tell(&args, &finished, snapshot.as_ref())?;
     match (finished.ended, snapshot) {
@@ -77,8 +78,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
             bail!("Envoy died while CMD ran, before anything was recorded: {}", finished.problems)
         }
         (Ended::Status(0), None) => bail!(
-            "nothing was recorded: no plain-HTTP request of CMD went through the proxy{}",
-            hint(&finished)
+            "nothing was recorded: no request of CMD went through the proxy{}",
+            if finished.tunnels.is_empty() { "; does its HTTP client honour HTTPS_PROXY?" } else { "" }
         ),
         (Ended::Status(0), Some(_)) if !finished.is_complete() => Ok(ExitCode::from(1)),
         (Ended::Status(status), _) => Ok(ExitCode::from(status)),
@@ -96,21 +97,7 @@ async fn recover(output: &Path, existing: Existing) -> Outcome {
     }
 }
 
-fn hint(finished: &Finished) -> &'static str {
-    if finished.last.tunnels > 0 {
-        "; its HTTPS calls passed through unseen: this version records http:// alone"
-    } else {
-        "; does its HTTP client honour HTTP_PROXY?"
-    }
-}
-
 fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
-    if finished.last.tunnels > 0 {
-        say::warning(format_args!(
-            "{} passed through unseen (HTTPS, WebSocket)",
-            say::count(finished.last.tunnels, "tunnel")
-        ));
-    }
     if let Some(snapshot) = snapshot {
         say::line(format_args!("{} recorded", describe(&args.output, snapshot)));
         for (name, backend) in &snapshot.header().backends {
@@ -133,7 +120,7 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
         };
         let summary = json!({
             "snapshot": snapshot.map(|_| &args.output), "backends": backends.unwrap_or_default(), "status": status,
-            "complete": finished.is_complete(), "tunnels": finished.last.tunnels,
+            "complete": finished.is_complete(), "tunnels": finished.tunnels,
         });
         output::json(&summary)?;
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_core::config::{Mode, OnMiss};
+use understudy_core::latency::Latency;
 use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, FilterFailure};
 use understudy_snapshot::{Existing, Snapshot, bundle, table};
@@ -25,6 +26,7 @@ Examples:
   understudy respond snapshots/payment -- python payment.py
   understudy respond snapshots/payment --report report.json -- npm test
   understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
+  understudy respond snapshots/payment --latency 0.5x -- npm test
 
 Exit status: CMD's where it isn't 0; 1 where requests missed; 2 could not run.")]
 pub(crate) struct Args {
@@ -34,6 +36,10 @@ pub(crate) struct Args {
     /// What becomes of a request that nothing recorded matches [default: what snapshot.yaml says]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_miss: Option<OnMissArg>,
+
+    /// How long answers are held back: none, recorded, or a factor such as 0.5x [default: what snapshot.yaml says]
+    #[arg(long, value_name = "LATENCY")]
+    latency: Option<Latency>,
 
     /// Write the report (JSON) here
     #[arg(long, value_name = "FILE")]
@@ -102,7 +108,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
-    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store };
+    let backends = snapshot.header().backends.keys().map(String::as_str).collect();
+    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store, backends };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {
@@ -112,11 +119,11 @@ pub(crate) async fn run(args: Args) -> Outcome {
             return Err(error);
         }
     };
-    finished.warn();
+    finished.warn("refused");
     let report = Report::read(store, &snapshot, &built, finished.is_complete()).await?;
     say::block(report.text(args.verbose));
     if report.summary.requests == 0 {
-        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTP_PROXY?");
+        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?");
     }
     // What was recorded is safe before anything else can fail.
     if let (Some(capture), Some(output)) = (capture, &args.output) {
@@ -164,13 +171,14 @@ fn bootstrap(snapshot: &Snapshot, args: &Args) -> Bootstrap {
 }
 
 fn config(args: &Args, redaction: Option<&Settings>) -> serde_json::Value {
-    let redaction = redaction::config(redaction);
-    match args.on_miss {
-        Some(on_miss) => {
-            json!({ "default": "mock", "on_miss": OnMiss::from(on_miss), "redaction": redaction })
-        }
-        None => json!({ "default": "mock", "redaction": redaction }),
+    let mut config = json!({ "default": "mock", "redaction": redaction::config(redaction) });
+    if let Some(on_miss) = args.on_miss {
+        config["on_miss"] = json!(OnMiss::from(on_miss));
     }
+    if let Some(latency) = args.latency {
+        config["latency"] = json!(latency);
+    }
+    config
 }
 
 async fn save_missed(capture: Capture, output: &Path, snapshot: &Path) -> anyhow::Result<()> {

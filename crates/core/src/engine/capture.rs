@@ -65,6 +65,8 @@ impl Capture {
         // Asked now: where the stream is cut later, the proxy tells of that alone. Asked only where the proxy may have answered, with an
         // error of its own: it costs as much as reading all headers.
         self.answered = status < 400 || host.backend_answered();
+        let took = host.now().saturating_sub(self.exchange.time);
+        self.exchange.first_byte.get_or_insert(took);
         self.exchange.response =
             Some(Response { status, headers: without_proxy_headers(headers), ..Response::default() });
     }

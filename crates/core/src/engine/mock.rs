@@ -2,22 +2,21 @@
 
 use super::capture::{Capture, begin_exchange, mark_truncated};
 use super::stream::State;
+use super::stub::{Stubbed, UNIMPLEMENTED, with_status};
 use super::vm::Counter;
-use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, serve};
+use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, fault, serve};
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};
 use crate::exchange::End;
 use crate::facts::Facts;
 use crate::headers::Headers;
-use crate::rules::Place;
+use crate::latency::{Delay, Latency};
+use crate::rules::{Fault, FaultAnswer, Place};
 use crate::table::Segment;
 use crate::v1;
 use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
 use crate::{backend, exchange::Exchange};
 use serde::Serialize;
-
-/// gRPC's UNIMPLEMENTED (gRPC, "Status codes and their use in gRPC").
-const GRPC_UNIMPLEMENTED: i32 = 12;
 
 /// As much of a request as there is when the verdict is given.
 struct Asked<'a> {
@@ -44,19 +43,23 @@ impl Stream {
     ) -> Action {
         let seen = body.len();
         let mut asked = Asked { headers, facts, body, seen, ended: true, digest: None };
-        if facts.is_grpc() {
+        if facts.is_grpc() && !vm.grpc_stub {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
         backend::write_name(facts.scheme, facts.authority, &mut vm.name);
         let time = vm.time_of_request(host);
         let (digest, said) =
             vm.sign(facts, &asked.body, time, self.policy.is_some_and(|policy| policy.redacted));
-        if let (Some(on_miss), Some(policy)) = (said, &mut self.policy)
+        if let (Some(on_miss), Some(policy)) = (said.on_miss, &mut self.policy)
             && !policy.configured
         {
             policy.on_miss = on_miss;
         }
         asked.digest = Some(digest);
+        let fault = fault::due(&said.faults, vm, host);
+        if let Some(fault) = fault.as_ref().filter(|fault| fault.replaces()) {
+            return self.fail_on_purpose(&asked, fault, vm, host);
+        }
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
         };
@@ -64,27 +67,97 @@ impl Stream {
             return self.miss(asked, Reason::SequenceEnded, vm, host);
         };
         let normalised = if choice.normalised { places(vm) } else { Vec::new() };
-        let Some(reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
+        let Some(mut reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
             return self.miss(asked, Reason::BadTable, vm, host);
         };
-        if choice.answer.trailers.length > 0 {
-            let trailers = vm.table.blob(choice.answer.trailers).unwrap_or_default();
-            self.trailers = Headers::from_block(trailers);
+        let trailers = match choice.answer.trailers.length {
+            0 => Headers::new(),
+            _ => Headers::from_block(vm.table.blob(choice.answer.trailers).unwrap_or_default()),
+        };
+        if let Some(fault) = fault.as_ref().filter(|_| vm.verdict_header) {
+            reply.headers = fault::mark(&reply.headers, fault);
         }
-        self.fixup = fixup(&reply, choice.answer.untyped, !self.trailers.is_empty());
+        let action = match facts.is_grpc() {
+            true => self.answer_grpc(reply, trailers, fault.as_ref()),
+            false => self.answer(reply, trailers, choice.answer.untyped, facts, fault.as_ref()),
+        };
         self.state = State::Answered;
-        self.count(Counter::Match, vm);
         if vm.outbox.is_some() {
             let exchange = vm.table.blob(choice.answer.exchange).unwrap_or_default();
             let exchange = String::from_utf8_lossy(&exchange).into_owned();
             let matched = Matched { exchange, digest, sequence: choice.sequence, normalised };
-            let status = Some(choice.answer.status);
-            let nearest = Vec::new();
-            let verdict =
-                Verdict { kind: Kind::Match, status, reason: None, matched: Some(matched), nearest };
+            let verdict = Verdict {
+                status: Some(choice.answer.status),
+                fault: fault.as_ref().map(Fault::to_string),
+                matched: Some(matched),
+                ..Verdict::of(Kind::Match)
+            };
             report(&asked, &verdict, vm, host);
         }
+        let latency = self.policy.map_or(Latency::NONE, |policy| policy.latency);
+        let held = latency.of(choice.answer.took).saturating_add(delay(fault.as_ref()));
+        self.hold(action, Counter::Match, held, vm, host)
+    }
+
+    /// The way of a recorded answer to the client.
+    fn answer(
+        &mut self,
+        mut reply: Reply,
+        trailers: Headers,
+        untyped: bool,
+        facts: &Facts<'_>,
+        fault: Option<&Fault>,
+    ) -> Action {
+        // Envoy takes trailers at the end of a body alone. To HEAD there are none (RFC 9110, 6.5).
+        let may_have_body = facts.method != b"HEAD" && !matches!(reply.status, 204 | 304);
+        self.bodiless = reply.body.is_empty() && !trailers.is_empty() && may_have_body;
+        let untyped = untyped || self.bodiless && reply.headers.get(b"content-type").is_none();
+        if self.bodiless {
+            reply.body.push(b' ');
+        }
+        self.fixup = fixup(&reply, untyped, !trailers.is_empty());
+        self.trailers = trailers;
+        if let Some(whole) = fault.filter(|_| !self.bodiless).and_then(|fault| fault::cut(&mut reply, fault))
+        {
+            self.fixup = Some(Fixup::Replace(with_length(&reply, whole)));
+            self.trailers = Headers::new();
+            self.cut = true;
+        }
         Action::Reply(reply)
+    }
+
+    /// The way of a recorded gRPC answer to the client: by the stub, but for one that is nothing but headers.
+    fn answer_grpc(&mut self, mut reply: Reply, trailers: Headers, fault: Option<&Fault>) -> Action {
+        if reply.body.is_empty() && trailers.is_empty() {
+            self.fixup = Some(Fixup::Replace(with_status(reply.status, &reply.headers)));
+            return Action::Reply(reply);
+        }
+        self.cut = fault.is_some_and(|fault| fault::cut(&mut reply, fault).is_some());
+        let (stubbed, action) = Stubbed::new(reply, trailers);
+        self.stubbed = Some(Box::new(stubbed));
+        action
+    }
+
+    /// An answer, or none, that a rule puts in the place of any recorded one.
+    fn fail_on_purpose<S: Segment>(
+        &mut self,
+        asked: &Asked<'_>,
+        fault: &Fault,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let (action, status) = match &fault.answer {
+            FaultAnswer::Status(status, body) => {
+                let reply = fault::reply(*status, body, fault, vm.verdict_header);
+                self.fixup = fixup(&reply, false, false);
+                (Action::Reply(reply), Some(*status))
+            }
+            _ => (Action::Reset, None),
+        };
+        self.state = State::Answered;
+        let verdict = Verdict { status, fault: Some(fault.to_string()), ..Verdict::of(Kind::Match) };
+        report(asked, &verdict, vm, host);
+        self.hold(action, Counter::Match, delay(Some(fault)), vm, host)
     }
 
     /// Begins all sequences anew, which the request asked for with `x-understudy-control`.
@@ -121,9 +194,7 @@ impl Stream {
             return self.refusal(&asked, reason, vm, host);
         }
         self.count(Counter::Passthrough, vm);
-        let nearest = Vec::new();
-        let verdict =
-            Verdict { kind: Kind::Passthrough, status: None, reason: Some(reason), matched: None, nearest };
+        let verdict = Verdict { reason: Some(reason), ..Verdict::of(Kind::Passthrough) };
         report(&asked, &verdict, vm, host);
         if on_miss == OnMiss::Capture && vm.outbox.is_some() && reason != Reason::Upgrade {
             let mut capture = Capture::begin(asked.headers, asked.facts, vm, host);
@@ -153,49 +224,36 @@ impl Stream {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
-        let path = vm.path_for_all_to_see(facts.path);
         let message = if vm.table.is_empty() {
             "this filter carries no table: bundle a snapshot"
         } else {
             reason.message()
         };
-        let told = Told {
-            understudy: "miss",
-            error: ErrorTold { kind: "understudy_miss", message },
-            reason: reason.code(),
-            message,
-            backend: backend::name(
-                &String::from_utf8_lossy(facts.scheme),
-                &String::from_utf8_lossy(facts.authority),
-            ),
-            method: String::from_utf8_lossy(facts.method),
-            path: String::from_utf8_lossy(&path),
-            digest: digest.map(|digest| digest::hex(&digest)),
-            nearest: &nearest,
-        };
-        let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();
-        body.push(b'\n');
-        let headers = [("content-type", "application/json"), ("x-understudy", "miss")];
-        let shown = if vm.verdict_header { 2 } else { 1 };
-        let reply = Reply {
-            status: 404,
-            headers: Headers::from_pairs(headers.into_iter().take(shown)),
-            body,
-            grpc_status: (reason == Reason::GrpcUnsupported).then_some(GRPC_UNIMPLEMENTED),
+        let reply = match facts.is_grpc() {
+            true => told_by_status(message, &nearest, vm),
+            false => told_in_body(facts, (reason, message), digest, &nearest, vm),
         };
         let status = Some(reply.status);
-        report(
-            asked,
-            &Verdict { kind: Kind::Miss, status, reason: Some(reason), matched: None, nearest },
-            vm,
-            host,
-        );
+        let verdict = Verdict { status, reason: Some(reason), nearest, ..Verdict::of(Kind::Miss) };
+        report(asked, &verdict, vm, host);
         Action::Reply(reply)
     }
 
-    fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
+    pub(super) fn count<S: Segment>(&self, counter: Counter, vm: &mut Vm<S>) {
         vm.count(self.policy.map_or(0, |policy| policy.counter), counter);
     }
+}
+
+/// How much later than it would be an answer leaves, in microseconds.
+fn delay(fault: Option<&Fault>) -> u64 {
+    fault.and_then(|fault| fault.delay).map_or(0, Delay::micros)
+}
+
+/// All headers of an answer whose body is cut, with the length that it would have had.
+fn with_length(reply: &Reply, whole: usize) -> Headers {
+    let (status, length) = (reply.status.to_string(), whole.to_string());
+    let added = [(&b":status"[..], status.as_bytes()), (b"content-length", length.as_bytes())];
+    Headers::from_pairs(added.into_iter().chain(reply.headers.iter()))
 }
 
 /// What has to be changed in what Envoy makes of a reply.
@@ -203,10 +261,8 @@ fn fixup(reply: &Reply, untyped: bool, trailers: bool) -> Option<Fixup> {
     if reply.body.is_empty() {
         // Envoy takes out what speaks of a body, and doesn't know that HEAD and 304 do so without one.
         let speaks = |name: &[u8]| reply.headers.get(name).is_some();
-        let status = reply.status.to_string();
-        let all = || [(&b":status"[..], status.as_bytes())].into_iter().chain(reply.headers.iter());
         let taken = speaks(b"content-type") || speaks(b"content-length");
-        return taken.then(|| Fixup::Replace(Headers::from_pairs(all())));
+        return taken.then(|| Fixup::Replace(with_status(reply.status, &reply.headers)));
     }
     // HTTP/1.1 has trailers after a body in chunks alone.
     match (untyped, trailers) {
@@ -215,6 +271,50 @@ fn fixup(reply: &Reply, untyped: bool, trailers: bool) -> Option<Fixup> {
         (false, true) => Some(Fixup::Remove(&["content-length"])),
         (false, false) => None,
     }
+}
+
+/// A miss of a plain HTTP request.
+fn told_in_body<S: Segment>(
+    facts: &Facts<'_>,
+    (reason, message): (Reason, &str),
+    digest: Option<Digest>,
+    nearest: &[Nearest],
+    vm: &Vm<S>,
+) -> Reply {
+    let path = vm.path_for_all_to_see(facts.path);
+    let told = Told {
+        understudy: "miss",
+        error: ErrorTold { kind: "understudy_miss", message },
+        reason: reason.code(),
+        message,
+        backend: backend::name(
+            &String::from_utf8_lossy(facts.scheme),
+            &String::from_utf8_lossy(facts.authority),
+        ),
+        method: String::from_utf8_lossy(facts.method),
+        path: String::from_utf8_lossy(&path),
+        digest: digest.map(|digest| digest::hex(&digest)),
+        nearest,
+    };
+    let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();
+    body.push(b'\n');
+    Reply { status: 404, headers: miss_headers("application/json", vm), body, grpc_status: None }
+}
+
+/// A miss of a gRPC request: Envoy makes `grpc-message` of the body.
+fn told_by_status<S: Segment>(message: &str, nearest: &[Nearest], vm: &Vm<S>) -> Reply {
+    let mut text = format!("understudy: {message}");
+    if let Some(nearest) = nearest.first() {
+        text.push_str("; nearest: ");
+        text.push_str(&nearest.in_short());
+    }
+    let headers = miss_headers("application/grpc", vm);
+    Reply { status: 200, headers, body: text.into_bytes(), grpc_status: Some(UNIMPLEMENTED) }
+}
+
+fn miss_headers<S>(content_type: &str, vm: &Vm<S>) -> Headers {
+    let headers = [(&b"content-type"[..], content_type.as_bytes()), (serve::VERDICT_HEADER, b"miss")];
+    Headers::from_pairs(headers.into_iter().take(if vm.verdict_header { 2 } else { 1 }))
 }
 
 /// What clients show of an answer that is an error.

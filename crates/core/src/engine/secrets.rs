@@ -26,7 +26,7 @@ impl<S: Segment> Vm<S> {
         body: &[u8],
         time: u64,
         redacted: bool,
-    ) -> (Digest, Option<OnMiss>) {
+    ) -> (Digest, Said) {
         // A header that a rule makes count may hold a secret as well.
         let headers = self.rules.require_headers() && self.table.meta().redaction.is_some();
         let redactor = (redacted || headers).then_some(&self.as_recorded);
@@ -35,8 +35,9 @@ impl<S: Segment> Vm<S> {
             Some(without) => (&without.facts(facts), without.body.as_deref().unwrap_or(body)),
             None => (facts, body),
         };
-        let on_miss = self.signature.set_from(&self.name, facts, body, time, &self.rules).on_miss();
-        (self.signature.digest(), on_miss)
+        let actions = self.signature.set_from(&self.name, facts, body, time, &self.rules);
+        let said = Said { on_miss: actions.on_miss(), faults: actions.faults().collect() };
+        (self.signature.digest(), said)
     }
 
     /// Makes the signature of a request that missed anew, where it shows a secret; gives its digest.
@@ -60,6 +61,13 @@ impl<S: Segment> Vm<S> {
     pub(super) fn path_for_all_to_see<'a>(&self, path: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
         self.redactor.as_ref().and_then(|redactor| redactor.path(path)).map_or(path.into(), Into::into)
     }
+}
+
+/// What rules say of a request beside its signature.
+pub(super) struct Said {
+    pub(super) on_miss: Option<OnMiss>,
+    /// The rules that make faults, the last one first.
+    pub(super) faults: Vec<usize>,
 }
 
 /// A request without the secrets in it, as far as there are any.

@@ -1,6 +1,8 @@
 //! One stream: a state machine over what Envoy reports of it.
 
 use super::capture::Capture;
+use super::hold::Waiting;
+use super::stub::{STUB_HEADER, Stubbed};
 use super::vm::{Counter, Policy};
 use super::{Action, Fixup, Host, Side, Vm};
 use crate::config::Mode;
@@ -18,6 +20,14 @@ pub struct Stream {
     /// What is left to be done on the answer.
     pub(super) fixup: Option<Fixup>,
     pub(super) trailers: Headers,
+    /// When the request's headers came, in microseconds since 1970; only where answers may be held back.
+    pub(super) began: u64,
+    /// Whether the answer has no body but the byte that trailers need.
+    pub(super) bodiless: bool,
+    /// Whether the answer's body is to be cut where its given part ends.
+    pub(super) cut: bool,
+    /// What becomes of the stub's answer, where it was asked.
+    pub(super) stubbed: Option<Box<Stubbed>>,
 }
 
 /// Where a stream stands.
@@ -30,6 +40,8 @@ pub(super) enum State {
     Passing,
     /// A request to a mocked backend, whose body isn't whole yet, and how long it is so far.
     Held(Headers, usize),
+    /// The verdict has been given, and what it says waits for its time.
+    Waiting(Box<Waiting>),
     /// The answer has been given.
     Answered,
     /// It is over.
@@ -54,11 +66,19 @@ impl Stream {
             return Action::Continue;
         }
         let facts = Facts::of(&headers);
+        if facts.stub {
+            // A client's own would lead it to the stub.
+            host.remove_request_header(STUB_HEADER);
+        }
         let policy = match facts.method {
             b"CONNECT" => vm.policy_of_tunnel(facts.authority),
             _ => vm.policy(facts.scheme, facts.authority),
         };
         self.policy = Some(policy);
+        // Asked for only where an answer may be held back.
+        if policy.mode == Mode::Mock && (vm.delays || !policy.latency.is_none()) {
+            self.began = host.now();
+        }
         let upgrade = facts.is_upgrade();
         match policy.mode {
             Mode::Off => self.pass(),
@@ -99,6 +119,7 @@ impl Stream {
     ) -> Action {
         match &mut self.state {
             State::Held(_, held) => *held = length,
+            State::Waiting(_) => return Action::Hold,
             _ => {
                 self.copy_body(Side::Request, length, ended, vm, host);
                 return Action::Continue;
@@ -128,6 +149,9 @@ impl Stream {
         if matches!(self.state, State::Held(..)) {
             return self.decide_held(vm, host);
         }
+        if matches!(self.state, State::Waiting(_)) {
+            return Action::Hold;
+        }
         if let Some(capture) = &mut self.capture {
             capture.trailers(Side::Request, trailers());
         }
@@ -143,9 +167,12 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         match (&self.state, &mut self.capture) {
+            (State::Answered, _) if self.stubbed.is_some() => {
+                return self.stubbed.as_mut().map_or(Fixup::None, |stubbed| stubbed.headers(&headers()));
+            }
             (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
-            (State::Held(..), _) => self.abort(vm),
+            (State::Held(..) | State::Waiting(_), _) => self.abort(vm),
             (_, Some(capture)) => {
                 capture.response_headers(&headers(), host);
                 if ended {
@@ -166,8 +193,18 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         if matches!(self.state, State::Answered) {
+            if ended && std::mem::take(&mut self.cut) {
+                return Fixup::Cut;
+            }
+            if let Some(stubbed) = &mut self.stubbed {
+                return stubbed.body(ended);
+            }
             let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
-            return if trailers.is_empty() { Fixup::None } else { Fixup::AddTrailers(trailers) };
+            return match (trailers.is_empty(), self.bodiless) {
+                (true, _) => Fixup::None,
+                (false, false) => Fixup::AddTrailers(trailers),
+                (false, true) => Fixup::ReplaceBody(Vec::new(), trailers),
+            };
         }
         self.copy_body(Side::Response, length, ended, vm, host);
         Fixup::None
@@ -182,7 +219,7 @@ impl Stream {
 
     /// The stream is over, whatever became of it.
     pub fn end<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) {
-        if matches!(self.state, State::Held(..)) {
+        if matches!(self.state, State::Held(..) | State::Waiting(_)) {
             self.abort(vm);
         }
         self.state = State::Ended;
@@ -209,7 +246,7 @@ impl Stream {
         }
     }
 
-    /// A request that ended, or was ended, before it could be judged.
+    /// A request that ended, or was ended, before it could be judged or answered.
     fn abort<S: Segment>(&mut self, vm: &mut Vm<S>) {
         self.state = State::Answered;
         if let Some(policy) = self.policy {

@@ -4,6 +4,7 @@ use crate::backend;
 use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
+use crate::latency::Latency;
 use crate::outbox::Outbox;
 use crate::redact::{Redactor, Settings};
 use crate::rules::Rules;
@@ -36,6 +37,8 @@ pub(super) struct Policy {
     pub(super) counter: usize,
     /// Whether the recorded requests have tokens in the place of secrets.
     pub(super) redacted: bool,
+    /// How long answers are held back.
+    pub(super) latency: Latency,
 }
 
 /// What the streams of one VM share.
@@ -46,6 +49,7 @@ pub struct Vm<S> {
     pub(super) rules: Rules,
     pub(super) body_cap: usize,
     pub(super) verdict_header: bool,
+    pub(super) grpc_stub: bool,
     pub(super) direction: Direction,
     /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
     pub(super) name: Vec<u8>,
@@ -54,6 +58,8 @@ pub struct Vm<S> {
     pub(super) redactor: Option<Redactor>,
     /// Puts into a live request the tokens that the recorded ones have.
     pub(super) as_recorded: Redactor,
+    /// Whether a rule can hold answers back, whatever their backend.
+    pub(super) delays: bool,
     name_of_vm: String,
     next_id: u64,
     backends: HashMap<Vec<u8>, Policy>,
@@ -80,14 +86,18 @@ impl<S: Segment> Vm<S> {
         let recorded = table.meta().redaction.as_ref();
         let redactor = redaction.enabled.then(|| Redactor::new(&redaction.with(recorded)));
         let as_recorded = Redactor::new(recorded.unwrap_or(&Settings::default()));
+        let latency = config.latency.unwrap_or(table.meta().latency);
+        let other = Policy { mode: default, on_miss, configured, counter: 0, redacted: false, latency };
         let mut vm = Self {
             table,
+            delays: rules.make_delays(),
             rules,
             outbox,
             redactor,
             as_recorded,
             body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
             verdict_header: config.verdict_header,
+            grpc_stub: config.grpc_stub,
             direction: match config.direction {
                 DirectionName::Outbound => Direction::Outbound,
                 DirectionName::Inbound => Direction::Inbound,
@@ -97,33 +107,28 @@ impl<S: Segment> Vm<S> {
             name_of_vm: name,
             next_id: 0,
             backends: HashMap::new(),
-            other: Policy { mode: default, on_miss, configured, counter: 0, redacted: false },
+            other,
             names: vec!["other".to_owned()],
             counts: vec![Counts::default()],
             memory_max: usize::try_from(config.memory_max_bytes).unwrap_or(usize::MAX),
             memory_used: 0,
         };
-        let recorded: Vec<_> = vm
-            .table
-            .meta()
-            .backends
-            .iter()
-            .map(|b| (b.name.clone(), b.mode, b.on_miss, b.redacted))
-            .collect();
-        let policy =
-            |mode, on_miss, configured, redacted| Policy { mode, on_miss, configured, counter: 0, redacted };
-        for (name, mode, own, redacted) in recorded {
-            let on_miss = config.on_miss.or(own).unwrap_or(on_miss);
-            vm.add_backend(name, policy(mode, on_miss, configured, redacted));
+        for backend in vm.table.meta().backends.clone() {
+            let on_miss = config.on_miss.or(backend.on_miss).unwrap_or(on_miss);
+            let latency = config.latency.or(backend.latency).unwrap_or(latency);
+            let (mode, redacted) = (backend.mode, backend.redacted);
+            vm.add_backend(backend.name, Policy { mode, on_miss, redacted, latency, ..other });
         }
         for (name, rule) in &config.backends {
-            let known = vm.backends.get(name.as_bytes()).copied();
-            let own = rule.on_miss.or(config.on_miss).or(known.map(|p| p.on_miss)).unwrap_or(on_miss);
-            let redacted = known.is_some_and(|p| p.redacted);
-            vm.add_backend(
-                name.clone(),
-                policy(rule.mode, own, configured || rule.on_miss.is_some(), redacted),
-            );
+            let known = vm.backends.get(name.as_bytes()).copied().unwrap_or(other);
+            let policy = Policy {
+                mode: rule.mode,
+                on_miss: rule.on_miss.or(config.on_miss).unwrap_or(known.on_miss),
+                configured: configured || rule.on_miss.is_some(),
+                latency: rule.latency.or(config.latency).unwrap_or(known.latency),
+                ..known
+            };
+            vm.add_backend(name.clone(), policy);
         }
         vm
     }

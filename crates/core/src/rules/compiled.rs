@@ -1,6 +1,6 @@
 //! Rules as the data path applies them: found by backend, told apart by what they are about.
 
-use super::{Place, Root, Rule, Step};
+use super::{Fault, Place, Root, Rule, Step};
 use crate::config::OnMiss;
 use crate::table::Sequence;
 use hashbrown::HashMap;
@@ -81,6 +81,16 @@ impl Rules {
         self.all.iter().any(|rule| !rule.require.is_empty())
     }
 
+    /// Whether some of them let answers leave later.
+    pub fn make_delays(&self) -> bool {
+        self.all.iter().filter_map(|rule| rule.fault.as_ref()).any(|fault| fault.delay.is_some())
+    }
+
+    /// A rule's fault, by the rule's number.
+    pub fn fault(&self, rule: usize) -> Option<&Fault> {
+        self.all.get(rule)?.fault.as_ref()
+    }
+
     /// A place by its number.
     pub fn place(&self, id: PlaceId) -> Option<&Place> {
         self.all.get(usize::try_from(id.rule).ok()?)?.places().nth(usize::try_from(id.place).ok()?)
@@ -142,6 +152,12 @@ impl<'a> Actions<'a> {
     /// Whether live values are put into answers.
     pub fn echoes(&self) -> bool {
         self.applied.iter().rev().find_map(|(_, rule)| rule.echo).unwrap_or(true)
+    }
+
+    /// The numbers of the rules that make faults, the last one first.
+    pub fn faults(&self) -> impl Iterator<Item = usize> + '_ {
+        let with_fault = self.applied.iter().rev().filter(|(_, rule)| rule.fault.is_some());
+        with_fault.filter_map(|(number, _)| usize::try_from(*number).ok())
     }
 
     /// The headers that are named as not to count.

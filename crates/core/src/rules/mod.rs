@@ -4,6 +4,7 @@
 //! ones. `docs/reference/rules.md` describes them. Never decides by itself: what isn't in a rule is compared.
 
 mod compiled;
+mod fault;
 mod pattern;
 mod place;
 mod shape;
@@ -11,6 +12,7 @@ mod token;
 
 pub use compiled::{Actions, PlaceId, Rules};
 pub(crate) use compiled::{Said, What};
+pub use fault::{Fault, FaultAnswer};
 pub use pattern::PathPattern;
 pub(crate) use place::escape;
 pub use place::{Place, Root, Step};
@@ -69,6 +71,9 @@ pub struct Rule {
     /// Whether live values are put in the place of recorded ones in answers. Default: yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub echo: Option<bool>,
+    /// What is made of answers on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// What speaks for the rule; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -88,6 +93,7 @@ impl Rule {
             && self.jwt.is_empty()
             && self.require.is_empty()
             && (self.sequence, self.on_miss, self.echo) == (None, None, None)
+            && self.fault.is_none()
     }
 
     /// The places it names, in order.

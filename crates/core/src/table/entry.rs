@@ -2,6 +2,7 @@
 
 use crate::config::{Mode, OnMiss};
 use crate::digest::Digest;
+use crate::latency::Latency;
 use crate::redact::Settings;
 use crate::rules::Rule;
 use bincode::{Decode, Encode};
@@ -56,6 +57,8 @@ pub struct Answer {
     /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the plain answer where there is one. Length 0
     /// where there are none.
     pub echoes: Blob,
+    /// How long it took to the first byte of the answer, or to the last where only that is known, in microseconds.
+    pub took: u32,
 }
 
 /// An answer without its content-encoding.
@@ -133,6 +136,8 @@ pub struct BackendMeta {
     /// Whether a recorded request to it has a token in the place of a secret, in path, query or body. Then secrets in live requests are
     /// replaced before they are compared; the others pay nothing for it.
     pub redacted: bool,
+    /// How long answers are held back, where the snapshot says something else for this backend.
+    pub latency: Option<Latency>,
 }
 
 /// What the table is about.
@@ -152,4 +157,6 @@ pub struct Meta {
     pub rules: Vec<Rule>,
     /// With which key and names secrets were replaced by tokens.
     pub redaction: Option<Settings>,
+    /// How long answers are held back.
+    pub latency: Latency,
 }

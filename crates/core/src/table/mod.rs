@@ -1,4 +1,4 @@
-//! The signature table, version 2: a read-only file that answers "what was recorded for this digest?" with a few small reads.
+//! The signature table, version 3: a read-only file that answers "what was recorded for this digest?" with a few small reads.
 //!
 //! It lives in a passive data segment of the filter's module, where nothing of it is resident in the VM. All numbers are little endian;
 //! offsets count from the table's first byte. `docs/reference/table-format.md` describes it.
@@ -26,7 +26,7 @@ pub use reader::{Segment, Table, TableError, first_slot};
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"USTABLE\n";
 /// The format's version.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Length of the header in bytes.
 pub const HEADER_LEN: u32 = 64;
 /// Length of a directory entry in bytes.

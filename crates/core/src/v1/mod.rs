@@ -40,6 +40,7 @@ mod tests {
             direction: Direction::Outbound,
             time: 1_700_000_000_123_456,
             duration: 77,
+            first_byte: Some(33),
             backend: "http://h".into(),
             protocol: "HTTP/1.1".into(),
             request: Request {
@@ -85,6 +86,7 @@ mod tests {
         let miss = Verdict {
             kind: Kind::Miss,
             status: Some(404),
+            fault: None,
             reason: Some(Reason::NoEntry),
             matched: None,
             nearest,
@@ -92,9 +94,17 @@ mod tests {
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(miss) });
         let normalised = vec!["body/id".to_owned(), "path.2".to_owned()];
         let matched = Some(Matched { exchange: "b".into(), digest: [7; 20], sequence: (2, 5), normalised });
-        let hit =
-            Verdict { kind: Kind::Match, status: Some(200), reason: None, matched, nearest: Vec::new() };
-        check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(hit) });
+        let hit = Verdict {
+            kind: Kind::Match,
+            status: Some(200),
+            fault: Some("delay=2s".into()),
+            reason: None,
+            matched,
+            nearest: Vec::new(),
+        };
+        check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(hit.clone()) });
+        let faulted = Verdict { fault: Some("reset".into()), status: None, matched: None, ..hit };
+        check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(faulted) });
     }
 
     #[test]

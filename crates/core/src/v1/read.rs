@@ -61,6 +61,7 @@ pub fn read_record(line: &[u8]) -> Result<Record, LineError> {
         id: line.id,
         direction: line.direction.into(),
         duration: line.duration_us,
+        first_byte: line.first_byte_us,
         backend: line.backend,
         protocol: line.protocol,
         request: line.request.read()?,
@@ -100,6 +101,7 @@ struct Line {
     direction: DirectionIn,
     time: String,
     duration_us: u64,
+    first_byte_us: Option<u64>,
     backend: String,
     #[serde(default)]
     protocol: String,
@@ -108,6 +110,7 @@ struct Line {
     end: EndIn,
     verdict: Option<Kind>,
     status: Option<u16>,
+    fault: Option<String>,
     reason: Option<Reason>,
     matched: Option<MatchedIn>,
     #[serde(default)]
@@ -130,6 +133,7 @@ impl Line {
         Ok(Verdict {
             kind,
             status: self.status,
+            fault: self.fault.clone(),
             reason: self.reason,
             matched: matched.transpose().map_err(|e: LineError| e)?,
             nearest: self.nearest.clone(),

@@ -58,6 +58,9 @@ impl Serialize for Line<'_> {
         map.serialize_entry("direction", direction(e.direction))?;
         map.serialize_entry("time", &time::to_rfc3339(e.time))?;
         map.serialize_entry("duration_us", &e.duration)?;
+        if let Some(first_byte) = e.first_byte {
+            map.serialize_entry("first_byte_us", &first_byte)?;
+        }
         map.serialize_entry("backend", &e.backend)?;
         map.serialize_entry("protocol", &e.protocol)?;
         if let Some(verdict) = self.verdict {
@@ -76,6 +79,9 @@ fn verdict_entries<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<()
     map.serialize_entry("verdict", &verdict.kind)?;
     if let Some(status) = verdict.status {
         map.serialize_entry("status", &status)?;
+    }
+    if let Some(fault) = &verdict.fault {
+        map.serialize_entry("fault", fault)?;
     }
     if let Some(reason) = verdict.reason {
         map.serialize_entry("reason", &reason)?;

@@ -263,6 +263,7 @@ fn exchange(mut pair: Pair<'_>, now: u64) -> Result<Read, String> {
         direction,
         time: at,
         duration: text::from_ms(pair.duration),
+        first_byte: None,
         backend,
         protocol: text::protocol(&req.version).to_owned(),
         request: Request {

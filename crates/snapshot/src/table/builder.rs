@@ -66,6 +66,7 @@ pub(super) struct Answer {
     pub(super) names: Blob,
     pub(super) plain: Option<Plain>,
     pub(super) echoes: Blob,
+    pub(super) took: u32,
 }
 
 /// The answer without its content-encoding.
@@ -155,7 +156,9 @@ impl TableBuilder {
             // One whose request names something is told from the others by that.
             let named = group.answers.iter().any(|answer| answer.names.length > 0);
             if all_same && !named && group.sequence != Sequence::Fail {
+                let took = median(group.answers.iter().map(|answer| answer.took).collect());
                 group.answers.truncate(1);
+                group.answers.iter_mut().for_each(|answer| answer.took = took);
             }
             let (answers, first) = (group.answers.len(), group.answers.first());
             if let Some(first) = first.filter(|_| answers > ANSWERS_MAX) {
@@ -219,6 +222,7 @@ impl TableBuilder {
             body: self.data.intern(served.body),
             trailers: self.data.intern(served.trailers.as_block()),
             exchange: self.data.append(exchange.id.as_bytes()),
+            took: u32::try_from(exchange.first_byte.unwrap_or(exchange.duration)).unwrap_or(u32::MAX),
             values: self.signature.values().hash(),
             names: self.names(),
             plain,
@@ -265,6 +269,12 @@ impl TableBuilder {
             };
         }
     }
+}
+
+/// Of an even number the lower one.
+fn median(mut all: Vec<u32>) -> u32 {
+    all.sort_unstable();
+    all.get(all.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }
 
 fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> {

@@ -87,6 +87,7 @@ fn meta(builder: &TableBuilder) -> Meta {
                 name: name.clone(),
                 mode: said.mode,
                 on_miss: said.on_miss,
+                latency: said.latency,
                 exchanges,
                 redacted: builder.redacted.contains(name),
             },
@@ -95,6 +96,7 @@ fn meta(builder: &TableBuilder) -> Meta {
     Meta {
         snapshot: builder.header.name.clone(),
         on_miss: builder.header.on_miss,
+        latency: builder.header.latency,
         backends: backends.into_values().collect(),
         exchanges: builder.counts.values().sum(),
         entries: builder.groups.len() as u64,
@@ -172,6 +174,7 @@ fn absolute(answer: &Answer, data_at: usize, data: &[u8]) -> table::Answer {
         names: moved(answer.names, data_at),
         plain,
         echoes: moved(answer.echoes, data_at),
+        took: answer.took,
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) fn filler_table(filling: usize) -> Vec<u8> {
         on_miss: None,
         exchanges: 0,
         redacted: false,
+        latency: None,
     });
     assert!(backends.iter().all(|of| backend::parts(&of.name).is_some()));
     let meta = Meta { snapshot: "filler".to_owned(), backends: backends.to_vec(), ..Meta::default() };
