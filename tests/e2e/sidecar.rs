@@ -257,3 +257,33 @@ fn redirected_connections_are_answered_and_no_packet_leaves() {
         assert!(sidecar.network.packets("tcp") > 0, "packets are counted");
     });
 }
+
+#[test]
+fn the_script_says_what_it_needs() {
+    alone("sidecar::the_script_says_what_it_needs", async || {
+        let script = root().join("envoy/redirect.sh");
+        let check = |user: User, arguments: &str, expect: &str| {
+            let words: Vec<_> =
+                ["sh", script.to_str().expect("text")].into_iter().chain(arguments.split(' ')).collect();
+            let output = user.program(&words).output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(told.contains(expect), "{arguments}: {told}");
+            assert_eq!(output.status.code(), Some(2), "{arguments}: {told}");
+        };
+        check(APP, "up --uid 101", "run it as root, in a container with CAP_NET_ADMIN");
+        check(APP, "down", "CAP_NET_ADMIN");
+        let root = User(0);
+        let before = rules();
+        check(root, "sideways", "usage");
+        check(root, "up", "Say --uid or --gid");
+        check(root, "up --uid", "--uid needs a value");
+        check(root, "up --uid 101 --ports 80,x", "x is no port");
+        check(root, "up --uid 101 --ports 65536", "65536 is no port");
+        check(root, "up --uid 101 --ports 80 --exclude-ports 22", "either --ports or --exclude-ports");
+        check(root, "up --uid 101 --exclude example.test", "example.test is no network");
+        check(root, "up --uid 101 --exclude 300.0.0.1", "refuses the rules");
+        check(root, "up --uid 101 --port 80", "--port is no option");
+        check(root, "down --uid 101", "down needs nothing else");
+        assert_eq!(rules(), before, "what is refused changes nothing");
+    });
+}
