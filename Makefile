@@ -32,6 +32,7 @@ test-wasm: setup-dev ## the core's tests, as wasm in Node.js
 	cargo test --locked -p understudy-core --lib --target wasm32-unknown-unknown
 
 e2e: setup ## the end-to-end suite alone: real Envoy, real SDKs
+	sh scripts/setup-network.sh
 	cargo test --locked -p understudy-cli --test e2e
 
 bench: setup ## the numbers that docs/ quotes; takes long, wants an idle machine

@@ -142,5 +142,16 @@ async fn certificates_are_served_to_an_envoy_of_ones_own() {
         running.signal(signal);
         running.end().await.expect(0).says(&["0 certificates made, 0 names refused"]);
     }
+    let to_trust =
+        scene.understudy([&serve[..], &["--trust", "trust", "--address", "10.0.0.5"]].concat()).start();
+    to_trust.says("certificates on demand").await;
+    let files = ["bundle.pem", "extra.pem"]
+        .map(|name| fs::read_to_string(scene.path("trust").join(name)).expect(name));
+    to_trust.signal(Signal::TERM);
+    to_trust.end().await.expect(0);
+    assert!(
+        files.iter().all(|pem| pem.starts_with("-----BEGIN CERT") && !pem.contains("PRIVATE")),
+        "{files:?}"
+    );
     assert!(!scene.path("run/certificates.sock").exists());
 }

@@ -9,9 +9,13 @@ mod faults;
 mod grpc;
 mod hostile;
 mod latency;
+#[cfg(target_os = "linux")]
+mod network;
 mod no_leak;
 mod requests;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod sidecar;
 mod smoke;
 mod streams;
 mod tap;

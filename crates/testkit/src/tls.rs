@@ -59,6 +59,19 @@ impl TestAuthority {
 
     /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired` ago if that isn't zero.
     pub async fn serve(&self, name: &str, alpn: &[&str], address: SocketAddr, expired: Duration) -> TlsFront {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        self.serve_on(listener, name, alpn, address, expired)
+    }
+
+    /// The same, listening there.
+    pub fn serve_on(
+        &self,
+        listener: TcpListener,
+        name: &str,
+        alpn: &[&str],
+        address: SocketAddr,
+        expired: Duration,
+    ) -> TlsFront {
         const DAY: Duration = Duration::from_secs(86_400);
         let made = if expired.is_zero() { SystemTime::now() } else { SystemTime::now() - expired - DAY };
         let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
@@ -75,7 +88,7 @@ impl TestAuthority {
             .with_single_cert(chain, key)
             .expect("a certificate");
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsFront::start(TlsAcceptor::from(Arc::new(config)), address).await
+        TlsFront::start(listener, TlsAcceptor::from(Arc::new(config)), address)
     }
 }
 
@@ -109,8 +122,7 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    async fn start(acceptor: TlsAcceptor, to: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    fn start(listener: TcpListener, acceptor: TlsAcceptor, to: SocketAddr) -> Self {
         let address = listener.local_addr().expect("an address");
         let connections = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&connections);
