@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the payment service and drives it: 192 requests in, 285 out. Usage: run.py [--quick]
 
-The service calls its backends through the proxy in HTTP_PROXY. On stdout goes a summary that is the same for the same
+The service calls its backends over https://, through the proxy in HTTPS_PROXY. On stdout goes a summary that is the same for the same
 answers of the backends: a line for each endpoint, and a digest of all answers. Exit status: 0 all as expected, 1 some
 answers were not, 2 it could not run. What went wrong goes to stderr.
 """
@@ -130,11 +130,9 @@ def _parse(body: bytes) -> dict:
 
 
 def check_environment():
-    scheme = os.environ.get("PAYMENT_SCHEME", "http")
-    if not urllib.request.getproxies().get(scheme):
-        name = f"{scheme.upper()}_PROXY"
+    if not urllib.request.getproxies().get("https"):
         raise CannotRun(
-            f"{name} is not set: the service would call the real backends; run it under `understudy record`"
+            "HTTPS_PROXY is not set: the service would call the real backends; run it under `understudy record`"
         )
 
 

@@ -25,8 +25,8 @@ async fn the_sample_goes_there_and_back_and_answers_itself() {
         }
     }
     scene.understudy(["export", &sample, "-o", "wiremock", "--format", "wiremock"]).run().await.expect(0);
-    let host = "wiremock/http-dynamodb.us-east-1.amazonaws.com";
-    let backend = "http://dynamodb.us-east-1.amazonaws.com";
+    let host = "wiremock/https-dynamodb.us-east-1.amazonaws.com";
+    let backend = "https://dynamodb.us-east-1.amazonaws.com";
     let done = scene.understudy(["import", host, "-o", "back", "--backend", backend]).run().await.expect(0);
     done.says(&["back: 147 exchanges with 1 backend imported"]);
     scene.understudy(["match", "back", "back"]).run().await.expect(0);

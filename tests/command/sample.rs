@@ -33,7 +33,7 @@ async fn a_cent_more_misses_and_the_payment_that_was_recorded_is_named() {
     let changed = script("changed_amount.py");
     let done = with_sample(&scene, &["respond", "snapshots/payment"], &[&changed]).run().await.expect(1);
     done.says(&[
-        "miss        404  POST http://api.stripe.com/v1/payment_intents",
+        "miss        404  POST https://api.stripe.com/v1/payment_intents",
         "nearest: #50 POST /v1/payment_intents",
         "body/amount: recorded 1200, asked 1201",
     ]);

@@ -19,7 +19,9 @@ sys.path.append(str(HERE.parents[1] / "examples/payment"))
 
 from web import end_with_stdin, serve  # noqa: E402  (it is found by the path set above)
 
-AWS = ("dynamodb", "kms", "s3", "sqs", "sts", "ledger-files.s3")
+# Where the SDKs find the services by default. boto3 has S3's oldest name for this region.
+AWS = tuple(f"{service}.us-east-1.amazonaws.com" for service in ("dynamodb", "kms", "s3", "sqs", "sts"))
+S3 = ("s3.amazonaws.com", "ledger-files.s3.amazonaws.com")
 
 
 def moto() -> dict:
@@ -30,7 +32,7 @@ def moto() -> dict:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     port = server.get_host_and_port()[1]
-    return {f"{service}.us-east-1.amazonaws.com": port for service in AWS}
+    return dict.fromkeys(AWS + S3, port)
 
 
 def stripe() -> dict:

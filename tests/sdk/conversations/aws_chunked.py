@@ -1,7 +1,7 @@
 """An upload to S3 whose body is sent in signed chunks (`Content-Encoding: aws-chunked`,
 STREAMING-AWS4-HMAC-SHA256-PAYLOAD).
 
-SDKs do it for streams; boto3 only over TLS, so that it is signed here, with botocore's help, and sent by `requests`.
+Some SDKs do it for streams. Signed here, with botocore's help, and sent by `requests`.
 New in each run: access keys and the date, and with them the signature of each chunk, which stands inside the body.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 """
@@ -53,7 +53,7 @@ s3 = aws("s3", s3={"addressing_style": "path"})
 s3.create_bucket(Bucket="streams")
 auth = ChunkAuth(Credentials(f"AKIA{fresh_secret()[:16].upper()}", fresh_secret()), "s3", REGION)
 for name, content in (("small", meant(1, b"one chunk", b"one chink")), ("large", bytes(range(256)) * 1000)):
-    answer = auth.send(f"http://{host('s3')}/streams/{name}", content)
+    answer = auth.send(f"https://{host('s3')}/streams/{name}", content)
     show("put", name, answer.status_code, answer.headers.get("ETag"))
     got = s3.get_object(Bucket="streams", Key=name)["Body"].read()
     show("got", digest(got), got == content)

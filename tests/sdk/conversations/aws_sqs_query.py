@@ -15,7 +15,7 @@ from kit import REGION, fresh_id, fresh_secret, host, meant, now, show
 
 session = requests.Session()
 signer = SigV4Auth(Credentials(f"AKIA{fresh_secret()[:16].upper()}", fresh_secret()), "sqs", REGION)
-root = f"http://{host('sqs')}/"
+root = f"https://{host('sqs')}/"
 
 
 def ask(action: str, **parameters) -> xml.Element:

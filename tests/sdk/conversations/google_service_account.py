@@ -1,5 +1,5 @@
 """Google through google-auth and its API client: a service account's assertion for an access token, then calls with
-that token.
+that token. In the background google-auth asks once where the account may be used.
 
 New in each run: the service account's RSA key and its identifier, and with them and the clock the assertions. The
 access tokens are the token endpoint's, and come back in the calls' Authorization.
@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 from googleapiclient import discovery
-from httplib2 import Response
-from kit import fresh_secret, meant, secret, show
+from kit import background_ended, fresh_secret, meant, secret, show
 
 SCOPE = "https://www.googleapis.com/auth/"
 private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -25,23 +24,9 @@ def account(name: str, *scopes: str) -> service_account.Credentials:
         "client_email": f"{name}@project.iam.gserviceaccount.com",
         "private_key": private.decode(),
         "private_key_id": fresh_secret(),
-        "token_uri": "http://oauth2.googleapis.com/token",
+        "token_uri": "https://oauth2.googleapis.com/token",
     }
     return service_account.Credentials.from_service_account_info(info, scopes=[SCOPE + scope for scope in scopes])
-
-
-class Http:
-    """What googleapiclient needs of an httplib2.Http: httplib2 itself tunnels even plain HTTP through a proxy."""
-
-    def __init__(self, session: AuthorizedSession):
-        self.session = session
-
-    def request(self, uri, method="GET", body=None, headers=None, **_):
-        answer = self.session.request(method, uri, data=body, headers=headers, timeout=30)
-        return Response({**answer.headers, "status": str(answer.status_code)}), answer.content
-
-    def close(self):
-        self.session.close()
 
 
 # The assertions differ in what they ask for; so do the tokens.
@@ -58,13 +43,13 @@ for name, scopes in (
 assert len(set(tokens.values())) == 3
 
 session = AuthorizedSession(account("reader", "drive.readonly"))
-root = "http://discovery.googleapis.com/discovery/v1/"
+root = "https://discovery.googleapis.com/discovery/v1/"
 service = discovery.build(
     "discovery",
     "v1",
     discoveryServiceUrl=root + "apis/{api}/{apiVersion}/rest",
     client_options={"api_endpoint": root},
-    http=Http(session),
+    credentials=session.credentials,
     cache_discovery=False,
 )
 show("used", secret(session.credentials.token))
@@ -73,3 +58,4 @@ for arguments in ({"name": "drive"}, {"name": "drive", "preferred": True}, {"nam
 whole = session.get(root + "apis", timeout=30)
 again = session.get(root + "apis", headers={"If-None-Match": whole.headers["ETag"]}, timeout=30)
 show("whole", len(whole.json()["items"]), again.status_code)
+background_ended()

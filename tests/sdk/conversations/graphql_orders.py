@@ -11,7 +11,7 @@ from gql.transport.exceptions import TransportQueryError
 from gql.transport.requests import RequestsHTTPTransport
 from kit import fresh_id, fresh_secret, meant, now, refused, show
 
-URL = "http://graphql.example/graphql"
+URL = "https://graphql.example/graphql"
 headers = {"Authorization": f"Bearer {fresh_secret()}"}
 session = Client(transport=RequestsHTTPTransport(URL, headers=headers)).connect_sync()
 

@@ -14,7 +14,7 @@ from kit import fresh_id, fresh_secret, meant, now, show
 
 session = requests.Session()
 session.headers["X-Api-Key"] = fresh_secret()
-URL = "http://events.example"
+URL = "https://events.example"
 
 
 def send(stream: str, events: list, encoding: str, **headers):

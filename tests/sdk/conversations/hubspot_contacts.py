@@ -12,8 +12,8 @@ import hubspot.crm.deals as deals
 from kit import fresh_id, fresh_secret, meant, now, refused, show
 
 # The client is urllib3, which knows no environment: it gets the proxy as configuration.
-proxy = urllib.request.getproxies().get("http")
-crm = hubspot.HubSpot(access_token=f"pat-{fresh_secret()}", host="http://api.hubapi.com", proxy=proxy).crm
+proxy = urllib.request.getproxies().get("https")
+crm = hubspot.HubSpot(access_token=f"pat-{fresh_secret()}", proxy=proxy).crm
 
 made = []
 for name in ("ada", "grace", "alan", "edsger", "barbara"):

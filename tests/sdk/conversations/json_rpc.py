@@ -16,7 +16,7 @@ count = itertools.count(random.randrange(1000, 10**9))
 
 
 def ask(call):
-    answer = session.post("http://rpc.example/rpc", json=call, timeout=30)
+    answer = session.post("https://rpc.example/rpc", json=call, timeout=30)
     return answer.json() if answer.content else None
 
 

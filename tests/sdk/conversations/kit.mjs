@@ -1,10 +1,9 @@
-// What the Node.js conversations share: a transcript on stdout, as in kit.py, and an agent for the proxy in HTTP_PROXY.
+// What the Node.js conversations share: a transcript on stdout, as in kit.py, and an agent for the proxy in HTTPS_PROXY.
 //
-// Node's own HTTP client knows no proxy, and the SDKs leave it to the caller: both take an `http.Agent`. The agent here asks
-// the proxy by the whole URL, as a proxy of plain HTTP is asked; https-proxy-agent and hpagent would open a tunnel even then.
+// Node's own HTTP client knows no proxy before Node.js 22.21 and 24.5, and the SDKs leave it to the caller: both take an `https.Agent`.
 
 import { randomBytes } from "node:crypto";
-import { HttpProxyAgent } from "http-proxy-agent";
+import { HttpsProxyAgent } from "https-proxy-agent";
 
 export const REGION = "us-east-1";
 
@@ -17,35 +16,25 @@ export function meant(number, value, other) {
   return process.env.CHANGE === String(number) ? other : value;
 }
 
-function proxy() {
-  const proxy = process.env.HTTP_PROXY;
+export function proxyAgent() {
+  const proxy = process.env.HTTPS_PROXY;
   if (!proxy) {
-    console.error("HTTP_PROXY is not set: run this under understudy");
+    console.error("HTTPS_PROXY is not set: run this under understudy");
     process.exit(2);
   }
-  return proxy;
-}
-
-export function proxyAgent() {
-  return new HttpProxyAgent(proxy(), { keepAlive: true });
-}
-
-// grpc-js would open a tunnel even for plain text: it is given the proxy's address as the backend's.
-export function grpcTarget() {
-  return new URL(proxy()).host;
+  return new HttpsProxyAgent(proxy, { keepAlive: true });
 }
 
 export function freshSecret() {
   return randomBytes(20).toString("hex");
 }
 
-// Settings of an AWS client: the service's real host over plain HTTP, and access keys that are new in each run.
-export function aws(service) {
+// Settings of an AWS client: access keys that are new in each run.
+export function aws() {
   return {
     region: REGION,
-    endpoint: `http://${service}.${REGION}.amazonaws.com`,
     credentials: { accessKeyId: `AKIA${randomBytes(8).toString("hex").toUpperCase()}`, secretAccessKey: freshSecret() },
-    requestHandler: { httpAgent: proxyAgent() },
+    requestHandler: { httpsAgent: proxyAgent() },
     maxAttempts: 1,
   };
 }

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import secrets
+import threading
 import uuid
 
 # No settings of whoever runs this.
@@ -63,28 +64,32 @@ def today() -> datetime.date:
 
 
 def aws(service: str, keys: dict | None = None, **config):
-    """A boto3 client for the service's real host over plain HTTP, with access keys that are new in each run."""
+    """A boto3 client for the service's default endpoint, with access keys that are new in each run."""
     import boto3
     from botocore.config import Config
 
     fresh = {"aws_access_key_id": f"AKIA{secrets.token_hex(8).upper()}", "aws_secret_access_key": fresh_secret()}
     config = Config(region_name=REGION, retries={"mode": "standard", "total_max_attempts": 1}, **config)
-    return boto3.client(service, endpoint_url=f"http://{host(service)}", config=config, **(keys or fresh))
+    return boto3.client(service, config=config, **(keys or fresh))
 
 
 def host(service: str) -> str:
-    return f"{service}.{REGION}.amazonaws.com"
+    """Where boto3 finds the service by default; S3 in this region has the name of before there were regions."""
+    return "s3.amazonaws.com" if service == "s3" else f"{service}.{REGION}.amazonaws.com"
+
+
+def background_ended():
+    """Waits for what an SDK does in threads of its own, so that each run makes the same requests."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join()
 
 
 def grpc_channel(host: str):
-    """A gRPC channel to a backend, in plain text, through the proxy in HTTP_PROXY."""
-    from urllib.parse import urlsplit
-
+    """A gRPC channel to a backend, as its users have it: over TLS, by the proxy and the roots that the environment names."""
     import grpc
 
-    # grpcio would open a tunnel even for plain text: it is given the proxy's address as the backend's.
-    options = [("grpc.default_authority", host), ("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0)]
-    return grpc.insecure_channel(urlsplit(os.environ["HTTP_PROXY"]).netloc, options=options)
+    return grpc.secure_channel(f"{host}:443", grpc.ssl_channel_credentials(), options=[("grpc.enable_retries", 0)])
 
 
 def refused(call, *errors):

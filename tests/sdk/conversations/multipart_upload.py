@@ -9,7 +9,7 @@ from kit import fresh_id, fresh_secret, meant, show
 
 session = requests.Session()
 session.headers["Authorization"] = f"Bearer {fresh_secret()}"
-URL = "http://documents.example/documents"
+URL = "https://documents.example/documents"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 

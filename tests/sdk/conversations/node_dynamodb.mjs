@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { aws, meant, show } from "./kit.mjs";
 
-const db = new DynamoDBClient(aws("dynamodb"));
+const db = new DynamoDBClient(aws());
 const TableName = "orders";
 const key = (customer, number) => ({ customer: { S: customer }, number: { S: number } });
 const order = (customer, number, amount) => ({

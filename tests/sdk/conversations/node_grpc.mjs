@@ -6,13 +6,11 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
 import loader from "@grpc/proto-loader";
-import { freshSecret, grpcTarget, meant, show } from "./kit.mjs";
+import { freshSecret, meant, show } from "./kit.mjs";
 
 const file = fileURLToPath(new URL("../fakes/orders.proto", import.meta.url));
 const { orders } = grpc.loadPackageDefinition(loader.loadSync(file, { keepCase: true, longs: String }));
-const client = new orders.v1.Orders(grpcTarget(), grpc.credentials.createInsecure(), {
-  "grpc.default_authority": "orders.example",
-  "grpc.enable_http_proxy": 0,
+const client = new orders.v1.Orders("orders.example:443", grpc.credentials.createSsl(), {
   "grpc.enable_retries": 0,
   "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip,
 });

@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { aws, meant, show } from "./kit.mjs";
 
-const s3 = new S3Client({ ...aws("s3"), forcePathStyle: true });
+const s3 = new S3Client({ ...aws(), forcePathStyle: true });
 const Bucket = "streams";
 
 function* pieces(text) {

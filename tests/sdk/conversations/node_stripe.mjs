@@ -7,7 +7,7 @@ import Stripe from "stripe";
 import { freshSecret, meant, proxyAgent, show } from "./kit.mjs";
 
 const stripe = new Stripe(`sk_test_${freshSecret()}`, {
-  host: "api.stripe.com", protocol: "http", port: 80, httpAgent: proxyAgent(), telemetry: false, maxNetworkRetries: 1,
+  httpAgent: proxyAgent(), telemetry: false, maxNetworkRetries: 1,
 });
 
 const customers = [];

@@ -7,7 +7,7 @@ New in each run: the clients' secrets, a state. Access and refresh tokens are th
 import requests
 from kit import fresh_id, fresh_secret, meant, secret, show
 
-URL = "http://identity.example"
+URL = "https://identity.example"
 session = requests.Session()
 
 

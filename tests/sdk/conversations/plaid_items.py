@@ -24,8 +24,8 @@ from plaid.model.transactions_get_request_options import TransactionsGetRequestO
 from plaid.model.transactions_sync_request import TransactionsSyncRequest
 
 keys = {"clientId": fresh_secret(), "secret": fresh_secret(), "plaidVersion": "2020-09-14"}
-configuration = plaid.Configuration(host="http://sandbox.plaid.com", api_key=keys)
-configuration.proxy = urllib.request.getproxies().get("http")  # the client is urllib3, which knows no environment
+configuration = plaid.Configuration(host=plaid.Environment.Sandbox, api_key=keys)
+configuration.proxy = urllib.request.getproxies().get("https")  # the client is urllib3, which knows no environment
 client = PlaidApi(plaid.ApiClient(configuration))
 products = [Products("assets"), Products("transactions")]
 

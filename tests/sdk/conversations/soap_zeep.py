@@ -26,7 +26,7 @@ def security() -> UsernameToken:
     return UsernameToken("shop", fresh_secret(), use_digest=True, timestamp_token=stamp)
 
 
-client = Client("http://soap.example/rates?wsdl", settings=Settings(strict=True))
+client = Client("https://soap.example/rates?wsdl", settings=Settings(strict=True))
 
 
 def call(operation: str, **fields):

@@ -10,7 +10,7 @@ import stripe
 from kit import fresh_id, fresh_secret, meant, now, refused, show
 
 stripe.enable_telemetry = False
-client = stripe.StripeClient(f"sk_test_{fresh_secret()}", base_addresses={"api": "http://api.stripe.com"}).v1
+client = stripe.StripeClient(f"sk_test_{fresh_secret()}").v1
 
 customers = []
 for name in ("Ada", "Grace", "Alan", "Edsger", "Barbara"):
