@@ -61,6 +61,11 @@ impl H2Upstream {
         Self { address, seen: Arc::default(), task }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A `--map` that leads a host here.
     pub fn map(&self, host: &str) -> understudy_envoy::HostMap {
         crate::upstream::map(host, self.address)

@@ -17,10 +17,12 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use understudy_ca::{Authority, Minter};
+use understudy_ca::{Authority, Leaf, Minter};
 
 /// Protocols by ALPN, the first preferred.
 pub const H2_AND_HTTP1: &[&str] = &["h2", "http/1.1"];
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// No other than HTTP/1.1.
 pub const HTTP1: &[&str] = &["http/1.1"];
 
@@ -57,6 +59,14 @@ impl TestAuthority {
         connector(roots, alpn)
     }
 
+    /// A certificate for a name.
+    pub fn leaf(&self, name: &str) -> Leaf {
+        let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
+        minter
+            .mint(&[understudy_ca::ServerName::parse(name).expect("a name")], SystemTime::now())
+            .expect("a certificate")
+    }
+
     /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired` ago if that isn't zero.
     pub async fn serve(&self, name: &str, alpn: &[&str], address: SocketAddr, expired: Duration) -> TlsFront {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -72,7 +82,6 @@ impl TestAuthority {
         address: SocketAddr,
         expired: Duration,
     ) -> TlsFront {
-        const DAY: Duration = Duration::from_secs(86_400);
         let made = if expired.is_zero() { SystemTime::now() } else { SystemTime::now() - expired - DAY };
         let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
         let leaf = minter
