@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # So that the output of `make ci` ends with the tests' own result.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup setup-dev build wasm lint test test-wasm e2e bench fuzz demo docs-check ci clean
+.PHONY: help setup setup-dev build wasm lint test test-wasm e2e other-envoys bench fuzz demo docs-check ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -32,7 +32,11 @@ test-wasm: setup-dev ## the core's tests, as wasm in Node.js
 	cargo test --locked -p understudy-core --lib --target wasm32-unknown-unknown
 
 e2e: setup ## the end-to-end suite alone: real Envoy, real SDKs
+	sh scripts/setup-network.sh
 	cargo test --locked -p understudy-cli --test e2e
+
+other-envoys: setup ## the end-to-end suite's core on another version of Envoy
+	sh scripts/other-envoys.sh
 
 bench: setup ## the numbers that docs/ quotes; takes long, wants an idle machine
 	sh scripts/bench.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|memory|peers|canonical|all] [SECONDS]`; takes half an hour and wants an idle machine with two
+# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|all] [SECONDS]`; takes half an hour and wants an idle machine with two
 # cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -7,6 +7,7 @@ set -eu
 what=${1:-all}
 seconds=${2:-3}
 have wrk || packages "the load generator" wrk
+case $what in tls | all) have h2load || packages "the load generator of HTTP/2" nghttp2-client ;; esac
 case $what in
     peers | all)
         have java || packages "WireMock's Java" default-jre-headless

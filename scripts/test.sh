@@ -13,4 +13,5 @@ cargo test --locked -p understudy-cli --test sdk
 # The command as people run it, the sample service included.
 cargo test --locked -p understudy-cli --bins --test command
 
+sh scripts/setup-network.sh
 cargo test --locked -p understudy-cli --test e2e

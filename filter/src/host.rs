@@ -39,6 +39,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,
@@ -46,6 +53,13 @@ unsafe extern "C" {
         max: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
@@ -102,6 +116,27 @@ pub(crate) fn headers(map: MapType) -> Headers {
 pub(crate) fn remove_header(map: MapType, name: &[u8]) {
     // SAFETY: the host reads `name` during the call only. A header that isn't there is no error.
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// Puts headers in the place of all of their name.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
+    headers.iter().all(|(name, value)| {
+        // SAFETY: the host reads name and value during the call only.
+        let status = unsafe {
+            proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        };
+        status == OK
+    })
+}
+
+/// Puts bytes in the place of all that a buffer holds. Gives `false` where the host refuses.
+#[allow(unsafe_code, reason = "a host call")]
+pub(crate) fn set_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
+    // SAFETY: the host copies the bytes during the call.
+    let status =
+        unsafe { proxy_set_buffer_bytes(buffer as u32, 0, u32::MAX as usize, bytes.as_ptr(), bytes.len()) };
+    status == OK
 }
 
 /// Appends headers.
@@ -272,6 +307,10 @@ pub(crate) struct Current;
 impl engine::Host for Current {
     fn now(&mut self) -> u64 {
         now()
+    }
+
+    fn remove_request_header(&mut self, name: &str) {
+        remove_header(MapType::HttpRequestHeaders, name.as_bytes());
     }
 
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8> {

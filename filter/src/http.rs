@@ -4,11 +4,12 @@ use crate::host::{self, Current};
 use crate::root::Shared;
 use crate::timer::{Place, Waiter};
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action as Flow, MapType};
+use proxy_wasm::types::{Action as Flow, BufferType, MapType};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
-use understudy_core::engine::{Action, Fixup, Stream};
+use understudy_core::engine::{Action, Fixup, Reply, Stream};
+use understudy_core::headers::Headers;
 
 /// One stream.
 #[derive(Debug)]
@@ -51,6 +52,10 @@ impl HttpStream {
                 self.wait(Duration::from_micros(micros));
                 Flow::Pause
             }
+            Some(Action::Stub(headers)) => match to_the_stub(&headers) {
+                true => Flow::Continue,
+                false => Flow::Pause,
+            },
             Some(action) => {
                 act(action);
                 Flow::Pause
@@ -80,6 +85,12 @@ impl HttpStream {
             }
             Some(Fixup::Replace(headers)) => host::set_headers(MapType::HttpResponseHeaders, &headers),
             Some(Fixup::AddTrailers(trailers)) => host::add_headers(MapType::HttpResponseTrailers, &trailers),
+            Some(Fixup::ReplaceBody(bytes, trailers)) => {
+                if !host::set_buffer(BufferType::HttpResponseBody, &bytes) {
+                    log::error!("understudy: Envoy refused the body of an answer");
+                }
+                host::add_headers(MapType::HttpResponseTrailers, &trailers);
+            }
             Some(Fixup::Cut) => {
                 host::cut();
                 return Flow::Pause;
@@ -95,6 +106,11 @@ pub(crate) fn act(action: Action) {
         Action::Continue => host::go_on(),
         Action::Hold | Action::Later(_) => {}
         Action::Reset => host::reset(),
+        Action::Stub(headers) => {
+            if to_the_stub(&headers) {
+                host::go_on();
+            }
+        }
         Action::Reply(reply) => {
             if !host::send(&reply) {
                 // Nothing goes on all the same: a mocked backend is never touched.
@@ -102,6 +118,17 @@ pub(crate) fn act(action: Action) {
             }
         }
     }
+}
+
+/// Makes a request one for the stub. `false` where it must not go on; it has been answered then.
+fn to_the_stub(headers: &Headers) -> bool {
+    if !host::replace_headers(MapType::HttpRequestHeaders, headers) {
+        log::error!("understudy: Envoy refused to lead a gRPC request to its stub");
+        host::send(&Reply { status: 503, ..Reply::default() });
+        return false;
+    }
+    host::set_buffer(BufferType::HttpRequestBody, b"");
+    true
 }
 
 impl Context for HttpStream {}

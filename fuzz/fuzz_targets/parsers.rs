@@ -95,6 +95,9 @@ fn encoding(food: &[u8]) {
         if let Some(undone) = understudy_core::encoding::undo(name.as_bytes(), food, CAP) {
             assert!(undone.len() <= CAP);
         }
+        if let Some(undone) = understudy_core::encoding::undo_messages(name.as_bytes(), food, CAP) {
+            assert!(undone.len() <= CAP);
+        }
     }
 }
 

@@ -112,6 +112,22 @@ async fn cmd_is_told_whom_to_trust_and_nothing_is_left() {
     scene.all_gone().await;
 }
 
+/// `curl` says neither whom it calls nor, by itself, what came of it.
+#[tokio::test]
+async fn https_is_recorded_and_answered_by_name_and_by_address() {
+    let scene = Scene::new().await;
+    let maps = ["--map", &format!("10.9.8.7=http://{}", scene.upstream.address())];
+    let curl = shell(
+        r"curl -sS --http2 -w ' %{http_version} %{ssl_verify_result}\n' https://api.test/a https://10.9.8.7/b",
+    );
+    let recorded = scene.record(&maps, &curl).run().await.expect(0);
+    assert_eq!(recorded.out, "answer 1 to GET /a 2 0\nanswer 2 to GET /b 2 0\n", "{recorded}");
+    let answered = scene.respond(&[], &curl).run().await.expect(0);
+    assert_eq!(answered.out, recorded.out);
+    assert_eq!(scene.upstream.seen().len(), 2);
+    scene.all_gone().await;
+}
+
 #[tokio::test]
 async fn certificates_are_served_to_an_envoy_of_ones_own() {
     let scene = Scene::new().await;
@@ -126,5 +142,16 @@ async fn certificates_are_served_to_an_envoy_of_ones_own() {
         running.signal(signal);
         running.end().await.expect(0).says(&["0 certificates made, 0 names refused"]);
     }
+    let to_trust =
+        scene.understudy([&serve[..], &["--trust", "trust", "--address", "10.0.0.5"]].concat()).start();
+    to_trust.says("certificates on demand").await;
+    let files = ["bundle.pem", "extra.pem"]
+        .map(|name| fs::read_to_string(scene.path("trust").join(name)).expect(name));
+    to_trust.signal(Signal::TERM);
+    to_trust.end().await.expect(0);
+    assert!(
+        files.iter().all(|pem| pem.starts_with("-----BEGIN CERT") && !pem.contains("PRIVATE")),
+        "{files:?}"
+    );
     assert!(!scene.path("run/certificates.sock").exists());
 }

@@ -9,7 +9,7 @@ async fn a_rate_of_nothing_is_no_rate() {
     scene.recorded().await;
     let done = scene.respond(&["--json"], &shell("true")).run().await.expect(0);
     assert_eq!(done.json()["responder_rate"], serde_json::Value::Null);
-    done.says(&["no responder rate", "does CMD's HTTP client honour HTTP_PROXY?"]);
+    done.says(&["no responder rate", "does CMD's HTTP client honour HTTPS_PROXY?"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod ca;
 mod call;
 mod convert;
 mod edges;
+mod faults;
 mod help;
 mod merge;
 mod round_trip;

@@ -114,7 +114,7 @@ async fn calls_to_this_machine_are_recorded_when_asked_for() {
     let cmd = client(&[&url]);
     let done = scene.record(&[], &cmd).run().await.expect(2);
     assert_eq!(done.out, "200 answer 1 to GET /a\n");
-    done.says(&["nothing was recorded", "HTTP_PROXY"]);
+    done.says(&["nothing was recorded", "HTTPS_PROXY"]);
     assert!(scene.names().is_empty(), "{:?}", scene.names());
     scene.record(&["--include-localhost"], &cmd).run().await.expect(0);
     let done = scene.respond(&["--include-localhost"], &cmd).run().await.expect(0);

@@ -6,12 +6,18 @@ mod counters;
 mod crash;
 mod delivery;
 mod faults;
+mod grpc;
 mod hostile;
 mod latency;
+#[cfg(target_os = "linux")]
+mod network;
 mod no_leak;
 mod requests;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod sidecar;
 mod smoke;
+mod streams;
 mod tap;
 mod tls;
 mod verbatim;

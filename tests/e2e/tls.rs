@@ -192,3 +192,34 @@ async fn a_backend_that_can_not_be_reached_is_said_so() {
     eventually("a record", async || !rig.records(1).await.is_empty()).await;
     assert_eq!(exchange_of(&rig).await.end, End::NoResponse);
 }
+
+#[tokio::test]
+async fn a_websocket_passes_over_tls_and_is_listed() {
+    let (authority, upstream) = (
+        TestAuthority::new(),
+        Upstream::script(|mut wire| async move {
+            if wire.request().await.is_some() {
+                wire.send(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello").await;
+                // Open until the client goes.
+                while wire.request().await.is_some() {}
+            }
+        })
+        .await,
+    );
+    let front = authority.serve("ws.test", HTTP1, upstream.address(), VALID).await;
+    let rig = tap(&authority, vec![front.map("ws.test")]).await;
+    let mut client = Connection::on_tls(rig.tls("ws.test:443", HTTP1).await);
+    let upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+    client.send(head("GET", "ws.test", "/socket", upgrade)).await;
+    client.until(b"\r\n\r\nhello").await;
+    drop(client);
+    eventually("the connection ends", async || {
+        let stats = rig.envoy.stats("downstream_rq_active").await.expect("statistics");
+        stats.get("http.understudy.downstream_rq_active") == 0
+    })
+    .await;
+    rig.envoy.stop(Duration::from_secs(5)).await;
+    let told = rig.envoy.tunnels();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].to.as_str(), told[0].problem), ("ws.test", TunnelProblem::Upgraded));
+}

@@ -44,6 +44,7 @@ conversations! {
     json_rpc_through_jsonrpcclient: "json_rpc.py", ["rpc"], 11, 2;
     compressed_bodies: "gzip_bodies.py", ["events"], 11, 1;
     soap_through_zeep: "soap_zeep.py", ["soap"], 7, 1;
+    grpc_through_grpcio: "grpc_orders.py", ["orders"], 14, 3;
     dynamodb_through_aws_sdk_js: "node_dynamodb.mjs", ["moto"], 25, 1;
     s3_streams_through_aws_sdk_js: "node_s3_stream.mjs", ["moto"], 8, 1;
     stripe_through_stripe_node: "node_stripe.mjs", ["stripe"], 16, 1;
@@ -52,4 +53,5 @@ conversations! {
     http2_through_curl: "curl_http2.sh", ["shop"], 9, 1;
     http2_through_java: "JavaShop.java", ["shop"], 12, 1;
     tokens_through_openai: "openai_chat.py", ["openai"], 11, 2;
+    grpc_through_grpc_js: "node_grpc.mjs", ["orders"], 8, 2;
 }

@@ -70,7 +70,14 @@ def fake(module: str) -> dict:
     return {backend.HOST: server.server_port}
 
 
-OWN = {"moto": moto, "stripe": stripe}
+def orders() -> dict:
+    """The one that speaks gRPC."""
+    from fakes import orders
+
+    return {orders.HOST: orders.start()}
+
+
+OWN = {"moto": moto, "stripe": stripe, "orders": orders}
 SAMPLE = ("hubspot", "google")  # from examples/payment/backends
 
 

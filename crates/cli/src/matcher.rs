@@ -37,6 +37,7 @@ impl Host for Offline {
     fn now(&mut self) -> u64 {
         self.now
     }
+    fn remove_request_header(&mut self, _: &str) {}
 
     fn body(&mut self, _side: Side, start: usize, max: usize) -> Vec<u8> {
         self.body.iter().skip(start).take(max).copied().collect()
@@ -76,7 +77,7 @@ impl<'a> Matcher<'a> {
         let table = Table::open(table).context("can't open the table")?;
         // The collector is never called: the verdicts are taken out of the outbox, as it would send them.
         let config = br#"{"default":"mock","collector":{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824},
-            "body_cap_bytes":268435456,"memory_max_bytes":1073741824}"#;
+            "body_cap_bytes":268435456,"grpc_stub":true,"memory_max_bytes":1073741824}"#;
         let config = Config::from_json(config)?;
         Ok(Self { vm: Vm::new(&config, table, "match".to_owned()), host: Offline::default() })
     }

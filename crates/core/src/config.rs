@@ -116,6 +116,9 @@ pub struct Config {
     /// Whether answers carry the header `x-understudy`.
     #[serde(default = "yes")]
     pub verdict_header: bool,
+    /// Whether Envoy has the stub that answers to gRPC need. Without it they are refused: the request would reach the backend.
+    #[serde(default)]
+    pub grpc_stub: bool,
     /// What is taken out of what leaves.
     #[serde(default, deserialize_with = "Redaction::from_object")]
     pub redaction: Redaction,
@@ -261,6 +264,7 @@ impl Default for Config {
             body_cap_bytes: default_body_cap(),
             memory_max_bytes: default_memory(),
             verdict_header: true,
+            grpc_stub: false,
             redaction: Redaction::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! What one pass over a request's headers finds: all that the engine and the rules ask of them.
 
+use crate::engine::STUB_HEADER;
 use crate::headers::Headers;
 
 /// Headers that are part of the identity wherever they are present.
@@ -61,6 +62,8 @@ pub struct Facts<'a> {
     pub aws_streaming: bool,
     /// `x-understudy-control`: what a test asks of the filter itself.
     pub control: Option<&'a [u8]>,
+    /// Whether there is a header that the filter alone may set; see [`crate::engine::STUB_HEADER`].
+    pub stub: bool,
     /// `soapaction`.
     pub soap_action: Option<&'a [u8]>,
     /// The headers that are always part of the identity: sorted by name, repeats in their order.
@@ -84,6 +87,7 @@ impl<'a> Facts<'a> {
             accept_encoding: None,
             aws_streaming: false,
             control: None,
+            stub: false,
             soap_action: None,
             semantic: Vec::new(),
             has_upgrade: false,
@@ -112,6 +116,7 @@ impl<'a> Facts<'a> {
             15 if is(b"accept-encoding") => self.accept_encoding = Some(value),
             20 if is(b"x-amz-content-sha256") => self.aws_streaming = value.starts_with(b"STREAMING-"),
             20 if is(b"x-understudy-control") => self.control = Some(value),
+            17 if is(STUB_HEADER.as_bytes()) => self.stub = true,
             16 if is(b"content-encoding") => self.content_encoding = Some(value),
             _ => {}
         }
@@ -142,6 +147,15 @@ impl<'a> Facts<'a> {
         self.content_type.map(media_type)
     }
 
+    /// The encodings of an answer that the client takes.
+    pub fn accepted_encodings(&self) -> &'a [u8] {
+        let accepted = match self.is_grpc() {
+            true => self.headers.get(compression_headers(true).1),
+            false => self.accept_encoding,
+        };
+        accepted.unwrap_or_default()
+    }
+
     /// Whether the request is gRPC; see [`is_grpc`].
     pub fn is_grpc(&self) -> bool {
         self.content_type.is_some_and(is_grpc)
@@ -160,6 +174,20 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
     media_type(content_type).split_at_checked(prefix.len()).is_some_and(|(start, rest)| {
         start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with(b"+"))
     })
+}
+
+/// Whether a media type is one whose bytes must not be changed, even where they look like text: lengths in it count them.
+pub fn is_binary(media_type: &[u8]) -> bool {
+    let has = |part: &[u8]| media_type.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part));
+    [&b"protobuf"[..], b"/proto", b"+proto", b"grpc", b"image/", b"audio/", b"video/", b"font/"]
+        .into_iter()
+        .any(has)
+}
+
+/// The headers that say how an answer is compressed, and which ways its client takes: gRPC compresses each message by itself ("gRPC over
+/// HTTP2", "Requests").
+pub fn compression_headers(grpc: bool) -> (&'static [u8], &'static [u8]) {
+    if grpc { (b"grpc-encoding", b"grpc-accept-encoding") } else { (b"content-encoding", b"accept-encoding") }
 }
 
 /// Whether a client takes all of these encodings (RFC 9110, 12.5.3). One that names none takes none.
@@ -202,6 +230,19 @@ mod tests {
         check("application/grpc-web", false);
         check("application/grpcx", false);
         check("", false);
+    }
+
+    #[test]
+    fn what_counts_its_bytes_is_binary() {
+        let check = |media_type: &str, expect: bool| {
+            assert_eq!(is_binary(media_type.as_bytes()), expect, "{media_type}");
+        };
+        check("application/grpc-web+proto", true);
+        check("application/proto", true);
+        check("Application/X-Protobuf", true);
+        check("image/png", true);
+        check("application/json", false);
+        check("application/vnd.protocol-list+json", false);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum Reason {
     SequenceEnded,
     /// The request leaves HTTP (CONNECT, or an upgrade such as WebSocket): there is no end to it that could be answered.
     Upgrade,
-    /// The request is gRPC, which this version doesn't answer.
+    /// The request is gRPC, and the configuration doesn't say that Envoy has the stub that an answer needs.
     GrpcUnsupported,
     /// The table could not be read at the place that the index names: it is damaged.
     BadTable,
@@ -44,7 +44,9 @@ impl Reason {
                 "all recorded answers to this request have been given, and its sequence policy is `fail`"
             }
             Self::Upgrade => "CONNECT and protocol upgrades can't be answered from a recording",
-            Self::GrpcUnsupported => "gRPC can't be answered from a recording by this version",
+            Self::GrpcUnsupported => {
+                "gRPC needs a stub in Envoy's configuration, and `grpc_stub: true` in the filter's (docs/how-to/grpc.md)"
+            }
             Self::BadTable => "the table is damaged: bundle the snapshot again",
         }
     }
@@ -116,6 +118,33 @@ pub struct Nearest {
     pub score: u8,
     /// What differs.
     pub differs: Vec<Difference>,
+}
+
+/// Texts in [`Nearest::in_short`] are cut to so many characters each.
+const SHORT: usize = 60;
+
+impl Nearest {
+    /// In one line: the request, and the first things in which it differs.
+    pub fn in_short(&self) -> String {
+        let cut = |text: &Option<String>| match text {
+            Some(text) if text.chars().count() > SHORT => {
+                format!("{}…", text.chars().take(SHORT).collect::<String>())
+            }
+            Some(text) => text.clone(),
+            None => "nothing".to_owned(),
+        };
+        let differs: Vec<String> = self
+            .differs
+            .iter()
+            .take(3)
+            .map(|d| format!("{}: recorded {}, asked {}", d.key, cut(&d.recorded), cut(&d.live)))
+            .collect();
+        let more = match self.differs.len().saturating_sub(differs.len()) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        format!("{}, {}{more}", self.request, differs.join("; "))
+    }
 }
 
 /// What was done with one request.

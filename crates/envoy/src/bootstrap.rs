@@ -339,6 +339,11 @@ impl Bootstrap {
             *at(plugin, "/vm_config/code/local/filename")? = json!(path);
         }
         if let Some(wanted) = &self.plugin_config {
+            let mut wanted = wanted.clone();
+            // The templates have the stub.
+            if let Some(keys) = wanted.as_object_mut() {
+                keys.entry("grpc_stub").or_insert(true.into());
+            }
             *at(plugin, "/configuration/value")? = wanted.to_string().into();
         }
         if let (Some(failure), Some(fields)) = (self.failure, plugin.as_object_mut()) {

@@ -48,18 +48,44 @@ fn what_the_two_bootstraps_share_is_the_same() {
 }
 
 #[test]
-fn the_compose_file_mounts_what_there_is_and_pins_the_tested_envoy() {
-    let compose = yaml("docker-compose.yaml");
-    let envoy = &compose["services"]["envoy"];
-    assert_eq!(envoy["image"], format!("envoyproxy/envoy:v{}", understudy_envoy::TESTED_VERSION));
-    let mounts = envoy["volumes"].as_array().unwrap();
-    let folder = Path::new(envoy["working_dir"].as_str().unwrap());
-    for mount in mounts {
-        let (source, target) = (mount["source"].as_str().unwrap(), mount["target"].as_str().unwrap());
-        // What is mounted lies in the container where it lies in the repository: the paths in envoy.yaml hold.
-        let inside = Path::new(target).strip_prefix(folder).unwrap();
-        assert!(Path::new("envoy").join(source).ends_with(inside.file_name().unwrap()), "{source}");
-        assert!(inside.starts_with("target") || root().join(inside).exists(), "{target}");
+fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
+    for (file, mounts) in [("docker-compose.yaml", 3), ("docker-compose.sidecar.yaml", 6)] {
+        let compose = yaml(file);
+        let services = compose["services"].as_object().unwrap();
+        let image = format!("envoyproxy/envoy:v{}", understudy_envoy::TESTED_VERSION);
+        assert_eq!(services["envoy"]["image"], image, "{file}");
+        let of = |service: &Value| service["volumes"].as_array().cloned().unwrap_or_default();
+        let binds: Vec<_> = services.values().flat_map(of).filter(Value::is_object).collect();
+        for mount in &binds {
+            let (source, target) = (mount["source"].as_str().unwrap(), mount["target"].as_str().unwrap());
+            assert_eq!(mount["bind"]["create_host_path"], false, "{file}: {source}");
+            assert!(
+                source.starts_with("../target/") || root().join("envoy").join(source).exists(),
+                "{source}"
+            );
+            // What is mounted lies in the container where it lies in the repository: the paths in envoy.yaml hold.
+            if let Ok(inside) = Path::new(target).strip_prefix("/understudy") {
+                assert!(Path::new("envoy").join(source).ends_with(inside.file_name().unwrap()), "{source}");
+                assert!(inside.starts_with("target") || root().join(inside).exists(), "{target}");
+            }
+        }
+        assert_eq!(binds.len(), mounts, "{file}");
+        assert_eq!(services["envoy"]["working_dir"], "/understudy", "{file}");
     }
-    assert_eq!(mounts.len(), 2);
+}
+
+#[test]
+fn the_sidecar_the_script_and_the_compose_file_agree() {
+    let (sidecar, compose) = (yaml("sidecar.yaml"), yaml("docker-compose.sidecar.yaml"));
+    let script = std::fs::read_to_string(root().join("envoy/redirect.sh")).unwrap();
+    let listener = &sidecar["static_resources"]["listeners"][0];
+    let port = &listener["address"]["socket_address"]["port_value"];
+    assert_eq!(&listener["additional_addresses"][0]["address"]["socket_address"]["port_value"], port);
+    assert_eq!(&listener["filter_chains"][0]["filter_chain_match"]["destination_port"], port);
+    assert!(script.contains(&format!("\nLISTENER={port} ")), "{port}");
+    let services = &compose["services"];
+    let user = services["envoy"]["user"].as_str().unwrap();
+    assert_eq!(services["certificates"]["user"], user);
+    let uid = user.split(':').next().unwrap();
+    assert_eq!(services["redirect"]["command"].as_array().unwrap()[3..], ["--uid", uid]);
 }

@@ -27,6 +27,8 @@ impl Host for Fixed {
     fn now(&mut self) -> u64 {
         0
     }
+    fn remove_request_header(&mut self, _: &str) {}
+
     fn body(&mut self, _: Side, _: usize, _: usize) -> Vec<u8> {
         self.0.clone()
     }

@@ -2,7 +2,6 @@
 //! what is said of an exchange is what is done with it.
 
 use understudy_core::exchange::{Direction, End, Exchange};
-use understudy_core::facts;
 use understudy_core::headers::Headers;
 
 /// Envoy takes no more header pairs than this from a filter (Envoy 1.40).
@@ -24,8 +23,6 @@ pub enum Unanswerable {
     RequestTruncated,
     /// The response's body was cut: it would be a wrong answer.
     ResponseTruncated,
-    /// The request is gRPC, which isn't answered yet.
-    Grpc,
     /// The status can't be that of a final answer: below 200 or above 599.
     Status,
     /// A response header's name or value can't be sent: empty name, or a line break or NUL in it.
@@ -42,7 +39,6 @@ impl std::fmt::Display for Unanswerable {
             Self::Incomplete => "the stream stopped in the middle",
             Self::RequestTruncated => "the request's body was cut",
             Self::ResponseTruncated => "the response's body was cut",
-            Self::Grpc => "gRPC isn't answered yet",
             Self::Status => "its status isn't that of a final answer",
             Self::Header => "a response header can't be sent",
             Self::HeadersOverLimit => "it has more response headers than Envoy takes",
@@ -65,9 +61,6 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     }
     if response.body.truncated.is_some() {
         return Some(Unanswerable::ResponseTruncated);
-    }
-    if exchange.request.headers.get(b"content-type").is_some_and(facts::is_grpc) {
-        return Some(Unanswerable::Grpc);
     }
     if !(200..=599).contains(&response.status) {
         return Some(Unanswerable::Status);
@@ -122,13 +115,5 @@ mod tests {
         );
         let many = Headers::from_pairs((0..2000).map(|i| (format!("x-{i}"), "")));
         check(|e| response(e).headers = many, Some(Unanswerable::HeadersOverLimit));
-    }
-
-    #[test]
-    fn grpc_cant_be_answered() {
-        let grpc = |e: &mut Exchange| {
-            e.request.headers = Headers::from_pairs([("content-type", "application/grpc")])
-        };
-        check(grpc, Some(Unanswerable::Grpc));
     }
 }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::{Mode, OnMiss};
 use understudy_core::digest::Digest;
-use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::exchange::{Direction, Exchange, Request, Response};
+use understudy_core::facts;
 use understudy_core::rules::Rules;
 use understudy_core::time;
 
@@ -65,6 +66,9 @@ pub struct BackendSummary {
     pub top: Vec<Top>,
     /// How many responses had each status.
     pub statuses: BTreeMap<u16, u64>,
+    /// How many answers to gRPC had each status (`grpc-status`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub grpc_statuses: BTreeMap<String, u64>,
     /// Bytes of the requests' bodies.
     pub request_bytes: u64,
     /// Bytes of the responses' bodies.
@@ -78,7 +82,7 @@ pub struct BackendSummary {
 /// A kind of request and how many there were.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Top {
-    /// The operation, such as `DynamoDB_20120810.GetItem`, or method and path.
+    /// The operation, such as `DynamoDB_20120810.GetItem`; of gRPC service and method, `orders.v1.Orders/Get`; or method and path.
     pub request: String,
     /// How many.
     pub exchanges: u64,
@@ -125,6 +129,7 @@ struct Counts {
     signatures: HashSet<Digest>,
     requests: HashMap<String, u64>,
     statuses: BTreeMap<u16, u64>,
+    grpc_statuses: BTreeMap<String, u64>,
     request_bytes: u64,
     response_bytes: u64,
     durations: Vec<u64>,
@@ -142,6 +147,9 @@ impl Counts {
         if let Some(response) = &exchange.response {
             *self.statuses.entry(response.status).or_default() += 1;
             self.response_bytes += length(&response.body);
+            if let Some(status) = grpc_status(request, response) {
+                *self.grpc_statuses.entry(status).or_default() += 1;
+            }
         }
         self.durations.push(exchange.duration);
     }
@@ -161,6 +169,7 @@ impl Counts {
             signatures: self.signatures.len() as u64,
             top,
             statuses: self.statuses,
+            grpc_statuses: self.grpc_statuses,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             p50_us: quantile(&self.durations, 50),
@@ -172,10 +181,19 @@ impl Counts {
 /// The operation says more than a path that all operations share.
 fn label(signature: &Signature) -> String {
     let text = |key: &[u8]| signature.get(key).map(String::from_utf8_lossy);
-    match text(b"operation") {
-        Some(operation) => operation.into_owned(),
-        None => format!("{} {}", text(b"method").unwrap_or_default(), text(b"path").unwrap_or_default()),
+    let grpc = signature.get(b"content-type").is_some_and(facts::is_grpc);
+    match (text(b"operation"), text(b"path")) {
+        (Some(operation), _) => operation.into_owned(),
+        (None, Some(path)) if grpc => path.trim_start_matches('/').to_owned(),
+        (None, _) => format!("{} {}", text(b"method").unwrap_or_default(), text(b"path").unwrap_or_default()),
     }
+}
+
+/// What became of a gRPC call: the status is a trailer, or a header where there are no messages.
+fn grpc_status(request: &Request, response: &Response) -> Option<String> {
+    request.headers.get(b"content-type").filter(|content_type| facts::is_grpc(content_type))?;
+    let status = response.trailers.get(b"grpc-status").or_else(|| response.headers.get(b"grpc-status"))?;
+    Some(String::from_utf8_lossy(status).into_owned())
 }
 
 /// How long a body was, also where not all of it was kept.
@@ -192,6 +210,22 @@ fn quantile(sorted: &[u64], percent: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use understudy_core::headers::Headers;
+
+    #[test]
+    fn a_grpc_call_is_named_by_its_method_and_told_by_its_status() {
+        let mut exchange = Exchange::default();
+        (exchange.request.method, exchange.request.path) =
+            (b"POST".to_vec(), b"/orders.v1.Orders/Get".to_vec());
+        exchange.request.headers = Headers::from_pairs([("content-type", "application/grpc")]);
+        let trailers = Headers::from_pairs([("grpc-status", "5")]);
+        exchange.response = Some(Response { status: 200, trailers, ..Response::default() });
+        let mut counts = Counts::default();
+        counts.add(&exchange, &mut Signature::default(), &Rules::default());
+        let summary = counts.finish(String::new(), Way::Outbound, None);
+        assert_eq!(summary.top[0].request, "orders.v1.Orders/Get");
+        assert_eq!(summary.grpc_statuses, [("5".to_owned(), 1)].into());
+    }
 
     #[test]
     fn quantiles() {

@@ -20,6 +20,8 @@ impl Host for Fake {
     fn now(&mut self) -> u64 {
         1_795_248_000_000_000
     }
+    fn remove_request_header(&mut self, _: &str) {}
+
     fn body(&mut self, _: Side, start: usize, max: usize) -> Vec<u8> {
         self.0.iter().skip(start).take(max).copied().collect()
     }

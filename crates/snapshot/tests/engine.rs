@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use understudy_core::config::{Config, Mode};
 use understudy_core::digest::Digest;
-use understudy_core::engine::{Action, Host, Side, Stream, Vm};
+use understudy_core::engine::{Action, Fixup, Host, STUB_AUTHORITY, STUB_HEADER, Side, Stream, Vm};
 use understudy_core::exchange::{Body, End, Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::latency::Latency;
@@ -23,6 +23,7 @@ struct Fake {
     turns: HashMap<Digest, u64>,
     recorded: HashMap<u64, u64>,
     made_up: bool,
+    removed: Vec<String>,
 }
 
 impl Host for Fake {
@@ -30,6 +31,10 @@ impl Host for Fake {
         self.clock += 10;
         self.clock
     }
+    fn remove_request_header(&mut self, name: &str) {
+        self.removed.push(name.to_owned());
+    }
+
     fn body(&mut self, _: Side, start: usize, max: usize) -> Vec<u8> {
         self.at_hand.iter().skip(start).take(max).copied().collect()
     }
@@ -187,15 +192,113 @@ fn what_can_have_no_verdict_in_the_end_has_one_at_once() {
     );
     let connect = Headers::from_pairs([(":method", "CONNECT"), (":authority", "api.test:443")]);
     assert_eq!(answer(&Stream::new().request_headers(connect, false, &mut vm, &mut host)).0, 404);
+}
+
+/// A gRPC exchange, and what its answer's trailers say.
+fn grpc_exchange(answer: &str, trailers: &[(&str, &str)]) -> Exchange {
+    let mut exchange = exchange(1, "/a.B/C", "\0\0\0\0\x02\x08\x01", answer);
+    exchange.request.headers = Headers::from_pairs([("content-type", "application/grpc")]);
+    let response = exchange.response.as_mut().unwrap();
+    response.headers = Headers::from_pairs([("content-type", "application/grpc"), ("x-a", "1")]);
+    response.trailers = Headers::from_pairs(trailers.iter().copied());
+    exchange
+}
+
+/// The action on a gRPC request with one message.
+fn call(vm: &mut Vm<&[u8]>, host: &mut Fake, number: u8) -> (Action, Stream) {
+    let grpc = (&b"content-type"[..], &b"application/grpc"[..]);
+    let asked = Headers::from_pairs(headers("/a.B/C").iter().chain([grpc]));
     let mut stream = Stream::new();
+    assert_eq!(stream.request_headers(asked, false, vm, host), Action::Hold);
+    host.at_hand = vec![0, 0, 0, 0, 2, 8, number];
+    let action = stream.request_body(7, true, vm, host);
+    (action, stream)
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Headers {
+    Headers::from_pairs(pairs.iter().copied())
+}
+
+const STUB: &str = r#"{"grpc_stub":true}"#;
+
+#[test]
+fn a_grpc_answer_takes_the_place_of_the_stubs() {
+    let table = table(&[grpc_exchange("frames", &[("grpc-status", "0")])], Backend::default());
+    let (mut vm, mut host) = (vm(&table, STUB), Fake::default());
+    let (action, mut stream) = call(&mut vm, &mut host, 1);
+    let Action::Stub(request) = action else { panic!("{action:?}") };
+    assert_eq!(request.get(b":authority"), Some(STUB_AUTHORITY.as_bytes()));
     assert_eq!(
-        stream.request_headers(with("content-type", "application/grpc"), false, &mut vm, &mut host),
-        Action::Hold
+        request.get(b"content-type"),
+        Some(&b"application/octet-stream"[..]),
+        "it is no gRPC any more"
     );
-    match stream.request_body(0, true, &mut vm, &mut host) {
-        Action::Reply(reply) => assert_eq!(reply.grpc_status, Some(12)),
-        other => panic!("{other:?}"),
-    }
+    let came = || pairs(&[(":status", "200"), ("content-length", "1"), (STUB_HEADER, "1")]);
+    let expect =
+        [(":status", "200"), ("content-type", "application/grpc"), ("x-a", "1"), ("x-understudy", "match")];
+    assert_eq!(stream.response_headers(came, false, &mut vm, &mut host), Fixup::Replace(pairs(&expect)));
+    let body = |bytes: &[u8], trailers: &[(&str, &str)]| Fixup::ReplaceBody(bytes.to_vec(), pairs(trailers));
+    assert_eq!(stream.response_body(1, false, &mut vm, &mut host), body(b"frames", &[]));
+    assert_eq!(stream.response_body(0, true, &mut vm, &mut host), body(b"", &[("grpc-status", "0")]));
+}
+
+#[test]
+fn an_answer_that_is_not_the_stubs_is_not_handed_on() {
+    let table = table(&[grpc_exchange("frames", &[("grpc-status", "0")])], Backend::default());
+    let (mut vm, mut host) = (vm(&table, STUB), Fake::default());
+    let (_, mut stream) = call(&mut vm, &mut host, 1);
+    let came = || pairs(&[(":status", "200"), ("x-secret", "1")]);
+    let Fixup::Replace(headers) = stream.response_headers(came, false, &mut vm, &mut host) else { panic!() };
+    assert_eq!((headers.get(b"grpc-status"), headers.get(b"x-secret")), (Some(&b"12"[..]), None));
+    let Fixup::ReplaceBody(body, trailers) = stream.response_body(9, true, &mut vm, &mut host) else {
+        panic!()
+    };
+    assert_eq!((body.len(), trailers.get(b"grpc-status")), (0, Some(&b"12"[..])));
+}
+
+#[test]
+fn a_grpc_answer_without_messages_needs_no_stub_connection() {
+    let mut exchange = grpc_exchange("", &[]);
+    exchange.response.as_mut().unwrap().headers =
+        pairs(&[("grpc-status", "5"), ("grpc-status-details-bin", "AA")]);
+    let table = table(&[exchange], Backend::default());
+    let (mut vm, mut host) = (vm(&table, STUB), Fake::default());
+    let (action, mut stream) = call(&mut vm, &mut host, 1);
+    assert!(matches!(action, Action::Reply(_)), "{action:?}");
+    let came = || pairs(&[(":status", "200"), ("grpc-status", "2")]);
+    let expect = [
+        (":status", "200"),
+        ("grpc-status", "5"),
+        ("grpc-status-details-bin", "AA"),
+        ("x-understudy", "match"),
+    ];
+    assert_eq!(stream.response_headers(came, true, &mut vm, &mut host), Fixup::Replace(pairs(&expect)));
+}
+
+#[test]
+fn a_grpc_miss_has_a_status_and_says_what_is_nearest() {
+    let table = table(&[grpc_exchange("frames", &[("grpc-status", "0")])], Backend::default());
+    let check = |config: &str, number: u8, expect: &[&str]| {
+        let (mut vm, mut host) = (vm(&table, config), Fake::default());
+        let Action::Reply(reply) = call(&mut vm, &mut host, number).0 else { panic!("an answer") };
+        assert_eq!((reply.status, reply.grpc_status), (200, Some(12)));
+        let said = String::from_utf8(reply.body).unwrap();
+        for part in expect {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    };
+    check(STUB, 2, &["POST /a.B/C", "body/0/1", "v:1", "v:2"]);
+    check("{}", 1, &["grpc_stub"]);
+}
+
+#[test]
+fn a_clients_own_stub_header_is_taken_out() {
+    let table = table(&[], Backend::default());
+    let (mut vm, mut host) =
+        (vm(&table, r#"{"backends":{"http://api.test":{"mode":"off"}}}"#), Fake::default());
+    let own = Headers::from_pairs(headers("/").iter().chain([(STUB_HEADER.as_bytes(), &b"1"[..])]));
+    assert_eq!(Stream::new().request_headers(own, true, &mut vm, &mut host), Action::Continue);
+    assert_eq!(host.removed, [STUB_HEADER]);
 }
 
 #[test]
@@ -354,7 +457,7 @@ proptest! {
                 }
             };
             match action {
-                Some(Action::Reply(_)) => answers += 1,
+                Some(Action::Reply(_) | Action::Stub(_)) => answers += 1,
                 Some(Action::Hold) => prop_assert!(mock, "a tap never holds"),
                 Some(Action::Later(_)) => prop_assert!(mock && slow),
                 Some(Action::Reset) => prop_assert!(false, "no rule says so"),

@@ -37,6 +37,7 @@ impl Host for Fake {
         *turn += 1;
         *turn - 1
     }
+    fn remove_request_header(&mut self, _: &str) {}
     fn recorded_value(&mut self, _: &Digest, _: u64) -> Option<u64> {
         None
     }

@@ -33,7 +33,8 @@ const CALLBACKS: [&str; 12] = [
 ];
 
 /// What Rust's standard library may ask of Envoy's WASI: no files and no sockets.
-const WASI: [&str; 5] = ["environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
+const WASI: [&str; 6] =
+    ["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
 type Names = BTreeSet<String>;
 

@@ -147,6 +147,11 @@ impl Connection {
         while self.skip().await > 0 {}
     }
 
+    /// Ends this side of the connection: nothing more will be sent.
+    pub async fn finish(&mut self) {
+        self.stream.as_io().shutdown().await.expect("a connection");
+    }
+
     /// Ends the connection by a reset.
     pub fn reset(self) {
         // A socket that is closed without lingering sends RST.

@@ -49,6 +49,23 @@ impl H2Upstream {
         Self { address, seen, task }
     }
 
+    /// A backend that sends back each piece of a request's body as it comes, and trailers at its end.
+    pub async fn echo(trailers: HeaderMap) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(echo(stream, trailers.clone()));
+            }
+        });
+        Self { address, seen: Arc::default(), task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A `--map` that leads a host here.
     pub fn map(&self, host: &str) -> understudy_envoy::HostMap {
         crate::upstream::map(host, self.address)
@@ -103,10 +120,40 @@ async fn exchange(
     seen.lock().expect("no panic while it was held").push(asked);
     let mut response = Response::builder().status(answer.status).body(()).expect("a response");
     *response.headers_mut() = answer.headers;
-    let mut stream = respond.send_response(response, false)?;
+    // As gRPC's servers answer where there is no message.
+    let only_headers = answer.body.is_empty() && answer.trailers.is_none();
+    let mut stream = respond.send_response(response, only_headers)?;
+    if only_headers {
+        return Ok(());
+    }
     stream.send_data(answer.body.into(), answer.trailers.is_none())?;
     match answer.trailers {
         Some(trailers) => stream.send_trailers(trailers),
         None => Ok(()),
     }
+}
+
+async fn echo(stream: TcpStream, trailers: HeaderMap) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tokio::spawn(echo_stream(request.into_body(), respond, trailers.clone()));
+    }
+}
+
+async fn echo_stream(
+    mut incoming: h2::RecvStream,
+    mut respond: SendResponse<Bytes>,
+    trailers: HeaderMap,
+) -> Result<(), h2::Error> {
+    let mut response = Response::new(());
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
+    let mut stream = respond.send_response(response, false)?;
+    while let Some(chunk) = incoming.data().await {
+        let chunk = chunk?;
+        incoming.flow_control().release_capacity(chunk.len())?;
+        stream.send_data(chunk, false)?;
+    }
+    stream.send_trailers(trailers)
 }

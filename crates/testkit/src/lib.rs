@@ -2,6 +2,7 @@
 //! real Envoy. Everything panics where it can't go on: a test that can't run has failed.
 
 mod client;
+mod grpc;
 mod h2_client;
 mod h2_upstream;
 mod mutation;
@@ -16,6 +17,7 @@ mod upstream;
 mod wire;
 
 pub use client::{Answer, Connection, get, request};
+pub use grpc::{frames, gzip_frame, message, metadata};
 pub use h2_client::{H2, H2Answer};
 pub use h2_upstream::{H2Seen, H2Upstream};
 pub use mutation::{Mutations, mutations};

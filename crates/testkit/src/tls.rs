@@ -17,10 +17,12 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use understudy_ca::{Authority, Minter};
+use understudy_ca::{Authority, Leaf, Minter};
 
 /// Protocols by ALPN, the first preferred.
 pub const H2_AND_HTTP1: &[&str] = &["h2", "http/1.1"];
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// No other than HTTP/1.1.
 pub const HTTP1: &[&str] = &["http/1.1"];
 
@@ -57,9 +59,29 @@ impl TestAuthority {
         connector(roots, alpn)
     }
 
+    /// A certificate for a name.
+    pub fn leaf(&self, name: &str) -> Leaf {
+        let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
+        minter
+            .mint(&[understudy_ca::ServerName::parse(name).expect("a name")], SystemTime::now())
+            .expect("a certificate")
+    }
+
     /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired` ago if that isn't zero.
     pub async fn serve(&self, name: &str, alpn: &[&str], address: SocketAddr, expired: Duration) -> TlsFront {
-        const DAY: Duration = Duration::from_secs(86_400);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        self.serve_on(listener, name, alpn, address, expired)
+    }
+
+    /// The same, listening there.
+    pub fn serve_on(
+        &self,
+        listener: TcpListener,
+        name: &str,
+        alpn: &[&str],
+        address: SocketAddr,
+        expired: Duration,
+    ) -> TlsFront {
         let made = if expired.is_zero() { SystemTime::now() } else { SystemTime::now() - expired - DAY };
         let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
         let leaf = minter
@@ -75,7 +97,7 @@ impl TestAuthority {
             .with_single_cert(chain, key)
             .expect("a certificate");
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsFront::start(TlsAcceptor::from(Arc::new(config)), address).await
+        TlsFront::start(listener, TlsAcceptor::from(Arc::new(config)), address)
     }
 }
 
@@ -109,8 +131,7 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    async fn start(acceptor: TlsAcceptor, to: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    fn start(listener: TcpListener, acceptor: TlsAcceptor, to: SocketAddr) -> Self {
         let address = listener.local_addr().expect("an address");
         let connections = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&connections);

@@ -129,8 +129,14 @@ pub struct Nobody {
 impl Nobody {
     /// Takes a free port, and doesn't listen on it.
     pub fn here() -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        Self::at(([127, 0, 0, 1], 0).into())
+    }
+
+    /// Takes this address, and doesn't listen on it.
+    pub fn at(address: SocketAddr) -> Self {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.expect("a socket");
+        socket.bind(address).expect("a free port");
         Self { socket }
     }
 

@@ -85,6 +85,13 @@ def background_ended():
             thread.join()
 
 
+def grpc_channel(host: str):
+    """A gRPC channel to a backend, as its users have it: over TLS, by the proxy and the roots that the environment names."""
+    import grpc
+
+    return grpc.secure_channel(f"{host}:443", grpc.ssl_channel_credentials(), options=[("grpc.enable_retries", 0)])
+
+
 def refused(call, *errors):
     """What the call was refused with, as the SDK's error of one of these classes; it must be refused."""
     try:

@@ -34,8 +34,8 @@ pub(crate) struct Numbered {
     pub(crate) renew_at: SystemTime,
 }
 
-/// What Envoy asks for where a client has named nobody.
-const NOBODY: &str = "*";
+/// What Envoy asks for where a client has named nobody: `default_value` in `envoy/*.yaml`. ("*" would be a subscription to all names.)
+const NOBODY: &str = "nobody";
 
 pub(crate) struct Cache {
     minter: Minter,

@@ -3,6 +3,7 @@
 //! Who reaches the socket gets certificates with their keys for any name. So it is never a port.
 //!
 //! What Envoy's configuration needs, beside an HTTP/2 cluster that leads to the socket (`tests/common/mod.rs` has all of it):
+//! - `default_value: nobody` for whoever names no server: then it is an address that is called.
 //! - `api_type: DELTA_GRPC`. In the older protocol nothing tells Envoy that a name is refused: its client would hang.
 //! - `circuit_breakers` with many `max_requests`: each name keeps a stream, and after the usual 1,024 no new name would get a certificate.
 //! - `set_node_on_first_message_only`: Envoy's list of its extensions, 140 kB, is in each message otherwise.

@@ -119,14 +119,16 @@ fn take_tls(config: &mut Value, socket: &Path) {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config",
         "config_source": source,
         "certificate_mapper": { "name": "sni", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI", "default_value": "*" } },
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI", "default_value": "nobody" } },
     } });
     let tls = json!({ "name": "envoy.transport_sockets.tls", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
         "disable_stateless_session_resumption": true, "disable_stateful_session_resumption": true,
         "common_tls_context": { "alpn_protocols": ["h2", "http/1.1"], "custom_tls_certificate_selector": selector },
     } });
-    let listener = &mut config["static_resources"]["listeners"][0];
+    let listeners = config["static_resources"]["listeners"].as_array_mut().expect("listeners");
+    listeners.truncate(1);
+    let listener = &mut listeners[0];
     listener["filter_chains"] = json!([{ "filters": [{ "name": "manager", "typed_config": manager }], "transport_socket": tls,
             "transport_socket_connect_timeout": format!("{}s", HANDSHAKE_MAX.as_secs()) }]);
     listener["listener_filters"] = json!([{ "name": "envoy.filters.listener.tls_inspector", "typed_config": {

@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use understudy_ca::{Authority, Sds};
+use understudy_ca::{Authority, Sds, SdsOptions, Trust};
 
 /// Show the certificate authority by which HTTPS calls are seen, or make a new one
 ///
@@ -87,20 +88,28 @@ struct RotateArgs {}
 #[command(after_help = "\
 Examples:
   understudy ca serve
-  understudy ca serve --socket run/certificates.sock
+  understudy ca serve --socket run/certificates.sock --trust run/trust
 
 Exit status: 0 ended as asked; 2 could not run.")]
 struct ServeArgs {
     /// The socket, which is made
     #[arg(long, value_name = "PATH", default_value = "/run/understudy/certificates.sock")]
     socket: PathBuf,
+
+    /// A folder for what makes an app trust the authority, without its key: bundle.pem and extra.pem
+    #[arg(long, value_name = "FOLDER")]
+    trust: Option<PathBuf>,
+
+    /// An address that apps call by TLS without naming a server, such as https://10.0.0.5; can be given again
+    #[arg(long = "address", value_name = "IP")]
+    addresses: Vec<IpAddr>,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let folder = Authority::folder()?;
     match args.action {
         Some(Action::Rotate(_)) => rotate(&folder, args.json)?,
-        Some(Action::Serve(serving)) => serve(open(&folder)?, &serving.socket).await?,
+        Some(Action::Serve(serving)) => serve(open(&folder)?, serving).await?,
         Some(Action::Export(export)) => write(&open(&folder)?, &export)?,
         Some(Action::Path(_)) if !args.json => {
             output::text(&format!("{}\n", open(&folder)?.path().display()))?
@@ -146,10 +155,19 @@ fn rotate(folder: &Path, json: bool) -> anyhow::Result<()> {
     tell(&authority, json)
 }
 
-async fn serve(authority: Authority, socket: &Path) -> anyhow::Result<()> {
+async fn serve(authority: Authority, args: ServeArgs) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let sds = Sds::serve(authority, socket).await?;
-    say::line(format_args!("certificates on demand at {}", socket.display()));
+    if let Some(folder) = &args.trust {
+        std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        for warning in Trust::write(&authority, folder)?.warnings() {
+            say::warning(warning);
+        }
+    }
+    let mut options = SdsOptions::default();
+    options.addresses.extend(args.addresses);
+    let socket = args.socket.display();
+    let sds = Sds::serve_with(authority, &args.socket, options).await?;
+    say::line(format_args!("certificates on demand at {socket}"));
     signals.next().await;
     let counts = sds.shutdown().await;
     let refused = say::count(counts.refused, "name");

@@ -141,8 +141,11 @@ fn describe(path: &Path, summary: &Summary, verbose: bool) -> String {
 }
 
 fn describe_backend(backend: &BackendSummary, verbose: bool, out: &mut String) {
-    let statuses: Vec<_> =
+    let mut statuses: Vec<_> =
         backend.statuses.iter().map(|(status, count)| format!("{status}×{count}")).collect();
+    statuses.extend(
+        backend.grpc_statuses.iter().map(|(status, count)| format!("grpc {}×{count}", status.escape_debug())),
+    );
     let _ = writeln!(
         out,
         "{:<7} {:>9} {:>10} {:>10} {:>9} {:>9} {:>9} {:>9}  {} ({})",

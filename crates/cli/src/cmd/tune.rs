@@ -192,6 +192,10 @@ fn describe(number: usize, rule: &Rule, out: &mut String) {
             let _ = writeln!(out, "      {name:<9} {}", value.to_string().trim_matches('"'));
         }
     }
+    if let Some(fault) = &rule.fault {
+        let every = if fault.every > 1 { format!(", every {}", fault.every) } else { String::new() };
+        let _ = writeln!(out, "      {:<9} {fault}{every}", "fault");
+    }
     for why in rule.why.iter().flat_map(|why| why.split(". ")) {
         let _ = writeln!(out, "      because   {why}");
     }

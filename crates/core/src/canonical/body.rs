@@ -58,7 +58,11 @@ pub(super) fn tree_text(facts: &Facts<'_>, body: &[u8]) -> Option<Vec<u8>> {
         Kind::Xml => xml::write(body, &mut out),
         Kind::Multipart => multipart::write(facts.content_type?, body, &mut part, &mut out),
         Kind::Protobuf => protobuf::write(body, &mut out),
-        Kind::Grpc => protobuf::write_grpc(body, facts.headers.get(b"grpc-encoding"), &mut out),
+        Kind::Grpc => {
+            let headers = facts.headers;
+            let encoding = headers.get(b"grpc-encoding").or_else(|| headers.get(b"connect-content-encoding"));
+            protobuf::write_grpc(body, encoding, &mut out)
+        }
         Kind::GraphQl => {
             let mut document = Vec::new();
             let written = graphql::write(body, &mut document);
@@ -208,6 +212,8 @@ fn kind(media_type: Option<&[u8]>, body: &[u8]) -> Kind {
         Kind::Multipart
     } else if is_grpc(content_type)
         || starts(b"application/grpc-web") && !starts(b"application/grpc-web-text")
+        // Connect's streams have the same frames ("Connect protocol", "Streaming-Request").
+        || is(b"application/connect+proto")
     {
         Kind::Grpc
     } else if PROTOBUF.iter().any(|known| is(known)) {
@@ -220,7 +226,9 @@ fn kind(media_type: Option<&[u8]>, body: &[u8]) -> Kind {
 }
 
 /// Nobody has registered one; these are in use.
-const PROTOBUF: [&[u8]; 4] = [
+const PROTOBUF: [&[u8]; 5] = [
+    // Connect's ("Connect protocol", "Unary-Request").
+    b"application/proto",
     b"application/x-protobuf",
     b"application/protobuf",
     b"application/vnd.google.protobuf",

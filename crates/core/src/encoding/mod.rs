@@ -6,7 +6,10 @@
 mod aws_chunked;
 mod brotli;
 mod deflate;
+mod messages;
 mod zstd;
+
+pub use messages::undo_messages;
 
 use std::borrow::Cow;
 

@@ -2,6 +2,7 @@
 
 use super::capture::{Capture, begin_exchange, mark_truncated};
 use super::stream::State;
+use super::stub::{Stubbed, UNIMPLEMENTED, with_status};
 use super::vm::Counter;
 use super::{Action, Fixup, Host, Reply, Side, Stream, Vm, explain, fault, serve};
 use crate::config::OnMiss;
@@ -16,9 +17,6 @@ use crate::v1;
 use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
 use crate::{backend, exchange::Exchange};
 use serde::Serialize;
-
-/// gRPC's UNIMPLEMENTED (gRPC, "Status codes and their use in gRPC").
-const GRPC_UNIMPLEMENTED: i32 = 12;
 
 /// As much of a request as there is when the verdict is given.
 struct Asked<'a> {
@@ -45,7 +43,7 @@ impl Stream {
     ) -> Action {
         let seen = body.len();
         let mut asked = Asked { headers, facts, body, seen, ended: true, digest: None };
-        if facts.is_grpc() {
+        if facts.is_grpc() && !vm.grpc_stub {
             return self.miss(asked, Reason::GrpcUnsupported, vm, host);
         }
         backend::write_name(facts.scheme, facts.authority, &mut vm.name);
@@ -72,14 +70,17 @@ impl Stream {
         let Some(mut reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {
             return self.miss(asked, Reason::BadTable, vm, host);
         };
-        if choice.answer.trailers.length > 0 {
-            let trailers = vm.table.blob(choice.answer.trailers).unwrap_or_default();
-            self.trailers = Headers::from_block(trailers);
+        let trailers = match choice.answer.trailers.length {
+            0 => Headers::new(),
+            _ => Headers::from_block(vm.table.blob(choice.answer.trailers).unwrap_or_default()),
+        };
+        if let Some(fault) = fault.as_ref().filter(|_| vm.verdict_header) {
+            reply.headers = fault::mark(&reply.headers, fault);
         }
-        self.fixup = fixup(&reply, choice.answer.untyped, !self.trailers.is_empty());
-        if let Some(fault) = &fault {
-            self.alter(&mut reply, fault, vm);
-        }
+        let action = match facts.is_grpc() {
+            true => self.answer_grpc(reply, trailers, fault.as_ref()),
+            false => self.answer(reply, trailers, choice.answer.untyped, facts, fault.as_ref()),
+        };
         self.state = State::Answered;
         if vm.outbox.is_some() {
             let exchange = vm.table.blob(choice.answer.exchange).unwrap_or_default();
@@ -95,19 +96,46 @@ impl Stream {
         }
         let latency = self.policy.map_or(Latency::NONE, |policy| policy.latency);
         let held = latency.of(choice.answer.took).saturating_add(delay(fault.as_ref()));
-        self.hold(Action::Reply(reply), Counter::Match, held, vm, host)
+        self.hold(action, Counter::Match, held, vm, host)
     }
 
-    /// What a fault makes of a recorded answer.
-    fn alter<S: Segment>(&mut self, reply: &mut Reply, fault: &Fault, vm: &Vm<S>) {
-        if vm.verdict_header {
-            reply.headers = fault::mark(&reply.headers, fault);
+    /// The way of a recorded answer to the client.
+    fn answer(
+        &mut self,
+        mut reply: Reply,
+        trailers: Headers,
+        untyped: bool,
+        facts: &Facts<'_>,
+        fault: Option<&Fault>,
+    ) -> Action {
+        // Envoy takes trailers at the end of a body alone. To HEAD there are none (RFC 9110, 6.5).
+        let may_have_body = facts.method != b"HEAD" && !matches!(reply.status, 204 | 304);
+        self.bodiless = reply.body.is_empty() && !trailers.is_empty() && may_have_body;
+        let untyped = untyped || self.bodiless && reply.headers.get(b"content-type").is_none();
+        if self.bodiless {
+            reply.body.push(b' ');
         }
-        if let Some(whole) = fault::cut(reply, fault) {
-            self.fixup = Some(Fixup::Replace(with_length(reply, whole)));
+        self.fixup = fixup(&reply, untyped, !trailers.is_empty());
+        self.trailers = trailers;
+        if let Some(whole) = fault.filter(|_| !self.bodiless).and_then(|fault| fault::cut(&mut reply, fault))
+        {
+            self.fixup = Some(Fixup::Replace(with_length(&reply, whole)));
             self.trailers = Headers::new();
             self.cut = true;
         }
+        Action::Reply(reply)
+    }
+
+    /// The way of a recorded gRPC answer to the client: by the stub, but for one that is nothing but headers.
+    fn answer_grpc(&mut self, mut reply: Reply, trailers: Headers, fault: Option<&Fault>) -> Action {
+        if reply.body.is_empty() && trailers.is_empty() {
+            self.fixup = Some(Fixup::Replace(with_status(reply.status, &reply.headers)));
+            return Action::Reply(reply);
+        }
+        self.cut = fault.is_some_and(|fault| fault::cut(&mut reply, fault).is_some());
+        let (stubbed, action) = Stubbed::new(reply, trailers);
+        self.stubbed = Some(Box::new(stubbed));
+        action
     }
 
     /// An answer, or none, that a rule puts in the place of any recorded one.
@@ -196,35 +224,14 @@ impl Stream {
             Some(_) => explain::nearest(&vm.table, &vm.signature),
             None => Vec::new(),
         };
-        let path = vm.path_for_all_to_see(facts.path);
         let message = if vm.table.is_empty() {
             "this filter carries no table: bundle a snapshot"
         } else {
             reason.message()
         };
-        let told = Told {
-            understudy: "miss",
-            error: ErrorTold { kind: "understudy_miss", message },
-            reason: reason.code(),
-            message,
-            backend: backend::name(
-                &String::from_utf8_lossy(facts.scheme),
-                &String::from_utf8_lossy(facts.authority),
-            ),
-            method: String::from_utf8_lossy(facts.method),
-            path: String::from_utf8_lossy(&path),
-            digest: digest.map(|digest| digest::hex(&digest)),
-            nearest: &nearest,
-        };
-        let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();
-        body.push(b'\n');
-        let headers = [("content-type", "application/json"), ("x-understudy", "miss")];
-        let shown = if vm.verdict_header { 2 } else { 1 };
-        let reply = Reply {
-            status: 404,
-            headers: Headers::from_pairs(headers.into_iter().take(shown)),
-            body,
-            grpc_status: (reason == Reason::GrpcUnsupported).then_some(GRPC_UNIMPLEMENTED),
+        let reply = match facts.is_grpc() {
+            true => told_by_status(message, &nearest, vm),
+            false => told_in_body(facts, (reason, message), digest, &nearest, vm),
         };
         let status = Some(reply.status);
         let verdict = Verdict { status, reason: Some(reason), nearest, ..Verdict::of(Kind::Miss) };
@@ -254,10 +261,8 @@ fn fixup(reply: &Reply, untyped: bool, trailers: bool) -> Option<Fixup> {
     if reply.body.is_empty() {
         // Envoy takes out what speaks of a body, and doesn't know that HEAD and 304 do so without one.
         let speaks = |name: &[u8]| reply.headers.get(name).is_some();
-        let status = reply.status.to_string();
-        let all = || [(&b":status"[..], status.as_bytes())].into_iter().chain(reply.headers.iter());
         let taken = speaks(b"content-type") || speaks(b"content-length");
-        return taken.then(|| Fixup::Replace(Headers::from_pairs(all())));
+        return taken.then(|| Fixup::Replace(with_status(reply.status, &reply.headers)));
     }
     // HTTP/1.1 has trailers after a body in chunks alone.
     match (untyped, trailers) {
@@ -266,6 +271,50 @@ fn fixup(reply: &Reply, untyped: bool, trailers: bool) -> Option<Fixup> {
         (false, true) => Some(Fixup::Remove(&["content-length"])),
         (false, false) => None,
     }
+}
+
+/// A miss of a plain HTTP request.
+fn told_in_body<S: Segment>(
+    facts: &Facts<'_>,
+    (reason, message): (Reason, &str),
+    digest: Option<Digest>,
+    nearest: &[Nearest],
+    vm: &Vm<S>,
+) -> Reply {
+    let path = vm.path_for_all_to_see(facts.path);
+    let told = Told {
+        understudy: "miss",
+        error: ErrorTold { kind: "understudy_miss", message },
+        reason: reason.code(),
+        message,
+        backend: backend::name(
+            &String::from_utf8_lossy(facts.scheme),
+            &String::from_utf8_lossy(facts.authority),
+        ),
+        method: String::from_utf8_lossy(facts.method),
+        path: String::from_utf8_lossy(&path),
+        digest: digest.map(|digest| digest::hex(&digest)),
+        nearest,
+    };
+    let mut body = serde_json::to_vec_pretty(&told).unwrap_or_default();
+    body.push(b'\n');
+    Reply { status: 404, headers: miss_headers("application/json", vm), body, grpc_status: None }
+}
+
+/// A miss of a gRPC request: Envoy makes `grpc-message` of the body.
+fn told_by_status<S: Segment>(message: &str, nearest: &[Nearest], vm: &Vm<S>) -> Reply {
+    let mut text = format!("understudy: {message}");
+    if let Some(nearest) = nearest.first() {
+        text.push_str("; nearest: ");
+        text.push_str(&nearest.in_short());
+    }
+    let headers = miss_headers("application/grpc", vm);
+    Reply { status: 200, headers, body: text.into_bytes(), grpc_status: Some(UNIMPLEMENTED) }
+}
+
+fn miss_headers<S>(content_type: &str, vm: &Vm<S>) -> Headers {
+    let headers = [(&b"content-type"[..], content_type.as_bytes()), (serve::VERDICT_HEADER, b"miss")];
+    Headers::from_pairs(headers.into_iter().take(if vm.verdict_header { 2 } else { 1 }))
 }
 
 /// What clients show of an answer that is an error.

@@ -16,10 +16,12 @@ mod mock;
 mod secrets;
 mod serve;
 mod stream;
+mod stub;
 mod vm;
 
 pub use explain::nearest;
 pub use stream::Stream;
+pub use stub::{STUB_AUTHORITY, STUB_HEADER};
 pub use vm::{COUNTERS, Counts, Vm};
 
 use crate::digest::Digest;
@@ -38,6 +40,9 @@ pub enum Action {
     Later(u64),
     /// End it without an answer.
     Reset,
+    /// Give it these headers, each in the place of all of its name, and no body, and let it go on: to Envoy's stub, whose answer becomes the
+    /// recorded one.
+    Stub(Headers),
 }
 
 /// An answer to serve.
@@ -60,12 +65,14 @@ pub enum Fixup {
     None,
     /// Remove these headers, which the recorded answer didn't have, or which would lie.
     Remove(&'static [&'static str]),
-    /// Have these headers, `:status` among them, in the place of all: Envoy took out some that go without a body.
+    /// Have these headers, `:status` among them, in the place of all.
     Replace(Headers),
     /// End the stream here, in the middle of the body.
     Cut,
     /// Add these trailers at the end of the body.
     AddTrailers(Headers),
+    /// Have these bytes in the place of the chunk at hand, and add these trailers, which there are at the end of the body alone.
+    ReplaceBody(Vec<u8>, Headers),
 }
 
 /// A side of the exchange.
@@ -81,6 +88,8 @@ pub enum Side {
 pub trait Host {
     /// The time, in microseconds since 1970.
     fn now(&mut self) -> u64;
+    /// Takes a header out of the current request.
+    fn remove_request_header(&mut self, name: &str);
     /// Bytes of the body that the current callback is about: what was buffered so far, or the current chunk.
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8>;
     /// The protocol of the current stream, such as `HTTP/1.1`.

@@ -120,8 +120,7 @@ pub(super) fn reply<S: Segment>(
 ) -> Option<Reply> {
     let answer = choice.answer;
     let plain = answer.plain.as_ref().filter(|plain| {
-        answer.echoes.length > 0
-            || !facts::offers(facts.accept_encoding.unwrap_or_default(), plain.coding.as_bytes())
+        answer.echoes.length > 0 || !facts::offers(facts.accepted_encodings(), plain.coding.as_bytes())
     });
     let (headers, body) = plain.map_or((answer.headers, answer.body), |plain| (plain.headers, plain.body));
     let mut headers = Headers::from_block(vm.table.blob(headers)?);

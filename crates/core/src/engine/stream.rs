@@ -2,6 +2,7 @@
 
 use super::capture::Capture;
 use super::hold::Waiting;
+use super::stub::{STUB_HEADER, Stubbed};
 use super::vm::{Counter, Policy};
 use super::{Action, Fixup, Host, Side, Vm};
 use crate::config::Mode;
@@ -21,8 +22,12 @@ pub struct Stream {
     pub(super) trailers: Headers,
     /// When the request's headers came, in microseconds since 1970; only where answers may be held back.
     pub(super) began: u64,
+    /// Whether the answer has no body but the byte that trailers need.
+    pub(super) bodiless: bool,
     /// Whether the answer's body is to be cut where its given part ends.
     pub(super) cut: bool,
+    /// What becomes of the stub's answer, where it was asked.
+    pub(super) stubbed: Option<Box<Stubbed>>,
 }
 
 /// Where a stream stands.
@@ -61,6 +66,10 @@ impl Stream {
             return Action::Continue;
         }
         let facts = Facts::of(&headers);
+        if facts.stub {
+            // A client's own would lead it to the stub.
+            host.remove_request_header(STUB_HEADER);
+        }
         let policy = match facts.method {
             b"CONNECT" => vm.policy_of_tunnel(facts.authority),
             _ => vm.policy(facts.scheme, facts.authority),
@@ -158,6 +167,9 @@ impl Stream {
         host: &mut impl Host,
     ) -> Fixup {
         match (&self.state, &mut self.capture) {
+            (State::Answered, _) if self.stubbed.is_some() => {
+                return self.stubbed.as_mut().map_or(Fixup::None, |stubbed| stubbed.headers(&headers()));
+            }
             (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
             // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
             (State::Held(..) | State::Waiting(_), _) => self.abort(vm),
@@ -184,8 +196,15 @@ impl Stream {
             if ended && std::mem::take(&mut self.cut) {
                 return Fixup::Cut;
             }
+            if let Some(stubbed) = &mut self.stubbed {
+                return stubbed.body(ended);
+            }
             let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
-            return if trailers.is_empty() { Fixup::None } else { Fixup::AddTrailers(trailers) };
+            return match (trailers.is_empty(), self.bodiless) {
+                (true, _) => Fixup::None,
+                (false, false) => Fixup::AddTrailers(trailers),
+                (false, true) => Fixup::ReplaceBody(Vec::new(), trailers),
+            };
         }
         self.copy_body(Side::Response, length, ended, vm, host);
         Fixup::None

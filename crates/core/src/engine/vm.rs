@@ -49,6 +49,7 @@ pub struct Vm<S> {
     pub(super) rules: Rules,
     pub(super) body_cap: usize,
     pub(super) verdict_header: bool,
+    pub(super) grpc_stub: bool,
     pub(super) direction: Direction,
     /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
     pub(super) name: Vec<u8>,
@@ -96,6 +97,7 @@ impl<S: Segment> Vm<S> {
             as_recorded,
             body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
             verdict_header: config.verdict_header,
+            grpc_stub: config.grpc_stub,
             direction: match config.direction {
                 DirectionName::Outbound => Direction::Outbound,
                 DirectionName::Inbound => Direction::Inbound,

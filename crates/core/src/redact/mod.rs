@@ -244,7 +244,7 @@ fn look_at_path<'a>(names: &Names, path: &'a [u8], mut tell: impl FnMut(Hit<'a>)
 
 fn look_at_body<'a>(names: &Names, content_type: Option<&[u8]>, body: &'a [u8], tell: impl FnMut(Hit<'a>)) {
     let media_type = content_type.map(facts::media_type).unwrap_or_default();
-    if body.is_empty() || is_binary(media_type) || !is_text(body) {
+    if body.is_empty() || facts::is_binary(media_type) || !is_text(body) {
         return;
     }
     if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
@@ -252,12 +252,6 @@ fn look_at_body<'a>(names: &Names, content_type: Option<&[u8]>, body: &'a [u8], 
     } else {
         scan::text(body, names, tell);
     }
-}
-
-/// Whether a media type is one whose bytes must not be changed, even where they look like text.
-fn is_binary(media_type: &[u8]) -> bool {
-    let has = |part: &[u8]| media_type.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part));
-    [&b"protobuf"[..], b"grpc", b"image/", b"audio/", b"video/", b"font/"].into_iter().any(has)
 }
 
 /// Whether bytes are text of some kind: no control characters but those that texts have. Anything compressed has others.

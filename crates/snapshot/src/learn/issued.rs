@@ -1,5 +1,6 @@
 //! Which values the backends issued: what came in an answer before any request had it.
 
+use super::protobuf::{self, Names};
 use hashbrown::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use understudy_core::exchange::Exchange;
@@ -33,6 +34,9 @@ impl Issued {
         let end = exchange.time.saturating_add(exchange.duration);
         for (_, value) in response.headers.iter().chain(response.trailers.iter()) {
             self.text(value, end);
+        }
+        if response.headers.get(b"content-type").is_some_and(|t| Names::of(t) != Names::Members) {
+            protobuf::answered(response).iter().for_each(|text| self.text(text, end));
         }
         let coding = response.headers.get(b"content-encoding").unwrap_or_default();
         let decoded = encoding::undo(coding, &response.body.bytes, DECODED_MAX);

@@ -8,6 +8,7 @@ mod issued;
 mod known;
 mod pairs;
 mod propose;
+mod protobuf;
 mod seen;
 mod unsaid;
 

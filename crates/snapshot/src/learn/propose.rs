@@ -79,9 +79,17 @@ fn judge(
     if let Some(known) = known {
         return Some((Says::Mask, here(), known.why.to_owned()));
     }
+    // The same in a second recording: it doesn't change by itself.
+    let constant = compared.is_some_and(|compared| compared.same > 0 && compared.different == 0);
+    if values.nanos == values.exchanges && !constant {
+        // Where there are none, the field isn't sent.
+        let why = format!(
+            "nanoseconds of the time of the request in {} of {} exchanges",
+            values.nanos, values.exchanges
+        );
+        return Some((Says::Ignore, here(), why));
+    }
     if let Some((says, why)) = by_tokens(seen, values) {
-        // The same in a second recording: it doesn't change by itself.
-        let constant = compared.is_some_and(|compared| compared.same > 0 && compared.different == 0);
         return (!constant).then(|| (says, here(), why));
     }
     if values.days == values.exchanges && seen.has_today(endpoint) {

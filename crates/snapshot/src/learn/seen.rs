@@ -3,6 +3,7 @@
 use super::endpoint::Endpoint;
 use super::issued::{Hashed, Issued};
 use super::known;
+use super::protobuf::{self, Names};
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 use understudy_core::canonical::{self, Part, RequestView, Signature, parts};
@@ -33,6 +34,8 @@ pub(super) struct Values {
     /// How many exchanges have a day there and nothing else, and how many of those the day of the request.
     pub(super) days: u64,
     pub(super) today: u64,
+    /// How many exchanges have there the nanoseconds of a time near that of the request.
+    pub(super) nanos: u64,
     /// How many exchanges have a token there.
     pub(super) with_tokens: u64,
 }
@@ -69,11 +72,16 @@ impl Seen {
         if all.iter().any(|part| matches!(part.key.as_str(), "body/jsonrpc" | "body/0/jsonrpc")) {
             self.json_rpc.insert(endpoint.clone());
         }
-        let numbered = self.signature.get(b"content-type").is_some_and(has_numbered_fields);
+        let names = self.signature.get(b"content-type").map_or(Names::Members, Names::of);
+        let near = |at: u64| at.abs_diff(exchange.time / 1_000_000) <= NEAR;
+        let nanos = if names == Names::Members { Vec::new() } else { protobuf::nanoseconds(&all, near) };
         let mut request = Vec::new();
         for part in &all {
-            let Some(place) = place_of(&part.key, numbered) else { continue };
+            let Some(place) = place_of(&part.key, names) else { continue };
             let hash = self.part(&endpoint, &place, part, exchange.time);
+            if let Some(values) = self.places.get_mut(&(endpoint.clone(), place.clone())) {
+                values.nanos += u64::from(nanos.contains(&part.key.as_str()));
+            }
             request.push((place, hash));
         }
         let requests = self.requests.entry(endpoint.clone()).or_default();
@@ -101,7 +109,7 @@ impl Seen {
             // Somewhere it is tomorrow already.
             values.today += u64::from(day.abs_diff(time / 86_400_000_000) <= 1);
         }
-        let found = tokens(&text);
+        let found = if protobuf::is_fixed(&text) { Vec::new() } else { tokens(&text) };
         values.with_tokens += u64::from(!found.is_empty());
         for token in found {
             match (token.shape, token.time) {
@@ -138,23 +146,18 @@ impl Seen {
 }
 
 /// The place that a part stands for in rules: elements of arrays are any. `None`: it isn't one that values change in.
-fn place_of(key: &str, numbered: bool) -> Option<String> {
+fn place_of(key: &str, names: Names) -> Option<String> {
     if key.starts_with("path.") || key.starts_with("query.") || key == "body" {
         return Some(key.to_owned());
     }
     let pointer = key.strip_prefix("body/")?;
-    let steps =
-        pointer.split('/').map(|step| match step.bytes().all(|b| b.is_ascii_digit()) && !step.is_empty() {
-            true if !numbered => "*",
-            _ => step,
-        });
+    let is_number = |step: &str| !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit());
+    let steps = pointer.split('/').enumerate().map(|(depth, step)| match names {
+        Names::Members if is_number(step) => "*",
+        Names::Messages if depth == 0 => "*",
+        _ => step,
+    });
     Some(format!("body/{}", steps.collect::<Vec<_>>().join("/")))
-}
-
-/// Whether numbers in a body's places are fields of protobuf.
-fn has_numbered_fields(content_type: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(content_type);
-    text.contains("protobuf") || text.contains("grpc")
 }
 
 /// Three parts in base64url, of which the first says so: `{"` in base64 is `eyJ`, `{ "` `eyAi`.

@@ -267,7 +267,6 @@ fn reason(why: Unanswerable) -> (&'static str, &'static str) {
             "response-truncated",
             "the answer was cut at the filter's cap, and half an answer is none: record it again with a larger `body_cap_bytes`",
         ),
-        Unanswerable::Grpc => ("grpc", "gRPC isn't answered yet: set the backend's `mode` to `tap` or `off`"),
         Unanswerable::Status => (
             "status",
             "the status isn't one of a final answer (200 to 599), such as an upgrade to WebSocket: it can't be answered from",

@@ -4,6 +4,7 @@
 use super::serve::Served;
 use understudy_core::canonical::{self, RequestView, Signature, Spelling};
 use understudy_core::exchange::Exchange;
+use understudy_core::facts;
 use understudy_core::headers::Headers;
 use understudy_core::rules::{Actions, Root, Rules, Shape, Step, Token, tokens};
 use understudy_core::table::{Echo, EchoSpelling, Source};
@@ -75,8 +76,11 @@ pub(crate) fn find(
             });
         }
     }
-    // A body in an encoding that can't be undone is left alone.
-    if headers.get(b"content-encoding").is_none() {
+    // A body in an encoding that can't be undone is left alone, and one that says how long its texts are.
+    let is_binary = headers
+        .get(b"content-type")
+        .is_some_and(|content_type| facts::is_binary(facts::media_type(content_type)));
+    if headers.get(b"content-encoding").is_none() && !is_binary {
         in_body(&said, body, &mut echoes);
     }
     echoes.sort_by_key(|echo| (echo.header, echo.offset, std::cmp::Reverse(echo.length)));

@@ -74,12 +74,17 @@ pub(crate) fn served<'a>(request: &Request, response: &'a Response) -> Served<'a
 
 /// The answer without its content-encoding. None where the recorded client hadn't offered it: then it is part of what it asked for.
 fn plain(request: &Request, headers: &Headers, body: &[u8]) -> Option<PlainServed> {
-    let coding = headers.get(b"content-encoding").filter(|_| !body.is_empty())?;
-    if !facts::offers(request.headers.get(b"accept-encoding").unwrap_or_default(), coding) {
+    let grpc = request.headers.get(b"content-type").is_some_and(facts::is_grpc);
+    let (coding_header, accept_header) = facts::compression_headers(grpc);
+    let coding = headers.get(coding_header).filter(|_| !body.is_empty())?;
+    if !facts::offers(request.headers.get(accept_header).unwrap_or_default(), coding) {
         return None;
     }
-    let body = encoding::undo(coding, body, PLAIN_MAX)?.into_owned();
-    let kept = headers.iter().filter(|(name, _)| *name != b"content-encoding");
+    let body = match grpc {
+        true => encoding::undo_messages(coding, body, PLAIN_MAX)?,
+        false => encoding::undo(coding, body, PLAIN_MAX)?.into_owned(),
+    };
+    let kept = headers.iter().filter(|(name, _)| *name != coding_header);
     Some(PlainServed { coding: coding.to_vec(), headers: Headers::from_pairs(kept), body })
 }
 

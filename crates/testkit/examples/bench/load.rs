@@ -28,13 +28,27 @@ pub(crate) struct Server {
     pub(crate) pid: u32,
     /// How many different requests it knows.
     pub(crate) requests: u64,
+    tls: bool,
     rates: Vec<f64>,
     cpu: Vec<f64>,
 }
 
 impl Server {
     pub(crate) fn new(name: &str, address: SocketAddr, pid: u32, requests: u64) -> Self {
-        Self { name: name.to_owned(), address, pid, requests, rates: Vec::new(), cpu: Vec::new() }
+        let name = name.to_owned();
+        Self { name, address, pid, requests, tls: false, rates: Vec::new(), cpu: Vec::new() }
+    }
+
+    /// The same, by TLS, under the name `localhost`.
+    pub(crate) fn over_tls(self) -> Self {
+        Self { tls: true, ..self }
+    }
+
+    fn url(&self) -> String {
+        match self.tls {
+            true => format!("https://localhost:{}/", self.address.port()),
+            false => format!("http://{}/", self.address),
+        }
     }
 }
 
@@ -115,7 +129,7 @@ fn wrk(server: &Server, load: Load, seconds: u32, connections: u32) -> [f64; 6] 
     let output = Command::new("taskset")
         .args(["-c", "1", "wrk", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
         .arg(script.path())
-        .arg(format!("http://{}/", server.address))
+        .arg(server.url())
         .output()
         .expect("taskset and wrk are installed");
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,6 +1,6 @@
 //! The numbers of `docs/reference/numbers.md`: what a mock, a tap and a table cost in a real Envoy.
 //!
-//! `bench CONSTANT.wasm [mock|rules|tap|memory|peers|all] [SECONDS] [SIGNATURES]`, by `make bench`. What is compared runs at once and is loaded in turn,
+//! `bench CONSTANT.wasm [mock|rules|tap|tls|memory|peers|all] [SECONDS] [SIGNATURES]`, by `make bench`. What is compared runs at once and is loaded in turn,
 //! so that what disturbs one disturbs all. Envoy has the first core, the load the second; ratios count, absolute figures are
 //! this machine's.
 
@@ -9,6 +9,7 @@ mod memory;
 mod mock;
 mod peers;
 mod tap;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -36,6 +37,9 @@ async fn main() {
     }
     if wanted("tap") {
         tap::run(&asked).await;
+    }
+    if wanted("tls") {
+        tls::run(&asked).await;
     }
     if wanted("memory") {
         memory::run().await;

@@ -2,7 +2,7 @@
 
 use understudy_core::config::Config;
 use understudy_core::digest::Digest;
-use understudy_core::engine::{Action, Host, Reply, Side, Stream, Vm};
+use understudy_core::engine::{Action, Fixup, Host, Reply, STUB_HEADER, Side, Stream, Vm};
 use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::outbox::Answer;
@@ -27,6 +27,7 @@ impl Host for Memory {
     fn now(&mut self) -> u64 {
         self.now
     }
+    fn remove_request_header(&mut self, _: &str) {}
 
     fn body(&mut self, _side: Side, start: usize, max: usize) -> Vec<u8> {
         self.body.iter().skip(start).take(max).copied().collect()
@@ -56,7 +57,7 @@ impl Host for Memory {
 impl<'a> Engine<'a> {
     pub(super) fn new(table: &'a [u8]) -> Self {
         // A miss isn't explained where it passes through: that takes more time than all else.
-        let config = br#"{"default":"mock","on_miss":"passthrough","body_cap_bytes":268435456,"memory_max_bytes":1073741824,
+        let config = br#"{"default":"mock","on_miss":"passthrough","grpc_stub":true,"body_cap_bytes":268435456,"memory_max_bytes":1073741824,
             "collector":{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824}}"#;
         let config = Config::from_json(config).expect("a configuration");
         let table = Table::open(table).expect("a table");
@@ -81,12 +82,29 @@ impl<'a> Engine<'a> {
         if length > 0 {
             action = stream.request_body(length, true, &mut self.vm, &mut self.host);
         }
+        let reply = match action {
+            Action::Reply(reply) => Some(reply),
+            Action::Stub(_) => Some(self.of_the_stub(&mut stream)),
+            Action::Continue | Action::Hold | Action::Later(_) | Action::Reset => None,
+        };
         stream.end(&mut self.vm, &mut self.host);
         let matched = self.matched();
-        match action {
-            Action::Reply(reply) => Some((matched.expect("an answer comes from an exchange"), reply)),
-            Action::Continue | Action::Hold | Action::Later(_) | Action::Reset => None,
-        }
+        reply.map(|reply| (matched.expect("an answer comes from an exchange"), reply))
+    }
+
+    /// What the stub's answer becomes.
+    fn of_the_stub(&mut self, stream: &mut Stream) -> Reply {
+        let came = || Headers::from_pairs([(":status", "200"), (STUB_HEADER, "1")]);
+        let Fixup::Replace(headers) = stream.response_headers(came, false, &mut self.vm, &mut self.host)
+        else {
+            panic!("the recorded headers take the place of the stub's");
+        };
+        let Fixup::ReplaceBody(body, _) = stream.response_body(1, true, &mut self.vm, &mut self.host) else {
+            panic!("the recorded body takes the place of the stub's");
+        };
+        let status =
+            headers.get(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+        Reply { status: status.expect("a status"), headers, body, grpc_status: None }
     }
 
     fn matched(&mut self) -> Option<String> {

@@ -9,6 +9,7 @@ mod graphql;
 mod json;
 mod multipart;
 mod pairs;
+mod protobuf;
 mod reference;
 mod request;
 mod said;

@@ -4,7 +4,7 @@
 use super::pairs;
 use super::said::{DAY, Said, What, lasting};
 use super::tree::Tree;
-use super::{graphql, multipart, xml};
+use super::{graphql, multipart, protobuf, xml};
 use understudy_core::encoding;
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::{Rule, is_identifier};
@@ -28,6 +28,8 @@ pub(super) enum Body {
     Form(Vec<u8>),
     Multipart(String, Vec<multipart::Part>),
     Xml(xml::Element),
+    /// gRPC's messages.
+    Messages(Tree),
     Bytes(Vec<u8>),
 }
 
@@ -187,6 +189,11 @@ fn body(exchange: &Exchange) -> Body {
                 Some(Body::Multipart(boundary.to_owned(), multipart::read(boundary, &bytes)?))
             })
         }
+        Some(t) if t == "application/grpc" || t.starts_with("application/grpc+") => {
+            let coding = text(exchange, "grpc-encoding").unwrap_or_default();
+            let plain = encoding::undo_messages(coding.as_bytes(), &bytes, 8 << 20);
+            plain.and_then(|plain| protobuf::read(&plain)).map(Body::Messages)
+        }
         Some(_) => None,
     };
     read.unwrap_or(Body::Bytes(bytes))
@@ -277,6 +284,7 @@ impl Reader<'_, '_> {
             Body::Form(form) => self.pairs("body/", pairs::read_lasting(form, false)),
             Body::Multipart(_, parts) => self.tree("body", &multipart::tree(parts)),
             Body::Xml(root) => self.tree("body", &xml::tree(root)),
+            Body::Messages(messages) => self.tree("body", messages),
             Body::Bytes(bytes) => self.leaf("body".to_owned(), 'b', bytes, whole),
         }
     }

@@ -3,8 +3,8 @@
 use super::change::{Changes, Meaning, values};
 use super::reference::{Body, Reading, SEMANTIC, header, segments, target, text};
 use super::said::{DAY, What};
-use super::tree::Style;
-use super::{json, multipart, pairs, xml};
+use super::tree::{Style, Tree};
+use super::{json, multipart, pairs, protobuf, xml};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use std::io::Write;
@@ -177,7 +177,7 @@ fn headers(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
 
 /// Puts a body in, without an encoding.
 fn plain(exchange: &mut Exchange, body: &[u8]) {
-    for name in ["content-encoding", "x-amz-content-sha256", "content-length"] {
+    for name in ["content-encoding", "x-amz-content-sha256", "content-length", "grpc-encoding"] {
         set(exchange, name, None);
     }
     exchange.request.body.bytes = body.to_vec();
@@ -200,6 +200,10 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize 
             let changes = xml::changes(root, said, today);
             let decoded = changes.0.last().expect("it is written as it is").1.clone();
             (changes, decoded)
+        }
+        Body::Messages(messages) => {
+            compressed_messages(messages, put);
+            (protobuf::changes(messages, said, today), protobuf::write(messages, protobuf::frame))
         }
         Body::Bytes(bytes) => {
             let mut changes = Changes::default();
@@ -228,6 +232,21 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize 
         put("asked days later", Meaning::Counts, &|e| e.time += 3 * DAY);
     }
     decoded.len()
+}
+
+/// The same messages, each compressed by itself.
+fn compressed_messages(messages: &Tree, put: &mut Put<'_>) {
+    let packed = |message: &[u8]| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(message).expect("memory");
+        let mut frame = protobuf::frame(&gzip.finish().expect("memory"));
+        frame[0] = 1;
+        frame
+    };
+    put("messages in gzip", Meaning::Volatile, &|e| {
+        plain(e, &protobuf::write(messages, packed));
+        set(e, "grpc-encoding", Some(b"gzip"));
+    });
 }
 
 /// The same body in other encodings.
@@ -285,7 +304,7 @@ fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
     if let Body::Json(tree) = &reading.body {
         let mut changed = tree.clone();
         for node in json::nodes(tree, &reading.said) {
-            if let (Some(What::Dates), super::tree::Tree::Text(text)) = (node.above, changed.at(&node.way)) {
+            if let (Some(What::Dates), Tree::Text(text)) = (node.above, changed.at(&node.way)) {
                 *text = shifted(text);
             }
         }

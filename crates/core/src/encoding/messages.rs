@@ -1,0 +1,54 @@
+//! Messages in gRPC's frames: a flag, four bytes of length, the message ("gRPC over HTTP2", "Requests").
+
+use super::undo;
+
+/// Undoes the compression of the messages in a gRPC body. `None` where the body isn't whole frames, a message isn't what `coding` names, or all
+/// of them would have more than `cap` bytes.
+pub fn undo_messages(coding: &[u8], body: &[u8], cap: usize) -> Option<Vec<u8>> {
+    let (mut out, mut rest) = (Vec::with_capacity(body.len()), body);
+    while !rest.is_empty() {
+        let (&[flag, a, b, c, d], after) = rest.split_first_chunk::<5>()?;
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+        let (message, after) = after.split_at_checked(length)?;
+        let message = match flag {
+            0 => message.into(),
+            1 => undo(coding, message, cap.checked_sub(out.len())?)?,
+            _ => return None,
+        };
+        out.push(0);
+        out.extend_from_slice(&u32::try_from(message.len()).ok()?.to_be_bytes());
+        out.extend_from_slice(&message);
+        rest = after;
+    }
+    (out.len() <= cap).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use miniz_oxide::deflate::compress_to_vec_zlib;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+        [&[flag][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+    }
+
+    #[test]
+    fn each_message_is_undone_by_itself() {
+        let packed = compress_to_vec_zlib(b"hello hello", 6);
+        let check = |body: &[u8], expect: Option<&[u8]>| {
+            assert_eq!(undo_messages(b"deflate", body, 100).as_deref(), expect);
+        };
+        let both = [frame(1, &packed), frame(0, b"plain"), frame(0, b"")].concat();
+        let plain = [frame(0, b"hello hello"), frame(0, b"plain"), frame(0, b"")].concat();
+        check(&both, Some(&plain));
+        check(b"", Some(b""));
+        // Cut anywhere, of another kind, or too much.
+        check(&both[..both.len() - 1], None);
+        check(&frame(2, b"x"), None);
+        check(&frame(1, b"not deflate"), None);
+        check(&frame(1, &compress_to_vec_zlib(&[0; 101], 6)), None);
+        check(&frame(0, &[0; 96]), None);
+    }
+}
