@@ -301,6 +301,27 @@ fn a_clients_own_stub_header_is_taken_out() {
     assert_eq!(host.removed, [STUB_HEADER]);
 }
 
+/// HTTP/2 says that a body has ended in a frame of its own, which may come after the backend's whole answer.
+#[test]
+fn a_body_as_long_as_it_was_to_be_is_whole() {
+    let check = |sent: usize, expect: End| {
+        let table = table(&[], Backend::default());
+        let config = format!(r#"{{"backends":{{"http://api.test":{{"mode":"tap"}}}},{COLLECTOR}}}"#);
+        let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+        let mut stream = Stream::new();
+        let length = [(&b"content-length"[..], &b"5"[..])];
+        let request = Headers::from_pairs(headers("/").iter().chain(length));
+        stream.request_headers(request, false, &mut vm, &mut host);
+        stream.request_body(sent, false, &mut vm, &mut host);
+        stream.response_headers(|| Headers::from_pairs([(":status", "200")]), true, &mut vm, &mut host);
+        stream.end(&mut vm, &mut host);
+        let record = records(&mut vm).remove(0);
+        assert_eq!(record.exchange.end, expect);
+    };
+    check(5, End::Complete);
+    check(4, End::RequestAborted);
+}
+
 #[test]
 fn a_client_that_leaves_midway_counts_as_aborted() {
     let table = table(&[exchange(1, "/", "", "a")], Backend::default());

@@ -13,6 +13,8 @@ use crate::v1;
 pub(super) struct Capture {
     exchange: Exchange,
     seen: [u64; 2],
+    /// How long the request's body is to be, as far as it says.
+    declared: usize,
     ended: [bool; 2],
     /// Whether the response is the backend's own.
     answered: bool,
@@ -28,7 +30,8 @@ impl Capture {
         host: &mut impl Host,
     ) -> Box<Self> {
         let exchange = begin_exchange(headers, facts, vm, host);
-        Box::new(Self { exchange, memory: vm.take_memory(headers.size()), ..Self::default() })
+        let declared = facts.declared_length();
+        Box::new(Self { exchange, declared, memory: vm.take_memory(headers.size()), ..Self::default() })
     }
 
     /// Copies a chunk of `length` bytes, which the host has at hand.
@@ -104,7 +107,14 @@ impl Capture {
     }
 
     fn end(&self) -> End {
-        match (&self.exchange.response, self.ended) {
+        let [request, response] = self.ended;
+        // HTTP/2 says that a body has ended after its last byte, and a backend may have answered in between.
+        let whole = self.declared > 0
+            && self
+                .seen
+                .first()
+                .is_some_and(|&seen| seen >= u64::try_from(self.declared).unwrap_or(u64::MAX));
+        match (&self.exchange.response, [request || whole, response]) {
             (None, [false, _]) => End::RequestAborted,
             (None, _) => End::NoResponse,
             // An answer that the proxy made up, such as "upstream connect error", isn't the backend's.
