@@ -1,7 +1,8 @@
 //! Which exchanges can be answered with, and why the others can't. The table writer, the linter and the summary all ask here, so that
 //! what is said of an exchange is what is done with it.
 
-use understudy_core::exchange::{Direction, End, Exchange};
+use understudy_core::exchange::{Direction, End, Exchange, Response};
+use understudy_core::facts;
 use understudy_core::headers::Headers;
 
 /// Envoy takes no more header pairs than this from a filter (Envoy 1.40).
@@ -53,6 +54,7 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     }
     let response = match (&exchange.response, exchange.end) {
         (None, _) | (_, End::NoResponse) => return Some(Unanswerable::NoResponse),
+        (Some(response), End::ResponseAborted) if ends_with_event(response) => response,
         (_, End::RequestAborted | End::ResponseAborted) => return Some(Unanswerable::Incomplete),
         (Some(response), End::Complete) => response,
     };
@@ -78,6 +80,15 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     (!fits(&response.headers) || !fits(&response.trailers)).then_some(Unanswerable::HeadersOverLimit)
 }
 
+/// Whether a stream of events stopped after a whole one. Clients leave when they have seen the one that they take for the last, such as
+/// `data: [DONE]`, before the server has said that it has ended (WHATWG HTML, "Server-sent events": an empty line ends an event).
+fn ends_with_event(response: &Response) -> bool {
+    let kind = response.headers.get(b"content-type").map(facts::media_type);
+    let events = kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"));
+    let whole = [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| response.body.bytes.ends_with(end));
+    events && whole && response.headers.get(b"content-encoding").is_none()
+}
+
 /// RFC 9110, 5.5: these would end the field, or worse.
 fn is_clean(bytes: &[u8]) -> bool {
     !bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
@@ -86,7 +97,7 @@ fn is_clean(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use understudy_core::exchange::{Body, Response};
+    use understudy_core::exchange::Body;
 
     fn check(change: impl FnOnce(&mut Exchange), expect: Option<Unanswerable>) {
         let response = Response { status: 200, ..Response::default() };
@@ -106,6 +117,14 @@ mod tests {
         check(|e| e.direction = Direction::Inbound, Some(Unanswerable::Inbound));
         check(|e| e.response = None, Some(Unanswerable::NoResponse));
         check(|e| e.end = End::ResponseAborted, Some(Unanswerable::Incomplete));
+        let events = |e: &mut Exchange, body: &str| {
+            e.end = End::ResponseAborted;
+            response(e).headers = Headers::from_pairs([("content-type", "text/event-stream; charset=utf-8")]);
+            response(e).body.bytes = body.into();
+        };
+        check(|e| events(e, "data: 1\n\ndata: [DONE]\n\n"), None);
+        check(|e| events(e, "data: 1\n\ndata: [DO"), Some(Unanswerable::Incomplete));
+        check(|e| events(e, ""), Some(Unanswerable::Incomplete));
         check(|e| e.request.body = cut.clone(), Some(Unanswerable::RequestTruncated));
         check(|e| response(e).body = cut.clone(), Some(Unanswerable::ResponseTruncated));
         check(|e| response(e).status = 101, Some(Unanswerable::Status));
