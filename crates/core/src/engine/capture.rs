@@ -104,7 +104,7 @@ impl Capture {
     }
 
     fn end(&self) -> End {
-        match (&self.exchange.response, self.ended) {
+        match (&self.exchange.response, [Side::Request, Side::Response].map(|side| self.is_whole(side))) {
             (None, [false, _]) => End::RequestAborted,
             (None, _) => End::NoResponse,
             // An answer that the proxy made up, such as "upstream connect error", isn't the backend's.
@@ -113,6 +113,22 @@ impl Capture {
             (Some(_), [false, true]) => End::RequestAborted,
             (Some(_), [true, true]) => End::Complete,
         }
+    }
+
+    /// Whether all has come: the end, or all bytes that were announced, or an event stream's last event. Over HTTP/2 the end of a request may
+    /// come after the whole answer, and then not at all (RFC 9113, 8.1), and clients hang up when they have what they wait for.
+    fn is_whole(&self, side: Side) -> bool {
+        let seen = self.seen.get(side as usize).copied();
+        let (headers, body) = match (side, &self.exchange.response) {
+            (Side::Request, _) => (&self.exchange.request.headers, &[] as &[u8]),
+            (Side::Response, Some(response)) => (&response.headers, response.body.bytes.as_slice()),
+            (Side::Response, None) => return false,
+        };
+        let announced =
+            || headers.get(b"content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+        self.ended.get(side as usize) == Some(&true)
+            || announced().is_some_and(|length: u64| seen == Some(length))
+            || (seen == u64::try_from(body.len()).ok() && is_done(headers, body))
     }
 
     fn count(&mut self, side: Side, length: usize) {
@@ -159,6 +175,12 @@ pub(super) fn begin_exchange<S: Segment>(
 pub(super) fn mark_truncated(body: &mut Body, seen: u64) {
     let kept = u64::try_from(body.bytes.len()).unwrap_or(u64::MAX);
     body.truncated = (kept < seen).then_some(seen);
+}
+
+/// Whether an event stream has come to the event by which those of language models say that they are done; their clients read no further.
+fn is_done(headers: &Headers, body: &[u8]) -> bool {
+    headers.get(b"content-type").is_some_and(|kind| kind.starts_with(b"text/event-stream"))
+        && body.trim_ascii_end().ends_with(b"\ndata: [DONE]")
 }
 
 /// The headers that the other side sent: no pseudo-headers, and none that the proxy added on the way.
