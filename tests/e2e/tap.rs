@@ -196,6 +196,8 @@ async fn how_streams_end() {
             let Some(bytes) = wire.until(b"\r\n\r\n").await else { return };
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
+            let events =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
             match text.split(' ').nth(1).unwrap_or_default() {
                 "/cut" => {
                     wire.send(half).await;
@@ -204,6 +206,7 @@ async fn how_streams_end() {
                 "/hung-up" => return wire.reset(),
                 "/early" => drop(wire.send("HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\nno").await),
                 "/slow" => drop(wire.send(half).await),
+                "/events" => drop(wire.send([events, "a\r\ndata: {}\n\n\r\n"].concat()).await),
                 _ => {}
             }
             let _ = tell.send("there");
@@ -223,6 +226,7 @@ async fn how_streams_end() {
         ("/silent", whole("/silent"), None, End::NoResponse, None),
         ("/slow", whole("/slow"), Some("half"), End::ResponseAborted, Some(200)),
         ("/cut", whole("/cut"), Some("half"), End::ResponseAborted, Some(200)),
+        ("/events", whole("/events"), Some("{}"), End::ResponseAborted, Some(200)),
         ("/hung-up", whole("/hung-up"), Some(" 503 "), End::NoResponse, Some(503)),
         ("/early", half("/early"), Some(" 413 "), End::RequestAborted, Some(413)),
         ("/refused", head("GET", "nobody.test", "/refused", ""), Some(" 503 "), End::NoResponse, Some(503)),

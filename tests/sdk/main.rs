@@ -37,6 +37,8 @@ conversations! {
     hubspot_through_its_client: "hubspot_contacts.py", ["hubspot"], 19, 1;
     plaid_through_its_client: "plaid_items.py", ["plaid"], 20, 1;
     google_with_a_service_account: "google_service_account.py", ["google", "google_token", "google_iam"], 11, 2;
+    pubsub_through_its_client: "google_pubsub.py", ["google_pubsub"], 19, 2;
+    firestore_through_its_client: "google_firestore.py", ["google_firestore"], 22, 2;
     graphql_through_gql: "graphql_orders.py", ["graphql_orders"], 18, 2;
     multipart_through_requests: "multipart_upload.py", ["documents"], 14, 2;
     oauth_client_credentials: "oauth_client_credentials.py", ["identity"], 13, 1;

@@ -70,20 +70,22 @@ def fake(module: str) -> dict:
     return {backend.HOST: server.server_port}
 
 
-def orders() -> dict:
-    """The one that speaks gRPC."""
-    from fakes import orders
+def grpc_fake(module: str) -> dict:
+    """One that speaks gRPC."""
+    backend = importlib.import_module(f"fakes.{module}")
+    return {backend.HOST: backend.start()}
 
-    return {orders.HOST: orders.start()}
 
-
-OWN = {"moto": moto, "stripe": stripe, "orders": orders}
+OWN = {"moto": moto, "stripe": stripe}
+GRPC = ("orders", "google_firestore", "google_pubsub")
 SAMPLE = ("hubspot", "google")  # from examples/payment/backends
 
 
 def start(name: str) -> dict:
     if name in OWN:
         return OWN[name]()
+    if name in GRPC:
+        return grpc_fake(name)
     return fake(f"backends.{name}" if name in SAMPLE else f"fakes.{name}")
 
 

@@ -13,8 +13,6 @@ use crate::v1;
 pub(super) struct Capture {
     exchange: Exchange,
     seen: [u64; 2],
-    /// How long the request's body is to be, as far as it says.
-    declared: usize,
     ended: [bool; 2],
     /// Whether the response is the backend's own.
     answered: bool,
@@ -30,8 +28,7 @@ impl Capture {
         host: &mut impl Host,
     ) -> Box<Self> {
         let exchange = begin_exchange(headers, facts, vm, host);
-        let declared = facts.declared_length();
-        Box::new(Self { exchange, declared, memory: vm.take_memory(headers.size()), ..Self::default() })
+        Box::new(Self { exchange, memory: vm.take_memory(headers.size()), ..Self::default() })
     }
 
     /// Copies a chunk of `length` bytes, which the host has at hand.
@@ -107,14 +104,7 @@ impl Capture {
     }
 
     fn end(&self) -> End {
-        let [request, response] = self.ended;
-        // HTTP/2 says that a body has ended after its last byte, and a backend may have answered in between.
-        let whole = self.declared > 0
-            && self
-                .seen
-                .first()
-                .is_some_and(|&seen| seen >= u64::try_from(self.declared).unwrap_or(u64::MAX));
-        match (&self.exchange.response, [request || whole, response]) {
+        match (&self.exchange.response, [Side::Request, Side::Response].map(|side| self.is_whole(side))) {
             (None, [false, _]) => End::RequestAborted,
             (None, _) => End::NoResponse,
             // An answer that the proxy made up, such as "upstream connect error", isn't the backend's.
@@ -123,6 +113,21 @@ impl Capture {
             (Some(_), [false, true]) => End::RequestAborted,
             (Some(_), [true, true]) => End::Complete,
         }
+    }
+
+    /// Whether all has come: the end, or all bytes that were announced. Over HTTP/2 the end of a request may come after the whole answer, and
+    /// then not at all (RFC 9113, 8.1).
+    fn is_whole(&self, side: Side) -> bool {
+        let headers = match (side, &self.exchange.response) {
+            (Side::Request, _) => &self.exchange.request.headers,
+            (Side::Response, Some(response)) => &response.headers,
+            (Side::Response, None) => return false,
+        };
+        let announced =
+            || headers.get(b"content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse::<u64>().ok());
+        let index = side as usize;
+        self.ended.get(index) == Some(&true)
+            || announced().is_some_and(|all| self.seen.get(index) == Some(&all))
     }
 
     fn count(&mut self, side: Side, length: usize) {
