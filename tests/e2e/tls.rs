@@ -114,8 +114,11 @@ async fn a_client_that_does_not_trust_us_is_told_of() {
             handshake(&distrustful(alpn), tunnel(rig.proxy(), "api.test:443").await, "api.test").await;
         assert!(failed.is_err());
     }
-    // One that does isn't.
+    // One that does isn't, whether it says something or not.
     drop(rig.tls("other.test:443", HTTP1).await);
+    let mut client = Connection::on_tls(rig.tls("other.test:443", HTTP1).await);
+    assert_eq!(client.exchange(head("GET", "other.test", "/", ""), false).await.status, 404);
+    drop(client);
     rig.envoy.stop(Duration::from_secs(5)).await;
     let told = rig.envoy.tunnels();
     let not_trusted: Vec<_> =

@@ -34,6 +34,7 @@ struct Line {
     tunnel_to: Option<String>,
     understood_as: Option<String>,
     server_name: Option<String>,
+    failure: Option<String>,
     flags: Option<String>,
     received_bytes: Option<u64>,
 }
@@ -61,8 +62,10 @@ impl Line {
         if self.flags.as_deref().is_some_and(|flags| flags.split(',').any(|flag| flag == "DPE")) {
             return Some(TunnelProblem::TlsButNotHttp);
         }
-        // An app that has said something has trusted; that its connection was cut later is none of our business.
-        (self.received_bytes == Some(0)).then_some(TunnelProblem::NotTrusted)
+        // An app that has said something has trusted; that its connection was cut later is none of our business. Nor is one that goes away
+        // without a word: who doesn't trust says so, in an alert.
+        let cut = self.failure.as_deref().is_some_and(|failure| failure.contains("Connection_reset_by_peer"));
+        (self.received_bytes == Some(0) && !cut).then_some(TunnelProblem::NotTrusted)
     }
 }
 
@@ -86,6 +89,9 @@ mod tests {
         check(&tls("null", "-", 0), Some(("api.test:443", TunnelProblem::NotTrusted)));
         check(&tls("null", "DPE", 15), Some(("api.test:443", TunnelProblem::TlsButNotHttp)));
         check(&tls("null", "-", 15), None);
+        let reset =
+            "TLS_error:|33554536:system_library:OPENSSL_internal:Connection_reset_by_peer:TLS_error_end";
+        check(&tls("null", "-", 0).replace("\"x\"", &format!("\"{reset}\"")), None);
         let other = r#"{"tunnel_to":"db.test:5432","understood_as":"other","server_name":null,"failure":null,"received_bytes":7}"#;
         check(other, Some(("db.test:5432", TunnelProblem::NotHttp)));
         check(
