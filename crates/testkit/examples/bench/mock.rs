@@ -78,15 +78,20 @@ fn rule(path: &str, places: &[&str]) -> Rule {
 
 /// A responder with a table of so many signatures.
 pub(crate) fn table(count: u64, load: Load) -> RigBuilder {
-    (0..count).fold(Rig::responder(), |builder, i| builder.exchange(exchange(i, load)))
+    table_by("http", count, load)
+}
+
+/// The same, for a backend that is called by this scheme.
+pub(crate) fn table_by(scheme: &str, count: u64, load: Load) -> RigBuilder {
+    (0..count).fold(Rig::responder(), |builder, i| builder.exchange(exchange(scheme, i, load)))
 }
 
 fn server(name: &str, rig: &Rig, requests: u64) -> Server {
     Server::new(name, rig.proxy(), rig.envoy.pid(), requests)
 }
 
-fn exchange(i: u64, load: Load) -> Recorded {
-    let backend = format!("http://{HOST}");
+fn exchange(scheme: &str, i: u64, load: Load) -> Recorded {
+    let backend = format!("{scheme}://{HOST}");
     let asked = match load {
         Load::Get | Load::Miss => recorded("GET", &backend, &format!("/v1/charges/ch_{i}")),
         Load::Post => recorded("POST", &backend, "/v1/charges")

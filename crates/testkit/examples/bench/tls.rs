@@ -102,7 +102,7 @@ async fn throughput(asked: &Asked) {
         *config = serde_json::from_str(&text).expect("JSON");
     });
     let envoys = envoys.start().await;
-    let mocks = on_a_port(crate::mock::table(1000, Load::Get).tls(), mock).edit(|_| {}).start().await;
+    let mocks = on_a_port(crate::mock::table_by("https", 1000, Load::Get).tls(), mock).start().await;
     let server = |name: &str, rig: &Rig, port: u16| {
         Server::new(name, ([127, 0, 0, 1], port).into(), rig.envoy.pid(), 1000).over_tls()
     };
