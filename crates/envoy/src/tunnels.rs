@@ -63,9 +63,9 @@ impl Line {
             return Some(TunnelProblem::TlsButNotHttp);
         }
         // An app that has said something has trusted; that its connection was cut later is none of our business. Nor is one that goes away
-        // without a word: who doesn't trust says so, in an alert.
-        let cut = self.failure.as_deref().is_some_and(|failure| failure.contains("Connection_reset_by_peer"));
-        (self.received_bytes == Some(0) && !cut).then_some(TunnelProblem::NotTrusted)
+        // without a word, of which the system's library tells and not TLS's: who doesn't trust says so, in an alert.
+        let said = self.failure.as_deref().is_some_and(|failure| failure.contains("SSL_routines"));
+        (self.received_bytes == Some(0) && said).then_some(TunnelProblem::NotTrusted)
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
         }
         let tls = |server_name: &str, flags: &str, received: u64| {
             format!(
-                r#"{{"tunnel_to":"api.test:443","understood_as":"tls","server_name":{server_name},"failure":"x","flags":"{flags}","received_bytes":{received}}}"#
+                r#"{{"tunnel_to":"api.test:443","understood_as":"tls","server_name":{server_name},"failure":"TLS_error:|268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end","flags":"{flags}","received_bytes":{received}}}"#
             )
         };
         check(&tls("\"api.test\"", "-", 0), Some(("api.test", TunnelProblem::NotTrusted)));
@@ -91,7 +91,8 @@ mod tests {
         check(&tls("null", "-", 15), None);
         let reset =
             "TLS_error:|33554536:system_library:OPENSSL_internal:Connection_reset_by_peer:TLS_error_end";
-        check(&tls("null", "-", 0).replace("\"x\"", &format!("\"{reset}\"")), None);
+        let alert = "TLS_error:|268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end";
+        check(&tls("null", "-", 0).replace(alert, reset), None);
         let other = r#"{"tunnel_to":"db.test:5432","understood_as":"other","server_name":null,"failure":null,"received_bytes":7}"#;
         check(other, Some(("db.test:5432", TunnelProblem::NotHttp)));
         check(
