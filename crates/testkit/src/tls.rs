@@ -61,10 +61,13 @@ impl TestAuthority {
 
     /// A certificate for a name.
     pub fn leaf(&self, name: &str) -> Leaf {
+        self.leaf_made(name, SystemTime::now())
+    }
+
+    fn leaf_made(&self, name: &str, made: SystemTime) -> Leaf {
         let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
-        minter
-            .mint(&[understudy_ca::ServerName::parse(name).expect("a name")], SystemTime::now())
-            .expect("a certificate")
+        let name = understudy_ca::ServerName::parse(name).expect("a name");
+        minter.mint(&[name], made).expect("a certificate")
     }
 
     /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired` ago if that isn't zero.
@@ -83,10 +86,7 @@ impl TestAuthority {
         expired: Duration,
     ) -> TlsFront {
         let made = if expired.is_zero() { SystemTime::now() } else { SystemTime::now() - expired - DAY };
-        let minter = Minter::new(self.authority.clone(), DAY).expect("a key");
-        let leaf = minter
-            .mint(&[understudy_ca::ServerName::parse(name).expect("a name")], made)
-            .expect("a certificate");
+        let leaf = self.leaf_made(name, made);
         let chain =
             CertificateDer::pem_slice_iter(leaf.chain.as_bytes()).map(|der| der.expect("PEM")).collect();
         let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).expect("a key");

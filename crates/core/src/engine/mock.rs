@@ -251,9 +251,9 @@ fn delay(fault: Option<&Fault>) -> u64 {
 
 /// All headers of an answer whose body is cut, with the length that it would have had.
 fn with_length(reply: &Reply, whole: usize) -> Headers {
-    let (status, length) = (reply.status.to_string(), whole.to_string());
-    let added = [(&b":status"[..], status.as_bytes()), (b"content-length", length.as_bytes())];
-    Headers::from_pairs(added.into_iter().chain(reply.headers.iter()))
+    let whole = whole.to_string();
+    let length = (&b"content-length"[..], whole.as_bytes());
+    with_status(reply.status, &Headers::from_pairs([length].into_iter().chain(reply.headers.iter())))
 }
 
 /// What has to be changed in what Envoy makes of a reply.
