@@ -108,8 +108,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
-    let backends = snapshot.header().backends.keys().map(String::as_str).collect();
-    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store, backends };
+    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {
