@@ -10,7 +10,8 @@ cargo test --locked --workspace --exclude understudy-filter --exclude understudy
 sh scripts/setup-sdk.sh
 cargo test --locked -p understudy-cli --test sdk
 
-# The command as people run it, the sample service included.
+# The command as people run it, the sample service included; images in a registry.
+sh scripts/setup-registry.sh
 cargo test --locked -p understudy-cli --bins --test command
 
 sh scripts/setup-network.sh

@@ -2,9 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 14] = [
-    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export", "merge",
-    "collect", "snapshot", "ca",
+const SUBCOMMANDS: [&str; 15] = [
+    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "push", "match", "import", "export",
+    "merge", "collect", "snapshot", "ca",
 ];
 
 #[tokio::test]

@@ -19,7 +19,8 @@ fn addresses() -> [SocketAddr; 2] {
 /// `record --inbound LISTEN=APP ARGS -- service.py`, once the service listens.
 async fn recording(scene: &Scene, [listen, app]: [SocketAddr; 2], args: &[&str]) -> Running {
     let cmd = [python(), script("service.py"), app.port().to_string()];
-    let args = [&["--inbound", &format!("{listen}={app}")], args].concat();
+    let way = format!("{listen}={app}");
+    let args = [&["--inbound", &*way], args].concat();
     let running = scene.record(&args, &cmd).start();
     until("the service doesn't listen", || TcpStream::connect(app).ok().map(drop)).await;
     running

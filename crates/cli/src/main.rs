@@ -3,11 +3,13 @@
 //! Exit status: 0 as expected, 1 a check failed (misses, differences, findings), 2 could not run; `record` and `respond` give CMD's status
 //! where it isn't 0.
 
+mod bundling;
 mod capture;
 mod child;
 mod cmd;
 mod interception;
 mod matcher;
+mod oci;
 mod output;
 mod redaction;
 mod report;
@@ -44,6 +46,7 @@ enum Command {
     Lint(cmd::lint::Args),
     Redact(cmd::redact::Args),
     Bundle(cmd::bundle::Args),
+    Push(cmd::push::Args),
     Match(cmd::matching::Args),
     Tune(cmd::tune::Args),
     Merge(cmd::merge::Args),
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => cmd::lint::run(&args),
         Command::Redact(args) => cmd::redact::run(&args),
         Command::Bundle(args) => cmd::bundle::run(&args),
+        Command::Push(args) => block_on(cmd::push::run(args)),
         Command::Match(args) => cmd::matching::run(&args),
         Command::Tune(args) => cmd::tune::run(&args),
         Command::Merge(args) => cmd::merge::run(&args),

@@ -1,12 +1,13 @@
 //! `understudy bundle`: one module that holds the filter and a snapshot's table.
 
+use crate::bundling::Parts;
+use crate::oci::{self, Image, Layout};
 use crate::{Outcome, output, say};
-use anyhow::Context;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_core::digest;
-use understudy_snapshot::{Snapshot, bundle, table};
+use understudy_snapshot::bundle;
 
 /// Make one module of the filter and a snapshot's table
 ///
@@ -16,6 +17,7 @@ use understudy_snapshot::{Snapshot, bundle, table};
 Examples:
   understudy bundle snapshots/payment -o filter.wasm    the filter with the table inside
   understudy bundle --plain -o filter.wasm              the filter without a table: taps, and misses what it mocks
+  understudy bundle snapshots/payment --oci-layout image      an OCI image, as a folder
 
 Exit status: 0 written; 2 could not.")]
 pub(crate) struct Args {
@@ -24,8 +26,16 @@ pub(crate) struct Args {
     snapshot: Option<PathBuf>,
 
     /// The module to write
-    #[arg(short, long, value_name = "FILE.wasm")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE.wasm", required_unless_present = "oci_layout")]
+    output: Option<PathBuf>,
+
+    /// Write an image as a folder, for tools that copy it to a registry; replaces an image that is there
+    #[arg(long, value_name = "FOLDER")]
+    oci_layout: Option<PathBuf>,
+
+    /// How the module lies in the image
+    #[arg(long, value_enum, default_value_t, requires = "oci_layout")]
+    layout: Layout,
 
     /// Write the filter with an empty table
     #[arg(long, conflicts_with = "snapshot")]
@@ -41,45 +51,46 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let filter = match &args.filter {
-        Some(path) => std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?,
-        None => understudy_module::RAW.to_vec(),
-    };
-    let (bytes, entries) = match &args.snapshot {
-        Some(path) => {
-            let bar = say::working("making the table");
-            let built = table::build(&Snapshot::open(path)?)?;
-            bar.finish_and_clear();
-            for (why, count) in &built.left_out {
-                say::warning(format_args!(
-                    "{} left out: {why} (see `understudy lint`)",
-                    say::count(*count, "exchange")
-                ));
-            }
-            (built.bytes, built.entries)
+    if let Some(folder) = &args.oci_layout {
+        oci::check_folder(folder)?;
+    }
+    let parts = Parts::new(args.snapshot.as_deref(), args.filter.as_deref())?;
+    let bundle = parts.bundle()?;
+    let (bytes, digest) = (bundle.len(), digest::hex(&bundle.digest()));
+    if let Some(path) = &args.output {
+        output::file(path, |file| bundle.write_to(file))?;
+    }
+    let image = match &args.oci_layout {
+        Some(folder) => {
+            let module = bundle.into_bytes();
+            let record = bundle::inspect(&module)?.record;
+            let image = Image::new(module, &record, args.layout)?;
+            oci::write_folder(folder, &image)?;
+            Some(image)
         }
-        None => (Vec::new(), 0),
+        None => None,
     };
-    let bundle = bundle::Bundle::new(&filter, &bytes, &bundle::BundleInfo::default());
-    let bundle = match &args.filter {
-        Some(path) => bundle.with_context(|| path.display().to_string())?,
-        None => bundle?,
-    };
-    output::file(&args.output, |file| bundle.write_to(file))?;
-    let digest = digest::hex(&bundle.digest());
     if args.json {
-        let summary =
-            json!({ "file": args.output, "bytes": bundle.len(), "signatures": entries, "table": digest });
+        let mut summary = json!({
+            "file": args.output, "bytes": bytes, "signatures": parts.entries, "table": digest,
+        });
+        if let Some(image) = image {
+            summary["oci_layout"] = json!(args.oci_layout);
+            summary["digest"] = json!(image.manifest.digest);
+            summary["annotations"] = json!(image.annotations);
+        }
         output::json(&summary)?;
-    } else if args.plain {
-        say::line(format_args!("{}: the plain filter, {} bytes", args.output.display(), bundle.len()));
-    } else {
-        let signatures = say::count(entries, "signature");
-        say::line(format_args!(
-            "{}: {signatures}, {} bytes, table {digest}",
-            args.output.display(),
-            bundle.len()
-        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let what = match args.plain {
+        true => format!("the plain filter, {bytes} bytes"),
+        false => format!("{}, {bytes} bytes, table {digest}", say::count(parts.entries, "signature")),
+    };
+    if let Some(path) = &args.output {
+        say::line(format_args!("{}: {what}", path.display()));
+    }
+    if let (Some(folder), Some(image)) = (&args.oci_layout, image) {
+        say::line(format_args!("{}: {what}, image {}", folder.display(), image.manifest.digest));
     }
     Ok(ExitCode::SUCCESS)
 }

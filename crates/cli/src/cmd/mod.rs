@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod merge;
+pub(crate) mod push;
 pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;

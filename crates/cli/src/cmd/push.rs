@@ -1,0 +1,81 @@
+//! `understudy push`: a snapshot's filter as an image in a registry.
+
+use crate::bundling::Parts;
+use crate::oci::{Image, Layout, Registry, Target};
+use crate::{Outcome, output, say};
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use understudy_snapshot::bundle;
+
+/// Publish the filter with a snapshot's table as an OCI image
+///
+/// Istio's agent takes the image, which holds one file, plugin.wasm. The same snapshot gives the same digest, and what the registry has
+/// isn't sent again. Credentials are those of `docker login`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy push snapshots/payment oci://registry.example.com/team/payment-mocks:1
+  understudy push snapshots/payment oci://localhost:5000/payment-mocks:1 --plain-http
+  understudy push snapshots/payment oci://registry.example.com/team/payment-mocks:1 --layout artifact
+
+Exit status: 0 pushed; 2 could not.")]
+pub(crate) struct Args {
+    /// The snapshot
+    snapshot: PathBuf,
+
+    /// Where to: oci://REGISTRY/NAME:TAG
+    target: Target,
+
+    /// How the module lies in it
+    #[arg(long, value_enum, default_value_t)]
+    layout: Layout,
+
+    /// Speak HTTP without TLS to the registry
+    #[arg(long, conflicts_with = "registry_ca")]
+    plain_http: bool,
+
+    /// Trust the certificates in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    registry_ca: Option<PathBuf>,
+
+    /// Take this filter instead of the one inside this command: a plain module of another version
+    #[arg(long, value_name = "FILE.wasm")]
+    filter: Option<PathBuf>,
+
+    /// A machine-readable summary on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let parts = Parts::new(Some(&args.snapshot), args.filter.as_deref())?;
+    let module = parts.bundle()?.into_bytes();
+    let (record, bytes) = (bundle::inspect(&module)?.record, module.len());
+    let image = Image::new(module, &record, args.layout)?;
+    let registry = Registry { plain_http: args.plain_http, ca: args.registry_ca.as_deref() };
+    let bar = say::working("pushing");
+    let pushed = registry.push(&args.target, &image).await;
+    bar.finish_and_clear();
+    let pushed = pushed?;
+    let reference = format!("{}@{}", args.target, image.manifest.digest);
+    if args.json {
+        let summary = json!({
+            "reference": reference, "digest": image.manifest.digest, "annotations": image.annotations, "bytes": bytes,
+            "signatures": parts.entries, "sent": pushed.sent, "there_already": pushed.there_already,
+        });
+        output::json(&summary)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say::line(format_args!(
+        "pushed {}, {bytes} bytes, {}; {} there already",
+        say::count(parts.entries, "signature"),
+        say::count(pushed.sent, "part"),
+        pushed.there_already
+    ));
+    for (name, value) in &image.annotations {
+        say::block(format_args!("  {name}: {value}\n"));
+    }
+    output::text(&format!("{reference}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,245 @@
+//! Puts an image into a registry (OCI distribution, by `oci-client`): what is there already isn't sent again.
+
+use super::credentials;
+use super::image::{Image, MANIFEST};
+use anyhow::{Context, anyhow, bail};
+use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError as Error, OciErrorCode};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference, RegistryOperation};
+use std::error::Error as _;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Without a byte from the registry. It may check a large image before it answers.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Where an image goes: `oci://REGISTRY/NAME:TAG`.
+#[derive(Clone, Debug)]
+pub(crate) struct Target(Reference);
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = |why: &str| {
+            format!(
+                "{why}; write oci://REGISTRY/NAME:TAG, as in oci://registry.example.com/team/payment-mocks:1"
+            )
+        };
+        let name = match text.split_once("://") {
+            Some(("oci", name)) => name,
+            Some((scheme, _)) => return Err(bad(&format!("{scheme}:// is no registry's"))),
+            None => text,
+        };
+        // Docker takes its own registry where there is none, which is seldom meant.
+        let registry = name.split_once('/').map_or("", |(registry, _)| registry);
+        if !registry.contains(['.', ':']) && registry != "localhost" {
+            return Err(bad("the registry is missing"));
+        }
+        if name.contains('@') {
+            return Err(bad("the digest comes out of the push"));
+        }
+        // The last colon after the last slash.
+        if !name.rsplit('/').next().is_some_and(|last| last.contains(':')) {
+            return Err(bad("the tag is missing"));
+        }
+        if name != name.to_lowercase() && Reference::from_str(name).is_err() {
+            return Err(bad("names in a registry are in lower case"));
+        }
+        let reference = Reference::from_str(name).map_err(|error| bad(&error.to_string()))?;
+        Ok(Self(reference))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How to reach a registry.
+pub(crate) struct Registry<'a> {
+    pub(crate) plain_http: bool,
+    /// A file of certificates to trust besides the machine's.
+    pub(crate) ca: Option<&'a Path>,
+}
+
+/// What became of the blobs of an image.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pushed {
+    pub(crate) sent: u64,
+    pub(crate) there_already: u64,
+}
+
+impl Registry<'_> {
+    /// Pushes. The tag is set last, when all else is there.
+    pub(crate) async fn push(&self, target: &Target, image: &Image) -> anyhow::Result<Pushed> {
+        let reference = &target.0;
+        let (client, auth) = (self.client()?, credentials::of(reference.registry())?);
+        self.send(&client, &auth, reference, image)
+            .await
+            .map_err(|error| self.explain(error, reference, &auth))
+            .with_context(|| format!("can't push {target}"))
+    }
+
+    async fn send(
+        &self,
+        client: &Client,
+        auth: &RegistryAuth,
+        to: &Reference,
+        image: &Image,
+    ) -> Result<Pushed, Error> {
+        client.auth(to, auth, RegistryOperation::Push).await?;
+        let mut pushed = Pushed::default();
+        for blob in &image.blobs {
+            // Who may not look may still write; what is wrong says the push itself.
+            if client.blob_exists(to, &blob.digest).await.unwrap_or(false) {
+                pushed.there_already += 1;
+                continue;
+            }
+            client.push_blob(to, blob.bytes.clone(), &blob.digest).await?;
+            pushed.sent += 1;
+        }
+        let media_type = http::HeaderValue::from_static(MANIFEST);
+        client.push_manifest_raw(to, image.manifest.bytes.clone(), media_type).await?;
+        Ok(pushed)
+    }
+
+    fn client(&self) -> anyhow::Result<Client> {
+        // Who was first is as good: there is only ring.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // `Client` makes one with nothing but the machine's certificates too, and would panic where there are none.
+        reqwest::Client::builder().build().context(
+            "this machine has no certificates to know registries by; install ca-certificates, or name a file of them with SSL_CERT_FILE",
+        )?;
+        let protocol = if self.plain_http { ClientProtocol::Http } else { ClientProtocol::Https };
+        let extra_root_certificates = self.ca.map(certificates).transpose()?.unwrap_or_default();
+        let config = ClientConfig {
+            protocol,
+            extra_root_certificates,
+            connect_timeout: Some(CONNECT_TIMEOUT),
+            read_timeout: Some(READ_TIMEOUT),
+            user_agent: concat!("understudy/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        Ok(Client::try_from(config)?)
+    }
+
+    /// In the words of somebody who has to put it right.
+    fn explain(&self, error: Error, to: &Reference, auth: &RegistryAuth) -> anyhow::Error {
+        let registry = to.registry();
+        let why = chain(&error);
+        let has = |texts: &[&str]| texts.iter().any(|text| why.contains(text));
+        if is_refusal(&error) {
+            return match auth {
+                RegistryAuth::Anonymous => {
+                    anyhow!("{registry} wants to know who you are; run `docker login {registry}` first")
+                }
+                _ => anyhow!(
+                    "{registry} refuses the credentials that `docker login {registry}` has kept, or they may not write to {}; \
+                     log in again as somebody who may",
+                    to.repository()
+                ),
+            };
+        }
+        let help = if has(&["HTTP request to an HTTPS server", "HTTP request was sent to HTTPS port"]) {
+            "the registry speaks TLS there; leave out --plain-http"
+        } else if has(&["InvalidContentType"]) {
+            "the registry speaks no TLS there; if it is meant to be so, add --plain-http"
+        } else if has(&["UnknownIssuer", "invalid peer certificate: Other"]) {
+            "its certificate is of an authority that this machine doesn't know; name the authority's certificate with --registry-ca"
+        } else if has(&["invalid peer certificate"]) {
+            "its certificate isn't valid for this name and time"
+        } else if has(&["dns error", "failed to lookup address"]) {
+            "no such host; check the registry's name"
+        } else if has(&["Connection refused"]) {
+            "nothing listens there; check the registry's name and port"
+        } else {
+            "see the registry's log"
+        };
+        anyhow!("{registry}: {help} ({why})")
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::UnauthorizedError { .. } | Error::AuthenticationFailure(_) => true,
+        Error::ServerError { code, .. } => matches!(code, 401 | 403),
+        Error::RegistryError { envelope, .. } => {
+            let refuses =
+                |code: &OciErrorCode| matches!(code, OciErrorCode::Unauthorized | OciErrorCode::Denied);
+            envelope.errors.iter().any(|error| refuses(&error.code))
+        }
+        Error::RequestError(error) => {
+            error.status().is_some_and(|status| matches!(status.as_u16(), 401 | 403))
+        }
+        _ => false,
+    }
+}
+
+/// The error with its causes, each said once.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The certificates in a PEM file.
+fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let read = || -> anyhow::Result<Vec<Certificate>> {
+        let pem = std::fs::read(path)?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let der = |found: CertificateDer<'_>| Certificate {
+            encoding: CertificateEncoding::Der,
+            data: found.to_vec(),
+        };
+        let found: Vec<_> = found?.into_iter().map(der).collect();
+        if found.is_empty() {
+            bail!("there is no certificate in it; give a file in PEM");
+        }
+        Ok(found)
+    };
+    read().with_context(|| format!("can't use {} as --registry-ca", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let check =
+            |text: &str, expect: &str| assert_eq!(text.parse::<Target>().unwrap().to_string(), expect);
+        check("oci://registry.test/team/payment-mocks:1", "registry.test/team/payment-mocks:1");
+        check("localhost/payment:1", "localhost/payment:1");
+        check("oci://127.0.0.1:5000/a/b/c:v1.2", "127.0.0.1:5000/a/b/c:v1.2");
+    }
+
+    #[test]
+    fn what_is_no_place_is_said() {
+        let check = |text: &str, expect: &str| {
+            let error = text.parse::<Target>().unwrap_err();
+            assert!(error.contains(expect) && error.contains("write oci://"), "{text}: {error}");
+        };
+        check("https://registry.test/a:1", "https:// is no registry's");
+        check("oci://payment:1", "the registry is missing");
+        check("team/payment:1", "the registry is missing");
+        check("oci://registry.test:5000/payment", "the tag is missing");
+        check("oci://registry.test/Payment:1", "lower case");
+        check("oci://registry.test/payment:a b", "invalid reference");
+        check("oci://registry.test/payment:1@sha256:00", "digest comes out");
+        check("", "the registry is missing");
+    }
+}
