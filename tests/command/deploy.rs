@@ -65,7 +65,9 @@ fn sources(folder: &Path, visit: &mut impl FnMut(&str)) {
         let path = entry.path();
         if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
             sources(&path, visit);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.iter().any(|part| part == "src")
+            && path.extension().is_some_and(|extension| extension == "rs")
+        {
             visit(&std::fs::read_to_string(&path).expect("a source"));
         }
     }

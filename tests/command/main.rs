@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_places;
+mod bucket;
 mod ca;
 mod call;
 mod convert;
@@ -14,6 +15,7 @@ mod merge;
 mod push;
 mod registry;
 mod round_trip;
+mod s3;
 mod sample;
 mod scene;
 mod secrets;

@@ -17,7 +17,7 @@ pub(crate) const MAX_BODY_LIMIT: usize = 1 << 30;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoreConfig {
-    /// The capture folder. Made if it isn't there; held exclusively while the store is open.
+    /// The capture folder; of no use with `linger`. Made if it isn't there; held exclusively while the store is open.
     pub folder: PathBuf,
     /// A segment is closed when it has this many bytes. Default 64 MiB. A segment is compressed in memory, so this
     /// bounds that too.
@@ -30,6 +30,9 @@ pub struct StoreConfig {
     /// How many separate runs of stored `seq` the store keeps for each VM. Default 4,096. Batches that would open
     /// one more gap are refused.
     pub max_runs: usize,
+    /// With `Some`, there is no folder: what comes within this time is put into `objects` as one object, before it is acknowledged. Any number
+    /// of collectors may share `objects` then. `None` (default): batches are in the folder first.
+    pub linger: Option<Duration>,
     /// Where closed segments go; `None` (default): the capture folder. An object store given here must belong to this
     /// collector alone.
     pub objects: Option<Arc<dyn ObjectStore>>,
@@ -46,9 +49,16 @@ impl StoreConfig {
             segment_age: Duration::from_secs(300),
             max_vms: 16_384,
             max_runs: 4_096,
+            linger: None,
             objects: None,
             disk: Arc::new(LocalDisk),
         }
+    }
+
+    /// The defaults for an object store that any number of collectors share, without a folder.
+    pub fn shared(objects: Arc<dyn ObjectStore>) -> Self {
+        let linger = Some(Duration::from_millis(250));
+        StoreConfig { linger, objects: Some(objects), ..StoreConfig::new("") }
     }
 }
 
@@ -94,11 +104,12 @@ pub struct CollectorConfig {
 impl CollectorConfig {
     /// The defaults, in `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        CollectorConfig {
-            store: StoreConfig::new(folder),
-            ingest: IngestConfig::default(),
-            shutdown_deadline: Duration::from_secs(10),
-        }
+        CollectorConfig::of(StoreConfig::new(folder))
+    }
+
+    /// The defaults, with this store.
+    pub fn of(store: StoreConfig) -> Self {
+        CollectorConfig { store, ingest: IngestConfig::default(), shutdown_deadline: Duration::from_secs(10) }
     }
 
     pub(crate) fn check(&self) -> Result<(), CollectorError> {

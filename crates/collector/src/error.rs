@@ -33,7 +33,7 @@ pub enum StoreError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The object store that holds closed segments fails.
-    #[error("cannot {action} the object store of closed segments; check that it can be reached and written")]
+    #[error("cannot {action} the object store; check that it can be reached and written")]
     Objects {
         /// What was tried.
         action: &'static str,
@@ -49,7 +49,7 @@ pub enum StoreError {
         segment: String,
     },
     /// A batch couldn't be written. It isn't stored; it may be sent again.
-    #[error("cannot write to the capture folder: {reason}")]
+    #[error("cannot write to the capture store: {reason}")]
     NotWritable {
         /// The reason, as the disk gave it.
         reason: Arc<str>,

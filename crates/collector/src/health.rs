@@ -17,9 +17,9 @@ impl Health {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*state, &failing) {
             (None, Some(reason)) => {
-                log::error!("cannot write to the capture folder, batches are refused: {reason}")
+                log::error!("cannot write to the capture store, batches are refused: {reason}")
             }
-            (Some(_), None) => log::info!("the capture folder can be written again"),
+            (Some(_), None) => log::info!("the capture store can be written again"),
             _ => {}
         }
         *state = failing;

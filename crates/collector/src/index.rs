@@ -64,6 +64,8 @@ pub(crate) struct Index {
     vms: HashMap<String, Vm>,
     max_vms: usize,
     max_runs: usize,
+    /// Whether other collectors get batches of the same VMs: then what isn't here isn't missing, and readers find what is there twice.
+    shared: bool,
     /// Over all VMs, so that a gauge costs nothing.
     missing: u128,
     runs: usize,
@@ -90,7 +92,12 @@ impl Index {
     pub(crate) fn new(max_vms: usize, max_runs: usize) -> Index {
         let vms = HashMap::new();
         let (missing, runs, forgotten_vms, forgotten_missing, tick) = (0, 0, 0, 0, 0);
-        Index { vms, max_vms, max_runs, missing, runs, forgotten_vms, forgotten_missing, tick }
+        Index { vms, max_vms, max_runs, shared: false, missing, runs, forgotten_vms, forgotten_missing, tick }
+    }
+
+    /// One of several collectors'.
+    pub(crate) fn shared(max_vms: usize, max_runs: usize) -> Index {
+        Index { shared: true, ..Index::new(max_vms, max_runs) }
     }
 
     pub(crate) fn begin(&mut self, meta: &BatchMeta) -> Begin {
@@ -107,7 +114,13 @@ impl Index {
         let full = vm.stored.runs() >= self.max_runs || all_runs >= self.max_vms.saturating_mul(RUNS_PER_VM);
         // The first run of a VM is no gap.
         if full && !vm.stored.is_empty() && vm.stored.opens_run(meta.seq) {
-            return Begin::TooManyGaps;
+            if !self.shared {
+                return Begin::TooManyGaps;
+            }
+            // The others have what lies between: no fault of the sender's.
+            self.missing -= u128::from(vm.stored.missing());
+            self.runs -= vm.stored.runs();
+            vm.stored = Ranges::default();
         }
         let (sender, receiver) = oneshot::channel();
         match vm.in_flight.get_mut(&meta.seq) {
@@ -195,15 +208,19 @@ impl Index {
                 service: vm.service.clone(),
                 active: vm.active,
                 highest: vm.stored.highest(),
-                missing: vm.stored.gaps().collect(),
+                missing: if self.shared { Vec::new() } else { vm.stored.gaps().collect() },
                 dropped: vm.dropped,
             })
             .collect();
         vms.sort_by(|a, b| a.vm.cmp(&b.vm));
-        GapReport { vms, forgotten_vms: self.forgotten_vms, forgotten_missing: self.forgotten_missing }
+        let forgotten_missing = if self.shared { 0 } else { self.forgotten_missing };
+        GapReport { vms, forgotten_vms: self.forgotten_vms, forgotten_missing }
     }
 
     pub(crate) fn missing(&self) -> u64 {
+        if self.shared {
+            return 0;
+        }
         let missing = u64::try_from(self.missing).unwrap_or(u64::MAX);
         missing.saturating_add(self.forgotten_missing)
     }
@@ -214,7 +231,7 @@ impl Index {
 
     /// Forgets everything; nothing may be in flight.
     pub(crate) fn clear(&mut self) {
-        *self = Index::new(self.max_vms, self.max_runs);
+        *self = Index { shared: self.shared, ..Index::new(self.max_vms, self.max_runs) };
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -331,6 +348,20 @@ mod tests {
             store(&mut index, "a", 2 * n);
         }
         assert!(matches!(index.begin(&meta("a", 34)), Begin::TooManyGaps), "the bound over all VMs");
+    }
+
+    #[test]
+    fn of_several_collectors_none_misses_what_others_have() {
+        let mut index = Index::shared(8, 3);
+        for n in 1..=100 {
+            store(&mut index, "a", 2 * n);
+        }
+        assert_eq!((index.missing(), index.report().is_complete()), (0, true));
+        assert!(index.runs <= 3, "memory is bounded");
+        assert!(matches!(index.begin(&meta("a", 200)), Begin::Stored));
+        // As a sum: forgetting has taken out what it had put in.
+        let sum: u64 = index.vms.values().map(|vm| vm.stored.missing()).sum();
+        assert_eq!((index.missing, index.runs), (u128::from(sum), index.vms["a"].stored.runs()));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! What comes in is never looked into beyond a record's `type`, `id` and `v`. No byte of it is ever changed, and none
 //! deleted.
 
+mod ahead;
 mod body;
 mod collector;
 mod config;
@@ -22,9 +23,11 @@ mod index;
 mod ingest;
 mod location;
 mod metrics;
+mod publish;
 mod ranges;
 mod read;
 mod recover;
+mod s3;
 mod seal;
 mod segment;
 mod select;

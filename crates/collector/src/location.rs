@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::error::{ReadError, StoreUrlError};
+use crate::config::StoreConfig;
+use crate::error::{ReadError, StoreError, StoreUrlError};
 use crate::read::Reader;
+use crate::s3;
 
 /// Where a capture store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,13 @@ use crate::read::Reader;
 pub enum StoreUrl {
     /// A folder of this machine: a path, or `file:///path`.
     Folder(PathBuf),
+    /// A bucket that collectors share: `s3://bucket/prefix`.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// What the names in it begin with, without slashes around it; may be empty.
+        prefix: String,
+    },
 }
 
 impl FromStr for StoreUrl {
@@ -24,8 +33,17 @@ impl FromStr for StoreUrl {
             let path = PathBuf::from(text);
             return if text.is_empty() { Err(bad("it is empty")) } else { Ok(Self::Folder(path)) };
         };
+        if scheme.eq_ignore_ascii_case("s3") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            if bucket.is_empty() || rest.contains(['?', '#', '@', ':']) {
+                return Err(bad("write s3://bucket/prefix"));
+            }
+            return Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
+        }
         if !scheme.eq_ignore_ascii_case("file") {
-            return Err(bad("this kind of store is unknown here: name a folder, or file:///path/to/it"));
+            return Err(bad(
+                "this kind of store is unknown here: name a folder, file:///path/to/it or s3://bucket/prefix",
+            ));
         }
         // RFC 8089: the host is this one, or isn't said.
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -46,6 +64,25 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => path.display().fmt(f),
+            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+impl StoreConfig {
+    /// The defaults for the store there. `endpoint` is the address of what speaks S3's language, where it isn't what the environment says.
+    ///
+    /// # Errors
+    /// What the environment says of a bucket makes no sense.
+    pub fn at(url: &StoreUrl, endpoint: Option<&str>) -> Result<StoreConfig, StoreError> {
+        match url {
+            StoreUrl::Folder(folder) => Ok(StoreConfig::new(folder)),
+            StoreUrl::S3 { bucket, prefix } => {
+                let objects = s3::open(bucket, prefix, endpoint);
+                let objects = objects.map_err(|source| StoreError::Objects { action: "use", source })?;
+                Ok(StoreConfig::shared(objects))
+            }
         }
     }
 }
@@ -64,6 +101,12 @@ impl Reader {
                     return Err(ReadError::NotAStore { path: folder.clone() });
                 }
                 Reader::open(folder).await
+            }
+            StoreUrl::S3 { bucket, prefix } => {
+                let objects = s3::open(bucket, prefix, None);
+                let objects =
+                    objects.map_err(|source| ReadError::Objects { segment: String::new(), source })?;
+                Reader::shared(objects).await
             }
         }
     }
@@ -107,6 +150,13 @@ mod tests {
         check("file:///var/lib/a%20b", "/var/lib/a b");
         check("FILE://localhost/x", "/x");
         check("a:b", "a:b");
+        let check = |text: &str, bucket: &str, prefix: &str, told: &str| {
+            let url: StoreUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), told);
+            assert_eq!(url, StoreUrl::S3 { bucket: bucket.into(), prefix: prefix.into() }, "{text}");
+        };
+        check("s3://captures", "captures", "", "s3://captures");
+        check("S3://captures/team/payment/", "captures", "team/payment", "s3://captures/team/payment");
     }
 
     #[test]
@@ -117,7 +167,8 @@ mod tests {
             assert!(error.to_string().contains(expect), "{error}");
         };
         check("", "it is empty");
-        check("s3://bucket/prefix", "unknown here");
+        check("s3:///prefix", "s3://bucket/prefix");
+        check("s3://bucket:9000/prefix", "s3://bucket/prefix");
         check("http://host/", "unknown here");
         check("file://host/x", "another machine");
         check("file:///x%2", "two hexadecimal digits");

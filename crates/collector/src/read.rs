@@ -1,7 +1,7 @@
 //! Streams what a capture store holds, in the order in which it was stored, from closed and open segments, also while a
 //! collector writes there. Holds one batch at a time. Never writes, and needs no lock.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::{ObjectStore, local::LocalFileSystem};
 
+use crate::ahead::Ahead;
 use crate::error::ReadError;
 use crate::frame::Kind;
+use crate::ranges::Ranges;
 use crate::segment::open_path;
 use crate::source::{FrameReader, Next, Source, list_objects, list_open};
 use crate::wire::{self, BatchMeta, RecordKind};
@@ -19,6 +21,10 @@ use crate::wire::{self, BatchMeta, RecordKind};
 /// Streams batches or records.
 pub struct Reader {
     segments: VecDeque<FrameReader>,
+    /// The segments after these, in a store that collectors share.
+    ahead: Option<Ahead>,
+    /// The batches that came by, by VM, in a store that collectors share: a sender that wasn't told of one sends it to another collector.
+    seen: Option<HashMap<String, Ranges>>,
     batch: Option<StoredBatch>,
     torn: Option<TornTail>,
 }
@@ -86,6 +92,15 @@ impl Reader {
         Reader::plan(folder.as_ref(), objects, None).await
     }
 
+    /// Reads an object store that collectors share, also while they write there: what is in it now, each batch once.
+    ///
+    /// # Errors
+    /// The object store can't be read.
+    pub async fn shared(store: Arc<dyn ObjectStore>) -> Result<Reader, ReadError> {
+        let (segments, ahead) = (VecDeque::new(), Some(Ahead::new(store).await?));
+        Ok(Reader { segments, ahead, seen: Some(HashMap::new()), batch: None, torn: None })
+    }
+
     pub(crate) async fn plan(
         folder: &Path,
         objects: Arc<dyn ObjectStore>,
@@ -115,7 +130,7 @@ impl Reader {
         }
         segments.sort_by_key(|(number, _)| *number);
         let segments = segments.into_iter().map(|(_, reader)| reader).collect();
-        Ok(Reader { segments, batch: None, torn: None })
+        Ok(Reader { segments, ahead: None, seen: None, batch: None, torn: None })
     }
 
     /// The next batch; `None` at the end. What [`Reader::next`] has left of the one before is skipped.
@@ -124,7 +139,13 @@ impl Reader {
     /// A segment can't be read. The reader doesn't go on after that.
     pub async fn next_batch(&mut self) -> Result<Option<StoredBatch>, ReadError> {
         self.batch = None;
-        while let Some(reader) = self.segments.front_mut() {
+        loop {
+            if self.segments.is_empty()
+                && let Some(ahead) = &mut self.ahead
+            {
+                self.segments.extend(ahead.next().await?);
+            }
+            let Some(reader) = self.segments.front_mut() else { return Ok(None) };
             let frame = match reader.next().await? {
                 Next::Frame(frame) => frame,
                 Next::End(torn) => {
@@ -137,12 +158,14 @@ impl Reader {
                 continue;
             }
             let meta = wire::stored_meta(&frame.payload).map_err(|bad| reader.damaged(frame.end, bad))?;
+            if self.seen.as_mut().is_some_and(|seen| !is_new(seen, &meta)) {
+                continue;
+            }
             let mut lines = frame.payload;
             take_line(&mut lines);
             let segment = reader.name().to_owned();
             return Ok(Some(StoredBatch { meta: Arc::new(meta), lines, segment, end: frame.end }));
         }
-        Ok(None)
     }
 
     /// The next record; `None` at the end.
@@ -192,6 +215,13 @@ impl StoredBatch {
     pub(crate) fn damaged(&self, reason: impl ToString) -> ReadError {
         let reason = reason.to_string();
         ReadError::Damaged { segment: self.segment.clone(), offset: self.end, reason }
+    }
+}
+
+fn is_new(seen: &mut HashMap<String, Ranges>, meta: &BatchMeta) -> bool {
+    match seen.get_mut(&meta.vm) {
+        Some(numbers) => numbers.insert(meta.seq),
+        None => seen.entry(meta.vm.clone()).or_default().insert(meta.seq),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::source::Source;
 use crate::store::Shared;
 
 /// zstd's own default: further levels cost far more time than they save room.
-const LEVEL: i32 = 3;
+pub(crate) const LEVEL: i32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 

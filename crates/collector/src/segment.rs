@@ -24,6 +24,18 @@ pub(crate) struct SegmentLine {
     pub(crate) vms: Vec<Checkpoint>,
 }
 
+impl SegmentLine {
+    pub(crate) fn new(number: u64, vms: Vec<Checkpoint>) -> SegmentLine {
+        SegmentLine { r#type: "segment".into(), v: 1, number, vms }
+    }
+
+    pub(crate) fn to_line(&self) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
 /// The folder of open segments in a capture folder.
 pub(crate) fn open_folder(folder: &Path) -> PathBuf {
     folder.join("open")
@@ -47,6 +59,17 @@ pub(crate) fn object_folder() -> ObjectPath {
 /// The object of a closed segment.
 pub(crate) fn object_path(number: u64) -> ObjectPath {
     ObjectPath::from(format!("segments/{number:010}.ndjson.zst"))
+}
+
+/// The object of a segment in a store that collectors share: by the time since 1970 at which it was put there, so that the order of the names
+/// is roughly that of the segments; by its collector; and by its number there.
+pub(crate) fn published_path(now: Duration, replica: &str, number: u64) -> ObjectPath {
+    ObjectPath::from(format!("segments/{:020}-{replica}-{number:010}.ndjson.zst", now.as_micros()))
+}
+
+/// Whether an object of a shared store is a segment.
+pub(crate) fn is_segment(name: &str) -> bool {
+    name.ends_with(".ndjson.zst")
 }
 
 /// The number of a closed segment's object, if it is one.
@@ -80,9 +103,7 @@ impl Segment {
         number: u64,
         vms: Vec<Checkpoint>,
     ) -> io::Result<Segment> {
-        let line = SegmentLine { r#type: "segment".into(), v: 1, number, vms };
-        let mut payload = serde_json::to_vec(&line)?;
-        payload.push(b'\n');
+        let payload = SegmentLine::new(number, vms).to_line()?;
         let head = frame::head(Kind::Segment, &payload);
         let mut file = disk.create(&open_path(folder, number))?;
         file.append(&head)?;

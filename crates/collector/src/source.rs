@@ -12,10 +12,11 @@ use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 use crate::error::ReadError;
 use crate::frame::{BadFrame, Frame, Parser};
-use crate::segment::{object_folder, object_number, open_folder, open_number};
+use crate::segment::{is_segment, object_folder, object_number, open_folder, open_number};
 
 const FILE_PIECE: usize = 1 << 20;
-const OBJECT_PIECE: u64 = 1 << 20;
+/// So much of an object is asked for at a time.
+pub(crate) const OBJECT_PIECE: u64 = 1 << 20;
 const DECODED_PIECE: usize = 256 << 10;
 
 /// The numbers of the open segments in a capture folder, in order. None if there is no such folder.
@@ -45,6 +46,16 @@ pub(crate) async fn list_objects(
     let segments = list.objects.into_iter();
     let mut segments: Vec<_> =
         segments.filter_map(|meta| Some((number(&meta.location)?, meta.location, meta.size))).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// The names and sizes of the segments in an object store that collectors share, roughly in the order in which they were put there.
+pub(crate) async fn list_shared(objects: &dyn ObjectStore) -> Result<Vec<(ObjectPath, u64)>, ReadError> {
+    let list = objects.list_with_delimiter(Some(&object_folder())).await;
+    let list = list.map_err(|source| ReadError::Objects { segment: String::new(), source })?;
+    let segments = list.objects.into_iter().filter(|meta| meta.location.filename().is_some_and(is_segment));
+    let mut segments: Vec<_> = segments.map(|meta| (meta.location, meta.size)).collect();
     segments.sort_unstable();
     Ok(segments)
 }
@@ -152,6 +163,20 @@ impl Source {
         })?;
         let source = ObjectSource { objects, path, size, at: 0, piece: Bytes::new(), decoder, whole: false };
         Ok(Source::Object(Box::new(source)))
+    }
+
+    /// An object that is here as a whole.
+    pub(crate) fn whole(
+        objects: Arc<dyn ObjectStore>,
+        path: ObjectPath,
+        bytes: Bytes,
+    ) -> Result<Source, ReadError> {
+        let mut source = Source::object(objects, path, bytes.len() as u64)?;
+        if let Source::Object(object) = &mut source {
+            object.at = object.size;
+            object.piece = bytes;
+        }
+        Ok(source)
     }
 
     /// The next bytes; `None` at the end. `offset` is where they are, for errors.

@@ -17,6 +17,7 @@ use crate::gaps::GapReport;
 use crate::health::Health;
 use crate::index::{Begin, Index, Refusal};
 use crate::metrics::Metrics;
+use crate::publish::Publisher;
 use crate::read::{Durable, Reader};
 use crate::recover::recover;
 use crate::seal;
@@ -81,8 +82,8 @@ pub(crate) struct Shared {
     index: Mutex<Index>,
     durable: Mutex<Durable>,
     observers: broadcast::Sender<Accepted>,
-    /// Held until the last part of the store is gone.
-    _lock: File,
+    /// Held until the last part of the store is gone. There is none where collectors share the object store.
+    lock: Option<File>,
 }
 
 impl Shared {
@@ -112,6 +113,9 @@ impl Store {
     /// # Errors
     /// The folder is in use, can't be written, or holds segments that can't be read.
     pub async fn open(config: StoreConfig) -> Result<Store, StoreError> {
+        if let (Some(linger), Some(objects)) = (config.linger, config.objects.clone()) {
+            return Store::open_shared(config, objects, linger).await;
+        }
         let recovered = recover(&config).await?;
         let StoreConfig { folder, segment_bytes, segment_age, disk, .. } = config;
         let vms = recovered.index.checkpoint();
@@ -127,7 +131,7 @@ impl Store {
             index: Mutex::new(recovered.index),
             durable: Mutex::default(),
             observers: broadcast::channel(OBSERVED).0,
-            _lock: recovered.lock,
+            lock: Some(recovered.lock),
         });
         let (seal, jobs) = unbounded_channel();
         for job in recovered.unsealed {
@@ -137,16 +141,34 @@ impl Store {
         }
         let (closing, closing_receiver) = watch::channel(false);
         let sealer = tokio::spawn(seal::run(shared.clone(), jobs, closing_receiver));
-        let (commands, receiver) = mpsc::channel();
         let writer = Writer::new(shared.clone(), segment, segment_bytes, segment_age, seal);
-        let thread = std::thread::Builder::new().name("capture-store".into());
-        thread.spawn(move || writer.run(&receiver)).map_err(|source| StoreError::Folder {
-            action: "start a thread to write to",
-            path: shared.folder.clone(),
-            source,
-        })?;
+        let commands = spawn(&shared, move |commands| writer.run(commands))?;
         let (sealer, probed) = (Mutex::new(Some(sealer)), tokio::sync::Mutex::default());
         Ok(Store { shared, commands, sealer, closing, probed })
+    }
+
+    /// One of any number of stores that put batches straight into `objects`. Nothing is read: readers take each batch once.
+    async fn open_shared(
+        config: StoreConfig,
+        objects: Arc<dyn ObjectStore>,
+        linger: Duration,
+    ) -> Result<Store, StoreError> {
+        let shared = Arc::new(Shared {
+            folder: config.folder,
+            disk: config.disk,
+            objects,
+            local: false,
+            metrics: Metrics::default(),
+            health: Health::default(),
+            index: Mutex::new(Index::shared(config.max_vms, config.max_runs)),
+            durable: Mutex::default(),
+            observers: broadcast::channel(OBSERVED).0,
+            lock: None,
+        });
+        let publisher = Publisher::new(shared.clone(), linger).await?;
+        let commands = spawn(&shared, move |commands| publisher.run(commands))?;
+        let (sealer, probed) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Store { shared, commands, sealer, closing: watch::channel(false).0, probed })
     }
 
     /// Stores a batch, unless it is stored already, and returns when it is durable. Also when the caller goes away
@@ -197,6 +219,9 @@ impl Store {
     /// # Errors
     /// The store can't be read.
     pub async fn read(&self) -> Result<Reader, ReadError> {
+        if self.shared.lock.is_none() {
+            return Reader::shared(self.shared.objects.clone()).await;
+        }
         let durable = self.shared.durable();
         Reader::plan(&self.shared.folder, self.shared.objects.clone(), Some(durable)).await
     }
@@ -230,7 +255,7 @@ impl Store {
             Ok(Ok(Ok(()))) => *probed = Some(Instant::now()),
             Ok(Ok(Err(reason))) => return Err(StoreError::NotWritable { reason }),
             Ok(Err(_)) => return Err(StoreError::Closed),
-            Err(_) => return Err(StoreError::NotWritable { reason: "the disk doesn't answer".into() }),
+            Err(_) => return Err(StoreError::NotWritable { reason: "the store doesn't answer".into() }),
         }
         Ok(())
     }
@@ -257,4 +282,19 @@ impl Store {
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
+}
+
+/// Starts the thread that takes commands.
+fn spawn(
+    shared: &Shared,
+    run: impl FnOnce(&mpsc::Receiver<Command>) + Send + 'static,
+) -> Result<mpsc::Sender<Command>, StoreError> {
+    let (commands, receiver) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("capture-store".into());
+    thread.spawn(move || run(&receiver)).map_err(|source| StoreError::Folder {
+        action: "start a thread to write to",
+        path: shared.folder.clone(),
+        source,
+    })?;
+    Ok(commands)
 }

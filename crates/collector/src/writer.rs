@@ -15,10 +15,10 @@ use crate::store::{Accepted, Shared};
 use crate::wire::Batch;
 
 /// A group isn't made longer than this, so that the first of it needn't wait too long. One batch may be longer.
-const GROUP_BYTES: usize = 8 << 20;
-const RETRY: Duration = Duration::from_secs(1);
+pub(crate) const GROUP_BYTES: usize = 8 << 20;
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 /// With nothing to wait for; any time is right.
-const IDLE: Duration = Duration::from_secs(3600);
+pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 
 pub(crate) enum Command {
     Append(Job),
@@ -42,7 +42,15 @@ impl Job {
         Job { shared, batch, done: false, _memory: memory }
     }
 
-    fn refuse(mut self, refusal: &Refusal) {
+    pub(crate) fn len(&self) -> usize {
+        self.batch.body.len()
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.batch.body
+    }
+
+    pub(crate) fn refuse(mut self, refusal: &Refusal) {
         self.done = true;
         self.shared.index().fail(&self.batch.meta, refusal);
     }
@@ -131,15 +139,7 @@ impl Writer {
         match self.write(&group) {
             Ok(latency) => {
                 self.shared.set_durable(self.segment.number(), self.segment.len());
-                self.shared.metrics.fsync(latency);
-                self.shared.health.set(None);
-                for mut job in group {
-                    job.done = true;
-                    let committed = self.shared.index().commit(&job.batch.meta);
-                    self.shared.metrics.stored(&job.batch, committed.dropped);
-                    self.shared.accepted(|| Accepted::of(&job.batch));
-                    committed.tell();
-                }
+                stored(&self.shared, group, latency);
             }
             Err(error) => {
                 let refusal = Refusal::NotWritable(self.failed(&error));
@@ -154,7 +154,7 @@ impl Writer {
         if self.must_rotate {
             self.rotate()?;
         }
-        let written = self.segment.append(group.iter().map(|job| &job.batch.body[..]));
+        let written = self.segment.append(group.iter().map(Job::body));
         if written.is_err() {
             // Not known here whether it was the write or the fsync that failed; a new segment is right after both.
             self.must_rotate = true;
@@ -241,6 +241,19 @@ impl Writer {
     }
 }
 
+/// A group is durable, which took this long: tells all who wait for it.
+pub(crate) fn stored(shared: &Shared, group: Vec<Job>, latency: Duration) {
+    shared.metrics.fsync(latency);
+    shared.health.set(None);
+    for mut job in group {
+        job.done = true;
+        let committed = shared.index().commit(&job.batch.meta);
+        shared.metrics.stored(&job.batch, committed.dropped);
+        shared.accepted(|| Accepted::of(&job.batch));
+        committed.tell();
+    }
+}
+
 /// `first` and what waits behind it, up to the first command that isn't a batch.
 fn gather(first: Command, commands: &Receiver<Command>) -> (Vec<Job>, Option<Command>) {
     let (mut group, mut bytes) = (Vec::new(), 0);
@@ -248,7 +261,7 @@ fn gather(first: Command, commands: &Receiver<Command>) -> (Vec<Job>, Option<Com
     loop {
         match command {
             Command::Append(job) => {
-                bytes += job.batch.body.len();
+                bytes += job.len();
                 group.push(job);
             }
             other => return (group, Some(other)),

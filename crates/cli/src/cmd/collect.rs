@@ -1,26 +1,31 @@
 //! `understudy collect`: the collector as a service.
 
 use crate::{Outcome, say};
-use std::path::PathBuf;
+use anyhow::bail;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
-use understudy_collector::{Collector, CollectorConfig, CollectorError};
+use understudy_collector::{Collector, CollectorConfig, CollectorError, StoreConfig, StoreUrl};
 
 /// Run the collector, which keeps what filters tap
 ///
-/// It listens for batches (POST /v1/exchanges), keeps them durably in a folder, and serves /healthz, /readyz and /metrics. SIGTERM or
+/// It listens for batches (POST /v1/exchanges), keeps them durably in a folder or in S3, and serves /healthz, /readyz and /metrics. SIGTERM or
 /// Ctrl-C ends it; what it acknowledged is kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   understudy collect --store captures
   understudy collect --store /var/lib/understudy --listen 0.0.0.0:4440
+  understudy collect --store s3://captures/payments --listen 0.0.0.0:4440
 
 Exit status: 0 ended as asked; 2 could not run.")]
 pub(crate) struct Args {
-    /// The folder to keep batches in
-    #[arg(long, value_name = "FOLDER")]
-    store: PathBuf,
+    /// Where to keep batches: a folder, or s3://BUCKET/PREFIX, which any number of collectors may share
+    #[arg(long, value_name = "URL")]
+    store: StoreUrl,
+
+    /// The address of what speaks S3's language; Amazon's, or AWS_ENDPOINT_URL, by default. http:// wants AWS_ALLOW_HTTP=true
+    #[arg(long, value_name = "URL")]
+    s3_endpoint: Option<String>,
 
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4440")]
@@ -29,7 +34,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let bound = Collector::bind(&args.listen, CollectorConfig::new(&args.store)).await;
+    if args.s3_endpoint.is_some() && matches!(args.store, StoreUrl::Folder(_)) {
+        bail!("--s3-endpoint is of no use with the folder {}; leave it out", args.store);
+    }
+    let store = StoreConfig::at(&args.store, args.s3_endpoint.as_deref())?;
+    let bound = Collector::bind(&args.listen, CollectorConfig::of(store)).await;
     let collector = bound.map_err(|error| match error {
         // As it was given, which may be a name.
         CollectorError::Listen { source, .. } => {
@@ -37,7 +46,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         }
         other => other,
     })?;
-    say::line(format_args!("collecting on {} into {}", collector.local_addr(), args.store.display()));
+    say::line(format_args!("collecting on {} into {}", collector.local_addr(), args.store));
     let summary = collector
         .run_until(async move {
             tokio::select! {
