@@ -2,7 +2,11 @@
 
 use crate::registry::{Pulled, Registry, Wanted, push};
 use crate::scene::{Scene, client};
-use understudy_testkit::{Rig, TestAuthority, get};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use serde_json::json;
+use understudy_testkit::{Rig, TestAuthority, Upstream, get};
 
 /// A snapshot `s`, whose backend is gone.
 async fn recorded() -> Scene {
@@ -72,7 +76,7 @@ async fn the_same_snapshot_is_the_same_image_and_is_sent_once() {
 #[tokio::test]
 async fn a_private_registry_wants_what_docker_login_has_kept() {
     let scene = recorded().await;
-    let registry = Registry::start(&scene, Wanted { private: true, tls: None }).await;
+    let registry = Registry::start(&scene, Wanted { private: true, ..Wanted::default() }).await;
     let login_first = format!("run `docker login {}` first", registry.name);
     push(&scene, &registry, "a:1", &["--plain-http"]).await.expect(2).says(&[&login_first]);
     login(&scene, &registry, "bmluYTp3cm9uZw=="); // nina:wrong
@@ -107,12 +111,65 @@ async fn a_private_registry_wants_what_docker_login_has_kept() {
 }
 
 #[tokio::test]
+async fn a_registry_that_wants_tokens() {
+    let scene = recorded().await;
+    let authority = TestAuthority::new();
+    let leaf = authority.leaf("tokens.test");
+    let service = token_service(&leaf).await;
+    let (realm, certificate) = (format!("http://{}/token", service.address()), authority.certificate());
+    let wanted = Wanted { tokens: Some((&realm, &certificate)), ..Wanted::default() };
+    let registry = Registry::start(&scene, wanted).await;
+    // Anybody gets a token, and with this one may do nothing.
+    push(&scene, &registry, "team/a:1", &["--plain-http"]).await.expect(2).says(&["run `docker login"]);
+    login(&scene, &registry, "bmluYTp3cm9uZw=="); // nina:wrong
+    push(&scene, &registry, "team/a:1", &["--plain-http"]).await.expect(2).says(&["refuses the credentials"]);
+    login(&scene, &registry, "bmluYTpjb3JyZWN0IGhvcnNl"); // nina:correct horse
+    let first = push(&scene, &registry, "team/a:1", &["--plain-http", "--json"]).await.expect(0).json();
+    let again = push(&scene, &registry, "team/a:1", &["--plain-http", "--json"]).await.expect(0).json();
+    assert_eq!((&first["sent"], &again["sent"], &again["there_already"]), (&2.into(), &0.into(), &2.into()));
+    let asked: Vec<_> = service.seen().iter().map(|seen| seen.text()).collect();
+    assert!(asked.iter().any(|text| text.contains("repository%3Ateam%2Fa%3Apull%2Cpush")), "{asked:?}");
+    registry.stop().await;
+}
+
+/// Gives tokens as Docker's registries want them: signed, for what is asked where nina asks, for nothing where nobody does.
+async fn token_service(leaf: &understudy_ca::Leaf) -> Upstream {
+    let der = |pem: &str| {
+        let body: String = pem.lines().take_while(|line| !line.starts_with("-----END")).skip(1).collect();
+        (STANDARD.decode(&body).expect("base64"), body)
+    };
+    let ((key, _), (_, certificate)) = (der(&leaf.key), der(&leaf.chain));
+    let header = json!({ "typ": "JWT", "alg": "ES256", "x5c": [certificate] });
+    Upstream::start(move |seen| {
+        let text = seen.text();
+        let nina = text.contains("Basic bmluYTpjb3JyZWN0IGhvcnNl");
+        if text.contains("Basic ") && !nina {
+            return Some(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 5\r\n\r\nwrong".to_vec());
+        }
+        let wanted = if text.contains("%2Cpush") { json!(["pull", "push"]) } else { json!(["pull"]) };
+        let access = json!([{ "type": "repository", "name": "team/a", "actions": wanted }]);
+        let access = if nina { access } else { json!([]) };
+        let claims = json!({
+            "iss": "test", "sub": "nina", "aud": "test", "nbf": 0, "iat": 0, "exp": 4_000_000_000_u64, "jti": "1", "access": access,
+        });
+        let signed = [&header, &claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let random = ring::rand::SystemRandom::new();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key, &random).expect("a key");
+        let signature = pair.sign(&random, signed.as_bytes()).expect("a signature");
+        let body = json!({ "token": format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)) }).to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+        Some(format!("{head}\r\n\r\n{body}").into_bytes())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_registry_with_a_certificate_of_its_own() {
     let scene = recorded().await;
     let authority = TestAuthority::new();
     let leaf = authority.leaf("localhost");
     let (certificate, key) = (scene.file("leaf.pem", leaf.chain), scene.file("leaf.key", leaf.key));
-    let wanted = Wanted { tls: Some((&certificate, &key)), private: false };
+    let wanted = Wanted { tls: Some((&certificate, &key)), ..Wanted::default() };
     let registry = Registry::start(&scene, wanted).await;
     push(&scene, &registry, "a:1", &[]).await.expect(2).says(&["doesn't know", "--registry-ca"]);
     push(&scene, &registry, "a:1", &["--plain-http"]).await.expect(2).says(&["leave out --plain-http"]);

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 /// `correct horse` in bcrypt, which is all that the registry takes.
 const PASSWORDS: &str = "nina:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n";
-const SET_UP: &str = "run `sh scripts/setup-registry.sh` first";
 
 /// What a registry is to be.
 #[derive(Default)]
 pub(crate) struct Wanted<'a> {
     /// Whether it knows nina alone, whose password is `correct horse`.
     pub(crate) private: bool,
+    /// Whether it wants tokens: of whom, as an address, and the certificate by which it knows them.
+    pub(crate) tokens: Option<(&'a str, &'a Path)>,
     /// Its certificate and key, as files.
     pub(crate) tls: Option<(&'a Path, &'a Path)>,
 }
@@ -41,11 +42,15 @@ impl Registry {
             let passwords = scene.file("htpasswd", PASSWORDS);
             config += &format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", passwords.display());
         }
+        if let Some((realm, certificate)) = wanted.tokens {
+            config += &format!(
+                "auth:\n  token:\n    realm: {realm}\n    service: test\n    issuer: test\n    rootcertbundle: {}\n",
+                certificate.display()
+            );
+        }
         let (config, log) = (scene.file("registry.yaml", config), scene.file("registry.log", ""));
         let file = || std::fs::OpenOptions::new().append(true).open(&log).expect("a log");
-        let program = "/usr/bin/docker-registry";
-        assert!(Path::new(program).exists(), "there is no docker-registry: {SET_UP}");
-        let call = scene.program(program, ["serve".into(), config]);
+        let call = scene.program(&installed("docker-registry"), ["serve".into(), config]);
         let running = call.stdout(file()).stderr(file()).start();
         let port = until("the registry doesn't listen", || {
             let said = std::fs::read_to_string(&log).ok()?;
@@ -80,11 +85,9 @@ pub(crate) struct Pulled {
 impl Pulled {
     /// Copies what `from` names, in skopeo's terms, into a folder of this name.
     pub(crate) async fn get(scene: &Scene, from: &str, more: &[&str], to: &str) -> Self {
-        let path = "/usr/bin/skopeo";
-        assert!(Path::new(path).exists(), "there is no skopeo: {SET_UP}");
         let target = format!("dir:{to}");
         let args = [&["--insecure-policy", "copy", "--preserve-digests"], more, &[from, &target]].concat();
-        scene.program(path, args).run().await.expect(0);
+        scene.program(&installed("skopeo"), args).run().await.expect(0);
         let manifest = scene.read(&format!("{to}/manifest.json"));
         Self { folder: scene.path(to), manifest: serde_json::from_str(&manifest).expect("JSON") }
     }
@@ -106,6 +109,15 @@ impl Pulled {
         let layer = layers.iter().find(|layer| layer["mediaType"] == wasm).expect("a layer with the module");
         std::fs::read(path(layer)).expect("the module")
     }
+}
+
+/// A program in the path.
+fn installed(name: &str) -> String {
+    let path = std::env::var_os("PATH").expect("a path");
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.exists());
+    let found =
+        found.unwrap_or_else(|| panic!("there is no {name}: run `sh scripts/setup-registry.sh` first"));
+    found.to_string_lossy().into_owned()
 }
 
 /// Pushes the scene's snapshot `s`.

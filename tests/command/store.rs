@@ -148,7 +148,7 @@ async fn what_is_no_store_is_refused() {
             scene.understudy(all).run().await.expect(2).says(says);
         }
     };
-    check("s3://bucket/prefix", &["s3://bucket/prefix", "unknown here", "name a folder"]).await;
+    check("gs://bucket/prefix", &["gs://bucket/prefix", "unknown here", "name a folder"]).await;
     check("file://elsewhere/x", &["another machine"]).await;
     check("nowhere", &["cannot read nowhere"]).await;
     check("folder", &["folder is no capture store", "understudy collect --store"]).await;

@@ -33,7 +33,9 @@ pub enum StoreError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The object store that holds closed segments fails.
-    #[error("cannot {action} the object store; check that it can be reached and written")]
+    #[error(
+        "cannot {action} the object store; check that it can be reached, and that the credentials in the environment may write it"
+    )]
     Objects {
         /// What was tried.
         action: &'static str,
@@ -104,7 +106,8 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// The object store that holds closed segments fails.
-    #[error("cannot read segment {segment} from the object store")]
+    #[error("cannot {} the object store; check that it can be reached, and that the credentials in the environment may read it",
+        if .segment.is_empty() { "list the segments in".into() } else { format!("read segment {segment} from") })]
     Objects {
         /// The object's name; empty for the list of all.
         segment: String,

@@ -1,6 +1,7 @@
 //! What an image is made of: a manifest, a configuration and layers, each named by its digest. Never talks to anybody.
 
 use super::layer;
+use crate::say;
 use anyhow::Context;
 use bytes::Bytes;
 use ring::digest;
@@ -21,6 +22,8 @@ pub(crate) enum Layout {
 
 /// The media type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The longest module that Istio's agent fetches, in bytes.
+const AGENT_LIMIT: usize = 256 << 20;
 const ARTIFACT_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 
 /// A part of an image.
@@ -44,6 +47,12 @@ pub(crate) struct Image {
 impl Image {
     /// Makes one of a module that says this of itself.
     pub(crate) fn new(module: Vec<u8>, record: &Record, layout: Layout) -> anyhow::Result<Self> {
+        if module.len() > AGENT_LIMIT {
+            say::warning(format_args!(
+                "the module has {} bytes, and Istio's agent takes {AGENT_LIMIT} at most; leave exchanges out of the snapshot, or mount the file",
+                module.len()
+            ));
+        }
         let (config, layers) = match layout {
             Layout::Image => container(&module)?,
             Layout::Artifact => artifact(module),
