@@ -110,12 +110,7 @@ pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Fini
         signal = signals.next() => Err(Interrupted(signal, "CMD ran").into()),
     };
     let outcome = match started {
-        Ok(envoy) => {
-            for way in plan.inbound {
-                say::line(format_args!("requests to {} go on to {}", way.listen(), way.app()));
-            }
-            run_behind(envoy, args, &interception, &mut signals).await
-        }
+        Ok(envoy) => run_behind(envoy, plan.inbound, args, &interception, &mut signals).await,
         Err(error) => Err(error),
     };
     let certificates = interception.end().await;
@@ -126,6 +121,7 @@ pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Fini
 
 async fn run_behind(
     envoy: Envoy,
+    inbound: &[Inbound],
     args: &ProxyArgs,
     interception: &Interception,
     signals: &mut Signals,
@@ -134,6 +130,9 @@ async fn run_behind(
         say::warning(warning);
     }
     say::line(format_args!("Envoy listens on {}", envoy.proxy_addr()));
+    for way in inbound {
+        say::line(format_args!("requests to {} go on to {}", way.listen(), way.app()));
+    }
     let terms = Terms {
         proxy: envoy.proxy_addr(),
         trust: interception.trust(),
