@@ -12,4 +12,5 @@ pub(crate) mod merge;
 pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;
+pub(crate) mod select;
 pub(crate) mod tune;
