@@ -155,16 +155,15 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
 
 fn describe(path: &Path, snapshot: &Snapshot) -> String {
     let header = snapshot.header();
-    let exchanges = header.backends.values().map(|backend| backend.exchanges).sum();
     let number = u64::try_from(header.backends.len()).unwrap_or(u64::MAX);
-    let called = match header.inbound.values().map(|inbound| inbound.exchanges).sum() {
+    let called = match header.inbound() {
         0 if header.inbound.is_empty() => String::new(),
         requests => format!("{} and ", say::count(requests, "inbound request")),
     };
     format!(
         "{}: {called}{} with {}",
         path.display(),
-        say::count(exchanges, "exchange"),
+        say::count(header.outbound(), "exchange"),
         say::count(number, "backend")
     )
 }

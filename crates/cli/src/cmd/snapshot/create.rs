@@ -197,7 +197,6 @@ fn holds_token(exchange: &Exchange) -> bool {
 
 fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcome {
     let (header, path) = (snapshot.header(), snapshot.path());
-    let outbound: u64 = header.backends.values().map(|backend| backend.exchanges).sum();
     if args.json {
         output::json(&json!({
             "snapshot": path,
@@ -215,7 +214,7 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     say::line(format_args!(
         "{}: {called}{} with {} taken from {}",
         path.display(),
-        say::count(outbound, "exchange"),
+        say::count(header.outbound(), "exchange"),
         say::count(header.backends.len() as u64, "backend"),
         args.store
     ));
