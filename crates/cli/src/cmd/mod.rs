@@ -13,4 +13,5 @@ pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;
 pub(crate) mod select;
+pub(crate) mod snapshot;
 pub(crate) mod tune;
