@@ -20,7 +20,9 @@ async fn telemetry_is_left_out_and_let_through_unless_it_is_asked_for() {
     ]);
     assert_eq!(scene.read("s/exchanges.ndjson").lines().count(), 1);
     assert!(
-        scene.read("s/snapshot.yaml").contains("\"http://zipkin.test\":\n    mode: off\n    exchanges: 0\n")
+        scene
+            .read("s/snapshot.yaml")
+            .contains("\"http://zipkin.test\":\n    mode: \"off\"\n    exchanges: 0\n")
     );
 
     let api = format!("api.test=http://{address}");
