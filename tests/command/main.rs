@@ -20,5 +20,6 @@ mod signals;
 mod store;
 mod store_memory;
 mod tables;
+mod telemetry;
 mod terminal;
 mod tune;

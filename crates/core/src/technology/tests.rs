@@ -316,6 +316,8 @@ fn telemetry_is_flagged_where_all_of_it_is() {
     check(&Said { backend: "http://o1.ingest.sentry.io", ..Said::default() }, "HTTP, Sentry", true);
     check(&Said { backend: "http://trace.agent.datadoghq.com", ..Said::default() }, "Datadog, HTTP", true);
     check(&Said { backend: "http://api.stripe.com", ..Said::default() }, "HTTP, Stripe", false);
+    check(&Said { headers: &[("DD-API-KEY", "1")], ..Said::default() }, "Datadog, HTTP", true);
+    check(&Said { headers: &[("X-Sentry-Auth", "1")], ..Said::default() }, "HTTP, Sentry", true);
     assert!(!Technologies::default().is_telemetry());
     let mut mixed = detect(&post("POST /v1/traces", "protobuf", b"\0").exchange());
     mixed.add(&post("POST /v1/orders", "json", b"{}").exchange());
@@ -429,5 +431,28 @@ fn one_name_is_one_kind() {
     let mut kinds = std::collections::BTreeMap::new();
     for tag in all {
         assert_eq!(*kinds.entry(tag.name).or_insert(tag.kind), tag.kind, "{}", tag.name);
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+proptest::proptest! {
+    #[test]
+    fn nothing_that_is_said_is_too_much(
+        backend in ".{0,40}",
+        path in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+        headers in proptest::collection::vec(("(content-type|authorization|x-amz-target|[a-z-]{0,12})", ".{0,60}"), 0..8),
+        body in "[\\[\\]{}\":,a-z<>/ ]{0,200}",
+    ) {
+        let mut exchange = Said { backend: &backend, body: body.as_bytes(), answered: body.as_bytes(), ..Said::default() }.exchange();
+        exchange.request.path = path;
+        exchange.request.headers = Headers::from_pairs(headers);
+        let found = detect(&exchange);
+        for tag in found.iter() {
+            proptest::prop_assert!(!tag.evidence.is_empty() && tag.evidence.len() <= EVIDENCE_MAX);
+            proptest::prop_assert!(tag.evidence.iter().all(|why| why.chars().all(|c| c == ' ' || c.is_ascii_graphic())));
+        }
+        let mut twice = found.clone();
+        twice.add(&exchange);
+        proptest::prop_assert_eq!(names(&twice), names(&found), "the same again shows nothing new");
     }
 }

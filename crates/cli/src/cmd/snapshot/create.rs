@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_collector::{Reader, Selected, Selection, StoreUrl};
+use understudy_core::backend::Pattern;
 use understudy_core::config::{Config, Redaction};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::time;
-use understudy_snapshot::select::Pattern;
 use understudy_snapshot::{Existing, Header, Snapshot};
 
 /// Make a snapshot of what a collector has stored
@@ -61,6 +61,10 @@ pub(super) struct Args {
     /// What the filter's configuration says of `redaction`, as JSON: the same secrets then match
     #[arg(long, value_name = "FILE")]
     redaction: Option<PathBuf>,
+
+    /// Keep what was delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like
+    #[arg(long)]
+    keep_telemetry: bool,
 
     /// Replace the snapshot that is there; other files in its folder stay
     #[arg(long)]
@@ -154,7 +158,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     let redactor = redaction.map(Redactor::new);
     let mut selected = Selected::new(Reader::at(&args.store).await?, selection);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let mut draft = Draft::begin(target, existing)?;
+    let mut draft = Draft::begin(target, existing, args.keep_telemetry)?;
     let (mut services, mut last, mut has_tokens, mut inbound) = (BTreeSet::new(), 0, false, 0);
     while let Some((mut exchange, service)) = selected.next().await? {
         if !services.contains(&service) {
