@@ -39,6 +39,6 @@ pub use ingest::{Ingest, Receipt};
 pub use metrics::Stats;
 /// The crate whose [`object_store::ObjectStore`] holds closed segments; re-exported so that callers name one version.
 pub use object_store;
-pub use read::{Reader, StoredBatch, StoredRecord, TornTail};
+pub use read::{Position, Reader, Start, StoredBatch, StoredRecord, TornTail};
 pub use store::{Accepted, Appended, Store};
 pub use wire::{Batch, BatchMeta, Malformed, RecordKind};
