@@ -12,7 +12,7 @@ impl Form {
 
     /// The first value of a name, without white space around it; empty where there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.all(name).next().unwrap_or_default().trim()
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim()).unwrap_or_default()
     }
 
     /// All values of a name.

@@ -15,7 +15,8 @@ use understudy_core::digest::hex;
 use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::headers::Headers;
 use understudy_core::rules::{Rule, Rules};
-use understudy_core::v1;
+use understudy_core::technology::Technology;
+use understudy_core::{technology, v1};
 use understudy_snapshot::answerable::unanswerable;
 
 #[derive(Template)]
@@ -31,6 +32,7 @@ struct ExchangePage {
     status: u16,
     status_kind: &'static str,
     warning: Option<String>,
+    technologies: Vec<(String, String)>,
     request: Message,
     response: Option<Message>,
     signature: Vec<(String, String)>,
@@ -74,11 +76,11 @@ pub(crate) async fn received(
     let crumbs = vec![("Recording".to_owned(), "/live".to_owned())];
     let frame = Frame { title: format!("Exchange {number} · Recording"), crumbs, ..Frame::default() };
     let here = format!("/live/traffic/{number}");
-    let around = {
-        let has = |number: u64| async move { app.live().ok()?.line(number).await.map(|_| format!("/live/traffic/{number}")) };
-        let has = &has;
-        (has.clone()(number.saturating_sub(1)).await, None)
-    };
+    let mut around = (None, None);
+    for (number, address) in [(number.wrapping_sub(1), &mut around.0), (number.wrapping_add(1), &mut around.1)] {
+        let held = app.live()?.line(number).await.is_some();
+        *address = held.then(|| format!("/live/traffic/{number}"));
+    }
     let page = super::on_a_thread(move || page(frame, here, &text, Vec::new(), around)).await?;
     Ok(render(StatusCode::OK, &page))
 }
@@ -155,12 +157,18 @@ fn page(
         status,
         status_kind: show::status_kind(status),
         warning: unanswerable(&exchange).filter(|_| outbound).map(|why| why.to_string()),
+        technologies: technologies(technology::detect(&exchange).iter()),
         request: message(asked, &request.headers, &request.trailers, &request.body),
         response,
         signature: fields.collect(),
         digest: hex(&signature.digest()),
         curl: show::curl(&exchange),
     })
+}
+
+/// Tags, each with its evidence, for people.
+pub(super) fn technologies<'a>(tags: impl Iterator<Item = &'a Technology>) -> Vec<(String, String)> {
+    tags.map(|tag| (tag.name.to_owned(), visible(&tag.evidence.join("; ")))).collect()
 }
 
 fn facts(exchange: &Exchange) -> Vec<(&'static str, String)> {
