@@ -157,6 +157,23 @@ pub(crate) fn rule_lines(text: &str) -> Vec<u64> {
     lines.iter().map(|rule| rule.referenced.line()).collect()
 }
 
+/// Where the mode of each backend of a `snapshot.yaml` stands: line and column, counted from 1. None where it can't be read.
+pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
+    #[derive(Deserialize)]
+    struct Places {
+        #[serde(default)]
+        backends: BTreeMap<String, Place>,
+    }
+    #[derive(Deserialize)]
+    struct Place {
+        mode: serde_saphyr::Spanned<String>,
+    }
+    let backends = serde_saphyr::from_str::<Places>(text).map(|places| places.backends).unwrap_or_default();
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    let place = |at: serde_saphyr::Location| (number(at.line()), number(at.column()));
+    backends.into_iter().map(|(name, backend)| (name, place(backend.mode.referenced))).collect()
+}
+
 /// Whether a backend's name is in its one normal form; else what is wrong with it.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if backend::parts(name).is_none() {

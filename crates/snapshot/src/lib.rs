@@ -23,6 +23,7 @@ mod header;
 mod reader;
 mod writer;
 
+pub use edit::ModeChange;
 pub use error::SnapshotError;
 pub use header::{Backend, Header, VERSION};
 pub use reader::{EXCHANGES_FILE, Exchanges, HEADER_FILE, LINE_MAX, Located, Snapshot};

@@ -146,6 +146,15 @@ pub fn main(tags: &[Technology]) -> Option<&Technology> {
     tags.iter().rev().max_by_key(|tag| tag.kind.weight()).filter(|tag| tag.kind.weight() > 0)
 }
 
+/// Adds the tags of one list to another, in order and each once.
+pub fn unite(list: &mut Vec<Technology>, more: impl IntoIterator<Item = Technology>) {
+    for found in more {
+        for evidence in found.evidence {
+            put(list, Tag { name: found.name, kind: found.kind }, || evidence);
+        }
+    }
+}
+
 fn put(list: &mut Vec<Technology>, tag: Tag, evidence: impl FnOnce() -> Cow<'static, str>) {
     if let Some(known) = list.iter_mut().find(|known| known.name == tag.name) {
         if known.evidence.len() < EVIDENCE_MAX {
