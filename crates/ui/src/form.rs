@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn fields_are_read_and_written() {
         let form = Form::read(b"a=1&b=x+%26%20y&a=2&empty=");
-        assert_eq!((form.get("a"), form.get("b"), form.get("empty"), form.get("none")), ("1", "x & y", "", ""));
+        assert_eq!(
+            (form.get("a"), form.get("b"), form.get("empty"), form.get("none")),
+            ("1", "x & y", "", "")
+        );
         assert_eq!(form.all("a").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(query([("q", "a&b c"), ("none", ""), ("p", "2")]), "q=a%26b+c&p=2");
         assert_eq!(segment("a/b \"<ü"), "a%2Fb%20%22%3C%C3%BC");

@@ -57,17 +57,20 @@ impl Guard {
             return Verdict::Refuse("The request has no Host header, or more than one.");
         };
         match &self.access {
-            None if !is_this_machine(host) => return Verdict::Refuse(
-                "This server answers for this machine alone: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
+            None if !is_this_machine(host) => {
+                return Verdict::Refuse(
+                    "This server answers for this machine alone: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
                  header names another host, as in an attack by DNS rebinding.)",
-            ),
+                );
+            }
             Some(access) => {
                 let given = crate::form::Form::read(uri.query().unwrap_or_default().as_bytes());
                 if method == Method::GET && same(given.get("token"), &access.token) {
                     let Access { cookie, token } = access;
                     return Verdict::Welcome(format!("{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"));
                 }
-                if !cookies(headers).any(|(name, value)| name == access.cookie && same(value, &access.token)) {
+                if !cookies(headers).any(|(name, value)| name == access.cookie && same(value, &access.token))
+                {
                     return Verdict::Refuse(
                         "A token is demanded: open the address that `understudy ui` printed when it started, with its ?token=….",
                     );
@@ -157,7 +160,9 @@ mod tests {
             (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         });
         let mut map = HeaderMap::new();
-        headers.for_each(|(name, value)| drop(map.append(name, value)));
+        for (name, value) in headers {
+            map.append(name, value);
+        }
         guard.judge(method, &uri.parse().unwrap(), &map)
     }
 
@@ -171,7 +176,15 @@ mod tests {
         for host in ["localhost", "LOCALHOST:80", "127.0.0.1:4450", "127.8.7.6", "[::1]:1", "[::1]"] {
             check(host, true);
         }
-        for host in ["", "evil.test", "localhost.evil.test:80", "127.0.0.1.evil.test", "10.0.0.1:4450", "0.0.0.0:1", "[::2]:1"] {
+        for host in [
+            "",
+            "evil.test",
+            "localhost.evil.test:80",
+            "127.0.0.1.evil.test",
+            "10.0.0.1:4450",
+            "0.0.0.0:1",
+            "[::2]:1",
+        ] {
             check(host, false);
         }
     }
@@ -192,8 +205,26 @@ mod tests {
         check(Method::GET, &[host, ("sec-fetch-site", "cross-site")], false);
         let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
         check(Method::GET, &[&[host, ("sec-fetch-site", "cross-site")], &link[..]].concat(), true);
-        check(Method::GET, &[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")], false);
-        check(Method::GET, &[host, ("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], false);
+        check(
+            Method::GET,
+            &[
+                host,
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "no-cors"),
+                ("sec-fetch-dest", "script"),
+            ],
+            false,
+        );
+        check(
+            Method::GET,
+            &[
+                host,
+                ("sec-fetch-site", "same-site"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "iframe"),
+            ],
+            false,
+        );
         check(Method::POST, &[host, own], true);
         check(Method::POST, &[host, own, ("sec-fetch-site", "same-origin")], true);
         check(Method::POST, &[host], false);
@@ -216,7 +247,10 @@ mod tests {
         assert!(cookie.ends_with("HttpOnly; SameSite=Strict"), "{cookie}");
         let cookie = cookie.split(';').next().unwrap();
         assert_eq!(get("/", &[host, ("cookie", &format!("other=1; {cookie}"))]), Verdict::Pass);
-        assert!(matches!(get("/", &[host, ("cookie", &cookie.replace("-4450", "-4451"))]), Verdict::Refuse(_)));
+        assert!(matches!(
+            get("/", &[host, ("cookie", &cookie.replace("-4450", "-4451"))]),
+            Verdict::Refuse(_)
+        ));
         assert_eq!(Guard::new("[::1]:4450".parse().unwrap()).unwrap().token(), None);
         assert_ne!(guard.token(), Guard::new("0.0.0.0:4450".parse().unwrap()).unwrap().token());
     }

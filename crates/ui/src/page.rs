@@ -29,14 +29,16 @@ pub(crate) struct Frame {
 pub(crate) struct Tabs {
     /// The address of the first.
     pub(crate) base: String,
-    /// Which is shown.
+    /// The end of the address of the one that is shown.
     pub(crate) current: &'static str,
 }
 
 impl Tabs {
-    /// All of them: the end of the address, and the name.
-    pub(crate) const ALL: [(&'static str, &'static str); 4] =
-        [("", "Summary"), ("/traffic", "Traffic"), ("/rules", "Rules"), ("/lint", "Lint")];
+    /// All of them: the address, the name, and whether it is the one that is shown.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (String, &'static str, bool)> {
+        let all = [("", "Summary"), ("/traffic", "Traffic"), ("/rules", "Rules"), ("/lint", "Lint")];
+        all.into_iter().map(|(end, text)| (format!("{}{end}", self.base), text, end == self.current))
+    }
 }
 
 /// Why there is no page.
@@ -62,10 +64,6 @@ impl PageError {
         Self::new(StatusCode::FORBIDDEN, "Refused", text)
     }
 
-    pub(crate) fn bad(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "Not understood", text)
-    }
-
     /// Somebody else was faster.
     pub(crate) fn conflict(text: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "Changed meanwhile", text)
@@ -77,10 +75,12 @@ impl PageError {
 
     /// A snapshot that can't be read. Where a line is at fault it is shown.
     pub(crate) fn snapshot(name: &str, path: &Path, error: SnapshotError) -> Self {
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let source =
+            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         let status = match &error {
             SnapshotError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             SnapshotError::NotFound { .. } | SnapshotError::MissingFile { .. } => StatusCode::NOT_FOUND,
+            SnapshotError::Changed { .. } => StatusCode::CONFLICT,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let excerpt = match &error {
@@ -90,7 +90,10 @@ impl PageError {
             }
             _ => Vec::new(),
         };
-        let title = format!("{name} can't be read");
+        let title = match &error {
+            SnapshotError::Changed { .. } | SnapshotError::Edit { .. } => "Nothing was saved".into(),
+            _ => format!("{} can't be read", crate::show::visible(name)),
+        };
         Self { status, title, text: format!("{error}{source}"), excerpt }
     }
 }
@@ -133,16 +136,15 @@ pub(crate) fn render(status: StatusCode, page: &impl Template) -> Response {
 
 /// A file to keep: never shown by the browser, whatever is in it.
 pub(crate) fn attachment(name: &str, bytes: Vec<u8>) -> Response {
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
     let safe = safe.trim_start_matches('.').get(..safe.len().min(80)).unwrap_or("download").to_owned();
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{safe}\""));
     let mut response = HttpResponse::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(
-        header::CONTENT_DISPOSITION,
-        disposition.unwrap_or(HeaderValue::from_static("attachment")),
-    );
+    headers
+        .insert(header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     response
 }
 

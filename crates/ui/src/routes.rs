@@ -28,11 +28,17 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn shelf(&self) -> Result<&Shelf, PageError> {
-        self.shelf.as_ref().ok_or_else(|| PageError::not_found("There are no snapshots here, only what is being recorded."))
+        self.shelf
+            .as_ref()
+            .ok_or_else(|| PageError::not_found("There are no snapshots here, only what is being recorded."))
     }
 
     pub(crate) fn live(&self) -> Result<&Live, PageError> {
-        self.live.as_ref().ok_or_else(|| PageError::not_found("Nothing that is being recorded is shown here: start `understudy ui --store`."))
+        self.live.as_ref().ok_or_else(|| {
+            PageError::not_found(
+                "Nothing that is being recorded is shown here: start `understudy ui --store`.",
+            )
+        })
     }
 }
 

@@ -105,7 +105,8 @@ impl Shelf {
 
     /// The snapshot of a name.
     pub(crate) fn book(&self, name: &str) -> Result<Arc<Book>> {
-        let none = || PageError::not_found(format!("There is no snapshot {name:?} in {}.", self.root.display()));
+        let none =
+            || PageError::not_found(format!("There is no snapshot {name:?} in {}.", self.root.display()));
         // Only what is listed can be asked for, so that a name is never a path.
         let listed = self.names().map_err(|error| PageError::failed(error.to_string()))?;
         if !listed.iter().any(|listed| listed == name) {
@@ -182,7 +183,8 @@ impl Book {
     /// The index of its exchanges as they are now. It may still be on its way.
     pub(crate) fn index(&self) -> Result<Arc<Index>> {
         let file = self.exchanges()?;
-        let failed = |error: std::io::Error| PageError::failed(format!("{EXCHANGES_FILE} can't be read: {error}"));
+        let failed =
+            |error: std::io::Error| PageError::failed(format!("{EXCHANGES_FILE} can't be read: {error}"));
         let stamp = Stamp::at(&file).map_err(failed)?;
         let mut current = lock(&self.index);
         if let Some(index) = current.as_ref().filter(|index| index.stamp == stamp) {

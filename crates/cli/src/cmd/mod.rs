@@ -13,3 +13,4 @@ pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;
 pub(crate) mod tune;
+pub(crate) mod ui;

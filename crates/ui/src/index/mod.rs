@@ -10,7 +10,7 @@ mod scan;
 mod search;
 
 pub(crate) use query::{Query, Sort, StatusFilter};
-pub(crate) use row::{Row, Way, length};
+pub(crate) use row::{Row, Way, label, length};
 pub(crate) use scan::{Noted, Scanner, read_line};
 pub(crate) use search::Needle;
 

@@ -163,7 +163,8 @@ impl Query {
             return Vec::new();
         }
         let wanted = self.operation.to_lowercase();
-        let labels: Vec<bool> = known.labels.iter().map(|text| text.to_lowercase().contains(&wanted)).collect();
+        let labels: Vec<bool> =
+            known.labels.iter().map(|text| text.to_lowercase().contains(&wanted)).collect();
         let takes = |row: &Row| {
             backend.is_none_or(|backend| row.backend == backend)
                 && labels.get(row.label as usize).copied().unwrap_or_default()
@@ -253,7 +254,8 @@ mod tests {
         };
         check("", 1, "");
         check("page=7&sort=oldest", 1, "");
-        let all = "backend=https%3A%2F%2Fa&operation=x&status=4xx&direction=inbound&text=t&sort=newest&page=3";
+        let all =
+            "backend=https%3A%2F%2Fa&operation=x&status=4xx&direction=inbound&text=t&sort=newest&page=3";
         check(all, 3, all);
     }
 }

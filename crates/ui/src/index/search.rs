@@ -72,12 +72,20 @@ impl Needle {
     /// Whether a line has it.
     pub(crate) fn is_in_line(&self, line: &[u8]) -> bool {
         let lower = line.to_ascii_lowercase();
-        let may = !self.plain || self.finder.find(&lower).is_some() || memchr::memmem::find(&lower, b"_base64\"").is_some();
+        let may = !self.plain
+            || self.finder.find(&lower).is_some()
+            || memchr::memmem::find(&lower, b"_base64\"").is_some();
         may && v1::read_record(line.trim_ascii()).is_ok_and(|record| self.is_in_exchange(&record.exchange))
     }
 
     /// Looks through the lines of rows, until so many have it or the time is up.
-    pub(crate) fn search(&self, path: &Path, rows: &[Row], enough: usize, patience: Duration) -> io::Result<Found> {
+    pub(crate) fn search(
+        &self,
+        path: &Path,
+        rows: &[Row],
+        enough: usize,
+        patience: Duration,
+    ) -> io::Result<Found> {
         let began = Instant::now();
         let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
         let (mut found, mut position, mut line) = (Found::default(), 0u64, Vec::new());
@@ -120,7 +128,17 @@ mod tests {
         let mut line = Vec::new();
         v1::write_record(&exchange(), None, &mut line);
         let check = |text: &str, expect| assert_eq!(Needle::new(text).is_in_line(&line), expect, "{text}");
-        for text in ["blue", "header VALUE", "x-one", "api.test", "binary text", "trail", "\\\"hi", "hi\\\" there", "say\":"] {
+        for text in [
+            "blue",
+            "header VALUE",
+            "x-one",
+            "api.test",
+            "binary text",
+            "trail",
+            "\\\"hi",
+            "hi\\\" there",
+            "say\":",
+        ] {
             check(text, true);
         }
         // What is in the line, and not in the exchange.
@@ -142,7 +160,8 @@ mod tests {
             row
         };
         let rows = [row(2), row(0), row(1)];
-        let search = |text: &str, enough, patience| Needle::new(text).search(&path, &rows, enough, patience).unwrap();
+        let search =
+            |text: &str, enough, patience| Needle::new(text).search(&path, &rows, enough, patience).unwrap();
         let long = Duration::from_secs(60);
         assert_eq!(search("blue", 9, long), Found { at: vec![0, 1, 2], searched: 3 });
         assert_eq!(search("red", 9, long), Found { at: vec![], searched: 3 });

@@ -1,7 +1,7 @@
 //! One exchange: what was asked, what was answered, and what identifies it.
 
 use super::{base, frame};
-use crate::index::{Known, Row, read_line};
+use crate::index::{Known, Row, label, read_line};
 use crate::page::{Frame, PageError, render};
 use crate::routes::App;
 use crate::show::{self, BodyView, Curl, SHOWN_MAX, visible, visible_bytes};
@@ -15,7 +15,7 @@ use understudy_core::digest::hex;
 use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::headers::Headers;
 use understudy_core::rules::{Rule, Rules};
-use understudy_core::technology::Technology;
+use understudy_core::technology::{Kind, Technology};
 use understudy_core::{technology, v1};
 use understudy_snapshot::answerable::unanswerable;
 
@@ -32,12 +32,20 @@ struct ExchangePage {
     status: u16,
     status_kind: &'static str,
     warning: Option<String>,
-    technologies: Vec<(String, String)>,
+    technologies: Vec<Chip>,
     request: Message,
     response: Option<Message>,
     signature: Vec<(String, String)>,
     digest: String,
     curl: Option<Curl>,
+}
+
+/// A technology.
+pub(super) struct Chip {
+    pub(super) name: &'static str,
+    pub(super) evidence: String,
+    /// Whether it says who the backend is, and not only how it is spoken with.
+    pub(super) main: bool,
 }
 
 /// A request or a response.
@@ -64,7 +72,8 @@ pub(crate) async fn recorded(
         let address = |row: Option<&Row>| row.map(|row| format!("{here}/{}", row.line));
         (address(at.checked_sub(1).and_then(|at| known.rows.get(at))), address(known.rows.get(at + 1)))
     };
-    let page = super::on_a_thread(move || page(frame, format!("{here}/{line}"), &text, rules, around)).await?;
+    let page =
+        super::on_a_thread(move || page(frame, format!("{here}/{line}"), &text, rules, around)).await?;
     Ok(render(StatusCode::OK, &page))
 }
 
@@ -77,7 +86,9 @@ pub(crate) async fn received(
     let frame = Frame { title: format!("Exchange {number} · Recording"), crumbs, ..Frame::default() };
     let here = format!("/live/traffic/{number}");
     let mut around = (None, None);
-    for (number, address) in [(number.wrapping_sub(1), &mut around.0), (number.wrapping_add(1), &mut around.1)] {
+    for (number, address) in
+        [(number.wrapping_sub(1), &mut around.0), (number.wrapping_add(1), &mut around.1)]
+    {
         let held = app.live()?.line(number).await.is_some();
         *address = held.then(|| format!("/live/traffic/{number}"));
     }
@@ -100,10 +111,12 @@ pub(crate) async fn recorded_line(app: &App, name: &str, line: u64) -> Result<Ve
         found = place(&index.known());
     }
     let found = found.or_else(|| place(&index.known()));
-    let found = found.ok_or_else(|| PageError::not_found(format!("Line {line} of {name} holds no exchange.")))?;
+    let found =
+        found.ok_or_else(|| PageError::not_found(format!("Line {line} of {name} holds no exchange.")))?;
     let path = book.exchanges()?;
     super::on_a_thread(move || {
-        read_line(&path, found).map_err(|error| PageError::failed(format!("the exchange can't be read: {error}")))
+        read_line(&path, found)
+            .map_err(|error| PageError::failed(format!("the exchange can't be read: {error}")))
     })
     .await
 }
@@ -111,7 +124,8 @@ pub(crate) async fn recorded_line(app: &App, name: &str, line: u64) -> Result<Ve
 /// The line of an exchange that is being recorded.
 pub(crate) async fn received_line(app: &App, number: u64) -> Result<Vec<u8>, PageError> {
     let line = app.live()?.line(number).await;
-    let gone = || PageError::not_found("This exchange isn't held any more: newer ones came. It is in the store.");
+    let gone =
+        || PageError::not_found("This exchange isn't held any more: newer ones came. It is in the store.");
     line.map(|line| line.to_vec()).ok_or_else(gone)
 }
 
@@ -130,10 +144,12 @@ fn page(
 ) -> Result<ExchangePage, PageError> {
     let exchange = parse(line)?;
     let request = &exchange.request;
-    let signature = Signature::of(&RequestView::from(&exchange), &Rules::new(rules));
-    let fields = signature.fields().map(|(key, value)| {
-        (visible_bytes(key), visible_bytes(&value[..value.len().min(SHOWN_MAX)]))
-    });
+    let mut signature = Signature::default();
+    let title = label(&exchange, &mut signature, &Rules::default());
+    signature.set(&RequestView::from(&exchange), &Rules::new(rules));
+    let fields = signature
+        .fields()
+        .map(|(key, value)| (visible_bytes(key), visible_bytes(&value[..value.len().min(SHOWN_MAX)])));
     let asked = format!("{} {}", visible_bytes(&request.method), visible_bytes(&request.path));
     let message = |line: String, headers: &Headers, trailers: &Headers, body: &_| Message {
         line,
@@ -152,7 +168,7 @@ fn page(
         here,
         previous,
         next,
-        title: asked.clone(),
+        title: visible(&title),
         facts: facts(&exchange),
         status,
         status_kind: show::status_kind(status),
@@ -167,8 +183,13 @@ fn page(
 }
 
 /// Tags, each with its evidence, for people.
-pub(super) fn technologies<'a>(tags: impl Iterator<Item = &'a Technology>) -> Vec<(String, String)> {
-    tags.map(|tag| (tag.name.to_owned(), visible(&tag.evidence.join("; ")))).collect()
+pub(super) fn technologies<'a>(tags: impl Iterator<Item = &'a Technology>) -> Vec<Chip> {
+    tags.map(|tag| Chip {
+        name: tag.name,
+        evidence: visible(&tag.evidence.join("; ")),
+        main: matches!(tag.kind, Kind::Service | Kind::Telemetry | Kind::Cloud),
+    })
+    .collect()
 }
 
 fn facts(exchange: &Exchange) -> Vec<(&'static str, String)> {
@@ -181,16 +202,22 @@ fn facts(exchange: &Exchange) -> Vec<(&'static str, String)> {
         facts.push(("First byte after", show::duration(first_byte)));
     }
     facts.push(("Protocol", visible(&exchange.protocol)));
-    facts.push(("Direction", match exchange.direction {
-        Direction::Outbound => "outbound: the service called".into(),
-        Direction::Inbound => "inbound: the service was called".into(),
-    }));
-    facts.push(("End", match exchange.end {
-        End::Complete => "complete".into(),
-        End::RequestAborted => "the request stopped in the middle".into(),
-        End::ResponseAborted => "the response stopped in the middle".into(),
-        End::NoResponse => "no response".into(),
-    }));
+    facts.push((
+        "Direction",
+        match exchange.direction {
+            Direction::Outbound => "outbound: the service called".into(),
+            Direction::Inbound => "inbound: the service was called".into(),
+        },
+    ));
+    facts.push((
+        "End",
+        match exchange.end {
+            End::Complete => "complete".into(),
+            End::RequestAborted => "the request stopped in the middle".into(),
+            End::ResponseAborted => "the response stopped in the middle".into(),
+            End::NoResponse => "no response".into(),
+        },
+    ));
     facts.push(("Identifier", visible(&exchange.id)));
     facts
 }

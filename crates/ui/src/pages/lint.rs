@@ -32,7 +32,10 @@ struct Shown {
     message: String,
 }
 
-pub(crate) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, PageError> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response, PageError> {
     let book = app.shelf()?.book(&name)?;
     // A header that can't be read is a page of its own.
     book.open()?;
@@ -42,7 +45,10 @@ pub(crate) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) 
     let findings = match outcome.as_deref() {
         None => {
             frame.refresh = true;
-            return Ok(render(StatusCode::OK, &LintPage { frame, findings: Vec::new(), counts: String::new() }));
+            return Ok(render(
+                StatusCode::OK,
+                &LintPage { frame, findings: Vec::new(), counts: String::new() },
+            ));
         }
         Some(Ok(findings)) => findings,
         Some(Err(error)) => return Err(PageError::failed(error.to_string())),

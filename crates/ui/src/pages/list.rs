@@ -38,10 +38,14 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, PageEr
     if let Some(one) = &shelf.one {
         return Ok(see_other(&super::base(one)));
     }
-    let names = shelf.names().map_err(|error| PageError::failed(format!("the folder can't be read: {error}")))?;
+    let names =
+        shelf.names().map_err(|error| PageError::failed(format!("the folder can't be read: {error}")))?;
     let rows = names.iter().map(|name| listed(&app, name)).collect();
     let frame = Frame { title: "Snapshots".into(), ..Frame::default() };
-    Ok(render(StatusCode::OK, &ListPage { frame, folder: visible(&shelf.root().display().to_string()), rows }))
+    Ok(render(
+        StatusCode::OK,
+        &ListPage { frame, folder: visible(&shelf.root().display().to_string()), rows },
+    ))
 }
 
 fn listed(app: &App, name: &str) -> Listed {

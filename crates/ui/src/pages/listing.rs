@@ -119,8 +119,10 @@ impl TrafficPage {
             (StatusFilter::NoResponse, "No response"),
         ];
         let current = self.query.status;
-        let mut options: Vec<_> =
-            known.into_iter().map(|(status, text)| (status.text(), text.to_owned(), status == current)).collect();
+        let mut options: Vec<_> = known
+            .into_iter()
+            .map(|(status, text)| (status.text(), text.to_owned(), status == current))
+            .collect();
         if !options.iter().any(|(.., selected)| *selected) {
             options.push((current.text(), current.text(), true));
         }

@@ -39,7 +39,8 @@ pub(crate) async fn show(
     }
     let mut page = TrafficPage::new(frame, "/live".into(), query, &newest.known);
     page.show_page(&newest.known, &numbers);
-    let joined = |query: String, rest: &str| format!("/live?{query}{}{rest}", if query.is_empty() { "" } else { "&" });
+    let joined =
+        |query: String, rest: &str| format!("/live?{query}{}{rest}", if query.is_empty() { "" } else { "&" });
     let toggle = joined(page.query.at_page(page.query.page), if paused { "" } else { "pause=1" });
     if paused {
         let pause = |address: Option<String>| address.map(|address| format!("{address}&pause=1"));
@@ -48,7 +49,9 @@ pub(crate) async fn show(
     page.live = Some(LiveState { paused, toggle });
     if newest.count > newest.known.rows.len() as u64 {
         let (held, all) = (count(HELD as u64), exchanges(newest.count));
-        page.notes.push(format!("The newest are shown, {held} at most, of {all} that came since this page is served."));
+        page.notes.push(format!(
+            "The newest are shown, {held} at most, of {all} that came since this page is served."
+        ));
     }
     if let Some(failure) = newest.failure {
         let folder = visible(&live.folder().display().to_string());

@@ -39,7 +39,10 @@ struct Shown {
     key: String,
 }
 
-pub(crate) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, PageError> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response, PageError> {
     let book = app.shelf()?.book(&name)?;
     let opened = book.open()?;
     let rules = opened.header.rules;
@@ -122,7 +125,9 @@ async fn change(
     let mut rules = opened.header.rules;
     change(&mut rules)?;
     let mut snapshot = book.snapshot()?;
-    snapshot.set_rules(rules).map_err(|error| PageError::snapshot(&book.name, &book.path, error))?;
+    snapshot
+        .set_rules_if(rules, Some(&opened.digest))
+        .map_err(|error| PageError::snapshot(&book.name, &book.path, error))?;
     Ok(see_other(&format!("{}/rules", base(&book.name))))
 }
 
@@ -172,7 +177,9 @@ fn shown(rule: &Rule) -> Shown {
         ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
         ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
     ];
-    let said = said.into_iter().filter_map(|(name, value)| Some((name, value?.to_string().trim_matches('"').to_owned())));
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?.to_string().trim_matches('"').to_owned())));
     says.extend(said);
     says.extend(rule.fault.as_ref().map(|fault| ("fault", visible(&fault.to_string()))));
     Shown {

@@ -16,6 +16,7 @@ use axum::response::Response;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use understudy_core::config::Mode;
+use understudy_snapshot::SnapshotError;
 
 pub(crate) async fn save(
     State(app): State<Arc<App>>,
@@ -31,12 +32,19 @@ pub(crate) async fn save(
     if opened.digest != form.get("digest") {
         return refused(&app, &book, &opened, &form, &chosen).await;
     }
-    let modes = chosen.iter().filter_map(|(name, mocked)| Some((name.clone(), wanted(&opened, name, *mocked)?)));
+    let modes =
+        chosen.iter().filter_map(|(name, mocked)| Some((name.clone(), wanted(&opened, name, *mocked)?)));
     let modes: BTreeMap<String, Mode> = modes.collect();
     if !modes.is_empty() {
         let mut snapshot = book.snapshot()?;
-        let failed = |error| PageError::snapshot(&book.name, &book.path, error);
-        snapshot.set_modes(&modes).map_err(failed)?;
+        match snapshot.set_modes(&modes, Some(&opened.digest)) {
+            Ok(_) => {}
+            // Somebody was faster in the moment since it was read.
+            Err(SnapshotError::Changed { .. }) => {
+                return refused(&app, &book, &book.open()?, &form, &chosen).await;
+            }
+            Err(error) => return Err(PageError::snapshot(&book.name, &book.path, error)),
+        }
     }
     Ok(see_other(&format!("{}?saved=1", base(&book.name))))
 }
@@ -71,7 +79,8 @@ async fn refused(
     });
     // What was left as it was in the form follows the file; what was chosen stays.
     let was: Vec<&str> = form.all("was").collect();
-    let changed = |name: &&String| chosen.get(*name).is_some_and(|mocked| *mocked != was.contains(&name.as_str()));
+    let changed =
+        |name: &&String| chosen.get(*name).is_some_and(|mocked| *mocked != was.contains(&name.as_str()));
     let mine: BTreeMap<String, bool> =
         chosen.keys().filter(changed).map(|name| (name.clone(), chosen[name])).collect();
     let page = SummaryPage::of(app, book, opened, Some((&mine, Conflict { changes }))).await?;

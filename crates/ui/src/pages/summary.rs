@@ -1,7 +1,7 @@
 //! A snapshot: whom the service calls, how often and how fast, and a checkbox for each that says whether it is mocked.
 
 use super::changes::Change;
-use super::listing::exchanges;
+use super::exchange::{Chip, technologies};
 use super::{base, frame};
 use crate::form::query;
 use crate::page::{Frame, PageError, render};
@@ -51,7 +51,7 @@ struct Shown {
     protocol: String,
     host: String,
     port: String,
-    technologies: Vec<(String, String)>,
+    technologies: Vec<Chip>,
     requests: String,
     share: String,
     p50: String,
@@ -96,7 +96,8 @@ impl SummaryPage {
             Some(Ok(known)) => Some(known),
             Some(Err(error)) => return Err(PageError::failed(error.to_string())),
         };
-        let (chosen, conflict) = chosen.map_or((None, None), |(chosen, conflict)| (Some(chosen), Some(conflict)));
+        let (chosen, conflict) =
+            chosen.map_or((None, None), |(chosen, conflict)| (Some(chosen), Some(conflict)));
         let none = BTreeMap::new();
         let mut page = Self {
             frame: frame(app, book, "", ""),
@@ -126,16 +127,24 @@ fn facts(opened: &Opened, known: Option<&Summary>) -> Vec<(&'static str, String)
     facts.push(("Recorded", date_time(header.recorded)));
     let counted = header.backends.values().map(|backend| backend.exchanges).sum();
     facts.push(("Exchanges", count(known.map_or(counted, |known| known.exchanges))));
-    facts.push(("On a miss", match header.on_miss {
-        OnMiss::Fail => "fail".into(),
-        OnMiss::Passthrough => "passthrough".into(),
-        OnMiss::Capture => "capture".into(),
-    }));
+    facts.push((
+        "On a miss",
+        match header.on_miss {
+            OnMiss::Fail => "fail".into(),
+            OnMiss::Passthrough => "passthrough".into(),
+            OnMiss::Capture => "capture".into(),
+        },
+    ));
     facts
 }
 
 /// The backends, those that are called most first. Until they are counted, as `snapshot.yaml` has them.
-fn shown(opened: &Opened, known: Option<&Summary>, chosen: &BTreeMap<String, bool>, base: &str) -> Vec<Shown> {
+fn shown(
+    opened: &Opened,
+    known: Option<&Summary>,
+    chosen: &BTreeMap<String, bool>,
+    base: &str,
+) -> Vec<Shown> {
     let header = &opened.header;
     let mut backends: Vec<Shown> = match known {
         Some(known) => {
@@ -182,7 +191,11 @@ impl Shown {
         let ours = summary.backends.iter().filter(|other| other.direction == backend.direction);
         let all = ours.map(|other| other.exchanges).sum();
         let timed = |micros| if backend.exchanges == 0 { "–".into() } else { duration(micros) };
+        let protocols: Vec<_> = backend.protocols.iter().map(|protocol| visible(protocol)).collect();
         Self {
+            protocol: protocols.join(", "),
+            technologies: technologies(backend.technologies.iter()),
+            errors: backend.errors,
             requests: count(backend.exchanges),
             share: percent(backend.exchanges, all),
             p50: timed(backend.p50_us),
@@ -197,9 +210,5 @@ impl SummaryPage {
     fn mocked(&self) -> String {
         let mocked = self.backends.iter().filter(|backend| backend.mode == "mock").count();
         format!("{} of {} mocked", count(mocked as u64), count(self.backends.len() as u64))
-    }
-
-    fn exchanges(&self) -> String {
-        exchanges(0)
     }
 }

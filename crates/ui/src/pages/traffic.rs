@@ -32,7 +32,13 @@ pub(crate) async fn show(
     on_a_thread(move || Ok(render(StatusCode::OK, &page(&app, &book, &index, query, path)?))).await
 }
 
-fn page(app: &App, book: &Book, index: &Index, query: Query, path: PathBuf) -> Result<TrafficPage, PageError> {
+fn page(
+    app: &App,
+    book: &Book,
+    index: &Index,
+    query: Query,
+    path: PathBuf,
+) -> Result<TrafficPage, PageError> {
     let frame = frame(app, book, "/traffic", "Traffic");
     let here = format!("{}/traffic", base(&book.name));
     // Asked first: what is read in between is shown then.
@@ -42,7 +48,8 @@ fn page(app: &App, book: &Book, index: &Index, query: Query, path: PathBuf) -> R
     if !done {
         let percent = percent(known.read, index.stamp.length);
         page.frame.refresh = true;
-        page.notes.push(format!("Still reading: {percent} of the file so far. This page shows more in a moment."));
+        page.notes
+            .push(format!("Still reading: {percent} of the file so far. This page shows more in a moment."));
     }
     if known.bad_lines > 0 {
         let count = count(known.bad_lines);

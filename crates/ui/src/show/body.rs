@@ -5,8 +5,8 @@ use super::pretty;
 use crate::index::length;
 use understudy_core::encoding;
 use understudy_core::exchange::Body;
-use understudy_core::headers::Headers;
 use understudy_core::facts;
+use understudy_core::headers::Headers;
 
 /// So many bytes of a body are shown.
 pub(crate) const SHOWN_MAX: usize = 64 << 10;
@@ -36,11 +36,8 @@ impl BodyView {
     /// Of a body with its headers.
     pub(crate) fn of(body: &Body, headers: &Headers) -> Self {
         let media_type = headers.get(b"content-type").map(facts::media_type).unwrap_or_default();
-        let mut view = Self {
-            length: length(body),
-            media_type: visible_bytes(media_type),
-            ..Self::default()
-        };
+        let mut view =
+            Self { length: length(body), media_type: visible_bytes(media_type), ..Self::default() };
         if let Some(all) = body.truncated {
             view.notes.push(format!("{} of {} were recorded.", size(body.bytes.len() as u64), size(all)));
         }
@@ -49,7 +46,8 @@ impl BodyView {
         let bytes = match &decoded {
             Some(bytes) if bytes.len() != body.bytes.len() || **bytes != *body.bytes => {
                 let name = visible_bytes(codings);
-                view.notes.push(format!("Sent as {name}; shown here as the {} inside.", size(bytes.len() as u64)));
+                view.notes
+                    .push(format!("Sent as {name}; shown here as the {} inside.", size(bytes.len() as u64)));
                 &**bytes
             }
             Some(_) => &body.bytes[..],
@@ -67,12 +65,17 @@ impl BodyView {
         // A character may have been cut in two.
         let text = match std::str::from_utf8(shown) {
             Ok(text) => Some(text),
-            Err(error) if error.error_len().is_none() => std::str::from_utf8(&shown[..error.valid_up_to()]).ok(),
+            Err(error) if error.error_len().is_none() => {
+                std::str::from_utf8(&shown[..error.valid_up_to()]).ok()
+            }
             Err(_) => None,
         };
         let Some(text) = text.filter(|text| !text.contains('\0')) else {
             if bytes.len() > HEX_MAX {
-                self.notes.push(format!("Its first {} are shown. Download it to have it whole.", size(HEX_MAX as u64)));
+                self.notes.push(format!(
+                    "Its first {} are shown. Download it to have it whole.",
+                    size(HEX_MAX as u64)
+                ));
             }
             self.raw = hex_dump(&bytes[..bytes.len().min(HEX_MAX)]);
             return;
@@ -94,7 +97,9 @@ impl BodyView {
 
 fn is_json(text: &str, media_type: &[u8]) -> bool {
     let media_type = media_type.to_ascii_lowercase();
-    let said = media_type.ends_with(b"/json") || media_type.ends_with(b"+json") || media_type.starts_with(b"application/x-amz-json");
+    let said = media_type.ends_with(b"/json")
+        || media_type.ends_with(b"+json")
+        || media_type.starts_with(b"application/x-amz-json");
     let looks = text.trim_start().starts_with(['{', '[']);
     looks && (said || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }
@@ -104,8 +109,10 @@ fn hex_dump(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 5);
     for (number, line) in bytes.chunks(16).enumerate() {
         let hex: Vec<_> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        let text: String =
-            line.iter().map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '·' }).collect();
+        let text: String = line
+            .iter()
+            .map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '·' })
+            .collect();
         out.push_str(&format!("{:06x}  {:<47}  {text}\n", number * 16, hex.join(" ")));
     }
     out
@@ -149,7 +156,10 @@ mod tests {
         assert!(view.raw.len() <= SHOWN_MAX && view.raw.chars().all(|c| c == 'ü'));
         assert!(view.notes[0].contains("The first 65.5 kB of 131.0 kB"), "{:?}", view.notes);
         let odd = format!("a{long}");
-        assert_eq!(super::BodyView::of(&Body { bytes: odd.into(), truncated: None }, &Headers::new()).raw.len(), SHOWN_MAX - 1);
+        assert_eq!(
+            super::BodyView::of(&Body { bytes: odd.into(), truncated: None }, &Headers::new()).raw.len(),
+            SHOWN_MAX - 1
+        );
     }
 
     #[test]

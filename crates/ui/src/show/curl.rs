@@ -64,14 +64,17 @@ fn headers(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'stati
     let mut has_type = false;
     for (name, value) in exchange.request.headers.iter() {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        if OWN.iter().any(|own| is(own)) || (is(b"host") && value.eq_ignore_ascii_case(authority.as_bytes())) {
+        if OWN.iter().any(|own| is(own)) || (is(b"host") && value.eq_ignore_ascii_case(authority.as_bytes()))
+        {
             continue;
         }
         has_type |= is(b"content-type");
         let text = std::str::from_utf8(value).ok().filter(|value| value.chars().all(is_plain));
         match text.filter(|_| is_token(name)) {
             // curl leaves a header without a value out, unless it ends so.
-            Some("") => words.push(format!("--header {}", quoted(&format!("{};", String::from_utf8_lossy(name))))),
+            Some("") => {
+                words.push(format!("--header {}", quoted(&format!("{};", String::from_utf8_lossy(name)))))
+            }
             Some(value) => {
                 let line = format!("{}: {value}", String::from_utf8_lossy(name));
                 words.push(format!("--header {}", quoted(&line)));
@@ -102,7 +105,10 @@ fn body(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'static s
             words.push("--data-binary @request-body".to_owned());
             String::new()
         }
-        bytes => match std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| c == '\n' || is_plain(c))) {
+        bytes => match std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| text.chars().all(|c| c == '\n' || is_plain(c)))
+        {
             Some(text) => {
                 words.push(format!("--data-raw {}", quoted(text)));
                 String::new()
@@ -163,19 +169,27 @@ mod tests {
 
     fn command(exchange: &Exchange) -> String {
         let command = curl(exchange).unwrap().command;
-        command.replace("--globoff --path-as-is --silent --show-error --include \\\n  ", "").replace(" \\\n ", "")
+        command
+            .replace("--globoff --path-as-is --silent --show-error --include \\\n  ", "")
+            .replace(" \\\n ", "")
     }
 
     #[test]
     fn requests_as_commands() {
         let check = |exchange: Exchange, expect: &str| assert_eq!(command(&exchange), expect);
         check(exchange("GET", "/a?b=[1]", &[], b""), "curl --request 'GET' --url 'https://api.test/a?b=[1]'");
-        check(exchange("HEAD", "/", &[("host", "API.test"), ("x", "")], b""), "curl --head --url 'https://api.test/' --header 'x;'");
+        check(
+            exchange("HEAD", "/", &[("host", "API.test"), ("x", "")], b""),
+            "curl --head --url 'https://api.test/' --header 'x;'",
+        );
         check(
             exchange("POST", "/", &[("content-type", "text/plain"), ("content-length", "3")], b"it's\n$(x)"),
             "curl --request 'POST' --url 'https://api.test/' --header 'content-type: text/plain' --data-raw 'it'\\''s\n$(x)'",
         );
-        check(exchange("OPTIONS", "*", &[], b""), "curl --request 'OPTIONS' --request-target '*' --url 'https://api.test/'");
+        check(
+            exchange("OPTIONS", "*", &[], b""),
+            "curl --request 'OPTIONS' --request-target '*' --url 'https://api.test/'",
+        );
         check(
             exchange("PUT", "/", &[], b"\x1b[201~rm"),
             "printf %s 'G1syMDF+cm0=' | base64 -d | curl --request 'PUT' --url 'https://api.test/' --header 'content-type:' --data-binary @-",
@@ -185,7 +199,10 @@ mod tests {
     #[test]
     fn what_is_hostile_stays_harmless() {
         let at = exchange("GET", "@evil.test/", &[("@/etc/passwd", ""), ("x", "a\x1b[201~b")], b"");
-        assert_eq!(command(&at), "curl --request 'GET' --request-target '@evil.test/' --url 'https://api.test/'");
+        assert_eq!(
+            command(&at),
+            "curl --request 'GET' --request-target '@evil.test/' --url 'https://api.test/'"
+        );
         assert_eq!(curl(&at).unwrap().notes.len(), 1);
         let check = |backend: &str, method: &str, expect: bool| {
             let exchange = Exchange { backend: backend.into(), ..exchange(method, "/", &[], b"") };

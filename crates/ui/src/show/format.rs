@@ -13,7 +13,12 @@ pub(crate) fn visible(text: &str) -> String {
             '\r' => out.push('␍'),
             '\0'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('␀')),
             '\u{7f}' => out.push('␡'),
-            '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+            '\u{80}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => {
                 out.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
             }
             _ => out.push(c),
@@ -37,7 +42,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -71,7 +76,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     match (part, whole) {
         (_, 0) | (0, _) => "0 %".into(),
         _ if part == whole => "100 %".into(),
-        _ => match (part * 200 / whole + 1) / 2 {
+        _ => match (part * 200 / whole).div_ceil(2) {
             0 => "< 1 %".into(),
             100 => "> 99 %".into(),
             percent => format!("{percent} %"),

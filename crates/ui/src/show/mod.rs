@@ -7,4 +7,6 @@ mod pretty;
 
 pub(crate) use body::{BodyView, SHOWN_MAX};
 pub(crate) use curl::{Curl, curl};
-pub(crate) use format::{clock, count, date_time, duration, percent, size, status_kind, visible, visible_bytes};
+pub(crate) use format::{
+    clock, count, date_time, duration, percent, size, status_kind, visible, visible_bytes,
+};

@@ -17,7 +17,10 @@ pub(crate) fn json(text: &str) -> String {
         let length = match c {
             '"' => string(rest),
             '{' | '[' | '}' | ']' | ',' | ':' => 1,
-            _ => rest.find(['{', '[', '}', ']', ',', ':', '"', ' ', '\t', '\r', '\n']).unwrap_or(rest.len()).max(1),
+            _ => rest
+                .find(['{', '[', '}', ']', ',', ':', '"', ' ', '\t', '\r', '\n'])
+                .unwrap_or(rest.len())
+                .max(1),
         };
         let (token, after) = rest.split_at(length);
         rest = after.trim_start_matches([' ', '\t', '\r', '\n']);
@@ -70,7 +73,10 @@ mod tests {
     #[test]
     fn each_value_on_its_line() {
         let check = |text: &str, expect: &str| assert_eq!(json(text), expect);
-        check(r#"{"a":1.10,"b":[1,{"c":"x,\"{y"}],"d":{},"e":[ ]}"#, "{\n  \"a\": 1.10,\n  \"b\": [\n    1,\n    {\n      \"c\": \"x,\\\"{y\"\n    }\n  ],\n  \"d\": {},\n  \"e\": []\n}");
+        check(
+            r#"{"a":1.10,"b":[1,{"c":"x,\"{y"}],"d":{},"e":[ ]}"#,
+            "{\n  \"a\": 1.10,\n  \"b\": [\n    1,\n    {\n      \"c\": \"x,\\\"{y\"\n    }\n  ],\n  \"d\": {},\n  \"e\": []\n}",
+        );
         check(" 12345678901234567890 ", "12345678901234567890");
         check("{\"a\":\"cut", "{\n  \"a\": \"cut");
         check("", "");
