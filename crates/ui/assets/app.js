@@ -58,7 +58,10 @@ if ("refresh" in document.body.dataset) {
         list.replaceChildren(...newer.childNodes);
         if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
       }
-      if (!("refresh" in page.body.dataset)) return;
+      if (!("refresh" in page.body.dataset)) {
+        delete document.body.dataset.refresh;
+        return;
+      }
     } catch {
       // The server is gone, or not there yet: ask again.
     }

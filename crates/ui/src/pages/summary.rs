@@ -6,7 +6,7 @@ use super::{base, frame};
 use crate::form::query;
 use crate::page::{Frame, PageError, render};
 use crate::routes::App;
-use crate::show::{count, date_time, duration, percent, visible};
+use crate::show::{count, date_time, duration, visible};
 use crate::snapshots::{Book, Opened};
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use understudy_core::backend;
 use understudy_core::config::{Mode, OnMiss};
+use understudy_snapshot::service_map::{self, ServiceMap};
 use understudy_snapshot::summary::{BackendSummary, Summary, Way, summary};
 
 #[derive(Template)]
@@ -24,7 +25,7 @@ pub(super) struct SummaryPage {
     frame: Frame,
     base: String,
     facts: Vec<(&'static str, String)>,
-    /// The service map, as SVG that we have made.
+    /// The service map: an element that we have made, in which names are escaped.
     map: Option<String>,
     backends: Vec<Shown>,
     inbound: Vec<Shown>,
@@ -102,7 +103,7 @@ impl SummaryPage {
         let mut page = Self {
             frame: frame(app, book, "", ""),
             base: base(&book.name),
-            facts: facts(opened, known),
+            facts: facts(book, opened, known),
             map: None,
             backends: shown(opened, known, chosen.unwrap_or(&none), &base(&book.name)),
             inbound: Vec::new(),
@@ -114,15 +115,19 @@ impl SummaryPage {
         page.frame.refresh = known.is_none();
         if let Some(known) = known {
             let inbound = known.backends.iter().filter(|backend| backend.direction == Way::Inbound);
-            page.inbound = inbound.map(|backend| Shown::of(known, backend, &page.base)).collect();
+            page.map = Some(ServiceMap::new(known).to_svg_element());
+            page.inbound = inbound.map(|backend| Shown::of(backend, &page.base)).collect();
         }
         Ok(page)
     }
 }
 
-fn facts(opened: &Opened, known: Option<&Summary>) -> Vec<(&'static str, String)> {
+fn facts(book: &Book, opened: &Opened, known: Option<&Summary>) -> Vec<(&'static str, String)> {
     let header = &opened.header;
-    let mut facts = vec![("Name", visible(&header.name))];
+    let mut facts = Vec::new();
+    if header.name != book.name {
+        facts.push(("Name", visible(&header.name)));
+    }
     facts.extend(header.service.as_deref().map(|service| ("Service", visible(service))));
     facts.push(("Recorded", date_time(header.recorded)));
     let counted = header.backends.values().map(|backend| backend.exchanges).sum();
@@ -149,7 +154,7 @@ fn shown(
     let mut backends: Vec<Shown> = match known {
         Some(known) => {
             let outbound = known.backends.iter().filter(|backend| backend.direction == Way::Outbound);
-            outbound.map(|backend| Shown::of(known, backend, base)).collect()
+            outbound.map(|backend| Shown::of(backend, base)).collect()
         }
         None => header.backends.keys().map(|name| Shown::named(name, base)).collect(),
     };
@@ -187,9 +192,7 @@ impl Shown {
         }
     }
 
-    fn of(summary: &Summary, backend: &BackendSummary, base: &str) -> Self {
-        let ours = summary.backends.iter().filter(|other| other.direction == backend.direction);
-        let all = ours.map(|other| other.exchanges).sum();
+    fn of(backend: &BackendSummary, base: &str) -> Self {
         let timed = |micros| if backend.exchanges == 0 { "–".into() } else { duration(micros) };
         let protocols: Vec<_> = backend.protocols.iter().map(|protocol| visible(protocol)).collect();
         Self {
@@ -197,7 +200,7 @@ impl Shown {
             technologies: technologies(backend.technologies.iter()),
             errors: backend.errors,
             requests: count(backend.exchanges),
-            share: percent(backend.exchanges, all),
+            share: service_map::percent(backend.share),
             p50: timed(backend.p50_us),
             p95: timed(backend.p95_us),
             ..Self::named(&backend.name, base)
