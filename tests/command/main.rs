@@ -13,6 +13,7 @@ mod round_trip;
 mod sample;
 mod scene;
 mod secrets;
+mod select;
 mod sidecar;
 mod signals;
 mod tables;

@@ -13,6 +13,7 @@ pub mod convert;
 pub mod learn;
 pub mod lint;
 pub mod merge;
+pub mod select;
 pub mod service_map;
 pub mod summary;
 pub mod table;

@@ -12,5 +12,6 @@ pub(crate) mod merge;
 pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;
+pub(crate) mod select;
 pub(crate) mod tune;
 pub(crate) mod ui;

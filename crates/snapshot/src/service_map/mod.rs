@@ -216,7 +216,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// A text cut in its middle to so many characters: of hosts the beginning and the end tell most.
-pub(crate) fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     let length = text.chars().count();
     if length <= most {
         return text.to_owned();
