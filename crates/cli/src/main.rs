@@ -15,6 +15,7 @@ mod say;
 mod session;
 mod signals;
 mod terminal;
+mod when;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ enum Command {
     Import(cmd::import::Args),
     Export(cmd::export::Args),
     Collect(cmd::collect::Args),
+    Snapshot(cmd::snapshot::Args),
     Ca(cmd::ca::Args),
     Ui(cmd::ui::Args),
 }
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Import(args) => cmd::import::run(&args),
         Command::Export(args) => cmd::export::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
+        Command::Snapshot(args) => block_on(cmd::snapshot::run(args)),
         Command::Ca(args) => block_on(cmd::ca::run(args)),
         Command::Ui(args) => block_on(cmd::ui::run(args)),
     };

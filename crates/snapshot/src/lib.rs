@@ -17,6 +17,7 @@ pub mod select;
 pub mod service_map;
 pub mod summary;
 pub mod table;
+pub mod traces;
 
 mod edit;
 mod error;
@@ -27,6 +28,6 @@ mod writer;
 
 pub use edit::ModeChange;
 pub use error::SnapshotError;
-pub use header::{Backend, Header, VERSION};
+pub use header::{Backend, Header, Inbound, VERSION};
 pub use reader::{EXCHANGES_FILE, Exchanges, HEADER_FILE, LINE_MAX, Located, Snapshot};
 pub use writer::{Existing, SnapshotWriter};

@@ -13,5 +13,6 @@ pub(crate) mod record;
 pub(crate) mod redact;
 pub(crate) mod respond;
 pub(crate) mod select;
+pub(crate) mod snapshot;
 pub(crate) mod tune;
 pub(crate) mod ui;

@@ -1,6 +1,6 @@
 //! `understudy respond`: run CMD with its backends answered from a snapshot.
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Kept};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
 use crate::report::Report;
@@ -94,7 +94,9 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let redaction = args.redaction.settings(snapshot.header().redaction.as_ref())?;
     let config = config(&args, redaction.as_ref());
     let capture = match &args.output {
-        Some(output) => Some(Capture::begin(output, Existing::Refuse, redaction)?),
+        Some(output) => {
+            Some(Capture::begin(output, Existing::Refuse, Kept { redaction, ..Kept::default() })?)
+        }
         None => None,
     };
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
@@ -109,7 +111,14 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
     let backends = snapshot.header().backends.keys().map(String::as_str).collect();
-    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store, backends };
+    let plan = Plan {
+        bootstrap: bootstrap(&snapshot, &args),
+        module: &module,
+        config,
+        store,
+        backends,
+        inbound: &[],
+    };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {
