@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use understudy_collector::ReadError;
+use understudy_collector::{ReadError, StoreUrl};
 use understudy_snapshot::SnapshotError;
 
 /// What is shown.
@@ -12,8 +12,8 @@ pub enum Source {
     Folder(PathBuf),
     /// One snapshot.
     Snapshot(PathBuf),
-    /// What a collector or a recording is writing: its capture folder.
-    Store(PathBuf),
+    /// What a collector or a recording is writing: its capture store.
+    Store(StoreUrl),
 }
 
 /// The settings of a [`crate::Ui`].

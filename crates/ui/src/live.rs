@@ -4,10 +4,9 @@
 use crate::index::{Known, Noted, Scanner};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
-use understudy_collector::{Position, ReadError, Reader, RecordKind, Start};
+use understudy_collector::{Position, ReadError, Reader, RecordKind, Start, StoreUrl};
 use understudy_core::v1;
 
 /// So many exchanges are held, the newest.
@@ -21,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(400);
 
 /// A capture store that is followed.
 pub(crate) struct Live {
-    folder: PathBuf,
+    store: StoreUrl,
     state: Mutex<State>,
 }
 
@@ -53,29 +52,23 @@ pub(crate) struct Newest {
 }
 
 impl Live {
-    /// Follows the store in a folder.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, ReadError> {
-        if !folder.is_dir() {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(ReadError::Folder { path: folder.to_owned(), source });
-        }
-        let live = Self { folder: folder.to_owned(), state: Mutex::default() };
-        let mut state = live.state.lock().await;
-        state.catch_up(folder).await?;
-        drop(state);
-        Ok(live)
+    /// Follows a store.
+    pub(crate) async fn open(store: &StoreUrl) -> Result<Self, ReadError> {
+        let mut state = State::default();
+        state.catch_up(store).await?;
+        Ok(Self { store: store.clone(), state: Mutex::new(state) })
     }
 
-    /// The store's folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// Which store it is.
+    pub(crate) fn store(&self) -> &StoreUrl {
+        &self.store
     }
 
     /// What there is now.
     pub(crate) async fn newest(&self) -> Newest {
         let mut state = self.state.lock().await;
         if state.looked.is_none_or(|looked| looked.elapsed() >= PAUSE) {
-            let failed = state.catch_up(&self.folder).await.err();
+            let failed = state.catch_up(&self.store).await.err();
             state.failure = failed.map(|error| error.to_string());
         }
         let mut known = Known::default();
@@ -92,10 +85,10 @@ impl Live {
 
 impl State {
     /// Takes in what was stored since.
-    async fn catch_up(&mut self, folder: &Path) -> Result<(), ReadError> {
+    async fn catch_up(&mut self, store: &StoreUrl) -> Result<(), ReadError> {
         self.looked = Some(Instant::now());
         let start = self.position.map_or(Start::Newest(SEGMENTS), Start::After);
-        let mut reader = Reader::open_from(folder, start).await?;
+        let mut reader = Reader::at_from(store, start).await?;
         while let Some(record) = reader.next().await? {
             if record.kind == RecordKind::Exchange {
                 self.take(&record.line);

@@ -42,7 +42,7 @@ impl Ui {
         let local = listener.local_addr();
         let address = local.map_err(|source| UiError::Listen { address: "the listener".into(), source })?;
         let live = match &config.source {
-            Source::Store(folder) => Some(Live::open(folder).await?),
+            Source::Store(store) => Some(Live::open(store).await?),
             Source::Folder(_) | Source::Snapshot(_) => None,
         };
         let guard = Guard::new(address)?;

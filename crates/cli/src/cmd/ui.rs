@@ -5,6 +5,7 @@ use crate::{Outcome, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use understudy_collector::StoreUrl;
 use understudy_ui::{Config, Source, Ui};
 
 /// The folder that is shown where none is named.
@@ -31,8 +32,8 @@ pub(crate) struct Args {
     path: Option<PathBuf>,
 
     /// Show what is being recorded into this capture store
-    #[arg(long, value_name = "FOLDER|URL")]
-    store: Option<String>,
+    #[arg(long, value_name = "URL")]
+    store: Option<StoreUrl>,
 
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -63,12 +64,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
 
 fn source(args: &Args) -> anyhow::Result<Source> {
     if let Some(store) = &args.store {
-        return match store.strip_prefix("file://").unwrap_or(store) {
-            url if url.contains("://") => {
-                bail!("{url}: this version follows stores in folders only; name the collector's folder")
-            }
-            folder => Ok(Source::Store(folder.into())),
-        };
+        return Ok(Source::Store(store.clone()));
     }
     let Some(path) = &args.path else {
         let folder = PathBuf::from(FOLDER);

@@ -54,8 +54,8 @@ pub(crate) async fn show(
         ));
     }
     if let Some(failure) = newest.failure {
-        let folder = visible(&live.folder().display().to_string());
-        page.notes.push(format!("{folder} can't be read any more: {failure}. What came until then is shown; a recording that has ended removes its store."));
+        let store = visible(&live.store().to_string());
+        page.notes.push(format!("{store} can't be read any more: {failure}. What came until then is shown; a recording that has ended removes its store."));
     }
     Ok(render(StatusCode::OK, &page))
 }

@@ -3,7 +3,7 @@
 use crate::site::exchange;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use understudy_collector::{Ingest, IngestConfig, Store, StoreConfig};
+use understudy_collector::{Ingest, IngestConfig, Store, StoreConfig, StoreUrl};
 use understudy_core::v1;
 use understudy_ui::{Config, Source, Ui};
 
@@ -67,9 +67,12 @@ async fn until(ui: &Ui, path: &str, says: &str) -> String {
 async fn what_comes_is_shown_the_newest_first() {
     let recording = Recording::new().await;
     recording.take(&["/first".to_owned()]).await;
-    let ui = Ui::bind("127.0.0.1:0", Config::new(Source::Store(recording.folder.path().to_owned())))
-        .await
-        .unwrap();
+    let ui = Ui::bind(
+        "127.0.0.1:0",
+        Config::new(Source::Store(StoreUrl::Folder(recording.folder.path().to_owned()))),
+    )
+    .await
+    .unwrap();
     assert!(get(&ui, "/").await.contains("location: /live"));
     let page = until(&ui, "/live", "GET /first").await;
     assert!(page.contains("data-refresh") && page.contains("Following"), "{page}");
@@ -98,9 +101,12 @@ async fn what_comes_is_shown_the_newest_first() {
 #[tokio::test]
 async fn segments_that_are_put_away_meanwhile_are_neither_lost_nor_shown_twice() {
     let recording = Recording::with_segments_of(1).await;
-    let ui = Ui::bind("127.0.0.1:0", Config::new(Source::Store(recording.folder.path().to_owned())))
-        .await
-        .unwrap();
+    let ui = Ui::bind(
+        "127.0.0.1:0",
+        Config::new(Source::Store(StoreUrl::Folder(recording.folder.path().to_owned()))),
+    )
+    .await
+    .unwrap();
     assert!(get(&ui, "/live").await.contains("Nothing yet"));
     let put_away =
         || std::fs::read_dir(recording.folder.path().join("segments")).into_iter().flatten().count();
@@ -124,9 +130,12 @@ async fn segments_that_are_put_away_meanwhile_are_neither_lost_nor_shown_twice()
 #[tokio::test]
 async fn memory_is_bounded_and_a_store_that_goes_is_told() {
     let recording = Recording::new().await;
-    let ui = Ui::bind("127.0.0.1:0", Config::new(Source::Store(recording.folder.path().to_owned())))
-        .await
-        .unwrap();
+    let ui = Ui::bind(
+        "127.0.0.1:0",
+        Config::new(Source::Store(StoreUrl::Folder(recording.folder.path().to_owned()))),
+    )
+    .await
+    .unwrap();
     let many: Vec<_> = (0..2_500).map(|number| format!("/n/{number}")).collect();
     recording.take(&many).await;
     let page = until(&ui, "/live", "GET /n/2499").await;
