@@ -22,3 +22,4 @@ mod store_memory;
 mod tables;
 mod terminal;
 mod tune;
+mod ui;

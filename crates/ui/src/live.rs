@@ -79,7 +79,9 @@ impl Live {
     /// The line of one exchange, while it is held.
     pub(crate) async fn line(&self, number: u64) -> Option<Bytes> {
         let state = self.state.lock().await;
-        state.held.iter().find(|held| held.number == number).map(|held| held.line.clone())
+        let first = state.held.front()?.number;
+        let at = usize::try_from(number.checked_sub(first)?).ok()?;
+        state.held.get(at).map(|held| held.line.clone())
     }
 }
 
@@ -95,6 +97,7 @@ impl State {
             }
             self.position = reader.position();
         }
+        self.position = reader.position();
         Ok(())
     }
 

@@ -138,7 +138,8 @@ pub(crate) fn render(status: StatusCode, page: &impl Template) -> Response {
 pub(crate) fn attachment(name: &str, bytes: Vec<u8>) -> Response {
     let safe: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-    let safe = safe.trim_start_matches('.').get(..safe.len().min(80)).unwrap_or("download").to_owned();
+    // Hidden, or an option of some command: a name doesn't begin so.
+    let safe: String = safe.trim_start_matches(['.', '-']).chars().take(80).collect();
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{safe}\""));
     let mut response = HttpResponse::new(Body::from(bytes));
     let headers = response.headers_mut();

@@ -72,7 +72,9 @@ async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         Verdict::Pass => next.run(request).await,
         Verdict::Refuse(text) => PageError::forbidden(text).into_response(),
         Verdict::Welcome(cookie) => {
-            let mut response = see_other(request.uri().path());
+            // Two slashes would lead to another host.
+            let path = request.uri().path().trim_start_matches(['/', '\\']);
+            let mut response = see_other(&format!("/{path}"));
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
                 response.headers_mut().insert(header::SET_COOKIE, cookie);
             }

@@ -9,7 +9,14 @@ export default async ({ open }) => {
   };
   await take("ui-summary", "/s/payment", { height: 1240 });
   await take("ui-traffic", "/s/payment/traffic?operation=dynamodb&sort=slowest", { height: 760 });
-  await take("ui-exchange", "/s/payment/traffic/150", { height: 1180, colorScheme: "dark" });
+  await take("ui-exchange", "/s/payment/traffic?operation=Query", {
+    height: 1180,
+    colorScheme: "dark",
+    prepare: async (page) => {
+      await page.locator("table.traffic tbody a").first().click();
+      await page.getByRole("heading", { name: "Signature" }).waitFor();
+    },
+  });
   await take("ui-narrow", "/s/payment", {
     height: 800,
     viewport: { width: 360, height: 800 },

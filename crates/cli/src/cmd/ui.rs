@@ -51,7 +51,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     say::line(format_args!("open {} in a browser; Ctrl-C ends it", ui.url()));
     if !ui.local_addr().ip().to_canonical().is_loopback() {
         say::warning(
-            "others can connect: who has this URL can read and change the snapshots. There is no TLS: what is shown can be read on the way",
+            "others can connect, by this machine's name or address: who has the token can read and change the snapshots. There is no TLS: \
+             what is shown can be read on the way",
         );
     }
     if args.open {

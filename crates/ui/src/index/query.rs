@@ -163,8 +163,11 @@ impl Query {
             return Vec::new();
         }
         let wanted = self.operation.to_lowercase();
-        let labels: Vec<bool> =
-            known.labels.iter().map(|text| text.to_lowercase().contains(&wanted)).collect();
+        let labels: Vec<bool> = known
+            .labels
+            .iter()
+            .map(|text| wanted.is_empty() || text.to_lowercase().contains(&wanted))
+            .collect();
         let takes = |row: &Row| {
             backend.is_none_or(|backend| row.backend == backend)
                 && labels.get(row.label as usize).copied().unwrap_or_default()

@@ -27,10 +27,11 @@ pub(crate) struct Scanner {
 impl Scanner {
     /// Reads a whole file into an index.
     pub(crate) fn run(mut self, path: &Path, index: &Index) {
+        // Also where it panics: somebody may wait for the end.
+        let _ended = Ended(index);
         if let Err(error) = self.scan(path, index) {
             index.change(|known| known.failure = Some(error.to_string()));
         }
-        index.done.send_replace(true);
     }
 
     fn scan(&mut self, path: &Path, index: &Index) -> io::Result<()> {
@@ -74,6 +75,15 @@ impl Scanner {
             label: label(exchange, &mut self.signature, &self.rules),
             backend: exchange.backend.clone(),
         }
+    }
+}
+
+/// Tells the end of reading, whatever it was.
+struct Ended<'a>(&'a Index);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.done.send_replace(true);
     }
 }
 

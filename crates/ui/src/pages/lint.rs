@@ -12,6 +12,9 @@ use std::sync::Arc;
 use understudy_snapshot::EXCHANGES_FILE;
 use understudy_snapshot::lint::{self, Finding, Severity};
 
+/// So many findings are shown, the worst.
+const SHOWN: usize = 1_000;
+
 #[derive(Template)]
 #[template(path = "lint.html")]
 struct LintPage {
@@ -19,6 +22,8 @@ struct LintPage {
     findings: Vec<Shown>,
     /// How many of each kind, in words.
     counts: String,
+    /// How many aren't shown.
+    more: usize,
 }
 
 struct Shown {
@@ -47,7 +52,7 @@ pub(crate) async fn show(
             frame.refresh = true;
             return Ok(render(
                 StatusCode::OK,
-                &LintPage { frame, findings: Vec::new(), counts: String::new() },
+                &LintPage { frame, findings: Vec::new(), counts: String::new(), more: 0 },
             ));
         }
         Some(Ok(findings)) => findings,
@@ -61,8 +66,9 @@ pub(crate) async fn show(
         counted(number(Severity::Warning), "warning"),
         counted(number(Severity::Info), "note")
     );
-    let findings = findings.iter().map(|finding| shown(finding, &address)).collect();
-    Ok(render(StatusCode::OK, &LintPage { frame, findings, counts }))
+    let more = findings.len().saturating_sub(SHOWN);
+    let findings = findings.iter().take(SHOWN).map(|finding| shown(finding, &address)).collect();
+    Ok(render(StatusCode::OK, &LintPage { frame, findings, counts, more }))
 }
 
 fn counted(number: usize, one: &str) -> String {

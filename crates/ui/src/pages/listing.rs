@@ -7,6 +7,8 @@ use askama::Template;
 
 /// So many exchanges stand on a page.
 pub(crate) const ON_PAGE: usize = 50;
+/// So many backends can be chosen from; others by the summary's links.
+const BACKENDS: usize = 1_000;
 /// So many operations are suggested.
 const SUGGESTED: usize = 200;
 
@@ -57,7 +59,11 @@ pub(crate) struct ListedRow {
 impl TrafficPage {
     /// A list without rows.
     pub(crate) fn new(frame: Frame, here: String, query: Query, known: &Known) -> Self {
-        let mut backends: Vec<_> = known.backends.iter().map(str::to_owned).collect();
+        let mut backends: Vec<_> = known.backends.iter().take(BACKENDS).map(str::to_owned).collect();
+        // What is asked for is named, whether it is there or not.
+        if !query.backend.is_empty() && !backends.contains(&query.backend) {
+            backends.push(query.backend.clone());
+        }
         backends.sort();
         let mut operations: Vec<_> = known.labels.iter().take(SUGGESTED).map(visible).collect();
         operations.sort();

@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use understudy_core::config::Mode;
 use understudy_snapshot::SnapshotError;
@@ -32,6 +32,7 @@ pub(crate) async fn save(
     if opened.digest != form.get("digest") {
         return refused(&app, &book, &opened, &form, &chosen).await;
     }
+    known(&app, &book, &opened, &chosen).await?;
     let modes =
         chosen.iter().filter_map(|(name, mocked)| Some((name.clone(), wanted(&opened, name, *mocked)?)));
     let modes: BTreeMap<String, Mode> = modes.collect();
@@ -51,8 +52,34 @@ pub(crate) async fn save(
 
 /// Each backend of the form, and whether it is to be mocked.
 fn chosen(form: &Form) -> BTreeMap<String, bool> {
-    let mocked: Vec<&str> = form.all("mock").collect();
-    form.all("backend").map(|name| (name.to_owned(), mocked.contains(&name))).collect()
+    let mocked: HashSet<&str> = form.all("mock").collect();
+    form.all("backend").map(|name| (name.to_owned(), mocked.contains(name))).collect()
+}
+
+/// Refuses names that are neither in `snapshot.yaml` nor in an exchange: they would be added to the file.
+async fn known(
+    app: &App,
+    book: &Book,
+    opened: &Opened,
+    chosen: &BTreeMap<String, bool>,
+) -> Result<(), PageError> {
+    let listed = &opened.header.backends;
+    let others: Vec<&String> = chosen.keys().filter(|name| !listed.contains_key(*name)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let index = book.index()?;
+    index.wait(app.patience).await;
+    let recorded = index.known();
+    match others.into_iter().find(|name| recorded.backends.find(name).is_none()) {
+        Some(name) => {
+            let name = visible(name);
+            Err(PageError::conflict(format!(
+                "The backend {name} isn't in this snapshot: load the page again."
+            )))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Which mode a backend gets; `None` where it keeps what it has. One that isn't mocked may be tapped: that stays.
@@ -78,9 +105,9 @@ async fn refused(
         changes.map(|(came, number, text)| (came, number, visible(&text))).collect()
     });
     // What was left as it was in the form follows the file; what was chosen stays.
-    let was: Vec<&str> = form.all("was").collect();
+    let was: HashSet<&str> = form.all("was").collect();
     let changed =
-        |name: &&String| chosen.get(*name).is_some_and(|mocked| *mocked != was.contains(&name.as_str()));
+        |name: &&String| chosen.get(*name).is_some_and(|mocked| *mocked != was.contains(name.as_str()));
     let mine: BTreeMap<String, bool> =
         chosen.keys().filter(changed).map(|name| (name.clone(), chosen[name])).collect();
     let page = SummaryPage::of(app, book, opened, Some((&mine, Conflict { changes }))).await?;

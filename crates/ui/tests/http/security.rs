@@ -106,6 +106,8 @@ async fn beyond_this_machine_a_token_is_demanded() {
     }
     let answer = site.get(&format!("/?token={token}")).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/"), "the token leaves the address bar");
+    let elsewhere = site.get(&format!("//evil.test/?token={token}")).await;
+    assert_eq!(elsewhere.header("location"), "/evil.test/", "no other host");
     let cookie = answer.header("set-cookie").to_owned();
     assert!(cookie.contains("httponly") && cookie.contains("samesite=strict"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
@@ -169,4 +171,15 @@ async fn a_form_without_the_digest_saves_nothing() {
         site.post("/s/shop/backends", &[("token", &token), ("backend", "https://api.stripe.com")]).await;
     assert_eq!(answer.status, 409);
     assert_eq!(site.read("shop/snapshot.yaml").matches("mode: mock").count(), 2);
+}
+
+#[tokio::test]
+async fn a_form_adds_no_backend_that_was_never_recorded() {
+    let site = Site::shop().await;
+    let page = site.page("/s/shop").await;
+    let (token, digest) = (field(&page, "token"), field(&page, "digest"));
+    let fields = [("token", &*token), ("digest", &digest), ("backend", "https://evil.test")];
+    let answer = site.post("/s/shop/backends", &fields).await;
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(!site.read("shop/snapshot.yaml").contains("evil.test"));
 }
