@@ -20,6 +20,7 @@ mod signals;
 mod store;
 mod store_memory;
 mod tables;
+mod telemetry;
 mod terminal;
 mod tune;
 mod ui;

@@ -108,6 +108,7 @@ async fn inspect_tells_technologies_and_draws_the_map() {
     let svg_name = svg.to_str().expect("text");
     let done = here(&["inspect", "snapshots/payment", "--svg", svg_name]).await.expect(0);
     for text in [
+        "*:8080 (192) ─▶ payment\n",
         "─▶ ☑ DynamoDB  dynamodb.us-east-1.amazonaws.com:443 tls  147   51 %",
         "DynamoDB, HTTP, HTTP Auth, HTTP Auth AWS, JSON, TLS, AWS\n",
         "HTTP, HTTP Auth, JSON, Stripe, TLS, Bearer\n",
@@ -120,7 +121,8 @@ async fn inspect_tells_technologies_and_draws_the_map() {
     let drawn = std::fs::read_to_string(&svg).expect("a map");
     assert!(drawn.starts_with("<svg xmlns=") && drawn.contains("147 requests · 51 %"), "{drawn}");
     let done = here(&["inspect", "snapshots/payment", "--json"]).await.expect(0).json();
-    let stripe = &done["backends"][1];
+    let backends = done["backends"].as_array().expect("a list");
+    let stripe = backends.iter().find(|backend| backend["name"] == "https://api.stripe.com").expect("Stripe");
     assert_eq!(
         (&stripe["host"], &stripe["port"], &stripe["tls"]),
         (&"api.stripe.com".into(), &443.into(), &true.into())

@@ -24,6 +24,7 @@ mod error;
 mod feed;
 mod header;
 mod reader;
+mod telemetry;
 mod writer;
 
 pub use edit::ModeChange;

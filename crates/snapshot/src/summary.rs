@@ -128,6 +128,9 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
     for name in header.backends.keys() {
         counts.insert((Way::Outbound, name.clone()), Counts::default());
     }
+    for name in header.inbound.keys() {
+        counts.insert((Way::Inbound, name.clone()), Counts::default());
+    }
     let mut signature = Signature::default();
     let rules = Rules::new(header.rules.clone());
     let mut exchanges = 0;

@@ -51,6 +51,7 @@ pub struct Technologies {
     caller: Vec<Technology>,
     /// Whose host was looked at last.
     backend: String,
+    is_telemetry_host: bool,
     exchanges: u64,
     telemetry: u64,
 }
@@ -68,6 +69,7 @@ impl Technologies {
         if self.exchanges == 0 || self.backend != exchange.backend {
             self.backend.clone_from(&exchange.backend);
             self.backend(&exchange.backend);
+            self.is_telemetry_host = is_telemetry_host(&exchange.backend);
         }
         self.exchanges = self.exchanges.saturating_add(1);
         shapes::look(exchange, self);
@@ -77,7 +79,7 @@ impl Technologies {
         services::look(exchange, self);
         caller::look(exchange, self);
         let told = telemetry::look(exchange, self);
-        self.telemetry = self.telemetry.saturating_add(u64::from(told));
+        self.telemetry = self.telemetry.saturating_add(u64::from(told || self.is_telemetry_host));
         self.settle();
     }
 
@@ -138,6 +140,16 @@ impl Technologies {
             self.tags.retain(|found| found.name != tag::ELASTICSEARCH.name || !by_path(found));
         }
     }
+}
+
+/// Whether an exchange delivers telemetry (traces, metrics, logs, errors), by its path or its headers.
+pub fn delivers_telemetry(exchange: &Exchange) -> bool {
+    telemetry::delivers(exchange)
+}
+
+/// Whether a backend (`scheme://host[:port]`) takes telemetry alone, by its host.
+pub fn is_telemetry_host(backend: &str) -> bool {
+    telemetry::is_host(backend)
 }
 
 /// Of several tags the one that says most: a service, else what it runs on, else the protocol.

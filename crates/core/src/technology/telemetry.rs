@@ -1,6 +1,6 @@
 //! Which exchanges deliver telemetry, and to what: by the paths and headers that its protocols lay down.
 
-use super::{Kind, Tag, Technologies, tag};
+use super::{Kind, SERVICES, Tag, Technologies, tag};
 use crate::exchange::{Exchange, Request};
 use crate::facts::media_type;
 
@@ -32,25 +32,50 @@ enum Needs {
 
 /// Adds what telemetry an exchange delivers; says whether it does.
 pub(super) fn look(exchange: &Exchange, found: &mut Technologies) -> bool {
-    let request = &exchange.request;
+    if let Some((tag, path)) = delivery(&exchange.request) {
+        found.found(tag, || format!("delivery to {path}").into());
+        return true;
+    }
+    has_header(&exchange.request)
+}
+
+/// Whether an exchange delivers telemetry, by its path or a header. Whose host it is says [`is_host`].
+pub(super) fn delivers(exchange: &Exchange) -> bool {
+    delivery(&exchange.request).is_some() || has_header(&exchange.request)
+}
+
+/// Whether a backend's host takes telemetry alone.
+pub(super) fn is_host(backend: &str) -> bool {
+    let mut found = Technologies::default();
+    found.backend(backend);
+    found.iter().any(|found| found.kind == Kind::Telemetry)
+}
+
+/// To what telemetry a request delivers, and by which path that is told.
+fn delivery(request: &Request) -> Option<(Tag, &'static str)> {
+    if request.method != b"POST" && request.method != b"PUT" {
+        return None;
+    }
     let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
     let by_path = PATHS.into_iter().find(|(known, ..)| match known.ends_with('.') {
         true => path.starts_with(known.as_bytes()),
         false => path == known.as_bytes(),
     });
-    let is_delivery = request.method == b"POST" || request.method == b"PUT";
-    if let Some((known, tag, _)) = by_path.filter(|(.., needs)| is_delivery && is_such(request, *needs)) {
-        found.found(tag, || format!("delivery to {known}").into());
-        return true;
+    match by_path {
+        Some((known, tag, needs)) => is_such(request, needs).then_some((tag, known)),
+        None => is_sentry(path).then_some((tag::SENTRY, "/api/PROJECT/envelope/")),
     }
-    if is_delivery && is_sentry(path) {
-        found.found(tag::SENTRY, || "delivery to /api/PROJECT/envelope/".into());
-        return true;
-    }
-    let by_host = |found: &super::Technology| {
-        found.kind == Kind::Telemetry && found.evidence.iter().any(|why| why.starts_with("host "))
+}
+
+/// Whether a request bears a header that only a service of telemetry is sent.
+fn has_header(request: &Request) -> bool {
+    let services = || SERVICES.iter().filter(|service| service.tag.kind == Kind::Telemetry);
+    let is_theirs = |name: &[u8]| {
+        services()
+            .flat_map(|service| service.headers)
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     };
-    found.iter().any(by_host)
+    request.headers.iter().any(|(name, _)| name.contains(&b'-') && is_theirs(name))
 }
 
 fn is_such(request: &Request, needs: Needs) -> bool {

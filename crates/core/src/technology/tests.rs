@@ -316,6 +316,8 @@ fn telemetry_is_flagged_where_all_of_it_is() {
     check(&Said { backend: "http://o1.ingest.sentry.io", ..Said::default() }, "HTTP, Sentry", true);
     check(&Said { backend: "http://trace.agent.datadoghq.com", ..Said::default() }, "Datadog, HTTP", true);
     check(&Said { backend: "http://api.stripe.com", ..Said::default() }, "HTTP, Stripe", false);
+    check(&Said { headers: &[("DD-API-KEY", "1")], ..Said::default() }, "Datadog, HTTP", true);
+    check(&Said { headers: &[("X-Sentry-Auth", "1")], ..Said::default() }, "HTTP, Sentry", true);
     assert!(!Technologies::default().is_telemetry());
     let mut mixed = detect(&post("POST /v1/traces", "protobuf", b"\0").exchange());
     mixed.add(&post("POST /v1/orders", "json", b"{}").exchange());

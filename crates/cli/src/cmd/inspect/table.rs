@@ -29,13 +29,18 @@ const HOST_MAX: usize = 48;
 
 /// What is true of all of it.
 pub(super) fn head(path: &Path, summary: &Summary) -> String {
-    let number = summary.backends.iter().filter(|backend| backend.direction == Way::Outbound).count() as u64;
+    let backends = || summary.backends.iter().filter(|backend| backend.direction == Way::Outbound);
+    let exchanges: u64 = backends().map(|backend| backend.exchanges).sum();
+    let called = match summary.exchanges - exchanges {
+        0 => String::new(),
+        requests => format!("{} and ", say::count(requests, "inbound request")),
+    };
     let mut out = format!(
-        "{}: {}, {} with {}, recorded {}, on a miss: {}\n",
+        "{}: {}, {called}{} with {}, recorded {}, on a miss: {}\n",
         path.display(),
         summary.name.escape_debug(),
-        say::count(summary.exchanges, "exchange"),
-        say::count(number, "backend"),
+        say::count(exchanges, "exchange"),
+        say::count(backends().count() as u64, "backend"),
         summary.recorded,
         match summary.on_miss {
             OnMiss::Fail => "fail",
@@ -43,7 +48,7 @@ pub(super) fn head(path: &Path, summary: &Summary) -> String {
             OnMiss::Capture => "capture",
         }
     );
-    if summary.exchanges > summary.backends.iter().map(|backend| backend.answerable).sum() {
+    if exchanges > backends().map(|backend| backend.answerable).sum() {
         out.push_str("some exchanges can't be answered from: `understudy lint` says which and why\n");
     }
     out

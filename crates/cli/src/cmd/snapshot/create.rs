@@ -62,6 +62,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     redaction: Option<PathBuf>,
 
+    /// Keep what was delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like
+    #[arg(long)]
+    keep_telemetry: bool,
+
     /// Replace the snapshot that is there; other files in its folder stay
     #[arg(long)]
     force: bool,
@@ -154,7 +158,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     let redactor = redaction.map(Redactor::new);
     let mut selected = Selected::new(Reader::at(&args.store).await?, selection);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let mut draft = Draft::begin(target, existing)?;
+    let mut draft = Draft::begin(target, existing, args.keep_telemetry)?;
     let (mut services, mut last, mut has_tokens, mut inbound) = (BTreeSet::new(), 0, false, 0);
     while let Some((mut exchange, service)) = selected.next().await? {
         if !services.contains(&service) {
