@@ -7,10 +7,10 @@ export default async ({ open }) => {
     await prepare(page);
     await page.screenshot({ path: `${process.env.PICTURES}/${name}.png` });
   };
-  await take("ui-summary", "/s/payment", { height: 1240 });
+  await take("ui-summary", "/s/payment", { height: 1090 });
   await take("ui-traffic", "/s/payment/traffic?operation=dynamodb&sort=slowest", { height: 760 });
-  await take("ui-exchange", "/s/payment/traffic?operation=Query", {
-    height: 1180,
+  await take("ui-exchange", "/s/payment/traffic?operation=%2Fcrm%2Fv3%2Fobjects%2Fcontacts", {
+    height: 860,
     colorScheme: "dark",
     prepare: async (page) => {
       await page.locator("table.traffic tbody a").first().click();
