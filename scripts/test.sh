@@ -13,5 +13,9 @@ cargo test --locked -p understudy-cli --test sdk
 # The command as people run it, the sample service included.
 cargo test --locked -p understudy-cli --bins --test command
 
+# The pages in a browser.
+sh scripts/setup-browser.sh
+cargo test --locked -p understudy-cli --test browser
+
 sh scripts/setup-network.sh
 cargo test --locked -p understudy-cli --test e2e

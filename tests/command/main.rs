@@ -23,3 +23,4 @@ mod tables;
 mod telemetry;
 mod terminal;
 mod tune;
+mod ui;

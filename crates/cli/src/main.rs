@@ -53,6 +53,7 @@ enum Command {
     Collect(cmd::collect::Args),
     Snapshot(cmd::snapshot::Args),
     Ca(cmd::ca::Args),
+    Ui(cmd::ui::Args),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         Command::Collect(args) => block_on(cmd::collect::run(args)),
         Command::Snapshot(args) => block_on(cmd::snapshot::run(args)),
         Command::Ca(args) => block_on(cmd::ca::run(args)),
+        Command::Ui(args) => block_on(cmd::ui::run(args)),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

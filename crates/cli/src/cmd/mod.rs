@@ -15,3 +15,4 @@ pub(crate) mod respond;
 pub(crate) mod select;
 pub(crate) mod snapshot;
 pub(crate) mod tune;
+pub(crate) mod ui;
