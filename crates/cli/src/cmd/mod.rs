@@ -11,5 +11,7 @@ pub(crate) mod matching;
 pub(crate) mod merge;
 pub(crate) mod record;
 pub(crate) mod redact;
+pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod respond;
 pub(crate) mod tune;
