@@ -2,11 +2,20 @@
 //!
 //! These types are the file's own. A reader refuses a version that it doesn't know, and keys that aren't its.
 
+mod chart;
 mod file;
+mod html;
+mod junit;
+mod markdown;
 mod text;
+mod versus;
 
 pub use file::read;
-pub use text::{millis, summary};
+pub use html::html;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use text::summary;
+pub use versus::{Versus, versus};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ const DIFFERENCES: usize = 5;
 
 /// Microseconds as milliseconds, for people.
 #[expect(clippy::cast_precision_loss, reason = "a figure with three digits")]
-pub fn millis(micros: u64) -> String {
+pub(super) fn millis(micros: u64) -> String {
     let ms = micros as f64 / 1000.0;
     match micros {
         0..10_000 => format!("{ms:.2} ms"),
@@ -253,7 +253,7 @@ pub(super) fn ending(report: &Report) -> String {
 }
 
 /// A text on one line, without what would move a terminal's cursor.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let escaped = |c: char| match c {
         '"' | '\'' => c.to_string(),
         _ => c.escape_debug().to_string(),

@@ -1,5 +1,6 @@
 //! The arguments of `understudy replay`.
 
+use crate::cmd::report::Pages;
 use crate::output;
 use crate::session::ProxyArgs;
 use anyhow::{Context, bail};
@@ -61,6 +62,9 @@ pub(crate) struct Args {
     /// Write the report (JSON) here
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) pages: Pages,
 
     /// What becomes of a call that nothing recorded matches [default: what snapshot.yaml says]
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -236,6 +240,7 @@ impl Args {
                 self.ready
             );
         }
+        self.pages.check()?;
         self.report.as_deref().map_or(Ok(()), output::check)
     }
 

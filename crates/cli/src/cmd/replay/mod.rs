@@ -175,18 +175,14 @@ fn goals(args: &Args, settings: &Settings, defaults: &[&str]) -> anyhow::Result<
 fn tell(args: &Args, report: &Report) -> anyhow::Result<()> {
     say::block(report::summary(report, args.verbose));
     if let Some(path) = &args.report {
-        write(path, report)?;
+        output::file(path, |out| report.write(out))?;
         say::line(format_args!("report written to {}", path.display()));
     }
+    args.pages.write(report)?;
     if args.proxy.json {
         output::json(&in_short(report))?;
     }
     Ok(())
-}
-
-/// Writes the report, each pair and each verdict on a line of its own.
-fn write(path: &std::path::Path, report: &Report) -> anyhow::Result<()> {
-    output::file(path, |out| report.write(&mut *out))
 }
 
 /// What a machine wants to know first.
