@@ -18,6 +18,7 @@ import clients  # first, for it says which SDK is missing
 import accounts
 import charges
 import customers
+import tracing
 from botocore.exceptions import BotoCoreError, ClientError
 from googleapiclient.errors import HttpError
 from ledger import Exists, Ledger, Missing
@@ -132,8 +133,11 @@ def main():
         sys.exit(f"payment: DynamoDB does not answer as it should: {error}")
     routes = build_routes(app)
 
+    tracing.install()
+
     def answer(request: Request) -> Reply:
-        reply = routes.answer(request)
+        with tracing.of(request.headers):
+            reply = routes.answer(request)
         app.answered[reply.status] += 1
         return reply
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the payment service and drives it: 192 requests in, 285 out. Usage: run.py [--quick]
+"""Runs the payment service and drives it: 192 requests in, 285 out. Usage: run.py [--quick] [--port N [--through ADDRESS]]
+
+With --port the service listens there, and with --through the driver calls it at that address instead, where Envoy's way in is: each request
+then carries a trace context, which the service passes on.
 
 The service calls its backends over https://, through the proxy in HTTPS_PROXY. On stdout goes a summary that is the same for the same
 answers of the backends: a line for each endpoint, and a digest of all answers. Exit status: 0 all as expected, 1 some
@@ -42,11 +45,11 @@ class CannotRun(Exception):
 
 
 class Service:
-    """The service as a child process on a free port; it ends when we do."""
+    """The service as a child process; it ends when we do. `through`: the address to call it at, where that isn't its own."""
 
-    def __init__(self):
+    def __init__(self, port: int = 0, through: str | None = None):
         environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
-        command = [sys.executable, str(HERE / "payment.py"), "--port", "0", "--end-with-stdin"]
+        command = [sys.executable, str(HERE / "payment.py"), "--port", str(port), "--end-with-stdin"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**environment, **CREDENTIALS}
         )
@@ -54,14 +57,23 @@ class Service:
         if not line.startswith("listening on "):
             self.stop()
             raise CannotRun("the service did not start")
-        self._connection = http.client.HTTPConnection(line.strip().rpartition("/")[2], timeout=60)
+        address = line.strip().rpartition("/")[2]
+        # Past the way in: this request isn't part of the scenario.
+        self._connection, self._traced, self._asked = http.client.HTTPConnection(address, timeout=60), False, 0
         if self.ask("GET", "/healthz", None)[0] != 200:
             raise CannotRun("the service is not healthy")
+        if through:
+            self._connection.close()
+            self._connection, self._traced = http.client.HTTPConnection(through, timeout=60), True
 
     def ask(self, method: str, path: str, body) -> tuple[int, bytes]:
         data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if data else {}
+        if self._traced:
+            self._asked += 1
+            headers["traceparent"] = f"00-{self._asked:032x}-{self._asked:016x}-01"
         try:
-            self._connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+            self._connection.request(method, path, data, headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -139,11 +151,14 @@ def check_environment():
 def main() -> int:
     parser = argparse.ArgumentParser(description="drive the payment sample")
     parser.add_argument("--quick", action="store_true", help="10 requests instead of 192")
-    kind = "quick" if parser.parse_args().quick else "full"
+    parser.add_argument("--port", type=int, default=0, help="where the service listens; 0 is a free port")
+    parser.add_argument("--through", metavar="HOST:PORT", help="call the service there: `--inbound HOST:PORT=PORT` of `understudy record`")
+    arguments = parser.parse_args()
+    kind = "quick" if arguments.quick else "full"
     service = None
     try:
         check_environment()
-        service = Service()
+        service = Service(arguments.port, arguments.through)
         driver = Driver(service, 0 if kind == "quick" else PROBE_EVERY)
         (scenario.quick if kind == "quick" else scenario.full)(driver.call)
     except CannotRun as error:

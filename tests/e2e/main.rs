@@ -8,6 +8,7 @@ mod delivery;
 mod faults;
 mod grpc;
 mod hostile;
+mod inbound;
 mod latency;
 #[cfg(target_os = "linux")]
 mod network;

@@ -2,40 +2,98 @@
 
 use crate::say;
 use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_collector::{Reader, RecordKind};
-use understudy_core::exchange::{End, Exchange};
+use understudy_core::backend;
+use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::redact::Settings;
 use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
 use understudy_snapshot::learn;
-use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter};
+use understudy_snapshot::{Existing, Header, Inbound, Snapshot, SnapshotError, SnapshotWriter};
 
 /// What the secrets in a recording were replaced with, in its folder: without it what was interrupted would match nothing.
 const REDACTION_FILE: &str = "redaction.json";
+/// Where the service was called, and where it listened.
+const INBOUND_FILE: &str = "inbound.json";
+
+/// What is known of a recording before it begins, and is kept in its folder.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// What secrets are replaced with.
+    pub(crate) redaction: Option<Settings>,
+    /// Where the service is called.
+    pub(crate) inbound: BTreeMap<String, Inbound>,
+}
+
+impl Kept {
+    /// What is known of a recording with these ways in.
+    pub(crate) fn new(redaction: Option<Settings>, ways: &[understudy_envoy::Inbound]) -> Self {
+        let way = |way: &understudy_envoy::Inbound| {
+            let name = backend::name("http", &way.listen().to_string());
+            (name, Inbound { app: way.app(), exchanges: 0 })
+        };
+        Self { redaction, inbound: ways.iter().map(way).collect() }
+    }
+
+    /// What stands in the folder of a recording.
+    pub(crate) fn of(folder: &Path) -> anyhow::Result<Self> {
+        let redaction = kept(&folder.join(REDACTION_FILE))?;
+        Ok(Self { redaction, inbound: kept(&folder.join(INBOUND_FILE))?.unwrap_or_default() })
+    }
+
+    fn keep(&self, folder: &Path) -> anyhow::Result<()> {
+        if let Some(redaction) = &self.redaction {
+            keep(&folder.join(REDACTION_FILE), redaction)?;
+        }
+        if !self.inbound.is_empty() {
+            keep(&folder.join(INBOUND_FILE), &self.inbound)?;
+        }
+        Ok(())
+    }
+}
+
+fn keep(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let write = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file = File::create_new(path)?;
+        file.write_all(&serde_json::to_vec(value)?)?;
+        file.sync_all()
+    };
+    write().with_context(|| format!("can't write {}", path.display()))
+}
+
+fn kept<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let cant_read = || format!("can't read {}", path.display());
+    match fs::read(path) {
+        Ok(json) => serde_json::from_slice(&json).map(Some).with_context(cant_read),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(cant_read),
+    }
+}
 
 /// A recording on its way to a snapshot: a collector's folder beside the snapshot's place.
 pub(crate) struct Capture {
     folder: PathBuf,
     target: PathBuf,
     existing: Existing,
-    redaction: Option<Settings>,
+    kept: Kept,
     /// Nobody else makes a snapshot of it while we do.
     _lock: Option<File>,
 }
 
 impl Capture {
     /// Begins one. Whatever would stop the snapshot from being written must stop us here, before CMD runs, not after.
-    pub(crate) fn begin(
-        target: &Path,
-        existing: Existing,
-        redaction: Option<Settings>,
-    ) -> anyhow::Result<Self> {
-        let capture = Self { redaction, ..Self::new(target, existing)? };
+    pub(crate) fn begin(target: &Path, existing: Existing, kept: Kept) -> anyhow::Result<Self> {
+        let capture = Self { kept, ..Self::new(target, existing)? };
         if capture.folder.exists() {
             lock(&capture.folder)?;
             bail!(
@@ -44,24 +102,11 @@ impl Capture {
                 target.display()
             );
         }
-        capture.keep_redaction()?;
-        Ok(capture)
-    }
-
-    fn keep_redaction(&self) -> anyhow::Result<()> {
-        let Some(redaction) = &self.redaction else { return Ok(()) };
-        let path = self.folder.join(REDACTION_FILE);
-        let write = || {
-            fs::create_dir_all(&self.folder)?;
-            let mut file = File::create_new(&path)?;
-            file.write_all(&serde_json::to_vec(redaction)?)?;
-            file.sync_all()
-        };
-        let written: std::io::Result<()> = write();
-        if written.is_err() {
-            self.remove();
+        if let Err(error) = capture.kept.keep(&capture.folder) {
+            capture.remove();
+            return Err(error);
         }
-        written.with_context(|| format!("can't write {}", path.display()))
+        Ok(capture)
     }
 
     /// Takes over one that was interrupted.
@@ -75,15 +120,8 @@ impl Capture {
             );
         }
         let lock = lock(&capture.folder)?;
-        let path = capture.folder.join(REDACTION_FILE);
-        let redaction = match fs::read(&path) {
-            Ok(json) => Some(
-                serde_json::from_slice(&json).with_context(|| format!("can't read {}", path.display()))?,
-            ),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
-        };
-        Ok(Self { redaction, _lock: Some(lock), ..capture })
+        let kept = Kept::of(&capture.folder)?;
+        Ok(Self { kept, _lock: Some(lock), ..capture })
     }
 
     fn new(target: &Path, existing: Existing) -> anyhow::Result<Self> {
@@ -93,7 +131,7 @@ impl Capture {
         let mut name = full.file_name().map(ToOwned::to_owned).unwrap_or_default();
         name.push(".capture");
         let (folder, target) = (full.with_file_name(name), target.to_owned());
-        Ok(Self { folder, target, existing, redaction: None, _lock: None })
+        Ok(Self { folder, target, existing, kept: Kept::default(), _lock: None })
     }
 
     /// Where the collector is to keep records.
@@ -129,31 +167,16 @@ impl Capture {
     }
 
     async fn write(&self) -> anyhow::Result<Option<Snapshot>> {
-        let mut writer = SnapshotWriter::create(&self.target, self.existing)?;
-        let bar = say::progress("exchanges written:");
-        let mut unanswered = Unanswered::default();
-        each(&self.folder, RecordKind::Exchange, |record| {
-            writer.push(&record.exchange)?;
-            unanswered.add(&record.exchange);
-            bar.inc(1);
-            Ok(())
-        })
-        .await?;
-        bar.finish_and_clear();
-        if writer.is_empty() {
+        let mut draft = Draft::begin(&self.target, self.existing)?;
+        each(&self.folder, RecordKind::Exchange, |record| draft.push(&record.exchange)).await?;
+        if draft.is_empty() {
             return Ok(None);
         }
         let name = self.target.file_name().or(self.folder.file_stem());
         let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let recorded = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
-        let redaction = self.redaction.clone();
-        let header = Header { name, recorded, redaction, backends: BTreeMap::new(), ..Header::default() };
-        let mut snapshot = writer.finish(header)?;
-        learn(&mut snapshot)?;
-        unanswered.warn();
-        Ok(Some(snapshot))
+        let Kept { redaction, inbound } = &self.kept;
+        let (redaction, inbound) = (redaction.clone(), inbound.clone());
+        draft.finish(Header { name, recorded: say::now(), redaction, inbound, ..Header::default() }).map(Some)
     }
 
     /// Removes what a collector has made, and nothing else.
@@ -166,7 +189,7 @@ impl Capture {
             for part in ["open", "segments"] {
                 gone(fs::remove_dir_all(self.folder.join(part)))?;
             }
-            for file in ["lock", REDACTION_FILE] {
+            for file in ["lock", REDACTION_FILE, INBOUND_FILE] {
                 gone(fs::remove_file(self.folder.join(file)))?;
             }
             gone(fs::remove_dir(&self.folder))
@@ -177,6 +200,43 @@ impl Capture {
                 self.folder.display()
             ));
         }
+    }
+}
+
+/// A snapshot in the making, of what was recorded. Dropped before its end, it leaves nothing behind.
+pub(crate) struct Draft {
+    writer: SnapshotWriter,
+    bar: ProgressBar,
+    unanswered: Unanswered,
+}
+
+impl Draft {
+    /// Begins one.
+    pub(crate) fn begin(target: &Path, existing: Existing) -> anyhow::Result<Self> {
+        let writer = SnapshotWriter::create(target, existing)?;
+        Ok(Self { writer, bar: say::progress("exchanges written:"), unanswered: Unanswered::default() })
+    }
+
+    /// Adds an exchange.
+    pub(crate) fn push(&mut self, exchange: &Exchange) -> Result<(), SnapshotError> {
+        self.writer.push(exchange)?;
+        self.unanswered.add(exchange);
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// Whether there are no exchanges.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writer.is_empty()
+    }
+
+    /// Puts it in its place, and gives it the rules that it speaks for.
+    pub(crate) fn finish(self, header: Header) -> anyhow::Result<Snapshot> {
+        self.bar.finish_and_clear();
+        let mut snapshot = self.writer.finish(header)?;
+        learn(&mut snapshot)?;
+        self.unanswered.warn();
+        Ok(snapshot)
     }
 }
 
@@ -192,7 +252,11 @@ impl Unanswered {
         if let (End::NoResponse, Some(response)) = (exchange.end, &exchange.response) {
             let words = String::from_utf8_lossy(&response.body.bytes);
             let words: String = words.trim().chars().take(Self::LONGEST).collect();
-            *self.0.entry((exchange.backend.clone(), words)).or_default() += 1;
+            let who = match exchange.direction {
+                Direction::Outbound => exchange.backend.clone(),
+                Direction::Inbound => format!("the service behind {}", exchange.backend),
+            };
+            *self.0.entry((who, words)).or_default() += 1;
         }
     }
 

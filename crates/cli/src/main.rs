@@ -16,6 +16,7 @@ mod service;
 mod session;
 mod signals;
 mod terminal;
+mod when;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ enum Command {
     Import(cmd::import::Args),
     Export(cmd::export::Args),
     Collect(cmd::collect::Args),
+    Snapshot(cmd::snapshot::Args),
     Ca(cmd::ca::Args),
 }
 
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Import(args) => cmd::import::run(&args),
         Command::Export(args) => cmd::export::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
+        Command::Snapshot(args) => block_on(cmd::snapshot::run(args)),
         Command::Ca(args) => block_on(cmd::ca::run(args)),
     };
     outcome.unwrap_or_else(|error| {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 use understudy_collector::{Collector, CollectorConfig, GapReport};
-use understudy_envoy::{Bootstrap, Envoy, HostMap, Options, Tunnel, TunnelProblem, UpstreamTrust};
+use understudy_envoy::{Bootstrap, Envoy, HostMap, Inbound, Options, Tunnel, TunnelProblem, UpstreamTrust};
 
 /// How long the filter may take to hand over what it has recorded, once CMD has ended.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -92,6 +92,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) store: &'a Path,
     /// The backends that are known.
     pub(crate) backends: Vec<&'a str>,
+    /// The ways in to CMD.
+    pub(crate) inbound: &'a [Inbound],
 }
 
 /// What a run left behind.
@@ -125,10 +127,15 @@ pub(crate) async fn run(
     let collector = Collector::bind("127.0.0.1:0", config).await.context("can't start the collector")?;
     let started = tokio::select! {
         started = start_envoy(&plan, args, collector.local_addr(), &interception) => started.map_err(anyhow::Error::from),
-        signal = signals.next() => Err(Interrupted(signal).into()),
+        signal = signals.next() => Err(Interrupted(signal, "CMD ran").into()),
     };
     let outcome = match started {
-        Ok(envoy) => run_behind(envoy, args, &interception, &mut signals, work).await,
+        Ok(envoy) => {
+            for way in plan.inbound {
+                say::line(format_args!("requests to {} go on to {}", way.listen(), way.app()));
+            }
+            run_behind(envoy, args, &interception, &mut signals, work).await
+        }
         Err(error) => Err(error),
     };
     let certificates = interception.end().await;
@@ -205,9 +212,8 @@ async fn start_envoy(
     if let Some(trust) = trust {
         bootstrap = bootstrap.upstream_trust(trust);
     }
-    for map in &args.maps {
-        bootstrap = bootstrap.map(map.clone());
-    }
+    bootstrap = args.maps.iter().cloned().fold(bootstrap, Bootstrap::map);
+    bootstrap = plan.inbound.iter().cloned().fold(bootstrap, Bootstrap::inbound);
     let options = Options { concurrency: args.workers, ..Options::default() };
     Envoy::start(&bootstrap, &options).await
 }
@@ -225,7 +231,8 @@ pub(crate) struct Last {
 
 /// Waits until no request runs any more and the filter has handed over all records. Who is asked to end meanwhile waits no longer.
 async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
-    const FILTER: &str = r"^(http\.understudy\.downstream_rq_active|wasmcustom\.understudy\.records\..*)$";
+    const FILTER: &str =
+        r"^(http\.understudy(_inbound)?\.downstream_rq_active|wasmcustom\.understudy\.records\..*)$";
     let (start, mut quiet, mut last) = (Instant::now(), 0, Last::default());
     while start.elapsed() < DRAIN {
         let stats = envoy.stats(FILTER).await;
@@ -236,8 +243,9 @@ async fn drain(envoy: &Envoy, signals: &mut Signals) -> Last {
         last.waiting =
             records("captured").saturating_sub(records("delivered")).saturating_sub(records("dropped"));
         last.dropped = records("dropped");
-        let running =
-            stats.get("http.understudy.downstream_rq_active") > 0 && start.elapsed() < LAST_REQUESTS;
+        let active = ["understudy", "understudy_inbound"]
+            .map(|manager| stats.get(&format!("http.{manager}.downstream_rq_active")));
+        let running = active != [0, 0] && start.elapsed() < LAST_REQUESTS;
         // Twice in a row: a stream is logged a moment after it has ended.
         quiet = if last.waiting == 0 && !running { quiet + 1 } else { 0 };
         if quiet == 2 {

@@ -31,9 +31,9 @@ impl Signals {
     }
 }
 
-/// We were asked to end before there was anything to keep.
+/// We were asked to end before there was anything to keep; and what had not happened yet.
 #[derive(Debug)]
-pub(crate) struct Interrupted(pub(crate) Signal);
+pub(crate) struct Interrupted(pub(crate) Signal, pub(crate) &'static str);
 
 impl Interrupted {
     /// The status that a shell gives to a process that was ended by the signal.
@@ -44,7 +44,7 @@ impl Interrupted {
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "interrupted before CMD ran")
+        write!(f, "interrupted before {}", self.1)
     }
 }
 

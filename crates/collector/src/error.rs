@@ -97,6 +97,12 @@ pub enum ReadError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The folder is there, and nothing in it is a collector's.
+    #[error("{} is no capture store; name the folder that `understudy collect --store` was given", .path.display())]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The object store that holds closed segments fails.
     #[error("cannot read segment {segment} from the object store")]
     Objects {
@@ -132,10 +138,26 @@ impl ReadError {
     pub fn code(&self) -> &'static str {
         match self {
             ReadError::Folder { .. } => "folder-unreadable",
+            ReadError::NotAStore { .. } => "not-a-store",
             ReadError::Objects { .. } => "object-store-failed",
             ReadError::Damaged { .. } => "segment-damaged",
             ReadError::UnknownVersion { .. } => "segment-version",
         }
+    }
+}
+
+/// Why a text doesn't say where a store is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{url:?} is no capture store: {problem}")]
+pub struct StoreUrlError {
+    pub(crate) url: String,
+    pub(crate) problem: &'static str,
+}
+
+impl StoreUrlError {
+    /// A stable name of the error.
+    pub fn code(&self) -> &'static str {
+        "store-url"
     }
 }
 

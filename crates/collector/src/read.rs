@@ -184,9 +184,14 @@ impl StoredBatch {
             return Ok(None);
         }
         let line = take_line(&mut self.lines);
-        let damaged = |reason| ReadError::Damaged { segment: self.segment.clone(), offset: self.end, reason };
-        let kind = wire::stored_kind(&line).map_err(damaged)?;
+        let kind = wire::stored_kind(&line).map_err(|reason| self.damaged(reason))?;
         Ok(Some(StoredRecord { batch: self.meta.clone(), kind, line }))
+    }
+
+    /// A record of this batch can't be read.
+    pub(crate) fn damaged(&self, reason: impl ToString) -> ReadError {
+        let reason = reason.to_string();
+        ReadError::Damaged { segment: self.segment.clone(), offset: self.end, reason }
     }
 }
 

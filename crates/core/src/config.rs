@@ -107,6 +107,8 @@ pub struct Config {
     /// Which way the traffic of this listener goes.
     #[serde(default)]
     pub direction: DirectionName,
+    /// The address, `host[:port]`, that inbound exchanges are recorded under. Default: what each request asks for.
+    pub listener: Option<String>,
     /// A body is kept up to this many bytes: a tapped one is cut there, a mocked request with a longer one misses.
     #[serde(default = "default_body_cap")]
     pub body_cap_bytes: u32,
@@ -187,6 +189,7 @@ impl Config {
                 return refuse(&format!("backends.{backend}"), format!("must be written as {name}"));
             }
         }
+        self.check_direction()?;
         if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
             return refuse("body_cap_bytes", "must be between 1 and 268435456".to_owned());
         }
@@ -197,6 +200,34 @@ impl Config {
         match &self.collector {
             Some(collector) => collector.check(),
             None => self.check_without_collector(),
+        }
+    }
+
+    /// Nobody stands in for the service itself.
+    fn check_direction(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, problem: &str| {
+            Err(ConfigError::Value { key: key.to_owned(), problem: problem.to_owned() })
+        };
+        let inbound = self.direction == DirectionName::Inbound;
+        if inbound && self.default == Some(Mode::Mock) {
+            return refuse(
+                "default",
+                "`mock` is for outbound traffic: inbound requests are for the service itself",
+            );
+        }
+        if inbound && !self.backends.is_empty() {
+            return refuse(
+                "backends",
+                "must be empty where `direction` is `inbound`: it names whom the service calls",
+            );
+        }
+        let Some(listener) = &self.listener else { return Ok(()) };
+        if !inbound {
+            return refuse("listener", "is for inbound traffic: set `direction` to `inbound`");
+        }
+        match crate::backend::parts(&crate::backend::name("http", listener)) {
+            Some(_) if !listener.contains('@') => Ok(()),
+            _ => refuse("listener", "must be host[:port]"),
         }
     }
 
@@ -261,6 +292,7 @@ impl Default for Config {
             collector: None,
             service: None,
             direction: DirectionName::Outbound,
+            listener: None,
             body_cap_bytes: default_body_cap(),
             memory_max_bytes: default_memory(),
             verdict_header: true,
@@ -339,6 +371,14 @@ mod tests {
         check(r#"{"backends":{"stripe":{"mode":"mock"}}}"#, "`backends.stripe`: must be scheme://host");
         check(r#"{"backends":{"http://Stripe:80":{"mode":"mock"}}}"#, "must be written as http://stripe");
         check(r#"{"backends":{"http://s":{"mode":"mock","miss":1}}}"#, "unknown field `miss`");
+        check(r#"{"direction":"inbound","default":"mock"}"#, "`default`: `mock` is for outbound traffic");
+        check(
+            r#"{"direction":"inbound","backends":{"http://s":{"mode":"off"}}}"#,
+            "`backends`: must be empty",
+        );
+        check(r#"{"listener":"127.0.0.1:8080"}"#, "`listener`: is for inbound traffic");
+        check(r#"{"direction":"inbound","listener":"h:x"}"#, "`listener`: must be host[:port]");
+        check(r#"{"direction":"inbound","listener":"http://h"}"#, "`listener`: must be host[:port]");
         check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
         check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
         check(r#"{"latency":"slow"}"#, "\"slow\" is no latency");

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admin::AdminAddress;
 use crate::error::Error;
+use crate::inbound::{self, Inbound};
 use crate::map::{self, HostMap};
 
 mod json;
@@ -25,6 +26,7 @@ const LISTENER: &str = "/static_resources/listeners/0";
 const TUNNEL: &str = "/static_resources/listeners/1";
 /// In a connection manager.
 const VIRTUAL_HOSTS: &str = "/route_config/virtual_hosts";
+const LISTENERS: &str = "/static_resources/listeners";
 const CLUSTERS: &str = "/static_resources/clusters";
 /// The name of the HTTP filter, of its plugin and of its virtual machine.
 const FILTER: &str = "understudy";
@@ -70,6 +72,7 @@ pub struct Bootstrap {
     plugin_config: Option<Value>,
     collector: Option<SocketAddr>,
     maps: Vec<HostMap>,
+    inbound: Vec<Inbound>,
     certificates: Option<PathBuf>,
     upstream_trust: Option<UpstreamTrust>,
     tunnel_log: Option<PathBuf>,
@@ -101,6 +104,7 @@ impl Bootstrap {
             plugin_config: None,
             collector: None,
             maps: Vec::new(),
+            inbound: Vec::new(),
             certificates: None,
             upstream_trust: None,
             tunnel_log: None,
@@ -193,6 +197,12 @@ impl Bootstrap {
         self
     }
 
+    /// Adds a way in to the app, where the filter taps what comes in. Has no effect on [`Bootstrap::responder`].
+    pub fn inbound(mut self, inbound: Inbound) -> Self {
+        self.inbound.push(inbound);
+        self
+    }
+
     /// The Unix socket of the service that makes certificates for what the app asks for by TLS.
     pub fn certificates(mut self, socket: impl Into<PathBuf>) -> Self {
         self.certificates = Some(socket.into());
@@ -262,6 +272,7 @@ impl Bootstrap {
                 at(&mut config, pointer)?[key] = from.unwrap_or_default();
             }
         }
+        self.set_inbound(&mut config)?;
         self.set_addresses(&mut config)?;
         self.set_filter(&mut config)?;
         self.set_clusters(&mut config)?;
@@ -318,14 +329,42 @@ impl Bootstrap {
         Ok(())
     }
 
-    fn set_filter(&self, config: &mut Value) -> Result<(), Error> {
-        for manager in managers(config)? {
-            self.set_filter_of(array(manager, "/http_filters")?)?;
+    /// The template's own way in gives its place to those that are asked for.
+    fn set_inbound(&self, config: &mut Value) -> Result<(), Error> {
+        if self.template == Template::Responder {
+            return Ok(());
+        }
+        let listener = json::take(array(config, LISTENERS)?, inbound::LISTENER)?;
+        let cluster = json::take(array(config, CLUSTERS)?, inbound::CLUSTER)?;
+        for (number, way) in self.inbound.iter().enumerate() {
+            let mut listener = way.listener(&listener, number)?;
+            if let Some(bytes) = self.buffer_limit {
+                listener["per_connection_buffer_limit_bytes"] = bytes.into();
+            }
+            let plugin_config = self.plugin_config.as_ref().map(|config| way.plugin_config(config));
+            let filters = array(at(&mut listener, inbound::MANAGER)?, "/http_filters")?;
+            self.set_filter_of(filters, plugin_config)?;
+            array(config, LISTENERS)?.push(listener);
+            array(config, CLUSTERS)?.push(way.cluster(&cluster, number));
         }
         Ok(())
     }
 
-    fn set_filter_of(&self, filters: &mut Vec<Value>) -> Result<(), Error> {
+    fn set_filter(&self, config: &mut Value) -> Result<(), Error> {
+        let plugin_config = self.plugin_config.clone().map(|mut config| {
+            // The templates have the stub.
+            if let Some(keys) = config.as_object_mut() {
+                keys.entry("grpc_stub").or_insert(true.into());
+            }
+            config
+        });
+        for manager in managers(config)? {
+            self.set_filter_of(array(manager, "/http_filters")?, plugin_config.clone())?;
+        }
+        Ok(())
+    }
+
+    fn set_filter_of(&self, filters: &mut Vec<Value>, plugin_config: Option<Value>) -> Result<(), Error> {
         if self.without_filter {
             filters.retain(|filter| filter["name"] != FILTER);
             return Ok(());
@@ -338,12 +377,7 @@ impl Bootstrap {
         if let Some(path) = &self.filter {
             *at(plugin, "/vm_config/code/local/filename")? = json!(path);
         }
-        if let Some(wanted) = &self.plugin_config {
-            let mut wanted = wanted.clone();
-            // The templates have the stub.
-            if let Some(keys) = wanted.as_object_mut() {
-                keys.entry("grpc_stub").or_insert(true.into());
-            }
+        if let Some(wanted) = plugin_config {
             *at(plugin, "/configuration/value")? = wanted.to_string().into();
         }
         if let (Some(failure), Some(fields)) = (self.failure, plugin.as_object_mut()) {
@@ -418,7 +452,7 @@ fn parse(template: &str) -> Result<Value, Error> {
 
 /// Those of the connection managers that the app's requests go through: one for each kind of connection that they come by.
 fn managers(config: &mut Value) -> Result<impl Iterator<Item = &mut Value>, Error> {
-    let chains = array(config, "/static_resources/listeners")?
+    let chains = array(config, LISTENERS)?
         .iter_mut()
         .filter_map(|listener| listener.get_mut("filter_chains")?.as_array_mut())
         .flatten();

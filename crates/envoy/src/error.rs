@@ -31,6 +31,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A `LISTEN=APP` that we can't read or can't serve.
+    #[error("inbound `{way}`: {reason}")]
+    BadInbound {
+        /// The text as given.
+        way: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The built-in template isn't what this crate expects: a defect of ours.
     #[error("the Envoy template has no usable `{at}`")]
     Template {
@@ -94,6 +102,7 @@ impl Error {
             Error::NotFound { .. } => "envoy-not-found",
             Error::NotEnvoy { .. } => "envoy-not-runnable",
             Error::BadMap { .. } => "bad-host-map",
+            Error::BadInbound { .. } => "bad-inbound",
             Error::Template { .. } | Error::TemplateSyntax(_) => "envoy-template",
             Error::PortInUse { .. } => "port-in-use",
             Error::Refused { .. } => "envoy-refused",
@@ -112,6 +121,7 @@ impl Error {
                 "set ENVOY to an Envoy binary, version 1.35 or later, built for this machine"
             }
             Error::BadMap { .. } => "write HOST[:PORT]=URL, like api.stripe.com=http://127.0.0.1:8420",
+            Error::BadInbound { .. } => "write LISTEN=APP, like 127.0.0.1:8080=127.0.0.1:9000, or 8080=9000",
             Error::Template { .. } | Error::TemplateSyntax(_) => {
                 "this is a defect of Understudy: please report it"
             }

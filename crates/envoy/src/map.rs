@@ -191,12 +191,12 @@ fn header(name: &str, string_match: Value) -> Value {
     json!({ "name": name, "string_match": string_match })
 }
 
-fn bracketed(host: &str) -> String {
+pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`; the host in lower case and without brackets.
-fn authority(text: &str) -> Result<(String, Option<u16>), &'static str> {
+pub(crate) fn authority(text: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (
             host,

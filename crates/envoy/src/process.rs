@@ -105,9 +105,10 @@ impl Envoy {
         // Envoy could choose the port by itself, but its own port is in its configuration (see `self` in the
         // template). Somebody can take the port in between: then another one is tried.
         for _ in 1..PORT_TRIES {
-            let bootstrap = bootstrap.clone().listen(free_port(any_port)?);
+            let free = free_port(any_port)?;
+            let bootstrap = bootstrap.clone().listen(free);
             match Self::start_once(bootstrap, options, binary.clone()).await {
-                Err(Error::PortInUse { .. }) => {}
+                Err(Error::PortInUse { address }) if address == free.to_string() => {}
                 result => return result,
             }
         }
@@ -287,7 +288,7 @@ fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -
     Ok(command)
 }
 
-fn free_port(address: SocketAddr) -> Result<SocketAddr, Error> {
+pub(crate) fn free_port(address: SocketAddr) -> Result<SocketAddr, Error> {
     TcpListener::bind(address)
         .and_then(|listener| listener.local_addr())
         .map_err(|error| Error::io(format!("listen on {}", address.ip()), error))

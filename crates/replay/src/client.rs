@@ -247,9 +247,12 @@ fn is_idempotent(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE")
 }
 
-/// The authority that the client called when it was recorded: a service puts it into the URLs that it answers with.
+/// The authority that the client called when it was recorded: a service puts it into the URLs that it answers with. Where that isn't known, the
+/// address at which the call was recorded.
 fn authority(exchange: &Exchange) -> &str {
-    exchange.backend.split_once("://").map_or(exchange.backend.as_str(), |(_, authority)| authority)
+    let host = exchange.request.headers.get(b"host").and_then(|host| std::str::from_utf8(host).ok());
+    let backend = exchange.backend.split_once("://").map(|(_, authority)| authority);
+    host.filter(|host| !host.is_empty()).or(backend).unwrap_or(exchange.backend.as_str())
 }
 
 fn message(exchange: &Exchange, http2: Option<&Target>) -> Result<http::Request<SentBody>, Failure> {

@@ -50,11 +50,19 @@ pub(crate) fn edited(text: &str, header: &Header) -> Option<String> {
 /// The text with other counts of exchanges in it, where they stand as Understudy writes them.
 fn with_counts(text: &str, header: &Header) -> String {
     let (mut out, mut count) = (String::with_capacity(text.len()), None);
+    let mut in_inbound = false;
     for line in text.split_inclusive('\n') {
         let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
         let name = rest.trim_end().strip_suffix(':').map(|name| name.trim_matches('"'));
-        if let Some(backend) = name.and_then(|name| header.backends.get(name)) {
-            count = Some(backend.exchanges);
+        if indent.is_empty() && !rest.trim().is_empty() && !rest.starts_with('#') {
+            in_inbound = name == Some("inbound");
+        }
+        let counted = |name: &str| match in_inbound {
+            true => header.inbound.get(name).map(|inbound| inbound.exchanges),
+            false => header.backends.get(name).map(|backend| backend.exchanges),
+        };
+        if let Some(exchanges) = name.and_then(counted) {
+            count = Some(exchanges);
         } else if indent.is_empty() {
             count = None;
         }
@@ -116,6 +124,11 @@ mod tests {
         let mut header = Header::from_yaml(text, Path::new("s")).unwrap();
         header.backends.get_mut("http://a").unwrap().exchanges = 12;
         assert_eq!(edited(text, &header).unwrap(), text.replace("exchanges: 1 #", "exchanges: 12 #"));
+        let both =
+            text.replace("rules:", "inbound:\n  \"http://a\":\n    app: h:1\n    exchanges: 4\nrules:");
+        let mut called = Header::from_yaml(&both, Path::new("s")).unwrap();
+        called.inbound.get_mut("http://a").unwrap().exchanges = 5;
+        assert_eq!(edited(&both, &called).unwrap(), both.replace("exchanges: 4", "exchanges: 5"));
         header.rules.clear();
         let end = text.find("rules:").unwrap();
         assert_eq!(edited(text, &header).unwrap(), text[..end].replace("exchanges: 1 #", "exchanges: 12 #"));

@@ -33,6 +33,9 @@ const COMMENT: &str = "\
 #   sequence   which of several answers to one request comes next: cycle (after the last the first; the default),
 #              stick-last (the last again), fail (a miss)
 #   exchanges  how many were recorded; for information only
+# inbound    where somebody called the service, by http://host[:port]:
+#   app        where the service itself listened: a replay calls it there
+#   exchanges  how many were recorded; for information only
 # rules      what of a request doesn't count, and what does besides; `understudy tune` proposes them and shows what they change
 ";
 
@@ -53,8 +56,21 @@ pub struct Header {
     pub redaction: Option<Settings>,
     /// The backends by name (`scheme://authority`).
     pub backends: BTreeMap<String, Backend>,
+    /// Where somebody called the service, by the names that inbound exchanges have for it (`scheme://authority`).
+    pub inbound: BTreeMap<String, Inbound>,
     /// What of a request doesn't count, and what does besides.
     pub rules: Vec<Rule>,
+}
+
+/// What is said of one address that the service was called at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    /// Where the service itself listened: `host:port`.
+    pub app: String,
+    /// How many exchanges were recorded; for information only.
+    #[serde(default)]
+    pub exchanges: u64,
 }
 
 /// What is said of one backend.
@@ -112,6 +128,7 @@ impl Header {
             latency: read.latency,
             redaction: read.redaction,
             backends: read.backends.into_iter().map(|(name, backend)| (name.0, backend)).collect(),
+            inbound: read.inbound.into_iter().map(|(name, inbound)| (name.0, inbound)).collect(),
             rules: read.rules,
         })
     }
@@ -129,6 +146,11 @@ impl Header {
             latency: self.latency,
             redaction: self.redaction.clone(),
             backends,
+            inbound: self
+                .inbound
+                .iter()
+                .map(|(name, inbound)| (v1::Name(name.clone()), inbound.clone()))
+                .collect(),
             rules: self.rules.clone(),
         };
         // Strings, numbers and maps of them: there is nothing in it that YAML couldn't say.
@@ -186,7 +208,7 @@ fn reason(error: &serde_saphyr::Error, file: &str) -> String {
 /// The file's own types.
 mod v1 {
     use super::{
-        BTreeMap, Backend, Deserialize, Latency, OnMiss, Rule, Serialize, Settings, check_name, time,
+        BTreeMap, Backend, Deserialize, Inbound, Latency, OnMiss, Rule, Serialize, Settings, check_name, time,
     };
 
     /// What is looked at before the rest, so that another version gives its own error.
@@ -210,6 +232,8 @@ mod v1 {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub(super) redaction: Option<Settings>,
         pub(super) backends: BTreeMap<Name, Backend>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        pub(super) inbound: BTreeMap<Name, Inbound>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub(super) rules: Vec<Rule>,
     }
@@ -280,6 +304,11 @@ mod tests {
             }),
             backends: [("http://api.stripe.com".into(), backend), ("https://[::1]:8443".into(), edited)]
                 .into(),
+            inbound: [(
+                "http://127.0.0.1:8080".into(),
+                Inbound { app: "127.0.0.1:9000".into(), exchanges: 192 },
+            )]
+            .into(),
             rules: vec![Rule {
                 backend: Some("http://api.stripe.com".into()),
                 path: Some(PathPattern::try_from("/v1/orders/*".to_owned()).unwrap()),
@@ -318,6 +347,10 @@ backends:
     on_miss: capture
     sequence: stick-last
     latency: 0.5x
+inbound:
+  "http://127.0.0.1:8080":
+    app: "127.0.0.1:9000"
+    exchanges: 192
 rules:
 - backend: http://api.stripe.com
   path: /v1/orders/*

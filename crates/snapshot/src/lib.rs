@@ -15,6 +15,7 @@ pub mod lint;
 pub mod merge;
 pub mod summary;
 pub mod table;
+pub mod traces;
 
 mod edit;
 mod error;
@@ -24,6 +25,6 @@ mod reader;
 mod writer;
 
 pub use error::SnapshotError;
-pub use header::{Backend, Header, VERSION};
+pub use header::{Backend, Header, Inbound, VERSION};
 pub use reader::{EXCHANGES_FILE, Exchanges, HEADER_FILE, LINE_MAX, Located, Snapshot};
 pub use writer::{Existing, SnapshotWriter};

@@ -130,6 +130,9 @@ fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
         for (name, backend) in &other.backends {
             header.backends.entry(name.clone()).or_insert(*backend);
         }
+        for (name, inbound) in &other.inbound {
+            header.inbound.entry(name.clone()).or_insert_with(|| inbound.clone());
+        }
         for rule in other.rules.iter().filter(|rule| rule.exchanges.is_none()) {
             if let Some(rule) = learn::unsaid(&header.rules, rule) {
                 header.rules.push(rule.clone());

@@ -40,6 +40,7 @@ pub struct SnapshotWriter {
     index: Vec<Line>,
     length: u64,
     backends: BTreeMap<String, u64>,
+    inbound: BTreeMap<String, u64>,
     buffer: Vec<u8>,
     keeps_ids: bool,
     text: Option<String>,
@@ -77,6 +78,7 @@ impl SnapshotWriter {
             index: Vec::new(),
             length: 0,
             backends: BTreeMap::new(),
+            inbound: BTreeMap::new(),
             buffer: Vec::new(),
             keeps_ids: false,
             text: None,
@@ -99,11 +101,13 @@ impl SnapshotWriter {
     /// # Errors
     /// [`SnapshotError::Io`], for instance where the disk is full.
     pub fn push(&mut self, exchange: &Exchange) -> Result<(), SnapshotError> {
-        if exchange.direction == Direction::Outbound {
-            match self.backends.get_mut(&exchange.backend) {
-                Some(count) => *count += 1,
-                None => drop(self.backends.insert(exchange.backend.clone(), 1)),
-            }
+        let counts = match exchange.direction {
+            Direction::Outbound => &mut self.backends,
+            Direction::Inbound => &mut self.inbound,
+        };
+        match counts.get_mut(&exchange.backend) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(exchange.backend.clone(), 1)),
         }
         self.buffer.clear();
         v1::write_record(exchange, None, &mut self.buffer);
@@ -140,6 +144,9 @@ impl SnapshotWriter {
         // A name that isn't normal can't stand in the header: nobody could be asked for it. The linter lists it.
         for (name, &count) in self.backends.iter().filter(|(name, _)| check_name(name).is_ok()) {
             header.backends.entry(name.clone()).or_default().exchanges = count;
+        }
+        for (name, inbound) in &mut header.inbound {
+            inbound.exchanges = self.inbound.get(name).copied().unwrap_or(0);
         }
         let unsorted = self.folder.path().join(UNSORTED_FILE);
         self.unsorted.flush().map_err(SnapshotError::io("write", &unsorted))?;

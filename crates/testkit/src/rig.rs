@@ -15,7 +15,7 @@ use understudy_ca::Sds;
 use understudy_collector::{Collector, CollectorConfig, Reader};
 use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
-use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Options, UpstreamTrust};
+use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Inbound, Options, UpstreamTrust};
 use understudy_snapshot::bundle;
 use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Backend, Header};
@@ -87,6 +87,14 @@ impl RigBuilder {
     #[must_use]
     pub fn map(mut self, map: HostMap) -> Self {
         self.maps.push(map);
+        self
+    }
+
+    /// Adds a way in to an app, on a free port.
+    #[must_use]
+    pub fn inbound(mut self, app: SocketAddr) -> Self {
+        let way: Inbound = format!("0={app}").parse().expect("a way in");
+        self.bootstrap = self.bootstrap.inbound(way.settled().expect("a free port"));
         self
     }
 
@@ -252,6 +260,11 @@ impl Rig {
     /// Where to send requests.
     pub fn proxy(&self) -> SocketAddr {
         self.envoy.proxy_addr()
+    }
+
+    /// Where the `number`th way in listens, counted from 0.
+    pub fn inbound(&self, number: usize) -> SocketAddr {
+        self.envoy.listener_addr(&format!("inbound_{number}")).expect("a way in")
     }
 
     /// A client's side of TLS inside of a tunnel to `host:port`; the client trusts the rig.

@@ -7,7 +7,6 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_core::backend;
 use understudy_snapshot::convert::{self, ImportOptions, Imported, Note, What};
 use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
@@ -79,8 +78,7 @@ impl From<Format> for convert::Format {
 const NAMED: usize = 3;
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
+    let now = say::now();
     let options = ImportOptions { backend: args.backend.as_deref().map(backend_name).transpose()?, now };
     if !args.from.exists() {
         bail!("there is nothing at {}; check the path", args.from.display());

@@ -14,4 +14,5 @@ pub(crate) mod redact;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod respond;
+pub(crate) mod snapshot;
 pub(crate) mod tune;

@@ -1,6 +1,6 @@
 //! `understudy record`: run CMD, keep what it says to its backends.
 
-use crate::capture::{Capture, tell_learnt};
+use crate::capture::{Capture, Kept, tell_learnt};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
 use crate::session::{self, CommandArgs, Finished, Plan, ProxyArgs};
@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use understudy_envoy::Bootstrap;
+use understudy_envoy::{Bootstrap, Inbound};
+use understudy_snapshot::traces::Traces;
 use understudy_snapshot::{Existing, Snapshot, bundle};
 
 /// Run CMD and keep what it says to its backends
@@ -21,6 +22,7 @@ use understudy_snapshot::{Existing, Snapshot, bundle};
 Examples:
   understudy record -o snapshots/payment -- python payment.py
   understudy record -o snapshots/payment --map api.stripe.com=http://127.0.0.1:8420 -- npm test
+  understudy record -o snapshots/payment --inbound 8080=9000 -- python payment.py --port 9000
   understudy record -o snapshots/payment --recover    after a crash, of what was kept
 
 Exit status: CMD's where it isn't 0; 1 some of it was lost; 2 could not run, or nothing was recorded.")]
@@ -33,8 +35,13 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
 
+    /// Record who calls CMD too: Envoy takes requests at LISTEN and passes them on to APP, where CMD listens; may be repeated. A port alone
+    /// is one of 127.0.0.1
+    #[arg(long, value_name = "LISTEN=APP")]
+    inbound: Vec<Inbound>,
+
     /// Run nothing: make a snapshot of a recording that was interrupted
-    #[arg(long, conflicts_with_all = ["maps", "command"])]
+    #[arg(long, conflicts_with_all = ["maps", "command", "inbound"])]
     recover: bool,
 
     #[command(flatten)]
@@ -57,12 +64,13 @@ pub(crate) async fn run(args: Args) -> Outcome {
         say::warning("secrets are kept as they are: share neither the snapshot nor what is made of it");
     }
     let config = json!({ "default": "tap", "redaction": redaction::config(redaction.as_ref()) });
-    let capture = Capture::begin(&args.output, existing, redaction)?;
+    let inbound = settled(&args.inbound)?;
+    let capture = Capture::begin(&args.output, existing, Kept::new(redaction, &inbound))?;
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
     let (bootstrap, store, backends) = (Bootstrap::tap(), capture.folder(), Vec::new());
-    let plan = Plan { bootstrap, module: &module, config, store, backends };
+    let plan = Plan { bootstrap, module: &module, config, store, backends, inbound: &inbound };
     let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
         args.command.run(terms, envoy, signals).await
     })
@@ -93,6 +101,19 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
 }
 
+/// With their ports, each listened on once.
+fn settled(ways: &[Inbound]) -> anyhow::Result<Vec<Inbound>> {
+    let mut settled: Vec<Inbound> = Vec::new();
+    for way in ways {
+        let way = way.clone().settled()?;
+        if settled.iter().any(|other| other.listen() == way.listen()) {
+            bail!("--inbound {way}: {} is listened on already; choose another port", way.listen());
+        }
+        settled.push(way);
+    }
+    Ok(settled)
+}
+
 async fn recover(output: &Path, existing: Existing) -> Outcome {
     match Capture::interrupted(output, existing)?.finish().await? {
         Some(snapshot) => {
@@ -107,9 +128,13 @@ async fn recover(output: &Path, existing: Existing) -> Outcome {
 fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
     if let Some(snapshot) = snapshot {
         say::line(format_args!("{} recorded", describe(&args.output, snapshot)));
+        for (name, inbound) in &snapshot.header().inbound {
+            say::block(format_args!("  {:>6}  {name} (inbound)\n", inbound.exchanges));
+        }
         for (name, backend) in &snapshot.header().backends {
             say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
         }
+        tell_traces(snapshot)?;
         tell_learnt(&args.output, &snapshot.header().rules);
     }
     if args.proxy.json {
@@ -128,6 +153,7 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
         let summary = json!({
             "snapshot": snapshot.map(|_| &args.output), "backends": backends.unwrap_or_default(), "status": status,
             "complete": finished.is_complete(), "tunnels": finished.tunnels,
+            "inbound": snapshot.map(|snapshot| &snapshot.header().inbound),
         });
         output::json(&summary)?;
     }
@@ -135,13 +161,33 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
 }
 
 fn describe(path: &Path, snapshot: &Snapshot) -> String {
-    let backends = &snapshot.header().backends;
-    let exchanges = backends.values().map(|backend| backend.exchanges).sum();
-    let number = u64::try_from(backends.len()).unwrap_or(u64::MAX);
+    let header = snapshot.header();
+    let exchanges = header.backends.values().map(|backend| backend.exchanges).sum();
+    let number = u64::try_from(header.backends.len()).unwrap_or(u64::MAX);
+    let called = match header.inbound.values().map(|inbound| inbound.exchanges).sum() {
+        0 if header.inbound.is_empty() => String::new(),
+        requests => format!("{} and ", say::count(requests, "inbound request")),
+    };
     format!(
-        "{}: {} with {}",
+        "{}: {called}{} with {}",
         path.display(),
         say::count(exchanges, "exchange"),
         say::count(number, "backend")
     )
+}
+
+/// How far it is known which inbound request has caused which calls.
+fn tell_traces(snapshot: &Snapshot) -> anyhow::Result<()> {
+    if snapshot.header().inbound.is_empty() {
+        return Ok(());
+    }
+    let counts = Traces::of(snapshot)?.counts();
+    if counts.inbound > 0 && counts.outbound > 0 {
+        say::line(format_args!(
+            "of {} the inbound request that caused it is known for {}, by the trace context that the service passes on",
+            say::count(counts.outbound, "call"),
+            counts.caused
+        ));
+    }
+    Ok(())
 }

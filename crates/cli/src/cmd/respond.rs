@@ -1,6 +1,6 @@
 //! `understudy respond`: run CMD with its backends answered from a snapshot.
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Kept};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
 use crate::report::Report;
@@ -99,7 +99,9 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let redaction = args.redaction.settings(snapshot.header().redaction.as_ref())?;
     let config = config(on_miss, args.latency, redaction.as_ref());
     let capture = match &args.output {
-        Some(output) => Some(Capture::begin(output, Existing::Refuse, redaction)?),
+        Some(output) => {
+            Some(Capture::begin(output, Existing::Refuse, Kept { redaction, ..Kept::default() })?)
+        }
         None => None,
     };
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
@@ -108,7 +110,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
     let backends = snapshot.header().backends.keys().map(String::as_str).collect();
-    let plan = Plan { bootstrap: bootstrap(&snapshot, on_miss), module: &module, config, store, backends };
+    let bootstrap = bootstrap(&snapshot, on_miss);
+    let plan = Plan { bootstrap, module: &module, config, store, backends, inbound: &[] };
     let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
         args.command.run(terms, envoy, signals).await
     })

@@ -1,8 +1,7 @@
 //! A copy of a stream in the making. It takes what it is given up to its caps and never holds anything up.
 
 use super::{Host, Side, Vm};
-use crate::backend;
-use crate::exchange::{Body, End, Exchange, Request, Response};
+use crate::exchange::{Body, Direction, End, Exchange, Request, Response};
 use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::table::Segment;
@@ -152,11 +151,14 @@ pub(super) fn begin_exchange<S: Segment>(
     host: &mut impl Host,
 ) -> Exchange {
     let mut backend = Vec::new();
-    backend::write_name(facts.scheme, facts.authority, &mut backend);
+    vm.write_name(facts.scheme, facts.authority, &mut backend);
     let request = Request {
         method: facts.method.to_vec(),
         path: facts.path.to_vec(),
-        headers: without_proxy_headers(headers),
+        headers: match vm.direction {
+            Direction::Outbound => without_proxy_headers(headers),
+            Direction::Inbound => as_called(headers, facts.authority),
+        },
         ..Request::default()
     };
     Exchange {
@@ -174,6 +176,15 @@ pub(super) fn begin_exchange<S: Segment>(
 pub(super) fn mark_truncated(body: &mut Body, seen: u64) {
     let kept = u64::try_from(body.bytes.len()).unwrap_or(u64::MAX);
     body.truncated = (kept < seen).then_some(seen);
+}
+
+/// The headers of a request to the service: the name that it was called by first, as `host`, which no backend's name says here.
+fn as_called(headers: &Headers, authority: &[u8]) -> Headers {
+    // Set aside from the proxy, which has its own opinion of it; see `envoy/envoy.yaml`.
+    let proto = headers.get(b"x-understudy-forwarded-proto").map(|value| (&b"x-forwarded-proto"[..], value));
+    let host = (!authority.is_empty()).then_some((&b"host"[..], authority));
+    let sent = without_proxy_headers(headers);
+    Headers::from_pairs(host.into_iter().chain(sent.iter()).chain(proto))
 }
 
 /// The headers that the other side sent: no pseudo-headers, and none that the proxy added on the way.

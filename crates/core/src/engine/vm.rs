@@ -51,6 +51,8 @@ pub struct Vm<S> {
     pub(super) verdict_header: bool,
     pub(super) grpc_stub: bool,
     pub(super) direction: Direction,
+    /// What inbound exchanges are recorded under, whatever name the service was called by.
+    listener: Option<String>,
     /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
     pub(super) name: Vec<u8>,
     pub(super) signature: Signature,
@@ -74,7 +76,9 @@ impl<S: Segment> Vm<S> {
     /// A VM with this configuration and table. `name` identifies it to the collector and must be unique.
     pub fn new(config: &Config, table: Table<S>, name: String) -> Self {
         let outbox = config.collector.as_ref().map(|c| Outbox::new(name.clone(), config.service.clone(), c));
-        let default = config.default.unwrap_or(match (table.is_empty(), &outbox) {
+        // What is recorded of its backends is no answer to who calls the service.
+        let inbound = config.direction == DirectionName::Inbound;
+        let default = config.default.unwrap_or(match (table.is_empty() || inbound, &outbox) {
             (false, _) => Mode::Mock,
             (true, Some(_)) => Mode::Tap,
             (true, None) => Mode::Off,
@@ -102,6 +106,7 @@ impl<S: Segment> Vm<S> {
                 DirectionName::Outbound => Direction::Outbound,
                 DirectionName::Inbound => Direction::Inbound,
             },
+            listener: config.listener.clone(),
             name: Vec::new(),
             signature: Signature::default(),
             name_of_vm: name,
@@ -113,7 +118,11 @@ impl<S: Segment> Vm<S> {
             memory_max: usize::try_from(config.memory_max_bytes).unwrap_or(usize::MAX),
             memory_used: 0,
         };
-        for backend in vm.table.meta().backends.clone() {
+        if let Some(listener) = &config.listener {
+            vm.add_backend(backend::name("http", listener), other);
+        }
+        let recorded = if inbound { Vec::new() } else { vm.table.meta().backends.clone() };
+        for backend in recorded {
             let on_miss = config.on_miss.or(backend.on_miss).unwrap_or(on_miss);
             let latency = config.latency.or(backend.latency).unwrap_or(latency);
             let (mode, redacted) = (backend.mode, backend.redacted);
@@ -168,8 +177,16 @@ impl<S: Segment> Vm<S> {
             .filter(|(_, counts)| counts.iter().any(|&n| n > 0))
     }
 
+    /// The name that the records have for where a request goes: its backend's, or the address that the service was called at.
+    pub(super) fn write_name(&self, scheme: &[u8], authority: &[u8], out: &mut Vec<u8>) {
+        let authority = self.listener.as_ref().map_or(authority, |listener| listener.as_bytes());
+        backend::write_name(scheme, authority, out);
+    }
+
     pub(super) fn policy(&mut self, scheme: &[u8], authority: &[u8]) -> Policy {
-        backend::write_name(scheme, authority, &mut self.name);
+        let mut name = std::mem::take(&mut self.name);
+        self.write_name(scheme, authority, &mut name);
+        self.name = name;
         self.backends.get(self.name.as_slice()).copied().unwrap_or(self.other)
     }
 

@@ -21,3 +21,9 @@ pub(super) fn array<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut V
     let parent = at(value, parent)?.as_object_mut().ok_or_else(missing)?;
     parent.entry(key).or_insert_with(|| json!([])).as_array_mut().ok_or_else(missing)
 }
+
+/// Takes the one of this name out of an array.
+pub(super) fn take(array: &mut Vec<Value>, name: &str) -> Result<Value, Error> {
+    let at = array.iter().position(|item| item["name"] == name);
+    at.map(|at| array.remove(at)).ok_or_else(|| Error::Template { at: name.to_owned() })
+}

@@ -1,9 +1,11 @@
-//! Which values the backends issued: what came in an answer before any request had it.
+//! Which values the backends issued: what came in an answer before any request had it. So did who calls the service, whose requests
+//! come again in a replay with the same values in them; but for those that the service itself has told them before.
 
 use super::protobuf::{self, Names};
 use hashbrown::HashMap;
 use std::hash::{DefaultHasher, Hasher};
-use understudy_core::exchange::Exchange;
+use understudy_core::exchange::{Body, Direction, Exchange};
+use understudy_core::headers::Headers;
 use understudy_core::{canonical, encoding, rules};
 
 /// A body in an encoding is undone up to this length, in bytes.
@@ -15,54 +17,89 @@ pub(super) type Hashed = u64;
 /// When values came up first, in requests and in answers.
 #[derive(Default)]
 pub(super) struct Issued {
-    /// The start of the first request with a value, and the end of the first answer, in microseconds since 1970.
-    first: HashMap<Hashed, (u64, Option<u64>)>,
+    first: HashMap<Hashed, First>,
+}
+
+/// When a value came up first in what, in microseconds since 1970.
+#[derive(Clone, Copy)]
+struct First {
+    /// The start of a request to a backend.
+    asked: u64,
+    /// The end of a backend's answer, or the start of a request to the service.
+    given: Option<u64>,
+    /// The end of an answer of the service.
+    told: Option<u64>,
+}
+
+/// Who says a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Backend,
+    Caller,
+    Service,
 }
 
 impl Issued {
     /// A value that a request has.
     pub(super) fn asked(&mut self, value: &[u8], time: u64) -> Hashed {
         let hash = hash(value);
-        let first = self.first.entry(hash).or_insert((time, None));
-        first.0 = first.0.min(time);
+        let first = self.first.entry(hash).or_insert(First { asked: time, given: None, told: None });
+        first.asked = first.asked.min(time);
         hash
     }
 
-    /// Takes an answer in. To be called when all requests are known.
+    /// Takes an answer in, and what the service was asked. To be called when all requests to backends are known.
     pub(super) fn answer(&mut self, exchange: &Exchange) {
+        let inbound = exchange.direction == Direction::Inbound;
+        if inbound {
+            let request = &exchange.request;
+            let at = (Says::Caller, exchange.time);
+            self.text(&request.path, at);
+            self.message(&request.headers, &request.trailers, &request.body, at);
+        }
         let Some(response) = &exchange.response else { return };
-        let end = exchange.time.saturating_add(exchange.duration);
-        for (_, value) in response.headers.iter().chain(response.trailers.iter()) {
-            self.text(value, end);
-        }
+        let says = if inbound { Says::Service } else { Says::Backend };
+        let at = (says, exchange.time.saturating_add(exchange.duration));
         if response.headers.get(b"content-type").is_some_and(|t| Names::of(t) != Names::Members) {
-            protobuf::answered(response).iter().for_each(|text| self.text(text, end));
+            protobuf::answered(response).iter().for_each(|text| self.text(text, at));
         }
-        let coding = response.headers.get(b"content-encoding").unwrap_or_default();
-        let decoded = encoding::undo(coding, &response.body.bytes, DECODED_MAX);
-        let body = decoded.as_deref().unwrap_or(&response.body.bytes);
-        if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
-            canonical::json_leaves(body, |_, leaf, _| self.text(&canonical::json_text(leaf), end));
-        }
-        self.text(body, end);
+        self.message(&response.headers, &response.trailers, &response.body, at);
     }
 
-    /// Whether an answer had the value before any request did.
+    fn message(&mut self, headers: &Headers, trailers: &Headers, body: &Body, at: (Says, u64)) {
+        for (_, value) in headers.iter().chain(trailers.iter()) {
+            self.text(value, at);
+        }
+        let coding = headers.get(b"content-encoding").unwrap_or_default();
+        let decoded = encoding::undo(coding, &body.bytes, DECODED_MAX);
+        let body = decoded.as_deref().unwrap_or(&body.bytes);
+        if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            canonical::json_leaves(body, |_, leaf, _| self.text(&canonical::json_text(leaf), at));
+        }
+        self.text(body, at);
+    }
+
+    /// Whether somebody else had the value before any request to a backend did.
     pub(super) fn is(&self, value: Hashed) -> bool {
-        self.first.get(&value).is_some_and(|(asked, answered)| answered.is_some_and(|end| end <= *asked))
+        self.first.get(&value).is_some_and(|first| {
+            let Some(given) = first.given.filter(|given| *given <= first.asked) else { return false };
+            // What comes back from a caller, the service will make anew.
+            first.told.is_none_or(|told| given < told)
+        })
     }
 
     /// The whole text, its words and its tokens.
-    fn text(&mut self, text: &[u8], end: u64) {
-        self.value(text, end);
+    fn text(&mut self, text: &[u8], at: (Says, u64)) {
+        self.value(text, at);
         let part_of_word = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/~".contains(b);
-        text.split(|b| !part_of_word(b)).for_each(|word| self.value(word, end));
-        rules::tokens(text).into_iter().for_each(|token| self.value(&text[token.range], end));
+        text.split(|b| !part_of_word(b)).for_each(|word| self.value(word, at));
+        rules::tokens(text).into_iter().for_each(|token| self.value(&text[token.range], at));
     }
 
-    fn value(&mut self, value: &[u8], end: u64) {
-        if let Some((_, answered)) = self.first.get_mut(&hash(value)) {
-            *answered = Some(answered.map_or(end, |known| known.min(end)));
+    fn value(&mut self, value: &[u8], (says, time): (Says, u64)) {
+        if let Some(first) = self.first.get_mut(&hash(value)) {
+            let known = if says == Says::Service { &mut first.told } else { &mut first.given };
+            *known = Some(known.map_or(time, |known| known.min(time)));
         }
     }
 }

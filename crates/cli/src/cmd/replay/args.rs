@@ -259,10 +259,20 @@ impl Args {
         Ok(Settings::from_yaml(&text, path, |name| std::env::var(name).ok())?)
     }
 
-    pub(super) fn target(&self, _snapshot: &Snapshot) -> anyhow::Result<Target> {
-        match &self.target {
-            Some(target) => Ok(Target::parse(target)?),
-            None => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
+    pub(super) fn target(&self, snapshot: &Snapshot) -> anyhow::Result<Target> {
+        if let Some(target) = &self.target {
+            return Ok(Target::parse(target)?);
+        }
+        let mut apps: Vec<&str> = snapshot.header().inbound.values().map(|way| way.app.as_str()).collect();
+        apps.sort_unstable();
+        apps.dedup();
+        match apps.as_slice() {
+            [app] => Ok(Target::parse(&format!("http://{app}"))?),
+            [] => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
+            several => bail!(
+                "the service listened at several addresses ({}): say with --target which one is meant",
+                several.join(", ")
+            ),
         }
     }
 

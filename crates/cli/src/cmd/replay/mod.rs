@@ -110,7 +110,7 @@ async fn mocked(args: &Args, prepared: Prepared) -> anyhow::Result<Report> {
     let backends = snapshot.header().backends.keys().map(String::as_str).collect();
     let config = respond::config(on_miss, args.latency, redaction.as_ref());
     let bootstrap = respond::bootstrap(&snapshot, on_miss);
-    let session = Plan { bootstrap, module: &module, config, store: &store, backends };
+    let session = Plan { bootstrap, module: &module, config, store: &store, backends, inbound: &[] };
     let mut exercised: Option<Exercised> = None;
     let finished = session::run(session, &args.proxy, async |terms, envoy, signals| {
         exercised = Some(exercise.run(terms, envoy, signals).await?);

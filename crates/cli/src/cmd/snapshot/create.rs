@@ -1,0 +1,223 @@
+//! `understudy snapshot create`: a snapshot of some of what a collector has stored.
+
+use super::PlaceArgs;
+use crate::capture::{Draft, Kept, tell_learnt};
+use crate::signals::{Interrupted, Signals};
+use crate::{Outcome, output, say, when};
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use understudy_collector::{Reader, Selected, Selection, StoreUrl};
+use understudy_core::backend::Pattern;
+use understudy_core::config::{Config, Redaction};
+use understudy_core::exchange::Exchange;
+use understudy_core::redact::{Redactor, Settings, contains_token};
+use understudy_core::time;
+use understudy_snapshot::{Existing, Header, Snapshot};
+
+/// Make a snapshot of what a collector has stored
+///
+/// A collector may be writing to the store meanwhile: what is in it now is taken. Which values change by themselves is learnt, as `record`
+/// does it. The snapshot is written whole or not at all.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy snapshot create payment --store /var/lib/understudy --service payment
+  understudy snapshot create payment --store file:///var/lib/understudy --service payment --from 2h --to 1h
+  understudy snapshot create night --store captures --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --backend api.stripe.com
+  understudy snapshot create payment --store captures --redaction redaction.json    the filter's `redaction`, which has the key
+
+Exit status: 0 made; 2 could not, or there was nothing.")]
+pub(super) struct Args {
+    /// What it is to be called
+    name: String,
+
+    /// Where the collector keeps what it gets: its folder, or file:///path/to/it
+    #[arg(long, value_name = "URL")]
+    store: StoreUrl,
+
+    /// The service, as its filter is configured; needed where the store holds several
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+
+    /// Exchanges that began then or later: 2026-11-21T08:00:00Z, or how long ago, such as 2h or 10m
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
+    from: Option<u64>,
+
+    /// Exchanges that began before
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
+    to: Option<u64>,
+
+    /// Only calls of these backends: api.stripe.com, 'dynamodb.*', 'https://*'; may be repeated
+    #[arg(long = "backend", value_name = "PATTERN")]
+    backends: Vec<Pattern>,
+
+    /// The folder to write; NAME in the folder of snapshots by default
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+
+    /// What the filter's configuration says of `redaction`, as JSON: the same secrets then match
+    #[arg(long, value_name = "FILE")]
+    redaction: Option<PathBuf>,
+
+    /// Replace the snapshot that is there; other files in its folder stay
+    #[arg(long)]
+    force: bool,
+
+    /// A machine-readable summary on stdout
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+fn time_of(text: &str) -> Result<u64, String> {
+    when::parse(text, say::now())
+}
+
+pub(super) async fn run(args: Args) -> Outcome {
+    let target = match &args.output {
+        Some(folder) => folder.clone(),
+        None => args.place.of(&args.name)?,
+    };
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        bail!("--from {} isn't before --to {}", time::to_rfc3339(from), time::to_rfc3339(to));
+    }
+    let Kept { redaction, inbound } = kept(&args)?;
+    let mut signals = Signals::new()?;
+    let taken = tokio::select! {
+        taken = take(&args, &target, redaction.as_ref()) => taken?,
+        // What was written by then goes with the draft.
+        signal = signals.next() => return Err(Interrupted(signal, "the snapshot was written").into()),
+    };
+    let header = Header {
+        name: args.name.clone(),
+        service: taken.service.clone(),
+        recorded: taken.last,
+        redaction,
+        inbound,
+        ..Header::default()
+    };
+    let (repeated, has_tokens) = (taken.repeated, taken.has_tokens);
+    let snapshot = taken.draft.finish(header)?;
+    if has_tokens && snapshot.header().redaction.is_none() {
+        say::warning(
+            "secrets in it were replaced in the sidecar: if the filter's `redaction` has a key, give it with --redaction, or requests \
+             that hold secrets won't match",
+        );
+    }
+    tell(&args, &snapshot, repeated)
+}
+
+/// What `record` has left in the folder, and the filter's own redaction where it is given.
+fn kept(args: &Args) -> anyhow::Result<Kept> {
+    let kept = match &args.store {
+        StoreUrl::Folder(folder) => Kept::of(folder)?,
+        _ => Kept::default(),
+    };
+    let Some(path) = &args.redaction else { return Ok(kept) };
+    let read = || -> anyhow::Result<Redaction> {
+        let object: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+        let config = Config::from_json(json!({ "redaction": object }).to_string().as_bytes())?;
+        Ok(config.redaction)
+    };
+    let redaction = read().with_context(|| {
+        format!("can't take {} for what the filter's configuration says of `redaction`", path.display())
+    })?;
+    let Redaction { enabled, key, headers, fields, allow } = redaction;
+    Ok(Kept { redaction: enabled.then_some(Settings { key, headers, fields, allow }), ..kept })
+}
+
+/// What was read.
+struct Taken {
+    draft: Draft,
+    service: Option<String>,
+    /// When the last exchange began.
+    last: u64,
+    repeated: u64,
+    has_tokens: bool,
+}
+
+async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings>) -> anyhow::Result<Taken> {
+    let selection = Selection {
+        service: args.service.clone(),
+        from: args.from,
+        to: args.to,
+        backends: args.backends.clone(),
+    };
+    let redactor = redaction.map(Redactor::new);
+    let mut selected = Selected::new(Reader::at(&args.store).await?, selection);
+    let existing = if args.force { Existing::Replace } else { Existing::Refuse };
+    let mut draft = Draft::begin(target, existing)?;
+    let (mut services, mut last, mut has_tokens) = (BTreeSet::new(), 0, false);
+    while let Some((mut exchange, service)) = selected.next().await? {
+        if !services.contains(&service) {
+            services.insert(service);
+            one_service(&services)?;
+        }
+        if let Some(redactor) = &redactor {
+            redactor.exchange(&mut exchange);
+        }
+        last = last.max(exchange.time);
+        has_tokens = has_tokens || holds_token(&exchange);
+        draft.push(&exchange)?;
+    }
+    if draft.is_empty() {
+        bail!(
+            "nothing in {} is what was asked for ({} looked at); `understudy snapshot list --store {}` says what it holds",
+            args.store,
+            say::count(selected.counts().read, "exchange"),
+            args.store
+        );
+    }
+    let (service, repeated) = (services.into_iter().next().flatten(), selected.counts().repeated);
+    Ok(Taken { draft, service, last, repeated, has_tokens })
+}
+
+/// A snapshot is of one service: what two say to a backend would be answered to either.
+fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
+    if services.len() < 2 {
+        return Ok(());
+    }
+    let names: Vec<_> = services.iter().map(|name| name.as_deref().unwrap_or("(without a name)")).collect();
+    bail!("the store holds more than one service ({}, …): say which with --service", names.join(", "))
+}
+
+/// Where requests are compared.
+fn holds_token(exchange: &Exchange) -> bool {
+    contains_token(&exchange.request.path) || contains_token(&exchange.request.body.bytes)
+}
+
+fn tell(args: &Args, snapshot: &Snapshot, repeated: u64) -> Outcome {
+    let (header, path) = (snapshot.header(), snapshot.path());
+    let outbound: u64 = header.backends.values().map(|backend| backend.exchanges).sum();
+    if args.json {
+        output::json(&json!({
+            "snapshot": path,
+            "service": header.service,
+            "backends": header.backends.iter().map(|(name, b)| json!({ "backend": name, "exchanges": b.exchanges })).collect::<Vec<_>>(),
+            "repeated": repeated,
+            "rules": header.rules,
+        }))?;
+    }
+    say::line(format_args!(
+        "{}: {} with {} taken from {}",
+        path.display(),
+        say::count(outbound, "exchange"),
+        say::count(header.backends.len() as u64, "backend"),
+        args.store
+    ));
+    for (name, backend) in &header.backends {
+        say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
+    }
+    if repeated > 0 {
+        say::line(format_args!("{} sent more than once, and taken once", say::count(repeated, "exchange")));
+    }
+    tell_learnt(path, &header.rules);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,113 @@
+//! `understudy snapshot delete`: removes the two files of a snapshot, and its folder where nothing else is in it.
+
+use super::PlaceArgs;
+use crate::{Outcome, say};
+use anyhow::{Context, bail};
+use std::fs;
+use std::io::{ErrorKind, IsTerminal, stdin};
+use std::path::Path;
+use std::process::ExitCode;
+use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
+
+/// Delete a snapshot
+///
+/// Its two files are removed, snapshot.yaml and exchanges.ndjson, and its folder if nothing else is in it. Asks before, on a terminal.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy snapshot delete payment
+  understudy snapshot delete payment --yes    without being asked
+
+Exit status: 0 deleted; 1 not, since the answer was no; 2 could not.")]
+pub(super) struct Args {
+    /// The snapshot's name: that of its folder
+    name: String,
+
+    /// Don't ask
+    #[arg(short, long)]
+    yes: bool,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let folder = args.place.of(&args.name)?;
+    check(&folder)?;
+    if !args.yes && !confirmed(&folder)? {
+        say::line("nothing was deleted");
+        return Ok(ExitCode::from(1));
+    }
+    // What makes it a snapshot to others goes first.
+    for name in [HEADER_FILE, EXCHANGES_FILE] {
+        let file = folder.join(name);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("can't remove {}", file.display()));
+            }
+            _ => {}
+        }
+    }
+    match fs::remove_dir(&folder) {
+        Ok(()) => say::line(format_args!("{} is deleted", folder.display())),
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+            say::line(format_args!(
+                "the snapshot in {} is deleted; other files in the folder stay",
+                folder.display()
+            ));
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("can't remove the empty folder {}", folder.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder with a snapshot's files in it, or with one that an interrupted deletion has left. No link: what it leads to is elsewhere.
+fn check(folder: &Path) -> anyhow::Result<()> {
+    let no_link = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => {
+            bail!("{} is a link: remove it yourself, or what it leads to", path.display())
+        }
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+    };
+    let Some(meta) = no_link(folder)? else {
+        bail!(
+            "there is no snapshot at {}: `understudy snapshot list` says which there are",
+            folder.display()
+        );
+    };
+    let mut files = 0;
+    for name in [HEADER_FILE, EXCHANGES_FILE].iter().filter(|_| meta.is_dir()) {
+        let path = folder.join(name);
+        match no_link(&path)? {
+            Some(meta) if !meta.is_file() => bail!("{} is no file; it isn't touched", path.display()),
+            found => files += u32::from(found.is_some()),
+        }
+    }
+    if files == 0 {
+        bail!("{} is no snapshot; it isn't touched", folder.display());
+    }
+    Ok(())
+}
+
+fn confirmed(folder: &Path) -> anyhow::Result<bool> {
+    if !stdin().is_terminal() {
+        bail!("nobody is there to ask whether {} is to be deleted: say --yes", folder.display());
+    }
+    let held = Snapshot::open(folder).map(|snapshot| {
+        let header = snapshot.header();
+        let exchanges = header.backends.values().map(|backend| backend.exchanges).sum();
+        format!(
+            ", {} with {}",
+            say::count(exchanges, "exchange"),
+            say::count(header.backends.len() as u64, "backend")
+        )
+    });
+    say::block(format_args!("understudy: delete {}{}? [y/N] ", folder.display(), held.unwrap_or_default()));
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).context("can't read the answer")?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}

@@ -1,0 +1,124 @@
+//! `record --inbound`: who calls CMD is recorded too, with where, and with what it has caused.
+
+use crate::call::Running;
+use crate::scene::{Scene, python, script, until};
+use rustix::process::Signal;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use understudy_snapshot::Snapshot;
+use understudy_snapshot::traces::{Caused, Traces};
+use understudy_testkit::Connection;
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Two addresses where nobody listens: for Envoy, and for the service.
+fn addresses() -> [SocketAddr; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address"))
+}
+
+/// `record --inbound LISTEN=APP ARGS -- service.py`, once the service listens.
+async fn recording(scene: &Scene, [listen, app]: [SocketAddr; 2], args: &[&str]) -> Running {
+    let cmd = [python(), script("service.py"), app.port().to_string()];
+    let args = [&["--inbound", &format!("{listen}={app}")], args].concat();
+    let running = scene.record(&args, &cmd).start();
+    until("the service doesn't listen", || TcpStream::connect(app).ok().map(drop)).await;
+    running
+}
+
+async fn ask(to: SocketAddr, path: &str, headers: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: shop.test\r\n{headers}\r\n");
+    Connection::open(to).await.exchange(request, false).await.text()
+}
+
+#[tokio::test]
+async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
+    let scene = Scene::new().await;
+    let [listen, app] = addresses();
+    let running = recording(&scene, [listen, app], &["--json"]).await;
+    running.says(&format!("requests to {listen} go on to {app}")).await;
+    let answer = ask(listen, "/a", &format!("traceparent: {TRACE}\r\n")).await;
+    assert_eq!(answer, "the service says: answer 1 to GET /a");
+    assert_eq!(ask(listen, "/b", "").await, "the service says: answer 2 to GET /b");
+    let done = running.end().await.expect(0);
+    let name = format!("http://{listen}");
+    assert_eq!(done.json()["inbound"][&name]["exchanges"], 2);
+    let done = done.says(&[
+        "s: 2 inbound requests and 2 exchanges with 1 backend recorded",
+        &format!("     2  {name} (inbound)"),
+        "of 2 calls the inbound request that caused it is known for 1",
+    ]);
+    assert!(!done.err.contains("warning"), "{done}");
+
+    let snapshot = Snapshot::open(scene.path("s")).expect("a snapshot");
+    let inbound = &snapshot.header().inbound[&name];
+    assert_eq!((inbound.app.clone(), inbound.exchanges), (app.to_string(), 2));
+    let exchanges: Vec<_> =
+        snapshot.exchanges().expect("a file").map(|l| l.expect("a line").exchange).collect();
+    let id = |way: &str, path: &str| {
+        let found = exchanges.iter().find(|e| e.backend.contains(way) && e.request.path == path.as_bytes());
+        found.expect("an exchange").id.clone()
+    };
+    let traces = Traces::of(&snapshot).expect("traces");
+    let Caused::These([call]) = traces.caused_by(&id(&name, "/a")) else { panic!("{traces:?}") };
+    assert_eq!(call.id, id("api.test", "/a"));
+    assert_eq!(traces.caused_by(&id(&name, "/b")), Caused::Unknown, "it carried nothing");
+
+    // What came in is no answer.
+    let done = scene.understudy(["match", "s", "s", "--json"]).run().await.expect(0);
+    assert_eq!(done.json()["matches"], 2);
+    scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
+    scene.all_gone().await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_said_and_recorded() {
+    let scene = Scene::new().await;
+    let [listen, app] = addresses();
+    let request = format!("GET http://{listen}/early");
+    let cmd = crate::scene::client(&[&request]);
+    let done = scene.record(&["--inbound", &format!("{listen}={app}")], &cmd).run().await.expect(0);
+    assert!(done.out.starts_with("503 "), "{done}");
+    done.says(&[&format!(
+        "the service behind http://{listen} gave no answer to 1 request: upstream connect error"
+    )]);
+    assert!(scene.read("s/exchanges.ndjson").contains("\"end\":\"no-response\""));
+}
+
+#[tokio::test]
+async fn an_interrupted_recording_still_knows_where_the_service_was() {
+    let scene = Scene::new().await;
+    let [listen, app] = addresses();
+    let running = recording(&scene, [listen, app], &[]).await;
+    ask(listen, "/a", "").await;
+    until("nothing is stored", || (scene.read_capture().matches("/a").count() >= 2).then_some(())).await;
+    running.signal(Signal::KILL);
+    running.end().await.expect(128 + 9);
+    until("the recording is in use", || scene.processes().is_empty().then_some(())).await;
+    let done = scene.understudy(["record", "-o", "s", "--recover"]).run().await.expect(0);
+    done.says(&["1 inbound request and 1 exchange with 1 backend recovered"]);
+    let header = scene.read("s/snapshot.yaml");
+    assert!(header.contains(&format!("inbound:\n  \"http://{listen}\":\n    app: \"{app}\"")), "{header}");
+    assert_eq!(scene.names(), ["s"]);
+}
+
+#[tokio::test]
+async fn ways_in_that_can_not_be() {
+    let scene = Scene::new().await;
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let ran = ["touch".to_owned(), "ran".to_owned()];
+    let check = async |args: &[&str], says: &[&str]| {
+        scene.record(args, &ran).run().await.expect(2).says(says);
+        assert!(
+            !scene.path("ran").exists() && !scene.path("s").exists() && !scene.path("s.capture").exists()
+        );
+    };
+    check(&["--inbound", &format!("{taken}=9000")], &["the address", &taken, "is in use by another process"])
+        .await;
+    check(&["--inbound", "8080"], &["write LISTEN=APP, such as 8080=9000"]).await;
+    check(&["--inbound", "8080=8080"], &["both are the same"]).await;
+    check(&["--inbound", "8080=9000", "--inbound", "8080=9001"], &["127.0.0.1:8080 is listened on already"])
+        .await;
+    check(&["--inbound", "192.0.2.1:8080=9000"], &["192.0.2.1"]).await;
+    scene.all_gone().await;
+}
