@@ -410,3 +410,6 @@ pub struct Logs {
     /// How many bytes came before.
     pub left_out: u64,
 }
+
+#[cfg(test)]
+mod tests;
