@@ -17,6 +17,7 @@ mod round_trip;
 mod sample;
 mod scene;
 mod secrets;
+mod select;
 mod sidecar;
 mod signals;
 mod store;

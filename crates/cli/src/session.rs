@@ -130,12 +130,7 @@ pub(crate) async fn run(
         signal = signals.next() => Err(Interrupted(signal, "CMD ran").into()),
     };
     let outcome = match started {
-        Ok(envoy) => {
-            for way in plan.inbound {
-                say::line(format_args!("requests to {} go on to {}", way.listen(), way.app()));
-            }
-            run_behind(envoy, args, &interception, &mut signals, work).await
-        }
+        Ok(envoy) => run_behind(envoy, plan.inbound, args, &interception, &mut signals, work).await,
         Err(error) => Err(error),
     };
     let certificates = interception.end().await;
@@ -146,6 +141,7 @@ pub(crate) async fn run(
 
 async fn run_behind(
     envoy: Envoy,
+    inbound: &[Inbound],
     args: &ProxyArgs,
     interception: &Interception,
     signals: &mut Signals,
@@ -155,6 +151,9 @@ async fn run_behind(
         say::warning(warning);
     }
     say::line(format_args!("Envoy listens on {}", envoy.proxy_addr()));
+    for way in inbound {
+        say::line(format_args!("requests to {} go on to {}", way.listen(), way.app()));
+    }
     let terms = Terms {
         proxy: envoy.proxy_addr(),
         trust: interception.trust(),

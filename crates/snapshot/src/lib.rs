@@ -13,6 +13,8 @@ pub mod convert;
 pub mod learn;
 pub mod lint;
 pub mod merge;
+pub mod select;
+pub mod service_map;
 pub mod summary;
 pub mod table;
 pub mod traces;
@@ -24,6 +26,7 @@ mod header;
 mod reader;
 mod writer;
 
+pub use edit::ModeChange;
 pub use error::SnapshotError;
 pub use header::{Backend, Header, Inbound, VERSION};
 pub use reader::{EXCHANGES_FILE, Exchanges, HEADER_FILE, LINE_MAX, Located, Snapshot};

@@ -14,5 +14,6 @@ pub(crate) mod redact;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod respond;
+pub(crate) mod select;
 pub(crate) mod snapshot;
 pub(crate) mod tune;
