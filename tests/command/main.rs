@@ -11,6 +11,7 @@ mod help;
 mod inbound;
 mod merge;
 mod replay;
+mod replay_others;
 mod replay_run;
 mod replay_wire;
 mod round_trip;

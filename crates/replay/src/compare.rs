@@ -4,11 +4,12 @@
 use crate::carry::{Carries, Given};
 use crate::noise::{answer_parts, is_at, place_of};
 use std::collections::{BTreeSet, HashMap};
+use understudy_core::canonical::Part;
 use understudy_core::engine::differences;
 use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Redactor, contains_token};
-use understudy_core::rules::{Rule, Rules};
+use understudy_core::rules::{Place, Rule, Shape, dates, tokens};
 use understudy_core::verdict::{Change, Difference};
 
 /// A difference that doesn't count.
@@ -37,8 +38,8 @@ pub type Baseline = HashMap<String, Vec<(String, Change)>>;
 pub struct Comparer {
     /// The headers that are compared, in lower case.
     pub headers: Vec<String>,
-    /// What doesn't count in bodies.
-    pub rules: Rules,
+    /// What doesn't count in bodies: the last one that is about a place has the word.
+    pub rules: Vec<Rule>,
     /// What differed between two runs of the same build.
     pub baseline: Baseline,
     /// With what secrets were replaced in the recording.
@@ -112,31 +113,25 @@ impl Comparer {
         found: &mut Vec<Difference>,
         compared: &mut Compared,
     ) {
-        let plain = Rules::default();
-        let between = |rules: &Rules| {
-            let old = answer_parts(&recorded.request, old, recorded.time, rules);
-            // As it was asked then: rules are about requests, and carried values have changed this one.
-            let new = answer_parts(&recorded.request, new, live.time, rules);
-            differences(old, new)
-        };
-        let mut all = between(&plain);
-        all.retain(|difference| difference.key != "content-type");
-        if all.is_empty() {
-            return;
-        }
-        let actions = self.about(&recorded.request);
-        if actions.is_empty() {
-            found.append(&mut all);
-            return;
-        }
-        let left: BTreeSet<String> = between(&self.rules).into_iter().map(|d| d.key).collect();
-        for difference in all {
-            if left.contains(&difference.key) {
-                found.push(difference);
-            } else {
-                let why = reason(&actions, &difference.key);
-                let place = place_of(&difference.key).unwrap_or(difference.key);
-                compared.ignored.push(Ignored { place, why });
+        // As it was asked then: what is done with an answer depends on it, and carried values have changed this one.
+        let (old, new) = (answer_parts(&recorded.request, old), answer_parts(&recorded.request, new));
+        let rules = self.about(&recorded.request);
+        for difference in differences(old.clone(), new.clone()) {
+            if difference.key == "content-type" {
+                continue;
+            }
+            let sides = (value(&old, &difference.key), value(&new, &difference.key));
+            let excuse = rules
+                .iter()
+                .rev()
+                .find(|rule| excuses(rule, &difference.key, sides, (recorded.time, live.time)));
+            match excuse {
+                Some(rule) => {
+                    let why = rule.why.clone().unwrap_or_else(|| "a rule in replay.yaml".to_owned());
+                    let place = place_of(&difference.key).unwrap_or(difference.key);
+                    compared.ignored.push(Ignored { place, why });
+                }
+                None => found.push(difference),
             }
         }
     }
@@ -148,7 +143,7 @@ impl Comparer {
             rule.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
                 && rule.path.as_ref().is_none_or(|pattern| pattern.matches(path))
         };
-        self.rules.all().iter().filter(about).collect()
+        self.rules.iter().filter(about).collect()
     }
 
     /// Why a difference doesn't count, where it doesn't.
@@ -177,10 +172,51 @@ impl Compared {
     }
 }
 
-fn reason(rules: &[&Rule], key: &str) -> String {
-    let names = |rule: &&&Rule| rule.places().any(|place| is_at(place, key));
-    let rule = rules.iter().rev().find(names);
-    rule.and_then(|rule| rule.why.clone()).unwrap_or_else(|| "a rule in replay.yaml".to_owned())
+/// The value of the only part with this name.
+fn value<'a>(parts: &'a [Part], key: &str) -> Option<&'a [u8]> {
+    let mut own = parts.iter().filter(|part| part.key == key);
+    let first = own.next();
+    first.filter(|_| own.next().is_none()).map(|part| &part.value[..])
+}
+
+/// Whether a rule says that a difference doesn't count. `times`: of the two requests, from which days count.
+fn excuses(rule: &Rule, key: &str, sides: (Option<&[u8]>, Option<&[u8]>), times: (u64, u64)) -> bool {
+    let names = |places: &[Place]| places.iter().any(|place| is_at(place, key));
+    if names(&rule.ignore) {
+        return true;
+    }
+    // For all else something must be there.
+    let (Some(old), Some(new)) = sides else { return false };
+    names(&rule.mask)
+        || names(&rule.volatile) && without(old, |_| true) == without(new, |_| true)
+        || names(&rule.times)
+            && without(old, |shape| shape == Shape::Time) == without(new, |shape| shape == Shape::Time)
+        || names(&rule.dates) && with_distances(old, times.0) == with_distances(new, times.1)
+}
+
+/// The text with the shapes of tokens in their places.
+fn without(text: &[u8], passes: impl Fn(Shape) -> bool) -> Vec<u8> {
+    let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
+    for token in tokens(text).into_iter().filter(|token| passes(token.shape)) {
+        out.extend_from_slice(&text[done..token.range.start]);
+        out.extend_from_slice(token.shape.placeholder());
+        done = token.range.end;
+    }
+    out.extend_from_slice(&text[done..]);
+    out
+}
+
+/// The text with days as their distance from that of a request, whose time is in microseconds since 1970.
+fn with_distances(text: &[u8], time: u64) -> Vec<u8> {
+    let today = i128::from(time / 86_400_000_000);
+    let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
+    for (range, day) in dates(text) {
+        out.extend_from_slice(&text[done..range.start]);
+        out.extend_from_slice(format!("<today{:+}>", i128::from(day) - today).as_bytes());
+        done = range.end;
+    }
+    out.extend_from_slice(&text[done..]);
+    out
 }
 
 fn coding(response: &Response) -> Option<&[u8]> {

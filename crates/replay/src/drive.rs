@@ -207,7 +207,7 @@ impl User {
     }
 
     fn is_over(&self) -> bool {
-        *self.stop.borrow() || self.schedule.is_over(Instant::now())
+        *self.stop.borrow() || *self.shared.hangs.borrow() || self.schedule.is_over(Instant::now())
     }
 
     /// Plays the recording once.

@@ -29,4 +29,4 @@ mod timer;
 pub use drive::{Driven, Driver, Plan};
 pub use error::Error;
 pub use outcome::{About, plan, report};
-pub use tally::request_message;
+pub use tally::{request_message, share};

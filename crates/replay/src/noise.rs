@@ -41,6 +41,9 @@ impl Told {
         for token in tokens(text) {
             self.values.insert(hash(&text[token.range]));
         }
+        for word in words(text).filter(|word| is_made_up(word)) {
+            self.values.insert(hash(word));
+        }
     }
 
     fn knows(&self, value: &[u8]) -> bool {
@@ -48,23 +51,37 @@ impl Told {
     }
 }
 
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+}
+
+/// Whether a word is an identifier with a prefix that says of what, such as `cus_8wHpCOymnkcDH9`, and a rest that nobody would choose.
+fn is_made_up(word: &[u8]) -> bool {
+    let Some(at) = word.iter().rposition(|&b| b == b'_').filter(|at| *at > 0) else { return false };
+    let (prefix, rest) = (&word[..at], &word[at + 1..]);
+    let has = |test: fn(&u8) -> bool| rest.iter().any(test);
+    prefix.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
+        && rest.len() >= 12
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+}
+
 fn hash(value: &[u8]) -> u64 {
     digest::prefix(&digest::sha1(value))
 }
 
 /// The parts of an answer that are compared: its body, and its media type.
-///
-/// `time`: when it was asked for, in microseconds since 1970, since days may count from there.
-pub(crate) fn answer_parts(request: &Request, response: &Response, time: u64, rules: &Rules) -> Vec<Part> {
+pub(crate) fn answer_parts(request: &Request, response: &Response) -> Vec<Part> {
     let view = RequestView {
         backend: b"",
         method: &request.method,
         path: &request.path,
         headers: &response.headers,
         body: &response.body.bytes,
-        time,
+        time: 0,
     };
-    let mut all = parts(&Signature::of(&view, rules));
+    let mut all = parts(&Signature::of(&view, &Rules::default()));
     all.retain(|part| part.key == "content-type" || part.key.starts_with("body"));
     all
 }
@@ -75,6 +92,7 @@ struct Seen {
     random: u64,
     times: u64,
     days: u64,
+    made_up: u64,
     other: u64,
 }
 
@@ -84,12 +102,11 @@ pub fn learn(steps: &[Exchange], mut told: Told) -> Vec<Rule> {
         told.request(&step.request);
     }
     let mut seen: BTreeMap<(String, String, String), Seen> = BTreeMap::new();
-    let none = Rules::default();
     for step in steps {
         let Some(response) = &step.response else { continue };
         let method = String::from_utf8_lossy(&step.request.method).into_owned();
         let path = endpoint(&step.request.path);
-        for part in answer_parts(&step.request, response, step.time, &none) {
+        for part in answer_parts(&step.request, response) {
             let Some(place) = place_of(&part.key) else { continue };
             let entry = seen.entry((method.clone(), path.clone(), place)).or_default();
             look(&part, step, &told, entry);
@@ -115,20 +132,27 @@ fn look(part: &Part, step: &Exchange, told: &Told, seen: &mut Seen) {
     }
     let today = |day: u64| day.abs_diff(answered / 86_400) <= 1;
     let days = !random && !times && dates(&text).iter().any(|(_, day)| today(*day));
+    let plain = !random && !times && !days;
+    let made_up = plain && is_made_up(&text) && !told.knows(&text);
+    seen.made_up += u64::from(made_up);
     seen.random += u64::from(random);
     seen.times += u64::from(times && !random);
     seen.days += u64::from(days);
-    seen.other += u64::from(!random && !times && !days);
+    seen.other += u64::from(plain && !made_up);
 }
 
 /// The place is noise where each answer has something there that the service has made itself; one of a kind in all of them.
 fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> {
     let all = seen.answers;
-    if seen.other > 0 || all == 0 || seen.days > 0 && seen.days < all {
+    let alone = |count: u64| count == 0 || count == all;
+    if seen.other > 0 || all == 0 || !alone(seen.days) || !alone(seen.made_up) {
         return None;
     }
     let why = match seen {
         Seen { days: 1.., .. } => format!("{place}: the day of the answer, in {all} of {all} answers"),
+        Seen { made_up: 1.., .. } => format!(
+            "{place}: an identifier with a random rest, which neither a client nor a backend has said before, in {all} of {all} answers"
+        ),
         Seen { random: 0, times, .. } => {
             format!("{place}: a time near that of the answer, in {times} of {all} answers")
         }
@@ -137,15 +161,18 @@ fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> 
         ),
     };
     let at = vec![Place::parse(place).ok()?];
-    let (dates, volatile) = if seen.days > 0 { (at, Vec::new()) } else { (Vec::new(), at) };
+    let mut rule = Rule::default();
+    match seen {
+        Seen { days: 1.., .. } => rule.dates = at,
+        Seen { made_up: 1.., .. } => rule.mask = at,
+        _ => rule.volatile = at,
+    }
     Some(Rule {
         method: Some(method),
         path: Some(PathPattern::try_from(path).ok()?),
-        dates,
-        volatile,
         why: Some(why),
         exchanges: Some(all),
-        ..Rule::default()
+        ..rule
     })
 }
 

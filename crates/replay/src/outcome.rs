@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, contains_token};
-use understudy_core::rules::Rules;
 use understudy_core::time;
 use understudy_snapshot::Snapshot;
 
@@ -67,7 +66,7 @@ pub fn plan(
     let carries = Carries::learn(recording.steps(), &settings.carry);
     let comparer = Comparer {
         headers: settings.headers.clone(),
-        rules: Rules::new(rules),
+        rules,
         baseline: baseline.map(differences_of).unwrap_or_default(),
         redactor: snapshot.header().redaction.as_ref().map(Redactor::new),
     };

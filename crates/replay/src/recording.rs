@@ -2,7 +2,7 @@
 //! the snapshot is.
 
 use crate::error::Error;
-use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_snapshot::Snapshot;
 
 /// The inbound exchanges of a snapshot.
@@ -75,12 +75,22 @@ fn unsendable(exchange: &Exchange) -> Option<&'static str> {
     let upgrade = request.headers.get(b"upgrade").is_some_and(|to| !to.eq_ignore_ascii_case(b"h2c"));
     if request.body.truncated.is_some() {
         Some("its body was cut when it was recorded")
-    } else if exchange.end == understudy_core::exchange::End::RequestAborted {
-        Some("the client went away in the middle of it")
+    } else if let Some(why) = broken_off(exchange.end) {
+        Some(why)
     } else if request.method == b"CONNECT" || upgrade {
         Some("it leaves HTTP, as WebSocket does")
     } else {
         None
+    }
+}
+
+/// An answer that isn't the service's, or not all of it, is nothing to compare with.
+fn broken_off(end: End) -> Option<&'static str> {
+    match end {
+        End::Complete => None,
+        End::RequestAborted => Some("its client went away in the middle of it"),
+        End::ResponseAborted => Some("its answer broke off when it was recorded"),
+        End::NoResponse => Some("the service gave it no answer when it was recorded"),
     }
 }
 

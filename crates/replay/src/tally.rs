@@ -114,7 +114,7 @@ impl Tally {
             different: sum(|pair| pair.different),
             errors: sum(|pair| pair.errors),
             not_sent: sum(|pair| u64::from(pair.sent == 0)),
-            rate: rate(same, sent),
+            rate: share(same, sent),
             statuses: self.statuses.clone(),
         }
     }
@@ -130,9 +130,9 @@ impl Tally {
     }
 }
 
-/// A share in percent. 99.99… % is no 100 %.
+/// A share in percent. `None` where there is nothing to have a share of.
 #[expect(clippy::cast_precision_loss, reason = "a percentage")]
-pub(crate) fn rate(part: u64, whole: u64) -> Option<f64> {
+pub fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }
 

@@ -47,8 +47,11 @@ pub(crate) struct Pages {
     markdown: Option<PathBuf>,
 }
 
+/// What makes one of them.
+type Make = fn(&Report) -> String;
+
 impl Pages {
-    fn all(&self) -> [(Option<&Path>, fn(&Report) -> String); 3] {
+    fn all(&self) -> [(Option<&Path>, Make); 3] {
         [
             (self.html.as_deref(), report::html),
             (self.junit.as_deref(), report::junit),

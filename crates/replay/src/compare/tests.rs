@@ -80,7 +80,7 @@ fn grpc_is_compared_by_its_status_and_message() {
 fn what_rules_leave_out_is_named_with_its_reason() {
     let why = Some("told so".to_owned());
     let mask = vec![understudy_core::rules::Place::parse("body/id").expect("a place")];
-    let comparer = Comparer { rules: Rules::new(vec![Rule { mask, why, ..Rule::default() }]), ..comparer() };
+    let comparer = Comparer { rules: vec![Rule { mask, why, ..Rule::default() }], ..comparer() };
     let json = |body: &'static str| Answer(200, JSON, body.as_bytes(), &[]);
     let compared = compare(&comparer, json(r#"{"id":1,"n":1}"#), json(r#"{"id":2,"n":2}"#));
     assert_eq!(compared.differences.iter().map(|d| d.key.as_str()).collect::<Vec<_>>(), ["body/n"]);
@@ -117,4 +117,30 @@ fn secrets_are_replaced_before_anything_is_said_of_them() {
     assert_eq!(same, Compared::default(), "the same secret is the same token");
     let gone = compare(&comparer, recorded(), json(br#"{"n":1}"#));
     assert_eq!(gone.differences.len(), 1);
+}
+
+#[test]
+fn a_rule_excuses_what_it_names_and_nothing_else() {
+    let place = |text: &str| vec![Place::parse(text).expect("a place")];
+    let rule = |volatile: &str, times: &str| Rule {
+        volatile: place(volatile),
+        times: place(times),
+        ..Rule::default()
+    };
+    let comparer = Comparer { rules: vec![rule("body/created", "body/note")], ..comparer() };
+    let json = |body: &'static str| Answer(200, JSON, body.as_bytes(), &[]);
+    let keys = |new: &'static str| {
+        let old = r#"{"created":1790000000,"note":"at 2026-11-21T09:00:00Z","z":"b"}"#;
+        let compared = compare(&comparer, json(old), json(new));
+        let keys: Vec<_> = compared.differences.into_iter().map(|difference| difference.key).collect();
+        (keys.join(" "), compared.ignored.len())
+    };
+    let check = |new: &'static str, expect: &str, ignored: usize| {
+        assert_eq!(keys(new), (expect.to_owned(), ignored), "{new}");
+    };
+    // What stands behind a number that is left out is still compared.
+    check(r#"{"created":1790009999,"note":"at 2026-11-21T09:00:00Z","z":"c"}"#, "body/z", 1);
+    check(r#"{"created":"soon","note":"at 2026-11-22T09:00:00Z","z":"b"}"#, "body/created", 1);
+    check(r#"{"created":1790000000,"note":"by 2026-11-21T09:00:00Z","z":"b"}"#, "body/note", 0);
+    check(r#"{"error":"no","note":"at 2026-11-21T09:00:00Z"}"#, "body/created body/error body/z", 0);
 }

@@ -78,3 +78,20 @@ fn the_place_of_a_rule_holds_what_is_below_it() {
     check("body", "body/x", true);
     check("body/x/y", "body/x", false);
 }
+
+#[test]
+fn an_identifier_with_a_random_rest_is_told_from_a_word() {
+    let check = |word: &str, expect: bool| assert_eq!(is_made_up(word.as_bytes()), expect, "{word}");
+    check("cus_8wHpCOymnkcDH9", true);
+    check("item_sandbox_8wHpCOymnkcDH9", true);
+    check("snake_case_word_with_many", false);
+    check("SCREAMING_8wHpCOymnkcDH9", false);
+    check("cus_12345678901234", false);
+    check("cus_8wHp", false);
+    check("_8wHpCOymnkcDH9", false);
+    let steps = [step(1, "/a", "", r#"{"id":"cus_8wHpCOymnkcDH9"}"#)];
+    assert_eq!(places(&steps, Told::default()), ["body/id"]);
+    let mut told = Told::default();
+    told.backend(&step(2, "/", "", r#"{"customer":{"id":"cus_8wHpCOymnkcDH9"}}"#));
+    assert!(places(&steps, told).is_empty(), "a backend's comes again");
+}

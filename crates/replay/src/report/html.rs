@@ -15,6 +15,9 @@ const MAX: usize = 5_000_000;
 /// Texts are cut to so many characters.
 const TEXT: usize = 300;
 
+/// Where something differs, what was recorded there and what is there now.
+type Sides = (String, String, String);
+
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
@@ -63,7 +66,7 @@ struct Failure {
     exchange: String,
     times: String,
     error: String,
-    differences: Vec<(String, String, String)>,
+    differences: Vec<Sides>,
     more: String,
     messages: Vec<(&'static str, String)>,
 }
@@ -88,7 +91,7 @@ struct Request<'a> {
     backend: &'a str,
     location: String,
     signature: Vec<(String, String)>,
-    nearest: Vec<(String, Vec<(String, String, String)>)>,
+    nearest: Vec<(String, Vec<Sides>)>,
     request: String,
     status: String,
     class: &'static str,
@@ -287,7 +290,7 @@ fn failure(pair: &Pair, number: usize, details: usize) -> Failure {
     }
 }
 
-fn sides(difference: &Difference) -> (String, String, String) {
+fn sides(difference: &Difference) -> Sides {
     let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "(nothing)".to_owned());
     (difference.key.clone(), side(&difference.recorded), side(&difference.live))
 }

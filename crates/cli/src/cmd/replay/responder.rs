@@ -11,7 +11,7 @@ use understudy_core::time;
 use understudy_core::v1::Record;
 use understudy_core::verdict::{Kind, Verdict};
 use understudy_replay::report::{Asked, Responder};
-use understudy_replay::request_message;
+use understudy_replay::{request_message, share};
 use understudy_snapshot::Snapshot;
 
 /// So many requests that matched are listed.
@@ -54,9 +54,7 @@ pub(super) async fn of(
     })
     .await?;
     responder.requests = responder.matches + responder.misses + responder.passthroughs;
-    #[expect(clippy::cast_precision_loss, reason = "a percentage")]
-    let rate = |part: u64, whole: u64| (whole > 0).then(|| part as f64 * 100.0 / whole as f64);
-    responder.rate = rate(responder.matches, responder.requests);
+    responder.rate = share(responder.matches, responder.requests);
     responder.verdicts.sort_by(|a, b| {
         let order = |asked: &Asked| (asked.verdict == "match", asked.time.clone());
         order(a).cmp(&order(b))
