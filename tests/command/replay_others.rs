@@ -36,7 +36,7 @@ async fn localstripe_is_replayed_with_the_identifiers_that_it_issues() {
     done.says(&["requests send a placeholder at header.authorization", "status: recorded 200, now 401"]);
     let settings = r#"version: 1
 set:
-- {at: "* /** header.authorization", value: "Bearer ${STRIPE_KEY}"}
+- {at: "* /v1/** header.authorization", value: "Bearer ${STRIPE_KEY}"}
 - {at: "POST /v1/tokens body/card[number]", value: "4242424242424242"}
 - {at: "POST /v1/tokens body/card[cvc]", value: "123"}
 "#;

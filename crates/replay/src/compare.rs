@@ -2,14 +2,14 @@
 //! left out of the comparison is named, with the reason.
 
 use crate::carry::{Carries, Given};
-use crate::noise::{answer_parts, is_at, place_of};
+use crate::noise::{answer_parts, is_at, place_of, without, without_what_passes};
 use std::collections::{BTreeSet, HashMap};
 use understudy_core::canonical::Part;
 use understudy_core::engine::differences;
 use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Redactor, contains_token};
-use understudy_core::rules::{Place, Rule, Shape, dates, tokens};
+use understudy_core::rules::{Place, Rule, Shape, dates};
 use understudy_core::verdict::{Change, Difference};
 
 /// A difference that doesn't count.
@@ -188,22 +188,10 @@ fn excuses(rule: &Rule, key: &str, sides: (Option<&[u8]>, Option<&[u8]>), times:
     // For all else something must be there.
     let (Some(old), Some(new)) = sides else { return false };
     names(&rule.mask)
-        || names(&rule.volatile) && without(old, |_| true) == without(new, |_| true)
+        || names(&rule.volatile) && without_what_passes(old) == without_what_passes(new)
         || names(&rule.times)
             && without(old, |shape| shape == Shape::Time) == without(new, |shape| shape == Shape::Time)
         || names(&rule.dates) && with_distances(old, times.0) == with_distances(new, times.1)
-}
-
-/// The text with the shapes of tokens in their places.
-fn without(text: &[u8], passes: impl Fn(Shape) -> bool) -> Vec<u8> {
-    let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
-    for token in tokens(text).into_iter().filter(|token| passes(token.shape)) {
-        out.extend_from_slice(&text[done..token.range.start]);
-        out.extend_from_slice(token.shape.placeholder());
-        done = token.range.end;
-    }
-    out.extend_from_slice(&text[done..]);
-    out
 }
 
 /// The text with days as their distance from that of a request, whose time is in microseconds since 1970.

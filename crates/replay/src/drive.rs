@@ -8,7 +8,7 @@ use crate::client::{Answered, Client, Connector, Failure};
 use crate::compare::{Comparer, Context};
 use crate::load::{Load, Schedule};
 use crate::recording::{Recording, end_of};
-use crate::report::{Ending, How};
+use crate::report::{Ending, Figures, How, Success};
 use crate::settings::Set;
 use crate::stats::Stats;
 use crate::tally::{Settled, Tally};
@@ -53,6 +53,18 @@ pub struct Driven {
     pub started: SystemTime,
     pub(crate) tally: Tally,
     pub(crate) recorded: Stats,
+}
+
+impl Driven {
+    /// How long answers took, from the moment at which their requests were to be sent. `None` where there was none.
+    pub fn latency(&self) -> Option<Figures> {
+        self.tally.latency.figures()
+    }
+
+    /// What became of the requests.
+    pub fn success(&self) -> Success {
+        self.tally.success()
+    }
 }
 
 /// A run that can be watched.

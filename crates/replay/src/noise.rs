@@ -55,6 +55,41 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|b| !b.is_ascii_alphanumeric() && *b != b'_')
 }
 
+/// A text with what passes in it left out: its tokens become their shapes, and identifiers keep their prefixes alone.
+pub(crate) fn without_what_passes(text: &[u8]) -> Vec<u8> {
+    let text = without(text, |_| true);
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = &text[..];
+    while !rest.is_empty() {
+        let part_of_word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+        let length = rest.iter().take_while(|b| part_of_word(b)).count();
+        let (word, after) = rest.split_at(length);
+        match word.iter().rposition(|&b| b == b'_').filter(|_| is_made_up(word)) {
+            Some(at) => {
+                out.extend_from_slice(&word[..=at]);
+                out.extend_from_slice(Shape::Id.placeholder());
+            }
+            None => out.extend_from_slice(word),
+        }
+        let (between, next) = after.split_at(after.len().min(1));
+        out.extend_from_slice(between);
+        rest = next;
+    }
+    out
+}
+
+/// A text with the shapes of tokens in their places.
+pub(crate) fn without(text: &[u8], passes: impl Fn(Shape) -> bool) -> Vec<u8> {
+    let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
+    for token in tokens(text).into_iter().filter(|token| passes(token.shape)) {
+        out.extend_from_slice(&text[done..token.range.start]);
+        out.extend_from_slice(token.shape.placeholder());
+        done = token.range.end;
+    }
+    out.extend_from_slice(&text[done..]);
+    out
+}
+
 /// Whether a word is an identifier with a prefix that says of what, such as `cus_8wHpCOymnkcDH9`, and a rest that nobody would choose.
 fn is_made_up(word: &[u8]) -> bool {
     let Some(at) = word.iter().rposition(|&b| b == b'_').filter(|at| *at > 0) else { return false };
@@ -92,7 +127,6 @@ struct Seen {
     random: u64,
     times: u64,
     days: u64,
-    made_up: u64,
     other: u64,
 }
 
@@ -132,27 +166,22 @@ fn look(part: &Part, step: &Exchange, told: &Told, seen: &mut Seen) {
     }
     let today = |day: u64| day.abs_diff(answered / 86_400) <= 1;
     let days = !random && !times && dates(&text).iter().any(|(_, day)| today(*day));
-    let plain = !random && !times && !days;
-    let made_up = plain && is_made_up(&text) && !told.knows(&text);
-    seen.made_up += u64::from(made_up);
+    random |= words(&text).any(|word| is_made_up(word) && !told.knows(word));
+    let days = days && !random;
     seen.random += u64::from(random);
     seen.times += u64::from(times && !random);
     seen.days += u64::from(days);
-    seen.other += u64::from(plain && !made_up);
+    seen.other += u64::from(!random && !times && !days);
 }
 
 /// The place is noise where each answer has something there that the service has made itself; one of a kind in all of them.
 fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> {
     let all = seen.answers;
-    let alone = |count: u64| count == 0 || count == all;
-    if seen.other > 0 || all == 0 || !alone(seen.days) || !alone(seen.made_up) {
+    if seen.other > 0 || all == 0 || seen.days > 0 && seen.days < all {
         return None;
     }
     let why = match seen {
         Seen { days: 1.., .. } => format!("{place}: the day of the answer, in {all} of {all} answers"),
-        Seen { made_up: 1.., .. } => format!(
-            "{place}: an identifier with a random rest, which neither a client nor a backend has said before, in {all} of {all} answers"
-        ),
         Seen { random: 0, times, .. } => {
             format!("{place}: a time near that of the answer, in {times} of {all} answers")
         }
@@ -164,7 +193,6 @@ fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> 
     let mut rule = Rule::default();
     match seen {
         Seen { days: 1.., .. } => rule.dates = at,
-        Seen { made_up: 1.., .. } => rule.mask = at,
         _ => rule.volatile = at,
     }
     Some(Rule {

@@ -91,6 +91,13 @@ fn an_identifier_with_a_random_rest_is_told_from_a_word() {
     check("_8wHpCOymnkcDH9", false);
     let steps = [step(1, "/a", "", r#"{"id":"cus_8wHpCOymnkcDH9"}"#)];
     assert_eq!(places(&steps, Told::default()), ["body/id"]);
+    let url = [step(1, "/a", "", r#"{"url":"/v1/charges/ch_cHFN3K3QDO7Qu6/refunds"}"#)];
+    assert_eq!(places(&url, Told::default()), ["body/url"]);
+    let same =
+        |one: &str, other: &str| without_what_passes(one.as_bytes()) == without_what_passes(other.as_bytes());
+    assert!(same("/v1/ch_cHFN3K3QDO7Qu6/x", "/v1/ch_zxQIlhyoLDS3ev/x"));
+    assert!(!same("/v1/ch_cHFN3K3QDO7Qu6/x", "/v1/ch_zxQIlhyoLDS3ev/y"));
+    assert!(!same("/v1/ch_cHFN3K3QDO7Qu6/x", "/v1/pi_zxQIlhyoLDS3ev/x"));
     let mut told = Told::default();
     told.backend(&step(2, "/", "", r#"{"customer":{"id":"cus_8wHpCOymnkcDH9"}}"#));
     assert!(places(&steps, told).is_empty(), "a backend's comes again");
