@@ -89,6 +89,7 @@ fn broken_off(end: End) -> Option<&'static str> {
     match end {
         End::Complete => None,
         End::RequestAborted => Some("its client went away in the middle of it"),
+        End::ClientLeft => Some("its client left in the middle of the answer"),
         End::ResponseAborted => Some("its answer broke off when it was recorded"),
         End::NoResponse => Some("the service gave it no answer when it was recorded"),
     }

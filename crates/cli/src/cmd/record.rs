@@ -69,8 +69,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
-    let (bootstrap, store, backends) = (Bootstrap::tap(), capture.folder(), Vec::new());
-    let plan = Plan { bootstrap, module: &module, config, store, backends, inbound: &inbound };
+    let (bootstrap, store) = (Bootstrap::tap(), capture.folder());
+    let plan = Plan { bootstrap, module: &module, config, store, inbound: &inbound };
     let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
         args.command.run(terms, envoy, signals).await
     })

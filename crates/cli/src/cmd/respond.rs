@@ -109,9 +109,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let built = write_module(&snapshot, &module)?;
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
-    let backends = snapshot.header().backends.keys().map(String::as_str).collect();
     let bootstrap = bootstrap(&snapshot, on_miss);
-    let plan = Plan { bootstrap, module: &module, config, store, backends, inbound: &[] };
+    let plan = Plan { bootstrap, module: &module, config, store, inbound: &[] };
     let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
         args.command.run(terms, envoy, signals).await
     })

@@ -43,7 +43,9 @@ pub(super) fn head(path: &Path, summary: &Summary) -> String {
             OnMiss::Capture => "capture",
         }
     );
-    if summary.exchanges > summary.backends.iter().map(|backend| backend.answerable).sum() {
+    // Who called the service isn't answered.
+    let mut backends = summary.backends.iter().filter(|backend| backend.direction == Way::Outbound);
+    if backends.any(|backend| backend.exchanges > backend.answerable) {
         out.push_str("some exchanges can't be answered from: `understudy lint` says which and why\n");
     }
     out

@@ -107,10 +107,9 @@ async fn mocked(args: &Args, prepared: Prepared) -> anyhow::Result<Report> {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let (module, store) = (work.path().join("filter.wasm"), work.path().join("verdicts"));
     let built = respond::write_module(&snapshot, &module)?;
-    let backends = snapshot.header().backends.keys().map(String::as_str).collect();
     let config = respond::config(on_miss, args.latency, redaction.as_ref());
     let bootstrap = respond::bootstrap(&snapshot, on_miss);
-    let session = Plan { bootstrap, module: &module, config, store: &store, backends, inbound: &[] };
+    let session = Plan { bootstrap, module: &module, config, store: &store, inbound: &[] };
     let mut exercised: Option<Exercised> = None;
     let finished = session::run(session, &args.proxy, async |terms, envoy, signals| {
         exercised = Some(exercise.run(terms, envoy, signals).await?);
