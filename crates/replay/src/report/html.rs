@@ -352,7 +352,8 @@ fn request(asked: &Asked, in_full: bool) -> Request<'_> {
         (None, None) => String::new(),
     };
     Request {
-        time: &asked.time,
+        // The day stands at the top.
+        time: asked.time.split_once('T').map_or(&asked.time, |(_, time)| time.trim_end_matches('Z')),
         operation: &asked.operation,
         backend: &asked.backend,
         location: cut(&asked.location),

@@ -42,6 +42,16 @@ pub(super) struct Exercised {
     pub(super) logs: Logs,
 }
 
+impl Exercised {
+    /// It ended in another way than it looked like.
+    pub(super) fn ended(&mut self, end: Ending) {
+        match &mut self.outcome {
+            Ok(driven) => driven.end = end,
+            Err(ending) => *ending = end,
+        }
+    }
+}
+
 fn ending(how: How, detail: impl Into<String>) -> Ending {
     Ending { how, detail: detail.into() }
 }

@@ -10,7 +10,7 @@ pub(crate) use args::Args;
 use crate::child::Ended;
 use crate::cmd::respond;
 use crate::redaction::RedactionArgs;
-use crate::session::{self, Plan};
+use crate::session::{self, Finished, Plan};
 use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
 use args::Mode;
@@ -22,7 +22,7 @@ use understudy_core::config::OnMiss;
 use understudy_replay::goal::Goal;
 use understudy_replay::report::{self, Ending, How, Report};
 use understudy_replay::settings::Settings;
-use understudy_replay::{About, Driver};
+use understudy_replay::{About, Driven, Driver};
 use understudy_snapshot::Snapshot;
 
 /// All that a run begins with.
@@ -117,48 +117,46 @@ async fn mocked(args: &Args, prepared: Prepared) -> anyhow::Result<Report> {
     })
     .await?;
     finished.warn("refused");
-    let Exercised { mut outcome, logs } = exercised.context("nothing was run")?;
+    let mut exercised = exercised.context("nothing was run")?;
     if finished.ended == Ended::EnvoyDied {
-        let end = Ending { how: How::ProxyEnded, detail: finished.problems.clone() };
-        match &mut outcome {
-            Ok(driven) => driven.end = end,
-            Err(ending) => *ending = end,
-        }
+        exercised.ended(Ending { how: How::ProxyEnded, detail: finished.problems.clone() });
     }
-    let whole = outcome.as_ref().is_ok_and(|driven| driven.end.how == How::Complete);
-    let once =
-        args.load.once().then_some(()).ok_or("the recording was played more than once, or not to its end");
-    let counted = if plan.is_none() {
-        Err("nothing was sent".to_owned())
-    } else if !whole || !finished.is_complete() {
-        Err("the run isn't whole".to_owned())
-    } else {
-        once.map_err(str::to_owned)
-    };
+    let counted = countable(args, &finished, &exercised.outcome);
     let responder = responder::of(&store, &snapshot, &finished, counted).await?;
     if plan.is_none() && responder.requests == 0 {
         notes.push("nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?".to_owned());
     }
-    let mut defaults = Vec::new();
-    if plan.is_some() {
-        defaults.push("success >= 100%");
-    }
-    if built.answers > 0 || responder.requests > 0 {
-        defaults.push("responder >= 100%");
-    }
-    if responder.calls.is_some() {
-        defaults.push("dropped-calls <= 0");
-    }
+    let defaults = [
+        plan.as_ref().map(|_| "success >= 100%"),
+        (built.answers > 0 || responder.requests > 0).then_some("responder >= 100%"),
+        responder.calls.as_ref().map(|_| "dropped-calls <= 0"),
+    ];
+    let defaults: Vec<&str> = defaults.into_iter().flatten().collect();
     let about = About {
         build_tag: args.build_tag.clone(),
         mode: args.mode.name().to_owned(),
         target: exercise.target.as_ref().map(ToString::to_string),
         responder: Some(responder),
-        logs: Some(logs),
+        logs: Some(exercised.logs),
         notes,
         goals: goals(args, &settings, &defaults)?,
     };
-    Ok(understudy_replay::report(&snapshot, plan.as_deref(), outcome, about))
+    Ok(understudy_replay::report(&snapshot, plan.as_deref(), exercised.outcome, about))
+}
+
+/// Whether the calls of the service can be held against those that were recorded; else why not.
+fn countable(args: &Args, finished: &Finished, outcome: &Result<Driven, Ending>) -> Result<(), String> {
+    let whole = outcome.as_ref().is_ok_and(|driven| driven.end.how == How::Complete);
+    let why = if args.mode == Mode::ResponderOnly {
+        "nothing was sent"
+    } else if !whole || !finished.is_complete() {
+        "the run isn't whole"
+    } else if !args.load.once() {
+        "the recording was played more than once, or not to its end"
+    } else {
+        return Ok(());
+    };
+    Err(why.to_owned())
 }
 
 /// What a person says is to be reached, else the defaults; and what must not be.
