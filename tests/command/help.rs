@@ -2,9 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 16] = [
-    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export", "merge",
-    "collect", "snapshot", "ca", "select", "ui",
+const SUBCOMMANDS: [&str; 18] = [
+    "record", "respond", "replay", "report", "inspect", "lint", "redact", "tune", "bundle", "match",
+    "import", "export", "merge", "collect", "snapshot", "ca", "select", "ui",
 ];
 
 #[tokio::test]

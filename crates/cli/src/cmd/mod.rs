@@ -11,6 +11,8 @@ pub(crate) mod matching;
 pub(crate) mod merge;
 pub(crate) mod record;
 pub(crate) mod redact;
+pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod respond;
 pub(crate) mod select;
 pub(crate) mod snapshot;
