@@ -32,3 +32,4 @@ pub mod table;
 pub mod time;
 pub mod v1;
 pub mod verdict;
+pub mod workload;
