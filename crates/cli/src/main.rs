@@ -50,6 +50,7 @@ enum Command {
     Export(cmd::export::Args),
     Collect(cmd::collect::Args),
     Ca(cmd::ca::Args),
+    Istio(cmd::istio::Args),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         Command::Export(args) => cmd::export::run(&args),
         Command::Collect(args) => block_on(cmd::collect::run(args)),
         Command::Ca(args) => block_on(cmd::ca::run(args)),
+        Command::Istio(args) => cmd::istio::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

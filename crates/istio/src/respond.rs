@@ -43,7 +43,7 @@ impl Respond {
         let plugin = plugin(NAME, &self.module, OnCrash::Reload, &self.config());
         patches.push(add("EXTENSION_CONFIG", way, &plugin));
         if self.opt_in {
-            patches.extend(annotations().map(|filter| before_router(way, &filter)));
+            patches.push(before_router(way, &annotations()));
         }
         patches.push(before_router(way, &place(NAME, &self.guard())));
         vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
@@ -82,7 +82,7 @@ fn key(number: usize) -> String {
 }
 
 /// Keeps what the annotations of the workload's pod say, where the guard can read it: it has no eyes for node metadata itself.
-fn annotations() -> [Value; 1] {
+fn annotations() -> Value {
     let kept: Vec<_> = ANNOTATIONS
         .iter()
         .enumerate()
@@ -103,11 +103,11 @@ fn annotations() -> [Value; 1] {
             })
         })
         .collect();
-    [json!({
+    json!({
         "name": "understudy-annotations",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
             "on_request_headers": kept,
         },
-    })]
+    })
 }
