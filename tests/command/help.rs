@@ -2,9 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export", "merge",
-    "collect", "ca",
+    "collect", "ca", "istio",
 ];
 
 #[tokio::test]

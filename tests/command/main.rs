@@ -8,6 +8,7 @@ mod convert;
 mod edges;
 mod faults;
 mod help;
+mod istio;
 mod merge;
 mod round_trip;
 mod sample;

@@ -7,10 +7,7 @@
 //! |---|---|---|---|
 //! | the module can't be had | the traffic goes on | 403, nothing leaves | as a mock where the annotation is, else the traffic goes on |
 //! | the filter crashes | the traffic goes on | 503 | 503 |
-#![cfg_attr(
-    not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
-)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
 mod module;

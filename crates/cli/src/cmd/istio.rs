@@ -161,7 +161,7 @@ impl ScopeArgs {
     fn read(&self) -> anyhow::Result<Scope> {
         let namespace = self.namespace.as_deref().unwrap_or(&self.root_namespace);
         let service = self.service.as_ref().map(|name| format!("app={name}"));
-        let labels = service.iter().chain(&self.labels);
+        let mut labels = service.iter().chain(&self.labels);
         Ok(labels.try_fold(Scope::namespace(namespace)?, |scope, label| scope.with_label(label))?)
     }
 }
