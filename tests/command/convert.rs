@@ -11,13 +11,14 @@ fn fixture(name: &str) -> String {
 async fn the_sample_goes_there_and_back_and_answers_itself() {
     let scene = Scene::new().await;
     let sample = root().join("snapshots/payment").to_string_lossy().into_owned();
-    for format in ["rrpair-jsonl", "rrpair-md", "har", "hoverfly"] {
+    // Who called the service comes along where the format has a place for it.
+    for (format, number) in [("rrpair-jsonl", 477), ("rrpair-md", 477), ("har", 285), ("hoverfly", 285)] {
         let done =
             scene.understudy(["export", &sample, "-o", format, "--format", format]).run().await.expect(0);
-        done.says(&[": 285 exchanges exported from "]);
+        done.says(&[&format!(": {number} exchanges exported from ")]);
         let into = format!("{format}-back");
         let done = scene.understudy(["import", format, "-o", &into]).run().await.expect(0);
-        done.says(&[": 285 exchanges with 5 backends imported from "]);
+        done.says(&[&format!(": {number} exchanges with 5 backends imported from ")]);
         for (from, asked) in [(&into, &into), (&into, &sample), (&sample, &into)] {
             let done =
                 scene.understudy(["match", from.as_str(), asked.as_str(), "--json"]).run().await.expect(0);

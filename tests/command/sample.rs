@@ -34,7 +34,7 @@ async fn a_cent_more_misses_and_the_payment_that_was_recorded_is_named() {
     let done = with_sample(&scene, &["respond", "snapshots/payment"], &[&changed]).run().await.expect(1);
     done.says(&[
         "miss        404  POST https://api.stripe.com/v1/payment_intents",
-        "nearest: #50 POST /v1/payment_intents",
+        "nearest: #69 POST /v1/payment_intents",
         "body/amount: recorded 1200, asked 1201",
     ]);
     scene.all_gone().await;
@@ -49,7 +49,7 @@ async fn the_committed_snapshot_is_sound() {
     let done = here(&["lint", "snapshots/payment", "--json"]).await.expect(0);
     assert_eq!(done.json()["errors"], 0);
     let done = here(&["inspect", "snapshots/payment", "--json"]).await.expect(0).json();
-    assert_eq!((&done["exchanges"], done["backends"].as_array().map(Vec::len)), (&285.into(), Some(5)));
+    assert_eq!((&done["exchanges"], done["backends"].as_array().map(Vec::len)), (&477.into(), Some(6)));
 
     let (first, second) = (scene.path("first.wasm"), scene.path("second.wasm"));
     for module in [&first, &second] {

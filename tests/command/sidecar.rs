@@ -6,13 +6,16 @@ use crate::call::Running;
 use crate::scene::{Scene, client, root, until};
 use rustix::process::Signal;
 use std::net::{TcpListener, TcpStream};
+use understudy_testkit::{Connection, Nobody};
 
 const PROXY: &str = "127.0.0.1:15001";
+const INBOUND: &str = "127.0.0.1:15003";
+const APP: &str = "127.0.0.1:8080";
 
 #[tokio::test]
 async fn tapped_collected_bundled_and_answered() {
     let scene = Scene::new().await;
-    for address in ["127.0.0.1:15000", PROXY, "127.0.0.1:4440"] {
+    for address in ["127.0.0.1:15000", PROXY, INBOUND, APP, "127.0.0.1:4440"] {
         until("a port of envoy/*.yaml is in use", || TcpListener::bind(address).ok().map(drop)).await;
     }
     let url = format!("GET http://{}/a", scene.upstream.address());
@@ -22,7 +25,21 @@ async fn tapped_collected_bundled_and_answered() {
     collect.says("collecting on 127.0.0.1:4440 into s.capture").await;
     let envoy = start(&scene, "envoy.yaml").await;
     assert_eq!(ask(&scene, &url).await, "200 answer 1 to GET /a\n");
-    until("nothing is collected", || scene.read_capture().contains("answer 1 to").then_some(())).await;
+    // Who calls the service, which listens where the file says.
+    let app = Nobody::at(APP.parse().expect("an address")).listen(|mut wire| async move {
+        while wire.request().await.is_some() {
+            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nthe app").await;
+        }
+    });
+    let mut caller = Connection::open(INBOUND.parse().expect("an address")).await;
+    assert_eq!(caller.exchange("GET /in HTTP/1.1\r\nhost: shop.test\r\n\r\n", false).await.body, b"the app");
+    assert_eq!(app.seen().len(), 1);
+    until("not all is collected", || {
+        let stored = scene.read_capture();
+        let inbound = format!("\"backend\":\"http://{INBOUND}\"");
+        (stored.contains("answer 1 to") && stored.contains(&inbound)).then_some(())
+    })
+    .await;
     stop(envoy).await;
     stop(collect).await;
 

@@ -5,7 +5,7 @@ use crate::scene::{Scene, python, script};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 use understudy_collector::{Batch, Store, StoreConfig};
-use understudy_core::exchange::Exchange;
+use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
 use understudy_testkit::{Recorded, recorded};
 
@@ -18,7 +18,7 @@ pub(crate) fn exchange(id: &str, minute: u64, what: Recorded) -> Exchange {
 }
 
 /// A batch as the filter sends it.
-pub(crate) fn batch(vm: &str, seq: u64, service: Option<&str>, exchanges: &[Exchange]) -> Batch {
+fn batch(vm: &str, seq: u64, service: Option<&str>, exchanges: &[Exchange]) -> Batch {
     let mut body = Vec::new();
     v1::write_batch(vm, seq, 0, service, &mut body);
     exchanges.iter().for_each(|exchange| v1::write_record(exchange, None, &mut body));
@@ -88,15 +88,20 @@ async fn a_store_that_is_written_to_becomes_a_snapshot() {
     assert_eq!(scene.read("snapshots/payment/exchanges.ndjson"), before, "the same gives the same");
     scene.understudy(["match", "snapshots/payment", "snapshots/payment"]).run().await.expect(0);
 
-    let more = [exchange("aa-4", 30, get("https://api.stripe.com", "/v1/four"))];
+    let mut called = exchange("aa-5", 40, get("http://127.0.0.1:8080", "/v1/five"));
+    called.direction = Direction::Inbound;
+    let more = [exchange("aa-4", 30, get("https://api.stripe.com", "/v1/four")), called];
     store.append(batch("aa", 2, Some("payment"), &more)).await.expect("to store");
     let done =
         create(&scene, "payment", &["--service", "payment", "--force", "--json"]).await.expect(0).json();
     assert_eq!((&done["repeated"], &done["backends"][0]["exchanges"]), (&1.into(), &3.into()));
     // Put away, as it is after a while.
     assert_eq!(store.close(Duration::from_secs(20)).await, 0);
-    create(&scene, "closed", &["--service", "payment", "-o", "elsewhere"]).await.expect(0);
-    assert_eq!(paths(&scene, "elsewhere"), ["/v1/one", "/two", "/v1/three", "/v1/four"]);
+    let done =
+        create(&scene, "closed", &["--service", "payment", "-o", "elsewhere", "--backend", "api.stripe.com"])
+            .await;
+    done.expect(0).says(&["1 inbound request and 3 exchanges with 1 backend taken"]);
+    assert_eq!(paths(&scene, "elsewhere"), ["/v1/one", "/v1/three", "/v1/four", "/v1/five"]);
 }
 
 #[tokio::test]

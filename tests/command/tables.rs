@@ -14,11 +14,17 @@ async fn scene() -> Scene {
 async fn inspect_says_what_is_in_a_snapshot() {
     let scene = scene().await;
     let done = scene.understudy(["inspect", "s", "--verbose"]).run().await.expect(0);
-    let row: Vec<_> = done.out.lines().filter(|line| line.starts_with("mock")).collect();
+    let row: Vec<_> = done.out.lines().filter(|line| line.starts_with("☑ mock")).collect();
     let cells: Vec<_> = row.first().expect("a row").split_whitespace().collect();
-    assert_eq!((cells[1], cells[2], cells[3]), ("3", "3", "2"), "exchanges, answerable, signatures: {done}");
+    assert_eq!(
+        cells[2..8],
+        ["outbound", "HTTP/1.1", "api.test", "80", "3", "2"],
+        "the last are requests and signatures: {done}"
+    );
     assert!(done.out.starts_with("s: s, 3 exchanges with 1 backend, recorded 2"), "{done}");
-    for text in ["on a miss: fail", "http://api.test (200×3)", " 2 GET /a\n", " 1 POST /b\n", "p50", "p95"] {
+    for text in
+        ["on a miss: fail", "http://api.test (200×3), 1 B sent", " 2 GET /a\n", " 1 POST /b\n", "p50", "p95"]
+    {
         assert!(done.out.contains(text), "{text:?}: {done}");
     }
     let done = scene.understudy(["inspect", "s", "--json"]).run().await.expect(0).json();
@@ -99,6 +105,9 @@ async fn lint_fails_on_errors_and_on_warnings_where_asked() {
     done.says(&["warning: 3 exchanges left out", "see `understudy lint`", "0 signatures"]);
     let done = scene.understudy(["inspect", "s"]).run().await.expect(0);
     assert!(done.out.contains("`understudy lint` says which and why"), "{done}");
+    let row = done.out.lines().find(|line| line.starts_with("☑ mock")).expect("a row");
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(cells[6..9], ["3", "0", "2"], "requests, answerable, signatures: {done}");
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ pub(crate) struct Capture {
     target: PathBuf,
     existing: Existing,
     kept: Kept,
+    keeps_telemetry: bool,
     /// Nobody else makes a snapshot of it while we do.
     _lock: Option<File>,
 }
@@ -131,7 +132,12 @@ impl Capture {
         let mut name = full.file_name().map(ToOwned::to_owned).unwrap_or_default();
         name.push(".capture");
         let (folder, target) = (full.with_file_name(name), target.to_owned());
-        Ok(Self { folder, target, existing, kept: Kept::default(), _lock: None })
+        Ok(Self { folder, target, existing, kept: Kept::default(), keeps_telemetry: true, _lock: None })
+    }
+
+    /// Leaves telemetry out of the snapshot, or keeps it, which is the default.
+    pub(crate) fn with_telemetry(self, keeps_telemetry: bool) -> Self {
+        Self { keeps_telemetry, ..self }
     }
 
     /// Where the collector is to keep records.
@@ -167,7 +173,7 @@ impl Capture {
     }
 
     async fn write(&self) -> anyhow::Result<Option<Snapshot>> {
-        let mut draft = Draft::begin(&self.target, self.existing)?;
+        let mut draft = Draft::begin(&self.target, self.existing, self.keeps_telemetry)?;
         each(&self.folder, RecordKind::Exchange, |record| draft.push(&record.exchange)).await?;
         if draft.is_empty() {
             return Ok(None);
@@ -211,9 +217,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Begins one.
-    pub(crate) fn begin(target: &Path, existing: Existing) -> anyhow::Result<Self> {
-        let writer = SnapshotWriter::create(target, existing)?;
+    /// Begins one. Telemetry is left out of it unless it is to be kept.
+    pub(crate) fn begin(target: &Path, existing: Existing, keeps_telemetry: bool) -> anyhow::Result<Self> {
+        let mut writer = SnapshotWriter::create(target, existing)?;
+        if !keeps_telemetry {
+            writer.leave_out_telemetry();
+        }
         Ok(Self { writer, bar: say::progress("exchanges written:"), unanswered: Unanswered::default() })
     }
 
@@ -233,9 +242,17 @@ impl Draft {
     /// Puts it in its place, and gives it the rules that it speaks for.
     pub(crate) fn finish(self, header: Header) -> anyhow::Result<Snapshot> {
         self.bar.finish_and_clear();
+        let telemetry = self.writer.telemetry();
         let mut snapshot = self.writer.finish(header)?;
         learn(&mut snapshot)?;
         self.unanswered.warn();
+        for (backend, count) in telemetry {
+            say::line(format_args!(
+                "{} with {} left out as telemetry: it is let through (`mode: off`), --keep-telemetry keeps such",
+                say::count(count, "exchange"),
+                backend.escape_debug()
+            ));
+        }
         Ok(snapshot)
     }
 }

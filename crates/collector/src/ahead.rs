@@ -9,6 +9,8 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path as ObjectPath};
 use tokio::task::JoinHandle;
 
 use crate::error::ReadError;
+use crate::read::{Position, Start};
+use crate::segment::segment_order;
 use crate::source::{FrameReader, OBJECT_PIECE, Source, list_shared};
 
 /// So many small objects are asked for before it is their turn.
@@ -18,6 +20,7 @@ pub(crate) struct Ahead {
     store: Arc<dyn ObjectStore>,
     objects: VecDeque<(ObjectPath, u64)>,
     coming: VecDeque<Coming>,
+    after: Option<Position>,
 }
 
 struct Coming {
@@ -28,14 +31,26 @@ struct Coming {
 }
 
 impl Ahead {
-    /// What is in the store now.
-    pub(crate) async fn new(store: Arc<dyn ObjectStore>) -> Result<Ahead, ReadError> {
-        let objects = list_shared(&*store).await?.into();
-        Ok(Ahead { store, objects, coming: VecDeque::new() })
+    /// What is in the store now, from there on.
+    pub(crate) async fn new(store: Arc<dyn ObjectStore>, start: Start) -> Result<Ahead, ReadError> {
+        let mut objects: VecDeque<_> = list_shared(&*store).await?.into();
+        let mut after = None;
+        match start {
+            Start::Beginning => {}
+            Start::Newest(count) => {
+                let left = objects.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+                objects.drain(..left);
+            }
+            Start::After(position) => {
+                objects.retain(|(path, _)| segment_order(path) >= position.segment);
+                after = Some(position);
+            }
+        }
+        Ok(Ahead { store, objects, coming: VecDeque::new(), after })
     }
 
-    /// The next segment; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<FrameReader>, ReadError> {
+    /// The next segment, with what its name says of the order; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<(u64, FrameReader)>, ReadError> {
         while self.coming.len() < AHEAD
             && let Some((path, size)) = self.objects.pop_front()
         {
@@ -46,7 +61,7 @@ impl Ahead {
             self.coming.push_back(Coming { path, size, whole });
         }
         let Some(Coming { path, size, whole }) = self.coming.pop_front() else { return Ok(None) };
-        let name = path.to_string();
+        let (name, order) = (path.to_string(), segment_order(&path));
         let source = match whole {
             Some(task) => {
                 let failed = |source| ReadError::Objects { segment: name.clone(), source };
@@ -55,7 +70,9 @@ impl Ahead {
             }
             None => Source::object(self.store.clone(), path, size)?,
         };
-        Ok(Some(FrameReader::new(name, source, u64::MAX, false)))
+        let reader = FrameReader::new(name, source, u64::MAX, false);
+        let offset = self.after.filter(|after| after.segment == order).map_or(0, |after| after.offset);
+        Ok(Some((order, reader.behind(offset).await?)))
     }
 }
 

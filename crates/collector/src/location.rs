@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::config::StoreConfig;
 use crate::error::{ReadError, StoreError, StoreUrlError};
-use crate::read::Reader;
+use crate::read::{Reader, Start};
 use crate::s3;
 
 /// Where a capture store is.
@@ -93,6 +93,14 @@ impl Reader {
     /// # Errors
     /// It can't be read, or it is no capture store.
     pub async fn at(url: &StoreUrl) -> Result<Reader, ReadError> {
+        Reader::at_from(url, Start::Beginning).await
+    }
+
+    /// The same, from another start.
+    ///
+    /// # Errors
+    /// It can't be read, or it is no capture store.
+    pub async fn at_from(url: &StoreUrl, start: Start) -> Result<Reader, ReadError> {
         match url {
             StoreUrl::Folder(folder) => {
                 // Any folder could be read: as a store with nothing in it.
@@ -100,13 +108,13 @@ impl Reader {
                 if folder.is_dir() && parts.iter().all(|part| !folder.join(part).exists()) {
                     return Err(ReadError::NotAStore { path: folder.clone() });
                 }
-                Reader::open(folder).await
+                Reader::open_from(folder, start).await
             }
             StoreUrl::S3 { bucket, prefix } => {
                 let objects = s3::open(bucket, prefix, None);
                 let objects =
                     objects.map_err(|source| ReadError::Objects { segment: String::new(), source })?;
-                Reader::shared(objects).await
+                Reader::shared_from(objects, start).await
             }
         }
     }

@@ -19,14 +19,43 @@ use crate::source::{FrameReader, Next, Source, list_objects, list_open};
 use crate::wire::{self, BatchMeta, RecordKind};
 
 /// Streams batches or records.
+#[derive(Default)]
 pub struct Reader {
-    segments: VecDeque<FrameReader>,
+    segments: VecDeque<(u64, FrameReader)>,
     /// The segments after these, in a store that collectors share.
     ahead: Option<Ahead>,
     /// The batches that came by, by VM, in a store that collectors share: a sender that wasn't told of one sends it to another collector.
     seen: Option<HashMap<String, Ranges>>,
     batch: Option<StoredBatch>,
     torn: Option<TornTail>,
+    position: Option<Position>,
+}
+
+/// Where a reader is in a store: behind a batch. It stays where it is when a segment is put away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the first batch that there is.
+    Beginning,
+    /// With the first batch of the newest segments, so many.
+    Newest(u64),
+    /// Behind a batch that was read earlier.
+    After(Position),
+}
+
+impl Start {
+    fn position(self) -> Option<Position> {
+        match self {
+            Start::After(position) => Some(position),
+            Start::Beginning | Start::Newest(_) => None,
+        }
+    }
 }
 
 /// A batch as it was sent.
@@ -73,12 +102,20 @@ impl Reader {
     /// # Errors
     /// The folder can't be read.
     pub async fn open(folder: impl AsRef<Path>) -> Result<Reader, ReadError> {
+        Reader::open_from(folder, Start::Beginning).await
+    }
+
+    /// The same, from another start: what follows a batch, without reading what comes before.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub async fn open_from(folder: impl AsRef<Path>, start: Start) -> Result<Reader, ReadError> {
         let folder = folder.as_ref();
         let objects = local_objects(folder).map_err(|source| {
             let source = io::Error::other(source);
             ReadError::Folder { path: folder.into(), source }
         })?;
-        Reader::open_with(folder, objects).await
+        Reader::plan(folder, objects, None, start).await
     }
 
     /// The same where closed segments are kept in another object store.
@@ -89,7 +126,7 @@ impl Reader {
         folder: impl AsRef<Path>,
         objects: Arc<dyn ObjectStore>,
     ) -> Result<Reader, ReadError> {
-        Reader::plan(folder.as_ref(), objects, None).await
+        Reader::plan(folder.as_ref(), objects, None, Start::Beginning).await
     }
 
     /// Reads an object store that collectors share, also while they write there: what is in it now, each batch once.
@@ -97,14 +134,24 @@ impl Reader {
     /// # Errors
     /// The object store can't be read.
     pub async fn shared(store: Arc<dyn ObjectStore>) -> Result<Reader, ReadError> {
-        let (segments, ahead) = (VecDeque::new(), Some(Ahead::new(store).await?));
-        Ok(Reader { segments, ahead, seen: Some(HashMap::new()), batch: None, torn: None })
+        Reader::shared_from(store, Start::Beginning).await
+    }
+
+    /// The same, from another start. What comes after a position is in objects with a later name: what another collector named earlier, and has put
+    /// there since, isn't.
+    ///
+    /// # Errors
+    /// The object store can't be read.
+    pub async fn shared_from(store: Arc<dyn ObjectStore>, start: Start) -> Result<Reader, ReadError> {
+        let (ahead, position) = (Some(Ahead::new(store, start).await?), start.position());
+        Ok(Reader { ahead, seen: Some(HashMap::new()), position, ..Reader::default() })
     }
 
     pub(crate) async fn plan(
         folder: &Path,
         objects: Arc<dyn ObjectStore>,
         durable: Option<Durable>,
+        start: Start,
     ) -> Result<Reader, ReadError> {
         // Files first, and held open: a segment which is put away meanwhile is found in one place, and used from one.
         let open = open_files(folder)?;
@@ -114,23 +161,33 @@ impl Reader {
             Some(durable) if number > durable.number => 0,
             _ => u64::MAX,
         };
+        let closed = list_objects(&*objects).await?;
+        let last = closed.last().map(|(number, ..)| *number).max(newest).unwrap_or(0);
+        let first = match start {
+            Start::Beginning => Position { segment: 0, offset: 0 },
+            Start::Newest(count) => Position { segment: (last + 1).saturating_sub(count), offset: 0 },
+            Start::After(position) => position,
+        };
+        let offset = |number| if number == first.segment { first.offset } else { 0 };
         let mut segments = Vec::new();
-        for (number, path, size) in list_objects(&*objects).await? {
-            if open.iter().all(|(open, _, _)| *open != number) {
+        for (number, path, size) in closed {
+            if number >= first.segment && open.iter().all(|(open, _, _)| *open != number) {
                 let name = path.to_string();
                 let source = Source::object(objects.clone(), path, size)?;
-                segments.push((number, FrameReader::new(name, source, limit(number), false)));
+                let reader = FrameReader::new(name, source, limit(number), false);
+                segments.push((number, reader.behind(offset(number)).await?));
             }
         }
         for (number, path, file) in open {
-            let name = path.display().to_string();
-            let may_be_torn = Some(number) == newest;
-            segments
-                .push((number, FrameReader::new(name, Source::File(Some(file)), limit(number), may_be_torn)));
+            if number >= first.segment {
+                let name = path.display().to_string();
+                let may_be_torn = Some(number) == newest;
+                let reader = FrameReader::new(name, Source::File(Some(file)), limit(number), may_be_torn);
+                segments.push((number, reader.behind(offset(number)).await?));
+            }
         }
         segments.sort_by_key(|(number, _)| *number);
-        let segments = segments.into_iter().map(|(_, reader)| reader).collect();
-        Ok(Reader { segments, ahead: None, seen: None, batch: None, torn: None })
+        Ok(Reader { segments: segments.into(), position: start.position(), ..Reader::default() })
     }
 
     /// The next batch; `None` at the end. What [`Reader::next`] has left of the one before is skipped.
@@ -145,7 +202,7 @@ impl Reader {
             {
                 self.segments.extend(ahead.next().await?);
             }
-            let Some(reader) = self.segments.front_mut() else { return Ok(None) };
+            let Some((number, reader)) = self.segments.front_mut() else { return Ok(None) };
             let frame = match reader.next().await? {
                 Next::Frame(frame) => frame,
                 Next::End(torn) => {
@@ -154,6 +211,7 @@ impl Reader {
                     continue;
                 }
             };
+            self.position = Some(Position { segment: *number, offset: frame.end });
             if frame.kind == Kind::Segment {
                 continue;
             }
@@ -184,6 +242,11 @@ impl Reader {
                 return Ok(None);
             }
         }
+    }
+
+    /// Behind the last batch that was given; `None` where there was none yet.
+    pub fn position(&self) -> Option<Position> {
+        self.position
     }
 
     /// What a crash has left, of the part read so far.

@@ -72,6 +72,13 @@ pub(crate) fn is_segment(name: &str) -> bool {
     name.ends_with(".ndjson.zst")
 }
 
+/// By what a segment of a shared store is sorted: the number that its name begins with.
+pub(crate) fn segment_order(path: &ObjectPath) -> u64 {
+    let name = path.filename().unwrap_or_default();
+    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+    name[..digits].parse().unwrap_or(0)
+}
+
 /// The number of a closed segment's object, if it is one.
 pub(crate) fn object_number(name: &str) -> Option<u64> {
     number(name, ".ndjson.zst")

@@ -18,7 +18,7 @@ use crate::health::Health;
 use crate::index::{Begin, Index, Refusal};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
-use crate::read::{Durable, Reader};
+use crate::read::{Durable, Reader, Start};
 use crate::recover::recover;
 use crate::seal;
 use crate::segment::Segment;
@@ -223,7 +223,7 @@ impl Store {
             return Reader::shared(self.shared.objects.clone()).await;
         }
         let durable = self.shared.durable();
-        Reader::plan(&self.shared.folder, self.shared.objects.clone(), Some(durable)).await
+        Reader::plan(&self.shared.folder, self.shared.objects.clone(), Some(durable), Start::Beginning).await
     }
 
     /// What is missing.

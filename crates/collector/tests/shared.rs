@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::*;
 use understudy_collector::object_store::memory::InMemory;
 use understudy_collector::object_store::{ObjectStore, ObjectStoreExt};
-use understudy_collector::{Appended, Reader, Store, StoreConfig, StoreError};
+use understudy_collector::{Appended, Reader, Start, Store, StoreConfig, StoreError};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -50,6 +50,30 @@ async fn a_batch_that_two_collectors_have_got_is_read_once() {
     let again = open(&objects).await;
     append(&again, 4).await.unwrap();
     assert_eq!(seqs(&again).await, [1, 2, 3, 4], "a new one overwrites nothing");
+}
+
+#[tokio::test]
+async fn reading_goes_on_where_it_was() {
+    let objects = Arc::new(InMemory::new());
+    let (one, other) = (open(&objects).await, open(&objects).await);
+    for (store, seq) in [(&one, 1), (&other, 2), (&one, 3)] {
+        append(store, seq).await.unwrap();
+    }
+    let from = async |start| {
+        let mut reader = Reader::shared_from(objects.clone(), start).await.unwrap();
+        let mut seqs = Vec::new();
+        while let Some(batch) = reader.next_batch().await.unwrap() {
+            seqs.push(batch.meta().seq);
+        }
+        (seqs, reader.position())
+    };
+    assert_eq!(from(Start::Newest(2)).await.0, [2, 3]);
+    assert_eq!(from(Start::Newest(9)).await.0, [1, 2, 3]);
+    let (_, position) = from(Start::Beginning).await;
+    let after = Start::After(position.unwrap());
+    assert_eq!(from(after).await, (vec![], position));
+    append(&other, 4).await.unwrap();
+    assert_eq!(from(after).await.0, [4]);
 }
 
 #[tokio::test]

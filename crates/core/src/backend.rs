@@ -52,12 +52,17 @@ pub struct Pattern(String);
 impl Pattern {
     /// Whether a backend is meant.
     pub fn matches(&self, backend: &str) -> bool {
+        // A name doesn't have its scheme's default port; a pattern may.
+        let whole = parts(backend).map(|(scheme, host, port)| format!("{scheme}://{host}:{port}"));
         if self.0.contains("://") {
-            return fits(&self.0, backend);
+            return fits(&self.0, backend) || whole.is_some_and(|whole| fits(&self.0, &whole));
         }
-        let authority = backend.split_once("://").map_or(backend, |(_, authority)| authority);
+        let authority =
+            |name: &str| fits(&self.0, name.split_once("://").map_or(name, |(_, authority)| authority));
         let host = parts(backend).map(|(_, host, _)| host);
-        fits(&self.0, authority) || host.is_some_and(|host| fits(&self.0, host))
+        authority(backend)
+            || whole.is_some_and(|whole| authority(&whole))
+            || host.is_some_and(|host| fits(&self.0, host))
     }
 }
 
@@ -129,6 +134,11 @@ mod tests {
         check("API.Stripe.com", "https://api.stripe.com:8443", true);
         check("api.stripe.com:8443", "https://api.stripe.com:8443", true);
         check("api.stripe.com:8443", "https://api.stripe.com", false);
+        check("api.stripe.com:443", "https://api.stripe.com", true);
+        check("api.stripe.com:80", "https://api.stripe.com", false);
+        check("https://api.stripe.com:443", "https://api.stripe.com", true);
+        check("*:8080", "http://a:8080", true);
+        check("*:80*", "http://a", true);
         check("stripe.com", "https://api.stripe.com", false);
         check("dynamodb.*", "https://dynamodb.us-east-1.amazonaws.com", true);
         check("*.amazonaws.com", "https://amazonaws.com", false);

@@ -89,3 +89,42 @@ pub struct Exchange {
     /// How the stream ended.
     pub end: End,
 }
+
+impl Exchange {
+    /// The name that was asked for, `host[:port]`: of an inbound exchange what its `host` header says, where `backend` is the address that the
+    /// service was called at; else that of the backend.
+    pub fn authority(&self) -> &[u8] {
+        let host = match self.direction {
+            Direction::Inbound => self.request.headers.get(b"host"),
+            Direction::Outbound => None,
+        };
+        let of_backend =
+            || self.backend.split_once("://").map_or(self.backend.as_str(), |(_, name)| name).as_bytes();
+        host.unwrap_or_else(of_backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn who_was_asked_for() {
+        let check = |direction, headers: &[(&str, &str)], expect: &str| {
+            let request =
+                Request { headers: Headers::from_pairs(headers.iter().copied()), ..Request::default() };
+            let exchange = Exchange {
+                direction,
+                backend: "http://127.0.0.1:8080".into(),
+                request,
+                ..Exchange::default()
+            };
+            assert_eq!(exchange.authority(), expect.as_bytes());
+        };
+        check(Direction::Inbound, &[("host", "Shop.test"), ("host", "other")], "Shop.test");
+        check(Direction::Inbound, &[], "127.0.0.1:8080");
+        check(Direction::Outbound, &[("host", "Shop.test")], "127.0.0.1:8080");
+    }
+}

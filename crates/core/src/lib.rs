@@ -29,6 +29,8 @@ pub mod outbox;
 pub mod redact;
 pub mod rules;
 pub mod table;
+pub mod technology;
 pub mod time;
 pub mod v1;
 pub mod verdict;
+pub mod workload;

@@ -33,7 +33,7 @@ fn what_the_two_bootstraps_share_is_the_same() {
             .map(str::to_owned),
         );
     let in_manager = [
-        "http_filters/1/typed_config/config/vm_config",
+        "http_filters/2/typed_config/config/vm_config",
         "http2_protocol_options",
         "common_http_protocol_options",
         "max_request_headers_kb",
@@ -72,6 +72,45 @@ fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
         assert_eq!(binds.len(), mounts, "{file}");
         assert_eq!(services["envoy"]["working_dir"], "/understudy", "{file}");
     }
+}
+
+#[test]
+fn the_way_in_changes_as_little_as_the_way_out() {
+    let tap = yaml("envoy.yaml");
+    let listener = |name: &str| {
+        let listeners = tap["static_resources"]["listeners"].as_array().unwrap();
+        listeners.iter().find(|listener| listener["name"] == name).unwrap().clone()
+    };
+    let (way_out, way_in) = (listener("proxy"), listener("inbound"));
+    let manager =
+        |listener: &Value| listener.pointer("/filter_chains/0/filters/0/typed_config").unwrap().clone();
+    let (out, own) = (manager(&way_out), manager(&way_in));
+    // What only one of them has: whom it leads to, and what each has to say.
+    let apart = [
+        "stat_prefix",
+        "http_filters",
+        "route_config",
+        "upgrade_configs",
+        "local_reply_config",
+        "http_protocol_options",
+        "http2_protocol_options",
+    ];
+    let keys = out.as_object().unwrap().keys().chain(own.as_object().unwrap().keys());
+    for key in keys.filter(|key| !apart.contains(&key.as_str())) {
+        assert_eq!(out[key], own[key], "{key}");
+    }
+    for key in out["http_protocol_options"].as_object().unwrap().keys() {
+        assert_eq!(out["http_protocol_options"][key], own["http_protocol_options"][key], "{key}");
+    }
+    for key in ["per_connection_buffer_limit_bytes", "enable_reuse_port"] {
+        assert_eq!(way_out[key], way_in[key], "{key}");
+    }
+    let filter = &own["http_filters"][0]["typed_config"]["config"];
+    let config: Value = serde_json::from_str(filter["configuration"]["value"].as_str().unwrap()).unwrap();
+    let address = &way_in["address"]["socket_address"];
+    let port = address["port_value"].as_u64().unwrap();
+    assert_eq!(config["listener"], format!("{}:{port}", address["address"].as_str().unwrap()));
+    assert_eq!(config["direction"], "inbound");
 }
 
 #[test]

@@ -53,13 +53,9 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     if exchange.direction == Direction::Inbound {
         return Some(Unanswerable::Inbound);
     }
-    let response = match (&exchange.response, exchange.end) {
-        (None, _) | (_, End::NoResponse) => return Some(Unanswerable::NoResponse),
-        (Some(response), End::ClientLeft) if had_enough(response) => response,
-        (_, End::RequestAborted | End::ResponseAborted | End::ClientLeft) => {
-            return Some(Unanswerable::Incomplete);
-        }
-        (Some(response), End::Complete) => response,
+    let response = match whole_response(exchange) {
+        Ok(response) => response,
+        Err(why) => return Some(why),
     };
     if exchange.request.body.truncated.is_some() {
         return Some(Unanswerable::RequestTruncated);
@@ -81,6 +77,16 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
         headers.iter().count() <= HEADERS_MAX - 16 && headers.size() <= HEADERS_MAX_BYTES - 4096
     };
     (!fits(&response.headers) || !fits(&response.trailers)).then_some(Unanswerable::HeadersOverLimit)
+}
+
+/// The answer, where there was a whole one, whoever was called.
+pub(crate) fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
+    match (&exchange.response, exchange.end) {
+        (None, _) | (_, End::NoResponse) => Err(Unanswerable::NoResponse),
+        (Some(response), End::ClientLeft) if had_enough(response) => Ok(response),
+        (_, End::RequestAborted | End::ResponseAborted | End::ClientLeft) => Err(Unanswerable::Incomplete),
+        (Some(response), End::Complete) => Ok(response),
+    }
 }
 
 impl Unanswerable {

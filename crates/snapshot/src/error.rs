@@ -92,6 +92,20 @@ pub enum SnapshotError {
         /// The snapshot's folder.
         path: PathBuf,
     },
+    /// `snapshot.yaml` isn't what it was when its reader chose what to change in it.
+    #[error("{} has changed since it was read, and nothing is written: look at it again, and choose anew", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is to be changed can't be changed without touching the rest of the file.
+    #[error("{}: {problem}", path.display())]
+    Edit {
+        /// The file.
+        path: PathBuf,
+        /// What, and what to do.
+        problem: String,
+    },
     /// The path names no folder that could be replaced.
     #[error("{} can't be the folder of a snapshot: {problem}", path.display())]
     Path {
@@ -125,6 +139,8 @@ impl SnapshotError {
             Self::Record { .. } => "snapshot-record",
             Self::DuplicateId { .. } => "snapshot-duplicate-id",
             Self::Exists { .. } => "snapshot-exists",
+            Self::Changed { .. } => "snapshot-changed",
+            Self::Edit { .. } => "snapshot-edit",
             Self::Path { .. } => "snapshot-path",
             Self::Io { .. } => "snapshot-io",
         }

@@ -105,6 +105,16 @@ impl Header {
         self.backends.get(name).copied().unwrap_or_default()
     }
 
+    /// How many outbound exchanges were recorded, as it says.
+    pub fn outbound(&self) -> u64 {
+        self.backends.values().map(|backend| backend.exchanges).sum()
+    }
+
+    /// How many inbound exchanges were recorded, as it says.
+    pub fn inbound(&self) -> u64 {
+        self.inbound.values().map(|inbound| inbound.exchanges).sum()
+    }
+
     /// Reads `snapshot.yaml`. `path` is for the errors.
     ///
     /// # Errors
@@ -177,6 +187,23 @@ pub(crate) fn rule_lines(text: &str) -> Vec<u64> {
     }
     let lines = serde_saphyr::from_str::<Lines>(text).map(|lines| lines.rules).unwrap_or_default();
     lines.iter().map(|rule| rule.referenced.line()).collect()
+}
+
+/// Where the mode of each backend of a `snapshot.yaml` stands: line and column, counted from 1. None where it can't be read.
+pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
+    #[derive(Deserialize)]
+    struct Places {
+        #[serde(default)]
+        backends: BTreeMap<String, Place>,
+    }
+    #[derive(Deserialize)]
+    struct Place {
+        mode: serde_saphyr::Spanned<String>,
+    }
+    let backends = serde_saphyr::from_str::<Places>(text).map(|places| places.backends).unwrap_or_default();
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    let place = |at: serde_saphyr::Location| (number(at.line()), number(at.column()));
+    backends.into_iter().map(|(name, backend)| (name, place(backend.mode.referenced))).collect()
 }
 
 /// Whether a backend's name is in its one normal form; else what is wrong with it.
@@ -349,7 +376,7 @@ backends:
     latency: 0.5x
 inbound:
   "http://127.0.0.1:8080":
-    app: "127.0.0.1:9000"
+    app: 127.0.0.1:9000
     exchanges: 192
 rules:
 - backend: http://api.stripe.com
@@ -376,7 +403,7 @@ rules:
         };
         check("version: 1", "version: 2", "1", "version 2 is unknown here");
         check("version: 1", "version: one", "1:10", "invalid u64, in \"version: one\"");
-        check("version: 1\n", "", "20:1", "missing field `version`");
+        check("version: 1\n", "", "24:1", "missing field `version`");
         check("recorded: ", "recorded: x", "4:11", "isn't a UTC time");
         check("mode: mock", "moed: mock", "13:5", "unknown field `moed`");
         check("mode: mock", "mode: mick", "13:11", "unknown variant `mick`");
@@ -384,11 +411,13 @@ rules:
         check("http://api.stripe.com", "http://API.stripe.com", "12:3", "must be written as");
         check("http://api.stripe.com", "stripe", "12:3", "write scheme://host[:port]");
         check("https://[::1]:8443", "http://api.stripe.com", "15:3", "duplicate mapping key");
-        check("mask:", "musk:", "24:3", "unknown field `musk`");
+        check("mask:", "musk:", "28:3", "unknown field `musk`");
         check("latency: recorded", "latency: slow", "6:10", "is no latency");
-        check("path.3", "path.0", "26:5", "segments are counted from 1");
-        check("body/request~1id", "body/a~9", "25:5", "is no place: write path.N");
-        check("/v1/orders/*", "/v1/or*", "23:9", "must be a whole segment");
+        check("path.3", "path.0", "30:5", "segments are counted from 1");
+        check("body/request~1id", "body/a~9", "29:5", "is no place: write path.N");
+        check("/v1/orders/*", "/v1/or*", "27:9", "must be a whole segment");
+        check("app: 127", "apps: 127", "23:5", "unknown field `apps`");
+        check("http://127.0.0.1:8080", "127.0.0.1:8080", "22:3", "write scheme://host[:port]");
         check("  key:", "  kee:", "8:3", "unknown field `kee`");
         check("backends:", "backends: [", "13:9", "did not find expected ',' or '}'");
     }

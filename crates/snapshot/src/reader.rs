@@ -21,6 +21,8 @@ pub const LINE_MAX: u64 = 1 << 30;
 pub struct Snapshot {
     path: PathBuf,
     header: Header,
+    /// Of the text that the header was read from.
+    header_digest: String,
 }
 
 /// An exchange and where it stands.
@@ -42,7 +44,8 @@ impl Snapshot {
         check_folder(path)?;
         let file = path.join(HEADER_FILE);
         let text = read_text(&file)?;
-        Ok(Self { path: path.to_owned(), header: Header::from_yaml(&text, &file)? })
+        let header = Header::from_yaml(&text, &file)?;
+        Ok(Self { path: path.to_owned(), header, header_digest: digest_of(&text) })
     }
 
     /// The text of `snapshot.yaml`, as it is now.
@@ -63,8 +66,14 @@ impl Snapshot {
         &self.header
     }
 
-    pub(crate) fn set_header(&mut self, header: Header) {
+    /// A digest of `snapshot.yaml` as it was when it was read: equal where the file is, byte for byte.
+    pub fn header_digest(&self) -> &str {
+        &self.header_digest
+    }
+
+    pub(crate) fn set_header(&mut self, header: Header, text: &str) {
         self.header = header;
+        self.header_digest = digest_of(text);
     }
 
     /// The exchanges in the order of the file. Memory doesn't grow with them but for 16 bytes each, to find repeated identifiers.
@@ -78,7 +87,11 @@ impl Snapshot {
     }
 }
 
-fn read_text(file: &Path) -> Result<String, SnapshotError> {
+pub(crate) fn digest_of(text: &str) -> String {
+    digest::hex(&digest::sha1(text.as_bytes()))
+}
+
+pub(crate) fn read_text(file: &Path) -> Result<String, SnapshotError> {
     let bytes = fs::read(file).map_err(SnapshotError::io("read", file))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];

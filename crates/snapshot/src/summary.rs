@@ -1,25 +1,33 @@
 //! What is in a snapshot, by backend: how much, which requests, how they were answered and how fast. For `understudy inspect`.
 
-use crate::answerable::unanswerable;
+use crate::answerable::{unanswerable, whole_response};
 use crate::error::SnapshotError;
 use crate::feed;
 use crate::reader::Snapshot;
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use understudy_core::backend;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::{Mode, OnMiss};
 use understudy_core::digest::Digest;
 use understudy_core::exchange::{Direction, Exchange, Request, Response};
 use understudy_core::facts;
 use understudy_core::rules::Rules;
+use understudy_core::technology::{self, Technologies, Technology};
 use understudy_core::time;
 
 /// So many kinds of requests are named for each backend.
 const TOP: usize = 10;
 
+/// So many protocols are named for each backend.
+const PROTOCOLS_MAX: usize = 8;
+/// The statuses of gRPC with which a server says that it failed (OpenTelemetry, "Semantic conventions for gRPC", of a server's span):
+/// UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+const GRPC_FAILED: [&str; 6] = ["2", "4", "12", "13", "14", "15"];
+
 /// What is in a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// The snapshot's name.
     pub name: String,
@@ -32,6 +40,9 @@ pub struct Summary {
     pub on_miss: OnMiss,
     /// How many exchanges there are.
     pub exchanges: u64,
+    /// What trace headers show of the service itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caller: Vec<Technology>,
     /// By direction (inbound first), then by how many exchanges they have (most first).
     pub backends: Vec<BackendSummary>,
 }
@@ -47,17 +58,36 @@ pub enum Way {
 }
 
 /// What was said to one backend, or to the service under one name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BackendSummary {
     /// `scheme://authority`.
     pub name: String,
+    /// `http` or `https`; as the name has it.
+    pub scheme: String,
+    /// The host alone. Of a name that is no `scheme://host[:port]`, all of it.
+    pub host: String,
+    /// The port; 0 where the name has none that can be one.
+    pub port: u16,
+    /// Whether it was called by TLS.
+    pub tls: bool,
     /// Which way.
     pub direction: Way,
     /// What `snapshot.yaml` says is done with it; `None` for inbound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// What the service spoke with it, such as `HTTP/1.1`.
+    pub protocols: BTreeSet<String>,
+    /// What it is made of, each with its evidence, in the order in which it is shown.
+    pub technologies: Vec<Technology>,
+    /// Whether all that was said to it was telemetry.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub telemetry: bool,
     /// How many exchanges.
     pub exchanges: u64,
+    /// Their part in all exchanges of this direction, from 0 to 1.
+    pub share: f64,
+    /// How many of them failed: there was no whole answer, its status was 500 or above, or a status of gRPC said that the server failed.
+    pub errors: u64,
     /// How many of them can be answered with.
     pub answerable: u64,
     /// How many different requests.
@@ -98,6 +128,9 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
     for name in header.backends.keys() {
         counts.insert((Way::Outbound, name.clone()), Counts::default());
     }
+    for name in header.inbound.keys() {
+        counts.insert((Way::Inbound, name.clone()), Counts::default());
+    }
     let mut signature = Signature::default();
     let rules = Rules::new(header.rules.clone());
     let mut exchanges = 0;
@@ -111,20 +144,37 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
         counts.entry((way, exchange.backend.clone())).or_default().add(exchange, &mut signature, &rules);
         Ok::<_, SnapshotError>(())
     })?;
+    let mut caller = Vec::new();
     let told = counts.into_iter().map(|((direction, name), counts)| {
         let mode = (direction == Way::Outbound).then(|| header.backend(&name).mode);
-        counts.finish(name, direction, mode)
+        counts.finish(name, direction, mode, &mut caller)
     });
     let mut backends: Vec<_> = told.collect();
+    share(&mut backends);
     backends.sort_by_key(|backend| (backend.direction, std::cmp::Reverse(backend.exchanges)));
     let recorded = time::to_rfc3339(header.recorded);
     let (name, service) = (header.name.clone(), header.service.clone());
-    Ok(Summary { name, service, recorded, on_miss: header.on_miss, exchanges, backends })
+    Ok(Summary { name, service, recorded, on_miss: header.on_miss, exchanges, caller, backends })
+}
+
+/// Says of each backend which part of its direction's exchanges it has, to four digits.
+fn share(backends: &mut [BackendSummary]) {
+    for way in [Way::Inbound, Way::Outbound] {
+        let ours = || backends.iter().filter(|backend| backend.direction == way);
+        let all: u64 = ours().map(|backend| backend.exchanges).sum();
+        for backend in backends.iter_mut().filter(|backend| backend.direction == way) {
+            let part = backend.exchanges as f64 / all.max(1) as f64;
+            backend.share = (part * 10_000.0).round() / 10_000.0;
+        }
+    }
 }
 
 #[derive(Default)]
 struct Counts {
     exchanges: u64,
+    errors: u64,
+    protocols: BTreeSet<String>,
+    technologies: Technologies,
     answerable: u64,
     signatures: HashSet<Digest>,
     requests: HashMap<String, u64>,
@@ -140,6 +190,11 @@ impl Counts {
         let request = &exchange.request;
         signature.set(&RequestView::from(exchange), rules);
         self.exchanges += 1;
+        self.errors += u64::from(failed(exchange));
+        self.technologies.add(exchange);
+        if self.protocols.len() < PROTOCOLS_MAX && !self.protocols.contains(&exchange.protocol) {
+            self.protocols.insert(exchange.protocol.clone());
+        }
         self.answerable += u64::from(unanswerable(exchange).is_none());
         self.signatures.insert(signature.digest());
         *self.requests.entry(label(signature)).or_default() += 1;
@@ -154,7 +209,26 @@ impl Counts {
         self.durations.push(exchange.duration);
     }
 
-    fn finish(mut self, name: String, direction: Way, mode: Option<Mode>) -> BackendSummary {
+    /// What is known in the end. What the calls show of the caller goes to `caller`, where the service made them.
+    fn finish(
+        mut self,
+        name: String,
+        direction: Way,
+        mode: Option<Mode>,
+        caller: &mut Vec<Technology>,
+    ) -> BackendSummary {
+        if self.exchanges == 0 {
+            self.technologies.backend(&name);
+        }
+        let telemetry = self.technologies.is_telemetry();
+        let (technologies, of_caller) = self.technologies.into_lists();
+        if direction == Way::Outbound {
+            technology::unite(caller, of_caller);
+        }
+        let (scheme, host, port) = match backend::parts(&name) {
+            Some((scheme, host, port)) => (scheme.to_owned(), host.to_owned(), port),
+            None => (String::new(), name.clone(), 0),
+        };
         self.durations.sort_unstable();
         let mut top: Vec<_> =
             self.requests.into_iter().map(|(request, exchanges)| Top { request, exchanges }).collect();
@@ -162,9 +236,18 @@ impl Counts {
         top.truncate(TOP);
         BackendSummary {
             name,
+            tls: scheme == "https",
+            scheme,
+            host,
+            port,
             direction,
             mode,
+            protocols: self.protocols,
+            technologies,
+            telemetry,
             exchanges: self.exchanges,
+            share: 0.0,
+            errors: self.errors,
             answerable: self.answerable,
             signatures: self.signatures.len() as u64,
             top,
@@ -189,6 +272,13 @@ fn label(signature: &Signature) -> String {
     }
 }
 
+/// Whether an exchange failed, as [`BackendSummary::errors`] says.
+fn failed(exchange: &Exchange) -> bool {
+    let Ok(response) = whole_response(exchange) else { return true };
+    let status = grpc_status(&exchange.request, response);
+    response.status >= 500 || status.is_some_and(|status| GRPC_FAILED.contains(&status.as_str()))
+}
+
 /// What became of a gRPC call: the status is a trailer, or a header where there are no messages.
 fn grpc_status(request: &Request, response: &Response) -> Option<String> {
     request.headers.get(b"content-type").filter(|content_type| facts::is_grpc(content_type))?;
@@ -210,6 +300,7 @@ fn quantile(sorted: &[u64], percent: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use understudy_core::exchange::End;
     use understudy_core::headers::Headers;
 
     #[test]
@@ -222,9 +313,34 @@ mod tests {
         exchange.response = Some(Response { status: 200, trailers, ..Response::default() });
         let mut counts = Counts::default();
         counts.add(&exchange, &mut Signature::default(), &Rules::default());
-        let summary = counts.finish(String::new(), Way::Outbound, None);
+        let summary = counts.finish(String::new(), Way::Outbound, None, &mut Vec::new());
         assert_eq!(summary.top[0].request, "orders.v1.Orders/Get");
         assert_eq!(summary.grpc_statuses, [("5".to_owned(), 1)].into());
+    }
+
+    #[test]
+    fn what_failed_is_what_the_server_failed_at() {
+        let check = |status: u16, grpc: &str, end: End, expect: bool| {
+            let content_type = if grpc.is_empty() { "text/plain" } else { "application/grpc" };
+            let request = Request {
+                headers: Headers::from_pairs([("content-type", content_type)]),
+                ..Request::default()
+            };
+            let trailers = Headers::from_pairs([("grpc-status", grpc)]);
+            let response = Some(Response { status, trailers, ..Response::default() });
+            let exchange = Exchange { request, response, end, ..Exchange::default() };
+            assert_eq!(failed(&exchange), expect, "{status} {grpc} {end:?}");
+        };
+        check(200, "", End::Complete, false);
+        check(404, "", End::Complete, false);
+        check(500, "", End::Complete, true);
+        check(503, "", End::Complete, true);
+        check(200, "0", End::Complete, false);
+        check(200, "5", End::Complete, false);
+        check(200, "14", End::Complete, true);
+        check(200, "", End::ResponseAborted, true);
+        check(200, "", End::NoResponse, true);
+        assert!(failed(&Exchange { response: None, ..Exchange::default() }));
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! is whole.
 
 use crate::error::SnapshotError;
-use crate::header::{Header, check_name};
+use crate::header::{Backend, Header, check_name};
 use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
+use crate::telemetry::Telemetry;
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
 
@@ -44,6 +46,8 @@ pub struct SnapshotWriter {
     buffer: Vec<u8>,
     keeps_ids: bool,
     text: Option<String>,
+    /// Where telemetry is to be left out: what is.
+    telemetry: Option<Telemetry>,
 }
 
 /// Where a line is, and what it is ordered by.
@@ -82,6 +86,7 @@ impl SnapshotWriter {
             buffer: Vec::new(),
             keeps_ids: false,
             text: None,
+            telemetry: None,
         })
     }
 
@@ -94,6 +99,18 @@ impl SnapshotWriter {
     /// Keeps the text of a `snapshot.yaml`, remarks and all, as far as it says what the header says: only rules and counts are changed in it.
     pub fn keep_text(&mut self, text: String) {
         self.text = Some(text);
+    }
+
+    /// Leaves out the exchanges of backends that get nothing but telemetry, from now on: nobody waits for their answers, and no two bodies
+    /// are the same. In `snapshot.yaml` they stand as let through (`mode: off`).
+    pub fn leave_out_telemetry(&mut self) {
+        self.telemetry.get_or_insert_default();
+    }
+
+    /// The backends whose exchanges are left out as telemetry, as far as is known by now, and how many these are.
+    pub fn telemetry(&self) -> Vec<(String, u64)> {
+        let backends = self.telemetry.iter().flat_map(Telemetry::backends);
+        backends.map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
     /// Adds an exchange.
@@ -113,6 +130,9 @@ impl SnapshotWriter {
         v1::write_record(exchange, None, &mut self.buffer);
         let path = self.folder.path().join(UNSORTED_FILE);
         self.unsorted.write_all(&self.buffer).map_err(SnapshotError::io("write", &path))?;
+        if let Some(telemetry) = &mut self.telemetry {
+            telemetry.add(exchange, self.length);
+        }
         let length = self.buffer.len() as u64;
         self.index.push(Line {
             time: exchange.time,
@@ -124,7 +144,7 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    /// How many exchanges there are by now.
+    /// How many exchanges there are by now, those that may be left out included.
     pub fn len(&self) -> u64 {
         self.index.len() as u64
     }
@@ -141,6 +161,7 @@ impl SnapshotWriter {
     /// [`SnapshotError`]; then there is what was there before.
     pub fn finish(mut self, mut header: Header) -> Result<Snapshot, SnapshotError> {
         header.backends.values_mut().for_each(|backend| backend.exchanges = 0);
+        self.drop_telemetry(&mut header);
         // A name that isn't normal can't stand in the header: nobody could be asked for it. The linter lists it.
         for (name, &count) in self.backends.iter().filter(|(name, _)| check_name(name).is_ok()) {
             header.backends.entry(name.clone()).or_default().exchanges = count;
@@ -165,6 +186,20 @@ impl SnapshotWriter {
         check_target(&self.target, self.existing)?;
         put(self.folder, &self.target)?;
         Snapshot::open(&self.target)
+    }
+
+    /// Forgets the lines that are left out, and says in the header that their backends are let through, where it says nothing of them.
+    fn drop_telemetry(&mut self, header: &mut Header) {
+        let Some(telemetry) = self.telemetry.take() else { return };
+        let lines = telemetry.lines();
+        self.index.retain(|line| !lines.contains(&line.offset));
+        for (name, _) in telemetry.backends() {
+            self.backends.remove(name);
+            if check_name(name).is_ok() {
+                let off = Backend { mode: Mode::Off, ..Backend::default() };
+                header.backends.entry(name.to_owned()).or_insert(off);
+            }
+        }
     }
 
     fn write_sorted(&self, unsorted: &Path) -> Result<(), SnapshotError> {

@@ -3,7 +3,7 @@
 use crate::capture::{Capture, Kept, tell_learnt};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
-use crate::session::{self, Finished, Plan, ProxyArgs};
+use crate::session::{self, CommandArgs, Finished, Plan, ProxyArgs};
 use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_envoy::{Bootstrap, Inbound};
 use understudy_snapshot::traces::Traces;
-use understudy_snapshot::{Existing, Snapshot, bundle};
+use understudy_snapshot::{Backend, Existing, Snapshot, bundle};
 
 /// Run CMD and keep what it says to its backends
 ///
@@ -44,17 +44,24 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["maps", "command", "inbound"])]
     recover: bool,
 
+    /// Keep what is delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like. It is left out, and let through when CMD is answered
+    #[arg(long)]
+    keep_telemetry: bool,
+
     #[command(flatten)]
     redaction: RedactionArgs,
 
     #[command(flatten)]
     proxy: ProxyArgs,
+
+    #[command(flatten)]
+    command: CommandArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     if args.recover {
-        return recover(&args.output, existing).await;
+        return recover(&args, existing).await;
     }
     let redaction = args.redaction.settings(None)?;
     if redaction.is_none() {
@@ -62,13 +69,18 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let config = json!({ "default": "tap", "redaction": redaction::config(redaction.as_ref()) });
     let inbound = settled(&args.inbound)?;
-    let capture = Capture::begin(&args.output, existing, Kept::new(redaction, &inbound))?;
+    let capture = Capture::begin(&args.output, existing, Kept::new(redaction, &inbound))?
+        .with_telemetry(args.keep_telemetry);
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
     let (bootstrap, store) = (Bootstrap::tap(), capture.folder());
     let plan = Plan { bootstrap, module: &module, config, store, inbound: &inbound };
-    let finished = match session::run(plan, &args.proxy).await {
+    let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
+        args.command.run(terms, envoy, signals).await
+    })
+    .await
+    {
         Ok(finished) => finished,
         Err(error) => {
             capture.discard_if_empty().await;
@@ -107,8 +119,10 @@ fn settled(ways: &[Inbound]) -> anyhow::Result<Vec<Inbound>> {
     Ok(settled)
 }
 
-async fn recover(output: &Path, existing: Existing) -> Outcome {
-    match Capture::interrupted(output, existing)?.finish().await? {
+async fn recover(args: &Args, existing: Existing) -> Outcome {
+    let output = args.output.as_path();
+    let capture = Capture::interrupted(output, existing)?.with_telemetry(args.keep_telemetry);
+    match capture.finish().await? {
         Some(snapshot) => {
             say::line(format_args!("{} recovered", describe(output, &snapshot)));
             tell_learnt(output, &snapshot.header().rules);
@@ -124,7 +138,7 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
         for (name, inbound) in &snapshot.header().inbound {
             say::block(format_args!("  {:>6}  {name} (inbound)\n", inbound.exchanges));
         }
-        for (name, backend) in &snapshot.header().backends {
+        for (name, backend) in recorded(snapshot) {
             say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
         }
         tell_traces(snapshot)?;
@@ -132,12 +146,7 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
     }
     if args.proxy.json {
         let backends: Option<Vec<_>> = snapshot.map(|snapshot| {
-            snapshot
-                .header()
-                .backends
-                .iter()
-                .map(|(name, b)| json!({ "backend": name, "exchanges": b.exchanges }))
-                .collect()
+            recorded(snapshot).map(|(name, b)| json!({ "backend": name, "exchanges": b.exchanges })).collect()
         });
         let status = match finished.ended {
             Ended::Status(status) => json!(status),
@@ -153,18 +162,22 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
     Ok(())
 }
 
+/// The backends that something was recorded of: of those that are left out as telemetry nothing is.
+fn recorded(snapshot: &Snapshot) -> impl Iterator<Item = (&String, &Backend)> {
+    snapshot.header().backends.iter().filter(|(_, backend)| backend.exchanges > 0)
+}
+
 fn describe(path: &Path, snapshot: &Snapshot) -> String {
     let header = snapshot.header();
-    let exchanges = header.backends.values().map(|backend| backend.exchanges).sum();
-    let number = u64::try_from(header.backends.len()).unwrap_or(u64::MAX);
-    let called = match header.inbound.values().map(|inbound| inbound.exchanges).sum() {
+    let number = recorded(snapshot).count() as u64;
+    let called = match header.inbound() {
         0 if header.inbound.is_empty() => String::new(),
         requests => format!("{} and ", say::count(requests, "inbound request")),
     };
     format!(
         "{}: {called}{} with {}",
         path.display(),
-        say::count(exchanges, "exchange"),
+        say::count(header.outbound(), "exchange"),
         say::count(number, "backend")
     )
 }

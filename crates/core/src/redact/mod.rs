@@ -352,6 +352,11 @@ pub fn is_token(bytes: &[u8]) -> bool {
     token_length(bytes) == Some(bytes.len())
 }
 
+/// Whether bytes are the token of a signed JWT and nothing else.
+pub fn is_token_of_jwt(bytes: &[u8]) -> bool {
+    is_token(bytes) && bytes.strip_prefix(TOKEN).is_some_and(|rest| rest.starts_with(JWT))
+}
+
 /// Whether there is a token in the bytes.
 pub fn contains_token(bytes: &[u8]) -> bool {
     let mut rest = bytes;

@@ -101,7 +101,7 @@ pub(super) fn write(snapshot: &Snapshot, exchange: &Exchange, notes: &mut Notes,
     let item = format!("#{}", exchange.id);
     let request = &exchange.request;
     let (scheme, host, port) = backend::parts(&exchange.backend).unwrap_or(("http", &exchange.backend, 80));
-    let authority = exchange.backend.split_once("://").map_or("", |(_, authority)| authority);
+    let authority = String::from_utf8_lossy(exchange.authority());
     let uri = String::from_utf8_lossy(&request.path);
     let path = uri.split('?').next().unwrap_or_default();
     let method = String::from_utf8_lossy(&request.method);
@@ -120,7 +120,7 @@ pub(super) fn write(snapshot: &Snapshot, exchange: &Exchange, notes: &mut Notes,
         uri: &uri,
         version: exchange.protocol.strip_prefix("HTTP/").map_or("1.1", |v| if v == "2" { "2.0" } else { v }),
         method: &method,
-        host: authority,
+        host: &authority,
         headers: header_map(&request.headers, &item, notes),
         body: code(&request.body.bytes),
     };

@@ -110,3 +110,48 @@ fn hash(value: &[u8]) -> Hashed {
     hasher.write(value);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use understudy_core::exchange::{Request, Response};
+
+    const VALUE: &str = "0f8b6a34-9d3c-4c8e-8f57-2b1f0d6a7c11";
+
+    /// Somebody asks the service with one text, and it answers with another.
+    fn inbound(time: u64, duration: u64, asked: &str, told: &str) -> Exchange {
+        let body = |text: &str| Body { bytes: text.into(), truncated: None };
+        let direction = Direction::Inbound;
+        let request = Request { path: b"/".to_vec(), body: body(asked), ..Request::default() };
+        let response = Some(Response { status: 200, body: body(told), ..Response::default() });
+        Exchange { direction, time, duration, request, response, ..Exchange::default() }
+    }
+
+    #[test]
+    fn what_a_caller_sends_it_sends_again_and_what_the_service_makes_it_makes_anew() {
+        let json = format!("{{\"id\":\"{VALUE}\"}}");
+        let check = |asked_at, exchanges: &[Exchange], expect: bool| {
+            let mut issued = Issued::default();
+            let value = issued.asked(VALUE.as_bytes(), asked_at);
+            exchanges.iter().for_each(|exchange| issued.answer(exchange));
+            assert_eq!(issued.is(value), expect, "{exchanges:?}");
+        };
+        let backend = |time| Exchange { direction: Direction::Outbound, ..inbound(time, 5, "", &json) };
+        check(20, &[], false);
+        check(20, &[inbound(10, 50, &json, "")], true);
+        check(20, &[inbound(30, 50, &json, "")], false);
+        // Told before the backend was asked: the service has made it.
+        check(20, &[inbound(5, 5, "", &json)], false);
+        // It comes back from the caller.
+        check(20, &[inbound(5, 5, "", &json), inbound(15, 50, &json, "")], false);
+        // The caller had it first, and is told of it.
+        check(20, &[inbound(5, 5, &json, &json), inbound(15, 50, &json, "")], true);
+        // A backend has issued it, and the service has handed it on.
+        check(20, &[backend(1), inbound(0, 8, "", &json), inbound(15, 50, &json, "")], true);
+        let in_path = Exchange {
+            request: Request { path: format!("/orders/{VALUE}?x").into(), ..Request::default() },
+            ..inbound(10, 50, "", "")
+        };
+        check(20, &[in_path], true);
+    }
+}

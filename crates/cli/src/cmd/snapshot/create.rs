@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use understudy_collector::{Reader, Selected, Selection, StoreUrl};
 use understudy_core::backend::Pattern;
 use understudy_core::config::{Config, Redaction};
-use understudy_core::exchange::Exchange;
+use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::time;
 use understudy_snapshot::{Existing, Header, Snapshot};
@@ -62,6 +62,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     redaction: Option<PathBuf>,
 
+    /// Keep what was delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like
+    #[arg(long)]
+    keep_telemetry: bool,
+
     /// Replace the snapshot that is there; other files in its folder stay
     #[arg(long)]
     force: bool,
@@ -103,7 +107,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         inbound,
         ..Header::default()
     };
-    let (repeated, has_tokens) = (taken.repeated, taken.has_tokens);
+    let (repeated, has_tokens, called) = (taken.repeated, taken.has_tokens, taken.inbound);
     let snapshot = taken.draft.finish(header)?;
     if has_tokens && snapshot.header().redaction.is_none() {
         say::warning(
@@ -111,7 +115,7 @@ pub(super) async fn run(args: Args) -> Outcome {
              that hold secrets won't match",
         );
     }
-    tell(&args, &snapshot, repeated)
+    tell(&args, &snapshot, repeated, called)
 }
 
 /// What `record` has left in the folder, and the filter's own redaction where it is given.
@@ -141,6 +145,7 @@ struct Taken {
     last: u64,
     repeated: u64,
     has_tokens: bool,
+    inbound: u64,
 }
 
 async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings>) -> anyhow::Result<Taken> {
@@ -153,8 +158,8 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     let redactor = redaction.map(Redactor::new);
     let mut selected = Selected::new(Reader::at(&args.store).await?, selection);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let mut draft = Draft::begin(target, existing)?;
-    let (mut services, mut last, mut has_tokens) = (BTreeSet::new(), 0, false);
+    let mut draft = Draft::begin(target, existing, args.keep_telemetry)?;
+    let (mut services, mut last, mut has_tokens, mut inbound) = (BTreeSet::new(), 0, false, 0);
     while let Some((mut exchange, service)) = selected.next().await? {
         if !services.contains(&service) {
             services.insert(service);
@@ -165,6 +170,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
         }
         last = last.max(exchange.time);
         has_tokens = has_tokens || holds_token(&exchange);
+        inbound += u64::from(exchange.direction == Direction::Inbound);
         draft.push(&exchange)?;
     }
     if draft.is_empty() {
@@ -176,7 +182,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
         );
     }
     let (service, repeated) = (services.into_iter().next().flatten(), selected.counts().repeated);
-    Ok(Taken { draft, service, last, repeated, has_tokens })
+    Ok(Taken { draft, service, last, repeated, has_tokens, inbound })
 }
 
 /// A snapshot is of one service: what two say to a backend would be answered to either.
@@ -193,22 +199,26 @@ fn holds_token(exchange: &Exchange) -> bool {
     contains_token(&exchange.request.path) || contains_token(&exchange.request.body.bytes)
 }
 
-fn tell(args: &Args, snapshot: &Snapshot, repeated: u64) -> Outcome {
+fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcome {
     let (header, path) = (snapshot.header(), snapshot.path());
-    let outbound: u64 = header.backends.values().map(|backend| backend.exchanges).sum();
     if args.json {
         output::json(&json!({
             "snapshot": path,
             "service": header.service,
             "backends": header.backends.iter().map(|(name, b)| json!({ "backend": name, "exchanges": b.exchanges })).collect::<Vec<_>>(),
+            "inbound": inbound,
             "repeated": repeated,
             "rules": header.rules,
         }))?;
     }
+    let called = match inbound {
+        0 => String::new(),
+        requests => format!("{} and ", say::count(requests, "inbound request")),
+    };
     say::line(format_args!(
-        "{}: {} with {} taken from {}",
+        "{}: {called}{} with {} taken from {}",
         path.display(),
-        say::count(outbound, "exchange"),
+        say::count(header.outbound(), "exchange"),
         say::count(header.backends.len() as u64, "backend"),
         args.store
     ));

@@ -49,8 +49,9 @@ pub(super) fn in_json(name: &str, snapshot: &Snapshot) -> Value {
         "name": header.name,
         "service": header.service,
         "recorded": time::to_rfc3339(header.recorded),
-        "exchanges": header.backends.values().map(|backend| backend.exchanges).sum::<u64>(),
+        "exchanges": header.outbound(),
         "backends": header.backends,
+        "inbound": header.inbound,
         "rules": header.rules.len(),
     })
 }
@@ -63,6 +64,14 @@ fn told(snapshot: &Snapshot) -> String {
     }
     let _ = writeln!(text, "  recorded  {}", time::to_rfc3339(header.recorded));
     let _ = writeln!(text, "  rules     {}", header.rules.len());
+    for (name, inbound) in &header.inbound {
+        let _ = writeln!(
+            text,
+            "  {:>8}  {name} (inbound, the service on {})",
+            inbound.exchanges,
+            inbound.app.escape_debug()
+        );
+    }
     for (name, backend) in &header.backends {
         let mode = format!("{:?}", backend.mode).to_ascii_lowercase();
         let _ = writeln!(text, "  {:>8}  {name} ({mode})", backend.exchanges);

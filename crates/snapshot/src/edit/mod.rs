@@ -1,9 +1,13 @@
-//! Changes rules and counts in a `snapshot.yaml` that is there, and nothing else in it: what a person wrote stays.
+//! Changes rules, counts and modes in a `snapshot.yaml` that is there, and nothing else in it: what a person wrote stays.
+
+mod modes;
+
+pub use modes::ModeChange;
 
 use crate::error::SnapshotError;
 use crate::header::{Header, rules_to_yaml};
-use crate::reader::{HEADER_FILE, Snapshot};
-use std::fs;
+use crate::reader::{HEADER_FILE, Snapshot, digest_of, read_text};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use understudy_core::rules::Rule;
@@ -14,8 +18,17 @@ impl Snapshot {
     /// # Errors
     /// [`SnapshotError::Io`] where the file can't be read or written, [`SnapshotError::Yaml`] where somebody has broken it meanwhile.
     pub fn set_rules(&mut self, rules: Vec<Rule>) -> Result<(), SnapshotError> {
+        self.set_rules_if(rules, None)
+    }
+
+    /// As [`Self::set_rules`], where the file still is what somebody has seen: `expected` is as for [`Self::set_modes`].
+    ///
+    /// # Errors
+    /// [`SnapshotError::Changed`], and those of [`Self::set_rules`].
+    pub fn set_rules_if(&mut self, rules: Vec<Rule>, expected: Option<&str>) -> Result<(), SnapshotError> {
+        let _lock = self.lock()?;
         let file = self.path().join(HEADER_FILE);
-        let old = fs::read_to_string(&file).map_err(SnapshotError::io("read", &file))?;
+        let old = read_expected(&file, expected)?;
         let mut header = Header::from_yaml(&old, &file)?;
         header.rules = rules;
         let edited = with_rules(&old, &header.rules);
@@ -24,17 +37,45 @@ impl Snapshot {
             Ok(read) if read == header => edited,
             _ => header.to_yaml(),
         };
+        self.put_header(&file, &text)?;
+        self.set_header(header, &text);
+        Ok(())
+    }
+
+    /// Keeps other writers of Understudy's out for as long as what it gives lives. Who edits by hand doesn't ask for it.
+    fn lock(&self) -> Result<File, SnapshotError> {
+        let folder = File::open(self.path()).map_err(SnapshotError::io("read", self.path()))?;
+        match folder.lock() {
+            // Some network file systems have no locks: there the comparison before the rename is all there is.
+            Err(error) if error.kind() != std::io::ErrorKind::Unsupported => {
+                Err(SnapshotError::Io { action: "lock", path: self.path().to_owned(), source: error })
+            }
+            _ => Ok(folder),
+        }
+    }
+
+    /// Replaces `snapshot.yaml`, whole or not at all.
+    fn put_header(&self, file: &Path, text: &str) -> Result<(), SnapshotError> {
         let write = || -> std::io::Result<()> {
             let mut beside = tempfile::Builder::new().prefix(".snapshot.yaml.").tempfile_in(self.path())?;
             beside.write_all(text.as_bytes())?;
-            beside.as_file().set_permissions(fs::metadata(&file)?.permissions())?;
+            beside.as_file().set_permissions(fs::metadata(file)?.permissions())?;
             beside.as_file().sync_all()?;
-            beside.persist(&file).map_err(|error| error.error)?;
+            beside.persist(file).map_err(|error| error.error)?;
             Ok(())
         };
-        write().map_err(SnapshotError::io("write", &file))?;
-        self.set_header(header);
-        Ok(())
+        write().map_err(SnapshotError::io("write", file))
+    }
+}
+
+/// The text of `snapshot.yaml`, if it is the one that somebody has seen.
+fn read_expected(file: &Path, expected: Option<&str>) -> Result<String, SnapshotError> {
+    let text = read_text(file)?;
+    match expected {
+        Some(expected) if expected != digest_of(&text) => {
+            Err(SnapshotError::Changed { path: file.to_owned() })
+        }
+        _ => Ok(text),
     }
 }
 
