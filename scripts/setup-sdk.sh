@@ -1,6 +1,7 @@
 #!/bin/sh
-# Brings what tests/sdk needs on top of setup.sh: more Python SDKs into .venv, the Node.js SDKs into tests/sdk/node_modules, and from
-# Debian's packages, where they are missing, Node.js with npm, a JDK, curl and faketime. What is there already is left alone.
+# Brings what tests/sdk needs on top of setup.sh: more Python SDKs into .venv, the Node.js SDKs into tests/sdk/node_modules, the Rust
+# clients into target/sdk-clients, and from Debian's packages, where they are missing, Node.js with npm, a JDK, curl and faketime. What is
+# there already is left alone.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -40,9 +41,17 @@ jdk() {
     java --list-modules 2>/dev/null | grep -q '^jdk.compiler@' || packages "a JDK" default-jdk-headless
 }
 
+# Built whenever it isn't up to date, which Cargo knows.
+rust_clients() {
+    say "building the Rust clients (reqwest, tonic)"
+    cargo build --locked --quiet --manifest-path tests/sdk/rust/Cargo.toml --target-dir target/sdk-clients ||
+        fail "the Rust clients don't compile: see the message"
+}
+
 python_sdks
 node_sdks
 jdk
+rust_clients
 have curl || packages "curl" curl
 # On macOS it is in Homebrew's libfaketime.
 have faketime || packages "faketime, which runs a program at another time of day" faketime

@@ -5,7 +5,7 @@
     Plaid              bank accounts        Google    which APIs there are
 
 It calls their real host names, through the proxy that the environment names, and knows nothing of recordings. Nothing that
-it sends depends on the clock or on chance, but for what the SDKs put into headers. Usage: payment.py [--port N]
+it sends depends on the clock or on chance, but for what the SDKs put into headers. Usage: payment.py [--port N] [--made-up-credentials]
 """
 
 import argparse
@@ -19,6 +19,7 @@ import accounts
 import charges
 import customers
 import tracing
+from credentials import of_the_sample
 from botocore.exceptions import BotoCoreError, ClientError
 from googleapiclient.errors import HttpError
 from ledger import Exists, Ledger, Missing
@@ -123,7 +124,12 @@ def main():
     parser = argparse.ArgumentParser(description="the payment sample service")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input is closed")
+    parser.add_argument("--made-up-credentials", action="store_true", help="use credentials that open nothing")
     arguments = parser.parse_args()
+    if arguments.made_up_credentials:
+        environment = of_the_sample(os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
     if arguments.end_with_stdin:
         end_with_stdin()
     app = App()

@@ -21,23 +21,12 @@ from collections import Counter
 from pathlib import Path
 
 import scenario
+from credentials import of_the_sample
 
 HERE = Path(__file__).resolve().parent
 PROBE_EVERY = 5  # the orchestrator's health probe and metrics scrape come after so many requests
 PROBES = ("GET /healthz", "GET /metrics")
 EXPECTED = {"full": 192, "quick": 10}
-# Nobody's real keys are used, whatever the environment holds.
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "SAMPLEKEYID",
-    "AWS_SECRET_ACCESS_KEY": "sample-secret",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "STRIPE_API_KEY": "sk_test_sample",
-    "HUBSPOT_ACCESS_TOKEN": "sample-token",
-    "PLAID_CLIENT_ID": "sample-client",
-    "PLAID_SECRET": "sample-secret",
-}
-NOT_PASSED_ON = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 
 class CannotRun(Exception):
@@ -48,10 +37,9 @@ class Service:
     """The service as a child process; it ends when we do. `through`: the address to call it at, where that isn't its own."""
 
     def __init__(self, port: int = 0, through: str | None = None):
-        environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         command = [sys.executable, str(HERE / "payment.py"), "--port", str(port), "--end-with-stdin"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**environment, **CREDENTIALS}
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=of_the_sample(os.environ)
         )
         line = self._process.stdout.readline()
         if not line.startswith("listening on "):

@@ -329,6 +329,13 @@ impl engine::Host for Current {
         property(&["response", "code_details"]).is_none_or(|details| details == b"via_upstream")
     }
 
+    fn client_left(&mut self) -> bool {
+        let left = |details: &Vec<u8>| {
+            [&b"downstream_"[..], b"http2.remote_"].iter().any(|by| details.starts_with(by))
+        };
+        property(&["response", "code_details"]).as_ref().is_some_and(left)
+    }
+
     fn turn(&mut self, table: &Digest, signature: &Digest) -> u64 {
         let key = format!("understudy.turn.{}.{}", digest::hex(table), digest::hex(signature));
         let round = shared(&round_of(table)).map_or(0, |(round, _)| round);

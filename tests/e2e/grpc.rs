@@ -430,6 +430,38 @@ async fn grpc_web_and_connect_are_plain_http() {
     }
 }
 
+/// Clients that want the first message of a stream cancel it then; what they had, they get again.
+#[tokio::test]
+async fn a_client_that_has_had_enough_gets_the_same_again() {
+    let first = frames([message(&[(1, "first")])]);
+    let backend = H2Upstream::endless(first.clone()).await;
+    let rig = Rig::tap().map(backend.map("orders.test")).start().await;
+    let client = H2::open(rig.proxy()).await;
+    watch(&client, &first).await;
+    let record = rig.records(1).await.remove(0).exchange;
+    assert_eq!(
+        (record.end, &record.response.as_ref().expect("a response").body.bytes),
+        (End::ClientLeft, &first)
+    );
+    rig.assert_sound().await;
+    let rig = responder(vec![record.into()]).start().await;
+    let client = H2::open(rig.proxy()).await;
+    watch(&client, &first).await;
+    // Who reads on finds an end.
+    let answer = call(&client, "Watch", frames([""])).await;
+    assert_eq!(answer.trailers.expect("trailers")["grpc-status"], "0");
+    rig.assert_sound().await;
+}
+
+/// Asks for a stream, and cancels it after this, by letting go of it.
+async fn watch(client: &H2, first: &[u8]) {
+    let request = Request::post(format!("{SERVICE}/Watch")).header("content-type", "application/grpc");
+    let (answer, mut up) = client.begin(request.body(()).expect("a request"), false).await.expect("a stream");
+    up.send_data(frames([""]).into(), true).expect("data");
+    let mut down = answer.await.expect("an answer").into_body();
+    assert_eq!(down.data().await.expect("more").expect("data"), first);
+}
+
 #[tokio::test]
 async fn both_sides_of_a_stream_flow_through_the_tap() {
     let backend = H2Upstream::echo(metadata(&[("grpc-status", "0")])).await;

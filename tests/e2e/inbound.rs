@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::v1::Record;
+use understudy_envoy::TunnelProblem;
 use understudy_snapshot::traces::{Context, contexts};
 use understudy_testkit::{
     Answer, Connection, H2, H2Answer, H2Upstream, Nobody, Rig, Seen, Upstream, frames, message, metadata,
@@ -283,4 +284,31 @@ async fn caps_and_redaction_hold_on_the_way_in() {
     let authorization = request.headers.get(b"authorization").expect("a header");
     assert!(authorization.starts_with(b"Bearer redacted-"));
     rig.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_leaves_http_passes_and_is_listed() {
+    let app = Upstream::script(|mut wire| async move {
+        wire.until(b"\r\n\r\n").await;
+        wire.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
+            .await;
+        wire.until(b"ping").await;
+        wire.send("pong").await;
+        wire.ended().await;
+    })
+    .await;
+    let rig = Rig::tap().inbound(app.address()).start().await;
+    let mut caller = Connection::open(rig.inbound(0)).await;
+    let upgrade =
+        "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: x\r\n";
+    caller.send(&head("GET", "shop.test", "/live", upgrade)).await;
+    caller.until(b"101 Switching").await;
+    caller.send("ping").await;
+    caller.until(b"pong").await;
+    drop(caller);
+    rig.assert_sound().await;
+    assert_eq!(rig.totals().await.captured, 0);
+    rig.envoy.stop(std::time::Duration::from_secs(5)).await;
+    let listed: Vec<_> = rig.envoy.tunnels().into_iter().map(|tunnel| (tunnel.to, tunnel.problem)).collect();
+    assert_eq!(listed, [("shop.test".to_owned(), TunnelProblem::Upgraded)]);
 }

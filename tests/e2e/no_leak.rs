@@ -1,10 +1,15 @@
 //! Nothing reaches a mocked backend: no connection and no byte, whatever the client does. There is a way to it in all of these tests.
 
+use crate::network::{Network, alone};
 use crate::requests::{chunked, head, post};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use serde_json::json;
-use understudy_testkit::{Connection, H2, Rig, RigBuilder, Upstream, eventually, tunnel};
+use understudy_core::config::Mode;
+use understudy_snapshot::Backend;
+use understudy_testkit::{
+    Connection, H2, H2_AND_HTTP1, HTTP1, Rig, RigBuilder, Upstream, eventually, recorded, tunnel,
+};
 
 const CAP: usize = 2 << 20;
 
@@ -123,6 +128,43 @@ async fn http2() {
     }
     upstream.assert_untouched();
     rig.assert_sound().await;
+}
+
+#[test]
+fn not_even_a_name_is_asked_for() {
+    alone("no_leak::not_even_a_name_is_asked_for", || async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let network = Network::new(folder.path(), false);
+        let rig = Rig::responder()
+            .with_backends()
+            .tls()
+            .exchange(recorded("GET", "http://api.test", "/a").body("recorded"))
+            .exchange(recorded("GET", "https://api.test", "/a").body("recorded"))
+            .backend("https://free.test", Backend { mode: Mode::Off, ..Backend::default() })
+            .start()
+            .await;
+        // One that was recorded, one that wasn't, one that is an address.
+        for host in ["api.test", "other.test", "10.99.0.2"] {
+            let expect = if host == "api.test" { 200 } else { 404 };
+            let tls = format!("{host}:443");
+            let mut plain = Connection::open(rig.proxy()).await;
+            assert_eq!(plain.exchange(head("GET", host, "/a", ""), false).await.status, expect);
+            let mut client = Connection::on_tls(rig.tls(&tls, HTTP1).await);
+            assert_eq!(client.exchange(head("GET", host, "/a", ""), false).await.status, expect);
+            let client = H2::on(rig.tls(&tls, H2_AND_HTTP1).await).await;
+            let url = format!("https://{host}/a");
+            assert_eq!(client.request("GET", &url, &[], None, None).await.expect("an answer").status, expect);
+            let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
+            let body = Some(Bytes::from_static(b"\0\0\0\0\0"));
+            let answer = client.request("POST", &url, &grpc, body, None).await.expect("an answer");
+            assert_eq!(answer.headers["grpc-status"], "12");
+        }
+        assert_eq!((network.packets("tcp"), network.packets("udp")), (0, 0));
+        let mut client = Connection::on_tls(rig.tls("free.test:443", HTTP1).await);
+        assert_eq!(client.exchange(head("GET", "free.test", "/a", ""), false).await.status, 503);
+        assert!(network.packets("udp") > 0, "the name of a backend that isn't mocked is asked for");
+        rig.assert_sound().await;
+    });
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use understudy_collector::{Collector, CollectorConfig, Reader};
 use understudy_core::exchange::Exchange;
 use understudy_core::v1;
 use understudy_envoy::{Admin, AdminAddress};
-use understudy_testkit::{Connection, Rig, TestAuthority, eventually, recorded};
+use understudy_testkit::{Connection, Nobody, Rig, TestAuthority, eventually, recorded};
 
 const ENVOY: User = User(101);
 const APP: User = User(1000);
@@ -19,6 +19,9 @@ const ADMIN: &str = "127.0.0.1:15000";
 /// More bytes than the buffers of the sockets take.
 const LONG: usize = 16 << 20;
 const LISTENER: &str = "127.0.0.1:15002";
+const INBOUND: &str = "127.0.0.1:15003";
+/// The cluster `app`.
+const APP_LISTENS: &str = "127.0.0.1:8080";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
@@ -184,6 +187,15 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         neither.until(b"neither").await;
         drop(neither);
 
+        // Who calls the app, which listens where `app` says.
+        let app = Nobody::at(APP_LISTENS.parse().expect("an address")).listen(|mut wire| async move {
+            while wire.request().await.is_some() {
+                wire.send("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nthe app").await;
+            }
+        });
+        assert_eq!(sidecar.curl(&ours, &[&format!("http://{INBOUND}/in")]), "the app 200");
+        assert_eq!(app.connections(), 1);
+
         // Once each: none has come back to Envoy, and each has reached the address that the app had chosen.
         assert_eq!(sidecar.taken().await, 7);
         let tls: Vec<_> = sidecar.backends.tls.iter().map(|front| front.connections()).collect();
@@ -194,7 +206,7 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         assert_eq!(sidecar.network.packets("udp"), 0, "nobody has asked for a name");
         eventually("it is told as not understood", async || sidecar.log().contains("10.99.0.2:80\"")).await;
 
-        eventually("6 records", async || exchanges(&store).await.len() == 6).await;
+        eventually("7 records", async || exchanges(&store).await.len() == 7).await;
         let mut records: Vec<_> = exchanges(&store)
             .await
             .iter()
@@ -203,7 +215,7 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
             })
             .collect();
         records.sort();
-        let expect = ["http://api.test/plain"; 2].into_iter().chain([
+        let expect = ["http://127.0.0.1:15003/in"].into_iter().chain(["http://api.test/plain"; 2]).chain([
             "https://api.test/a",
             "https://api.test/one",
             "https://api.test/python",

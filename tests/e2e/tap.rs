@@ -224,9 +224,9 @@ async fn how_streams_end() {
     for (path, bytes, waits_for, end, status) in [
         ("/upload", half("/upload"), None, End::RequestAborted, None),
         ("/silent", whole("/silent"), None, End::NoResponse, None),
-        ("/slow", whole("/slow"), Some("half"), End::ResponseAborted, Some(200)),
+        ("/slow", whole("/slow"), Some("half"), End::ClientLeft, Some(200)),
         ("/cut", whole("/cut"), Some("half"), End::ResponseAborted, Some(200)),
-        ("/events", whole("/events"), Some("{}"), End::ResponseAborted, Some(200)),
+        ("/events", whole("/events"), Some("{}"), End::ClientLeft, Some(200)),
         ("/hung-up", whole("/hung-up"), Some(" 503 "), End::NoResponse, Some(503)),
         ("/early", half("/early"), Some(" 413 "), End::RequestAborted, Some(413)),
         ("/refused", head("GET", "nobody.test", "/refused", ""), Some(" 503 "), End::NoResponse, Some(503)),

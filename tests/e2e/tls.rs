@@ -2,7 +2,10 @@
 
 use crate::requests::{head, post};
 use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use understudy_core::exchange::{End, Exchange};
 use understudy_envoy::{TunnelProblem, UpstreamTrust};
 use understudy_testkit::{
@@ -181,6 +184,33 @@ async fn unusual_names_work() {
             rig.records(2).await.into_iter().map(|record| record.exchange.backend).collect();
         assert_eq!(names, [format!("https://{host}"), format!("https://{host}:8443")]);
     }
+}
+
+/// Whoever calls an address names no server: only the tunnel says which address it is.
+#[tokio::test]
+async fn each_address_has_a_certificate() {
+    let authority = TestAuthority::new();
+    let upstream = Upstream::ok().await;
+    let addresses = || (1..=20).map(|last| format!("10.1.2.{last}")).chain(["[2001:db8::1]".to_owned()]);
+    let rig = Arc::new(tap(&authority, addresses().map(|host| upstream.map(&host)).collect()).await);
+    let mut clients = JoinSet::new();
+    // All at once, and twice: a certificate may be on its way already.
+    for host in addresses().chain(addresses()) {
+        let rig = Arc::clone(&rig);
+        clients.spawn(async move {
+            let stream = rig.tls(&format!("{host}:443"), HTTP1).await;
+            let answer = Connection::on_tls(stream).exchange(head("GET", &host, "/", ""), false).await;
+            assert_eq!(answer.status, 200, "{host}: {}", answer.text());
+        });
+    }
+    clients.join_all().await;
+    let names: HashSet<_> = rig.records(42).await.into_iter().map(|record| record.exchange.backend).collect();
+    assert_eq!(names, addresses().map(|host| format!("https://{host}")).collect());
+    let nobody = recorded("GET", "https://192.0.2.1:8443", "/").body("from the table");
+    let rig = Rig::responder().tls().exchange(nobody).start().await;
+    let stream = rig.tls("192.0.2.1:8443", HTTP1).await;
+    let answer = Connection::on_tls(stream).exchange(head("GET", "192.0.2.1:8443", "/", ""), false).await;
+    assert_eq!(answer.text(), "from the table");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One conversation: recorded with its backends, answered twice without them. What it was, and where it went wrong, is told by what the client
 //! itself saw (its transcript) and by the report.
 
-use crate::process::{Backends, program, python, root, run};
+use crate::process::{Backends, program, python, root, run, rust_client};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -113,6 +113,7 @@ impl Conversation {
             Some("py") => python(),
             Some("java") => "java".into(),
             Some("sh") => "sh".into(),
+            Some("rs") => rust_client(&script),
             _ => {
                 let installed = root().join("tests/sdk/node_modules/.stamp").exists();
                 assert!(installed, "the Node.js SDKs are not installed: run `sh scripts/setup-sdk.sh` first");

@@ -55,5 +55,6 @@ conversations! {
     http2_through_curl: "curl_http2.sh", ["shop"], 9, 1;
     http2_through_java: "JavaShop.java", ["shop"], 12, 1;
     tokens_through_openai: "openai_chat.py", ["openai"], 11, 2;
+    http2_through_reqwest_and_grpc_through_tonic: "rust_shop.rs", ["shop", "orders"], 14, 2;
     grpc_through_grpc_js: "node_grpc.mjs", ["orders"], 8, 2;
 }

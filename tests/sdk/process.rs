@@ -23,6 +23,13 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
+/// What a Rust client was built as.
+pub(crate) fn rust_client(source: &Path) -> PathBuf {
+    let built = root().join("target/sdk-clients/debug").join(source.file_stem().expect("a name"));
+    assert!(built.exists(), "{} is not built: {SET_UP}", built.display());
+    built
+}
+
 /// A program in this folder, with a temporary folder of its own.
 pub(crate) fn program(path: impl AsRef<Path>, folder: &Path) -> Command {
     let mut command = Command::new(path.as_ref());

@@ -3,11 +3,10 @@
 
 use crate::say;
 use anyhow::Context;
-use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use understudy_ca::{Authority, Counts, Error, Sds, SdsOptions, Trust};
+use understudy_ca::{Authority, Counts, Error, Sds, Trust};
 
 /// Ready for a run.
 pub(crate) struct Interception {
@@ -18,8 +17,8 @@ pub(crate) struct Interception {
 }
 
 impl Interception {
-    /// Opens the authority, writes the files and begins to serve. Who calls one of these hosts by its address, if it is one, names nobody.
-    pub(crate) async fn start<'a>(hosts: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
+    /// Opens the authority, writes the files and begins to serve.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let private = PermissionsExt::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix("understudy-").permissions(private).tempdir();
         let folder = folder.context("can't make a temporary folder")?;
@@ -31,9 +30,7 @@ impl Interception {
         for warning in trust.warnings() {
             say::warning(warning);
         }
-        let mut options = SdsOptions::default();
-        options.addresses.extend(hosts.into_iter().filter_map(address));
-        let sds = Sds::serve_with(authority, folder.path().join("certificates"), options).await?;
+        let sds = Sds::serve(authority, folder.path().join("certificates")).await?;
         Ok(Self { sds, trust, _folder: folder })
     }
 
@@ -71,33 +68,5 @@ fn authority(folder: &Path) -> anyhow::Result<Authority> {
             Ok(Authority::open_or_create(&folder.join("authority"))?)
         }
         kept => Ok(kept?),
-    }
-}
-
-/// The address in `10.1.2.3`, `::1`, `[::1]`, and in any of these with a port or as `https://` backend.
-fn address(host: &str) -> Option<IpAddr> {
-    let host = host.strip_prefix("https://").unwrap_or(host);
-    let with_port = || host.parse().map(|address: SocketAddr| address.ip());
-    host.trim_matches(['[', ']']).parse().or_else(|_| with_port()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_that_are_addresses() {
-        #[track_caller]
-        fn check(host: &str, expect: Option<&str>) {
-            assert_eq!(address(host).map(|address| address.to_string()).as_deref(), expect, "{host}");
-        }
-        check("10.1.2.3", Some("10.1.2.3"));
-        check("https://10.1.2.3:8443", Some("10.1.2.3"));
-        check("https://[2001:db8::1]:8443", Some("2001:db8::1"));
-        check("[::1]", Some("::1"));
-        check("::1", Some("::1"));
-        check("https://api.test", None);
-        check("http://10.1.2.3", None);
-        check("", None);
     }
 }

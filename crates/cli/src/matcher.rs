@@ -50,6 +50,9 @@ impl Host for Offline {
     fn backend_answered(&mut self) -> bool {
         false
     }
+    fn client_left(&mut self) -> bool {
+        false
+    }
 
     fn turn(&mut self, _table: &Digest, signature: &Digest) -> u64 {
         let turn = self.turns.entry(*signature).or_default();

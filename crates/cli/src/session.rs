@@ -74,8 +74,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) config: Value,
     /// Where the collector keeps records.
     pub(crate) store: &'a Path,
-    /// The backends that are known.
-    pub(crate) backends: Vec<&'a str>,
     /// The ways in to CMD.
     pub(crate) inbound: &'a [Inbound],
 }
@@ -102,8 +100,7 @@ pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Fini
     let mut signals = Signals::new()?;
     let mut config = CollectorConfig::new(plan.store);
     (config.ingest.max_body, config.ingest.max_in_flight) = (BATCH_MAX, 2 * BATCH_MAX);
-    let hosts = args.maps.iter().map(HostMap::host).chain(plan.backends.iter().copied());
-    let interception = Interception::start(hosts).await?;
+    let interception = Interception::start().await?;
     let collector = Collector::bind("127.0.0.1:0", config).await.context("can't start the collector")?;
     let started = tokio::select! {
         started = start_envoy(&plan, args, collector.local_addr(), &interception) => started.map_err(anyhow::Error::from),

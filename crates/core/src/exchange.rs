@@ -22,6 +22,8 @@ pub enum End {
     RequestAborted,
     /// The response stopped in the middle.
     ResponseAborted,
+    /// The client left in the middle of the response, be it that it had what it wanted, or that it gave up.
+    ClientLeft,
     /// There was no response at all.
     NoResponse,
 }

@@ -26,6 +26,8 @@ pub enum Reason {
     BodyOverCap,
     /// The recorded answers of a `fail` sequence are used up.
     SequenceEnded,
+    /// The recorded answer whose turn it is can't be given: it was cut, or Envoy doesn't take it.
+    SequenceGap,
     /// The request leaves HTTP (CONNECT, or an upgrade such as WebSocket): there is no end to it that could be answered.
     Upgrade,
     /// The request is gRPC, and the configuration doesn't say that Envoy has the stub that an answer needs.
@@ -43,6 +45,9 @@ impl Reason {
             Self::SequenceEnded => {
                 "all recorded answers to this request have been given, and its sequence policy is `fail`"
             }
+            Self::SequenceGap => {
+                "the recorded answer whose turn it is can't be given (`understudy lint` says why), and the one after it would be wrong"
+            }
             Self::Upgrade => "CONNECT and protocol upgrades can't be answered from a recording",
             Self::GrpcUnsupported => {
                 "gRPC needs a stub in Envoy's configuration, and `grpc_stub: true` in the filter's (docs/how-to/grpc.md)"
@@ -57,6 +62,7 @@ impl Reason {
             Self::NoEntry => "no-entry",
             Self::BodyOverCap => "body-over-cap",
             Self::SequenceEnded => "sequence-ended",
+            Self::SequenceGap => "sequence-gap",
             Self::Upgrade => "upgrade",
             Self::GrpcUnsupported => "grpc-unsupported",
             Self::BadTable => "bad-table",

@@ -341,9 +341,12 @@ impl Bootstrap {
             if let Some(bytes) = self.buffer_limit {
                 listener["per_connection_buffer_limit_bytes"] = bytes.into();
             }
+            let manager = at(&mut listener, inbound::MANAGER)?;
+            if let Some(path) = &self.tunnel_log {
+                write_log_to(at(manager, "/access_log/0")?, path);
+            }
             let plugin_config = self.plugin_config.as_ref().map(|config| way.plugin_config(config));
-            let filters = array(at(&mut listener, inbound::MANAGER)?, "/http_filters")?;
-            self.set_filter_of(filters, plugin_config)?;
+            self.set_filter_of(array(manager, "/http_filters")?, plugin_config)?;
             array(config, LISTENERS)?.push(listener);
             array(config, CLUSTERS)?.push(way.cluster(&cluster, number));
         }

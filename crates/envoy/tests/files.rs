@@ -33,7 +33,7 @@ fn what_the_two_bootstraps_share_is_the_same() {
             .map(str::to_owned),
         );
     let in_manager = [
-        "http_filters/1/typed_config/config/vm_config",
+        "http_filters/2/typed_config/config/vm_config",
         "http2_protocol_options",
         "common_http_protocol_options",
         "max_request_headers_kb",
@@ -91,7 +91,6 @@ fn the_way_in_changes_as_little_as_the_way_out() {
         "http_filters",
         "route_config",
         "upgrade_configs",
-        "access_log",
         "local_reply_config",
         "http_protocol_options",
         "http2_protocol_options",

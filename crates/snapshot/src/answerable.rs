@@ -1,6 +1,7 @@
 //! Which exchanges can be answered with, and why the others can't. The table writer, the linter and the summary all ask here, so that
 //! what is said of an exchange is what is done with it.
 
+use understudy_core::encoding;
 use understudy_core::exchange::{Direction, End, Exchange, Response};
 use understudy_core::facts;
 use understudy_core::headers::Headers;
@@ -82,19 +83,35 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
 pub(crate) fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
     match (&exchange.response, exchange.end) {
         (None, _) | (_, End::NoResponse) => Err(Unanswerable::NoResponse),
-        (Some(response), End::ResponseAborted) if ends_with_event(response) => Ok(response),
-        (_, End::RequestAborted | End::ResponseAborted) => Err(Unanswerable::Incomplete),
+        (Some(response), End::ClientLeft) if had_enough(response) => Ok(response),
+        (_, End::RequestAborted | End::ResponseAborted | End::ClientLeft) => Err(Unanswerable::Incomplete),
         (Some(response), End::Complete) => Ok(response),
     }
 }
 
-/// Whether a stream of events stopped after a whole one. Clients leave when they have seen the one that they take for the last, such as
-/// `data: [DONE]`, before the server has said that it has ended (WHATWG HTML, "Server-sent events": an empty line ends an event).
-fn ends_with_event(response: &Response) -> bool {
-    let kind = response.headers.get(b"content-type").map(facts::media_type);
-    let events = kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"));
-    let whole = [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| response.body.bytes.ends_with(end));
-    events && whole && response.headers.get(b"content-encoding").is_none()
+impl Unanswerable {
+    /// Whether the client was given an answer, which can't be given again. Where others were given to the same request, the next one isn't
+    /// the answer in its place. (After a stream that broke, a client asks again: that is the answer in its place.)
+    pub(crate) fn leaves_gap(self) -> bool {
+        matches!(self, Self::ResponseTruncated | Self::Status | Self::Header | Self::HeadersOverLimit)
+    }
+}
+
+/// Whether a client that left in the middle of a response may have had all that it wanted of it: whole events or lines, or whole messages.
+/// Clients leave when they have seen the event that they take for the last, such as `data: [DONE]`, before the server has said that it has
+/// ended (WHATWG HTML, "Server-sent events": an empty line ends an event); and gRPC's cancel a stream of which they want the first message.
+fn had_enough(response: &Response) -> bool {
+    let body = &response.body.bytes;
+    let Some(content_type) = response.headers.get(b"content-type") else { return false };
+    if facts::is_grpc(content_type) {
+        return !body.is_empty() && encoding::are_messages(body);
+    }
+    let ends: &[&[u8]] = match facts::media_type(content_type).to_ascii_lowercase().as_slice() {
+        b"text/event-stream" => &[b"\n\n", b"\r\n\r\n", b"\r\r"],
+        b"application/x-ndjson" => &[b"\n"],
+        _ => return false,
+    };
+    ends.iter().any(|end| body.ends_with(end)) && response.headers.get(b"content-encoding").is_none()
 }
 
 /// RFC 9110, 5.5: these would end the field, or worse.
@@ -125,14 +142,26 @@ mod tests {
         check(|e| e.direction = Direction::Inbound, Some(Unanswerable::Inbound));
         check(|e| e.response = None, Some(Unanswerable::NoResponse));
         check(|e| e.end = End::ResponseAborted, Some(Unanswerable::Incomplete));
-        let events = |e: &mut Exchange, body: &str| {
-            e.end = End::ResponseAborted;
-            response(e).headers = Headers::from_pairs([("content-type", "text/event-stream; charset=utf-8")]);
+        let left = |e: &mut Exchange, content_type: &str, body: &str| {
+            e.end = End::ClientLeft;
+            response(e).headers = Headers::from_pairs([("content-type", content_type)]);
             response(e).body.bytes = body.into();
         };
-        check(|e| events(e, "data: 1\n\ndata: [DONE]\n\n"), None);
-        check(|e| events(e, "data: 1\n\ndata: [DO"), Some(Unanswerable::Incomplete));
-        check(|e| events(e, ""), Some(Unanswerable::Incomplete));
+        let events = "text/event-stream; charset=utf-8";
+        check(|e| left(e, events, "data: 1\n\ndata: [DONE]\n\n"), None);
+        check(|e| left(e, events, "data: 1\n\ndata: [DO"), Some(Unanswerable::Incomplete));
+        check(|e| left(e, events, ""), Some(Unanswerable::Incomplete));
+        check(|e| left(e, "application/x-ndjson", "{}\n{}\n"), None);
+        check(|e| left(e, "application/x-ndjson", "{}\n{"), Some(Unanswerable::Incomplete));
+        check(|e| left(e, "text/plain", "{}\n"), Some(Unanswerable::Incomplete));
+        check(|e| left(e, "application/grpc+proto", "\0\0\0\0\x01a\0\0\0\0\0"), None);
+        check(|e| left(e, "application/grpc", "\0\0\0\0\x02a"), Some(Unanswerable::Incomplete));
+        check(|e| left(e, "application/grpc", ""), Some(Unanswerable::Incomplete));
+        let broke = |e: &mut Exchange| {
+            left(e, events, "data: 1\n\n");
+            e.end = End::ResponseAborted;
+        };
+        check(broke, Some(Unanswerable::Incomplete));
         check(|e| e.request.body = cut.clone(), Some(Unanswerable::RequestTruncated));
         check(|e| response(e).body = cut.clone(), Some(Unanswerable::ResponseTruncated));
         check(|e| response(e).status = 101, Some(Unanswerable::Status));

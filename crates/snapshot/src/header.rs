@@ -105,6 +105,16 @@ impl Header {
         self.backends.get(name).copied().unwrap_or_default()
     }
 
+    /// How many outbound exchanges were recorded, as it says.
+    pub fn outbound(&self) -> u64 {
+        self.backends.values().map(|backend| backend.exchanges).sum()
+    }
+
+    /// How many inbound exchanges were recorded, as it says.
+    pub fn inbound(&self) -> u64 {
+        self.inbound.values().map(|inbound| inbound.exchanges).sum()
+    }
+
     /// Reads `snapshot.yaml`. `path` is for the errors.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ struct Fake {
     turns: HashMap<Digest, u64>,
     recorded: HashMap<u64, u64>,
     made_up: bool,
+    left: bool,
     removed: Vec<String>,
 }
 
@@ -43,6 +44,9 @@ impl Host for Fake {
     }
     fn backend_answered(&mut self) -> bool {
         !self.made_up
+    }
+    fn client_left(&mut self) -> bool {
+        self.left
     }
     fn turn(&mut self, _: &Digest, signature: &Digest) -> u64 {
         let turn = self.turns.entry(*signature).or_default();
@@ -159,6 +163,26 @@ fn several_answers_come_in_their_sequence() {
     check(Sequence::Cycle, &["a", "b", "a", "b", "a"]);
     check(Sequence::StickLast, &["a", "b", "b", "b", "b"]);
     check(Sequence::Fail, &["a", "b", "404", "404", "404"]);
+}
+
+/// What came after an answer that can't be given isn't the answer in its place.
+#[test]
+fn an_answer_that_can_not_be_given_leaves_a_gap() {
+    let mut cut = exchange(2, "/", "", "b");
+    cut.response.as_mut().unwrap().body.truncated = Some(9);
+    let got = |exchanges: &[Exchange]| -> Vec<String> {
+        let table = table(exchanges, Backend::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        (0..4).map(|_| answer(&ask(&mut vm, &mut host, "/", &[]).0).1).collect()
+    };
+    let (first, last) = (exchange(1, "/", "", "a"), exchange(3, "/", "", "a"));
+    let told = got(&[first.clone(), cut.clone(), last.clone()]);
+    assert_eq!([&told[0], &told[2], &told[3]], ["a"; 3]);
+    assert!(told[1].contains("sequence-gap"), "{}", told[1]);
+    // Alone it is no recorded request, and a stream that broke leaves none: the client has asked again.
+    assert!(got(std::slice::from_ref(&cut))[0].contains("no-entry"));
+    let broke = Exchange { end: End::ResponseAborted, ..exchange(2, "/", "", "b") };
+    assert_eq!(got(&[first, broke, last]), ["a"; 4]);
 }
 
 #[test]
@@ -336,6 +360,22 @@ fn a_client_that_leaves_midway_counts_as_aborted() {
         Action::Continue,
         "an ended stream stays ended"
     );
+}
+
+#[test]
+fn who_ends_a_response_midway_is_told() {
+    let check = |request_ended, left, expect| {
+        let config = format!(r#"{{{COLLECTOR},"default":"tap"}}"#);
+        let (mut vm, mut host) = (vm(&[], &config), Fake { left, ..Fake::default() });
+        let mut stream = Stream::new();
+        stream.request_headers(headers("/"), request_ended, &mut vm, &mut host);
+        stream.response_headers(|| Headers::from_pairs([(":status", "200")]), false, &mut vm, &mut host);
+        stream.end(&mut vm, &mut host);
+        assert_eq!(records(&mut vm).remove(0).exchange.end, expect);
+    };
+    check(true, true, End::ClientLeft);
+    check(true, false, End::ResponseAborted);
+    check(false, true, End::ResponseAborted);
 }
 
 #[test]

@@ -32,6 +32,9 @@ impl Host for Fake {
     fn backend_answered(&mut self) -> bool {
         true
     }
+    fn client_left(&mut self) -> bool {
+        false
+    }
     fn turn(&mut self, _: &Digest, signature: &Digest) -> u64 {
         let turn = self.turns.entry(*signature).or_default();
         *turn += 1;

@@ -35,6 +35,9 @@ impl Host for Fake {
     fn backend_answered(&mut self) -> bool {
         true
     }
+    fn client_left(&mut self) -> bool {
+        false
+    }
     fn turn(&mut self, _: &Digest, _: &Digest) -> u64 {
         0
     }

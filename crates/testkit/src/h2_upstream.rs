@@ -51,11 +51,31 @@ impl H2Upstream {
 
     /// A backend that sends back each piece of a request's body as it comes, and trailers at its end.
     pub async fn echo(trailers: HeaderMap) -> Self {
+        Self::each(move |body, respond| echo_stream(body, respond, trailers.clone())).await
+    }
+
+    /// A backend that answers with these messages and says no end, until the client has gone.
+    pub async fn endless(messages: Vec<u8>) -> Self {
+        Self::each(move |_, respond| endless_stream(respond, messages.clone().into())).await
+    }
+
+    /// A backend that does this with each stream.
+    async fn each<F, D>(answer: F) -> Self
+    where
+        F: Fn(h2::RecvStream, SendResponse<Bytes>) -> D + Clone + Send + 'static,
+        D: Future<Output = Result<(), h2::Error>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(echo(stream, trailers.clone()));
+                let answer = answer.clone();
+                tokio::spawn(async move {
+                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        tokio::spawn(answer(request.into_body(), respond));
+                    }
+                });
             }
         });
         Self { address, seen: Arc::default(), task }
@@ -133,27 +153,26 @@ async fn exchange(
     }
 }
 
-async fn echo(stream: TcpStream, trailers: HeaderMap) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-    while let Some(Ok((request, respond))) = connection.accept().await {
-        tokio::spawn(echo_stream(request.into_body(), respond, trailers.clone()));
-    }
-}
-
 async fn echo_stream(
     mut incoming: h2::RecvStream,
     mut respond: SendResponse<Bytes>,
     trailers: HeaderMap,
 ) -> Result<(), h2::Error> {
-    let mut response = Response::new(());
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
-    let mut stream = respond.send_response(response, false)?;
+    let mut stream = respond.send_response(grpc(), false)?;
     while let Some(chunk) = incoming.data().await {
         let chunk = chunk?;
         incoming.flow_control().release_capacity(chunk.len())?;
         stream.send_data(chunk, false)?;
     }
     stream.send_trailers(trailers)
+}
+
+async fn endless_stream(mut respond: SendResponse<Bytes>, messages: Bytes) -> Result<(), h2::Error> {
+    let mut stream = respond.send_response(grpc(), false)?;
+    stream.send_data(messages, false)?;
+    std::future::poll_fn(|context| stream.poll_reset(context)).await.map(drop)
+}
+
+fn grpc() -> Response<()> {
+    Response::builder().header("content-type", "application/grpc").body(()).expect("a response")
 }

@@ -271,7 +271,7 @@ impl Rig {
     pub async fn tls(&self, to: &str, alpn: &[&str]) -> TlsStream<TcpStream> {
         let tunnel = tunnel(self.proxy(), to).await;
         let name = to.rsplit_once(':').map_or(to, |(host, _)| host);
-        handshake(&self.client(alpn), tunnel, name).await.expect("a handshake")
+        handshake(&self.client(alpn), tunnel, name.trim_matches(['[', ']'])).await.expect("a handshake")
     }
 
     /// A client that trusts the rig alone.

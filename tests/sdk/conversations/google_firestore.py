@@ -3,18 +3,13 @@ one by one and several at once, queried, changed, deleted.
 
 New in each run: the access token; in documents a UUID and a time stamp.
 
-protobuf's faster implementation for Python shuffles the entries of maps, in another way in each process: the signature of
-such a request would be another each time. The slower one keeps their order.
+protobuf's implementation for Python shuffles the entries of maps, in another way in each process.
 """
 
-import os
-
-os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
-
-from google.cloud import firestore  # noqa: E402  (it reads the variable)
-from google.cloud.firestore_v1.base_query import FieldFilter  # noqa: E402
-from google.oauth2.credentials import Credentials  # noqa: E402
-from kit import fresh_id, fresh_secret, meant, now, show  # noqa: E402
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+from google.oauth2.credentials import Credentials
+from kit import fresh_id, fresh_secret, meant, now, show
 
 db = firestore.Client(project="shop", credentials=Credentials(token=f"ya29.{fresh_secret()}"))
 orders = db.collection("orders")
@@ -25,11 +20,8 @@ def order(customer: str, amount: int) -> dict:
 
 
 def read(name: str, **how):
-    """One document. Read to the stream's end: `get()` cancels the call as soon as it has the document, and what a client
-    breaks off isn't answered from.
-    """
-    (snapshot,) = db.get_all([orders.document(name)], **how)
-    return snapshot
+    """One document. The client cancels the call as soon as it has the document."""
+    return orders.document(name).get(**how)
 
 
 def told(snapshot) -> tuple:

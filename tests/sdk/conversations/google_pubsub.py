@@ -3,19 +3,15 @@ acknowledged.
 
 New in each run: the access token; in messages a UUID and a time stamp.
 
-protobuf's faster implementation for Python shuffles the entries of maps, in another way in each process: the signature of
-such a request would be another each time. The slower one keeps their order.
+protobuf's implementation for Python shuffles the entries of maps, in another way in each process.
 """
 
 import json
-import os
 
-os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
-
-from google.api_core.exceptions import AlreadyExists, NotFound  # noqa: E402  (it reads the variable)
-from google.cloud import pubsub_v1  # noqa: E402
-from google.oauth2.credentials import Credentials  # noqa: E402
-from kit import fresh_id, fresh_secret, meant, now, refused, show  # noqa: E402
+from google.api_core.exceptions import AlreadyExists, NotFound
+from google.cloud import pubsub_v1
+from google.oauth2.credentials import Credentials
+from kit import fresh_id, fresh_secret, meant, now, refused, show
 
 credentials = Credentials(token=f"ya29.{fresh_secret()}")
 # Each message goes alone: what goes together would be decided by the clock.

@@ -1,5 +1,6 @@
 //! Certificates by server name, made when they are asked for. Bounded: a client can't make it grow for ever.
 
+use super::addresses::Addresses;
 use crate::error::Error;
 use crate::leaf::{Leaf, Minter};
 use crate::name::ServerName;
@@ -35,12 +36,11 @@ pub(crate) struct Numbered {
 }
 
 /// What Envoy asks for where a client has named nobody: `default_value` in `envoy/*.yaml`. ("*" would be a subscription to all names.)
-const NOBODY: &str = "nobody";
+pub(crate) const NOBODY: &str = "nobody";
 
 pub(crate) struct Cache {
     minter: Minter,
-    /// Whom the certificate is for that a client gets who names nobody.
-    addresses: Vec<ServerName>,
+    addresses: Addresses,
     leaves: Mutex<HashMap<Vec<ServerName>, Arc<Numbered>>>,
     minted: AtomicU64,
     refused: AtomicU64,
@@ -52,7 +52,7 @@ impl Cache {
     pub(crate) fn new(minter: Minter, addresses: &[IpAddr]) -> Self {
         Self {
             minter,
-            addresses: addresses.iter().copied().map(ServerName::Ip).collect(),
+            addresses: Addresses::new(addresses),
             leaves: Mutex::default(),
             minted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -61,12 +61,18 @@ impl Cache {
         }
     }
 
+    /// Whom the certificate is for that a client gets who names nobody.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
     /// The certificate for a name as Envoy has it, from the cache or new.
     pub(crate) fn get(&self, name: &str) -> Result<Arc<Numbered>, Error> {
         let now = SystemTime::now();
-        let names = match name {
-            NOBODY if !self.addresses.is_empty() => Ok(self.addresses.clone()),
-            name => ServerName::parse(name).map(|name| vec![name]),
+        let addresses = if name == NOBODY { self.addresses.names() } else { Vec::new() };
+        let names = match addresses.is_empty() {
+            false => Ok(addresses),
+            true => ServerName::parse(name).map(|name| vec![name]),
         };
         let leaf = names.and_then(|names| self.get_at(names, now));
         leaf.inspect_err(|_| {

@@ -7,9 +7,13 @@
 //! - `api_type: DELTA_GRPC`. In the older protocol nothing tells Envoy that a name is refused: its client would hang.
 //! - `circuit_breakers` with many `max_requests`: each name keeps a stream, and after the usual 1,024 no new name would get a certificate.
 //! - `set_node_on_first_message_only`: Envoy's list of its extensions, 140 kB, is in each message otherwise.
+//! - External authorization (`envoy.filters.http.ext_authz`) by the same cluster, for tunnels to an address: the tunnel waits until there is a
+//!   certificate for it.
 //! - `transport_socket_connect_timeout` on the filter chain: a server name that isn't UTF-8 can't be told to Envoy in any message.
 
+mod addresses;
 mod cache;
+mod check;
 mod proto;
 mod stream;
 
@@ -19,9 +23,12 @@ use crate::authority::Authority;
 use crate::error::Error;
 use crate::leaf::{self, Minter};
 use cache::Cache;
+use check::Check;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use proto::{DELTA_SECRETS, DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use proto::{
+    CHECK, CheckRequest, CheckResponse, DELTA_SECRETS, DeltaDiscoveryRequest, DeltaDiscoveryResponse,
+};
 use std::convert::Infallible;
 use std::future::Ready;
 use std::io;
@@ -51,7 +58,8 @@ pub struct SdsOptions {
     /// How long a certificate is valid. When a third of it is left, Envoy gets a new one.
     pub lifetime: Duration,
     /// Whom the certificate is for that a client gets who names no server, as one does that calls an address (RFC 6066, 3). Envoy has no way
-    /// to say which address it is; so it is for all of these. At most a few hundred. Where there are none, such a client is refused.
+    /// to say which address it is; so it is for all of these, at most a few hundred, and for those of tunnels that Envoy has asked about
+    /// (`Check` of its external authorization). Where there are none, such a client is refused.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -190,11 +198,17 @@ async fn route(
     request: http::Request<hyper::body::Incoming>,
     cache: Arc<Cache>,
 ) -> Result<http::Response<Body>, Infallible> {
-    if request.uri().path() != DELTA_SECRETS {
-        return Ok(Status::unimplemented("only DeltaSecrets is served here").into_http());
-    }
-    let codec = ProstCodec::<DeltaDiscoveryResponse, DeltaDiscoveryRequest>::default();
-    Ok(Grpc::new(codec).streaming(DeltaSecrets(cache), request).await)
+    Ok(match request.uri().path() {
+        DELTA_SECRETS => {
+            let codec = ProstCodec::<DeltaDiscoveryResponse, DeltaDiscoveryRequest>::default();
+            Grpc::new(codec).streaming(DeltaSecrets(cache), request).await
+        }
+        CHECK => {
+            let codec = ProstCodec::<CheckResponse, CheckRequest>::default();
+            Grpc::new(codec).unary(Check(cache), request).await
+        }
+        _ => Status::unimplemented("only DeltaSecrets and Check are served here").into_http(),
+    })
 }
 
 struct DeltaSecrets(Arc<Cache>);

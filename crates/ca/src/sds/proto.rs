@@ -1,12 +1,14 @@
 //! The few messages of Envoy's xDS that the service speaks, by their field numbers. What isn't here is skipped on reading.
 //!
 //! From `envoy/service/discovery/v3/discovery.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`,
-//! `envoy/config/core/v3/base.proto` and `google/rpc/status.proto`.
+//! `envoy/config/core/v3/base.proto`, `google/rpc/status.proto`, and `envoy/service/auth/v3/{attribute_context,external_auth}.proto`.
 
 /// The type of the only resources that the service has.
 pub(crate) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 /// The path of the RPC by which Envoy asks for them.
 pub(crate) const DELTA_SECRETS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets";
+/// The path of the RPC by which Envoy asks whether a tunnel may be opened.
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct DeltaDiscoveryRequest {
@@ -16,6 +18,9 @@ pub(crate) struct DeltaDiscoveryRequest {
     pub(crate) resource_names_subscribe: Vec<String>,
     #[prost(string, repeated, tag = "4")]
     pub(crate) resource_names_unsubscribe: Vec<String>,
+    /// Which response it is about, where it acknowledges or refuses one.
+    #[prost(string, tag = "6")]
+    pub(crate) response_nonce: String,
     /// Set where Envoy refuses what it was given.
     #[prost(message, optional, tag = "7")]
     pub(crate) error_detail: Option<RpcStatus>,
@@ -77,4 +82,43 @@ pub(crate) struct TlsCertificate {
 pub(crate) struct DataSource {
     #[prost(string, optional, tag = "3")]
     pub(crate) inline_string: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct CheckRequest {
+    #[prost(message, optional, tag = "1")]
+    attributes: Option<AttributeContext>,
+}
+
+impl CheckRequest {
+    /// The authority of the request that it is about.
+    pub(crate) fn host(self) -> String {
+        let request = self.attributes.and_then(|attributes| attributes.request);
+        request.and_then(|request| request.http).map(|http| http.host).unwrap_or_default()
+    }
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AttributeContext {
+    #[prost(message, optional, tag = "4")]
+    request: Option<AttributeRequest>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AttributeRequest {
+    #[prost(message, optional, tag = "2")]
+    http: Option<HttpRequest>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct HttpRequest {
+    #[prost(string, tag = "5")]
+    host: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct CheckResponse {
+    /// Code 0, OK, where it is there and says nothing.
+    #[prost(message, optional, tag = "1")]
+    pub(crate) status: Option<RpcStatus>,
 }

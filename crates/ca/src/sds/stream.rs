@@ -3,7 +3,7 @@
 //! The incremental protocol and not the older one: in that one a server can't say that something doesn't exist, so that Envoy would keep the
 //! client of a refused name waiting.
 
-use super::cache::{Cache, Numbered};
+use super::cache::{Cache, NOBODY, Numbered};
 use super::proto::{
     Any, DataSource, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource, SECRET, Secret, TlsCertificate,
 };
@@ -30,6 +30,16 @@ struct Stream {
     /// When each name gets a new certificate.
     names: BTreeMap<String, SystemTime>,
     nonce: u64,
+    /// What `Addresses` knows it by.
+    number: u64,
+    /// The last response with the certificate for addresses, and the generation of addresses that it is for.
+    addresses: Option<(String, u64)>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.cache.addresses().release(self.number);
+    }
 }
 
 /// Serves a stream to its end.
@@ -38,7 +48,9 @@ pub(crate) async fn serve(
     answers: Sender<Answer>,
     cache: Arc<Cache>,
 ) {
-    let mut stream = Stream { cache, answers, names: BTreeMap::new(), nonce: 0 };
+    let number = cache.addresses().stream();
+    let mut changes = cache.addresses().changes();
+    let mut stream = Stream { cache, answers, names: BTreeMap::new(), nonce: 0, number, addresses: None };
     loop {
         let going = tokio::select! {
             request = requests.message() => match request {
@@ -46,6 +58,7 @@ pub(crate) async fn serve(
                 Ok(None) | Err(_) => return,
             },
             () = wait(stream.names.values().min().copied()) => stream.renew().await,
+            Ok(()) = changes.changed(), if stream.addresses.is_some() => stream.renew_addresses().await,
         };
         if let Err(status) = going {
             log::warn!("{}", status.message());
@@ -77,8 +90,17 @@ impl Stream {
             let names: Vec<_> = self.names.keys().collect();
             log::warn!("Envoy has not taken the certificate for {names:?}: {}", shortened(&error.message));
         }
+        if let Some((nonce, generation)) = &self.addresses
+            && *nonce == request.response_nonce
+        {
+            self.cache.addresses().taken(self.number, *generation);
+        }
         for name in request.resource_names_unsubscribe {
             self.names.remove(&name);
+            if name == NOBODY {
+                self.cache.addresses().release(self.number);
+                self.addresses = None;
+            }
         }
         if request.resource_names_subscribe.len() + self.names.len() > NAMES_MAX {
             return Err(Status::invalid_argument("too many names on one stream"));
@@ -93,12 +115,27 @@ impl Stream {
         self.give(due).await
     }
 
+    /// Where another address is called, the certificate for them is another.
+    async fn renew_addresses(&mut self) -> Result<(), Status> {
+        let generation = self.cache.addresses().generation();
+        if self.addresses.as_ref().is_some_and(|(_, given)| *given < generation) {
+            self.give(vec![NOBODY.to_owned()]).await?;
+        }
+        Ok(())
+    }
+
     async fn give(&mut self, names: Vec<String>) -> Result<(), Status> {
         if names.is_empty() {
             return Ok(());
         }
         let (mut resources, mut removed_resources) = (Vec::new(), Vec::new());
+        self.nonce += 1;
         for name in names {
+            if name == NOBODY {
+                // Before the certificate is made: another address may be added meanwhile.
+                self.addresses = Some((self.nonce.to_string(), self.cache.addresses().generation()));
+                self.cache.addresses().hold(self.number);
+            }
             match self.cache.get(&name) {
                 Ok(numbered) => {
                     resources.push(resource(&name, &numbered));
@@ -110,7 +147,6 @@ impl Stream {
                 }
             }
         }
-        self.nonce += 1;
         let (type_url, nonce) = (SECRET.to_owned(), self.nonce.to_string());
         let answer = DeltaDiscoveryResponse { resources, type_url, nonce, removed_resources };
         // Where nobody listens any more, the next message says so.

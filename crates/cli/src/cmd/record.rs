@@ -71,8 +71,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
-    let (bootstrap, store, backends) = (Bootstrap::tap(), capture.folder(), Vec::new());
-    let plan = Plan { bootstrap, module: &module, config, store, backends, inbound: &inbound };
+    let (bootstrap, store) = (Bootstrap::tap(), capture.folder());
+    let plan = Plan { bootstrap, module: &module, config, store, inbound: &inbound };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {
@@ -162,16 +162,15 @@ fn recorded(snapshot: &Snapshot) -> impl Iterator<Item = (&String, &Backend)> {
 
 fn describe(path: &Path, snapshot: &Snapshot) -> String {
     let header = snapshot.header();
-    let exchanges = header.backends.values().map(|backend| backend.exchanges).sum();
     let number = recorded(snapshot).count() as u64;
-    let called = match header.inbound.values().map(|inbound| inbound.exchanges).sum() {
+    let called = match header.inbound() {
         0 if header.inbound.is_empty() => String::new(),
         requests => format!("{} and ", say::count(requests, "inbound request")),
     };
     format!(
         "{}: {called}{} with {}",
         path.display(),
-        say::count(exchanges, "exchange"),
+        say::count(header.outbound(), "exchange"),
         say::count(number, "backend")
     )
 }

@@ -110,15 +110,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
-    let backends = snapshot.header().backends.keys().map(String::as_str).collect();
-    let plan = Plan {
-        bootstrap: bootstrap(&snapshot, &args),
-        module: &module,
-        config,
-        store,
-        backends,
-        inbound: &[],
-    };
+    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store, inbound: &[] };
     let finished = match session::run(plan, &args.proxy).await {
         Ok(finished) => finished,
         Err(error) => {

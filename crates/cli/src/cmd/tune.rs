@@ -185,6 +185,7 @@ fn describe(number: usize, rule: &Rule, out: &mut String) {
     let said = [
         ("sequence", rule.sequence.map(|sequence| serde_json::json!(sequence))),
         ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
+        ("protobuf_maps", rule.protobuf_maps.map(|maps| serde_json::json!(maps))),
         ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
     ];
     for (name, value) in said {

@@ -141,6 +141,9 @@ fn write_tree(tree: &mut Tree<'_>, actions: &Actions<'_>, values: &mut Values, o
             replaced.push((what, id));
         }
     }
+    if actions.protobuf_maps() {
+        tree.sort_maps();
+    }
     let mut replace = |number: u16, value: &[u8], out: &mut Vec<u8>| {
         if let Some((what, id)) = replaced.get(usize::from(number)) {
             values.json(*what, *id, value, out);

@@ -484,6 +484,34 @@ fn of_a_token_the_lasting_claims_count() {
     assert_ne!(json("a.b.c"), json("a.b.d"));
 }
 
+/// Only where a rule says it, and only what may be a map: each key once, and neither other fields nor messages as keys.
+#[test]
+fn the_entries_of_protobuf_maps_may_come_in_any_order() {
+    let check = |parts: [&[u8]; 3], expect: bool| {
+        let field = |content: &[u8]| [&[0x1a, u8::try_from(content.len()).unwrap()], content].concat();
+        let digest = |order: [usize; 3], maps: bool| {
+            let map: Vec<u8> = order.iter().flat_map(|at| field(parts[*at])).collect();
+            // A message in a message, with something before and after.
+            let body =
+                [&b"\x08\x01"[..], &[0x12, u8::try_from(map.len() + 2).unwrap()], b"\x08\x02", &map].concat();
+            let rule = Rule { protobuf_maps: maps.then_some(true), ..Rule::default() };
+            digest_of(&[("content-type", "application/x-protobuf")], body, &rules(rule))
+        };
+        for other in [[0, 2, 1], [2, 1, 0], [1, 2, 0]] {
+            assert_eq!(digest([0, 1, 2], true) == digest(other, true), expect, "{parts:?} {other:?}");
+            assert_ne!(digest([0, 1, 2], false), digest(other, false), "{parts:?} {other:?}");
+        }
+    };
+    check([b"\x0a\x01a\x12\x02\x08\x01", b"\x0a\x01b\x12\x01x", b"\x0a\x01c\x10\x05"], true);
+    // Numbers as keys; an entry without a value.
+    check([b"\x08\x07\x10\x01", b"\x08\x08\x10\x02", b"\x08\x09"], true);
+    // A key twice, another field, a message as key, a text.
+    check([b"\x0a\x01a\x10\x01", b"\x0a\x01b\x10\x02", b"\x0a\x01a\x10\x03"], false);
+    check([b"\x0a\x01a\x10\x01", b"\x0a\x01b\x10\x02", b"\x0a\x01c\x18\x03"], false);
+    check([b"\x0a\x02\x08\x01\x10\x01", b"\x0a\x01b\x10\x02", b"\x0a\x01c\x10\x03"], false);
+    check([b"one", b"two", b"three"], false);
+}
+
 #[cfg(not(target_family = "wasm"))]
 proptest::proptest! {
     #[test]

@@ -2,14 +2,32 @@
 
 use super::undo;
 
+/// Whether a gRPC body is whole frames.
+pub fn are_messages(body: &[u8]) -> bool {
+    let mut rest = body;
+    while !rest.is_empty() {
+        match split(rest) {
+            Some((_, _, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The first message with its flag, and what follows it.
+fn split(body: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[flag, a, b, c, d], after) = body.split_first_chunk::<5>()?;
+    let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+    let (message, after) = after.split_at_checked(length)?;
+    Some((flag, message, after))
+}
+
 /// Undoes the compression of the messages in a gRPC body. `None` where the body isn't whole frames, a message isn't what `coding` names, or all
 /// of them would have more than `cap` bytes.
 pub fn undo_messages(coding: &[u8], body: &[u8], cap: usize) -> Option<Vec<u8>> {
     let (mut out, mut rest) = (Vec::with_capacity(body.len()), body);
     while !rest.is_empty() {
-        let (&[flag, a, b, c, d], after) = rest.split_first_chunk::<5>()?;
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
-        let (message, after) = after.split_at_checked(length)?;
+        let (flag, message, after) = split(rest)?;
         let message = match flag {
             0 => message.into(),
             1 => undo(coding, message, cap.checked_sub(out.len())?)?,
@@ -44,6 +62,7 @@ mod tests {
         let plain = [frame(0, b"hello hello"), frame(0, b"plain"), frame(0, b"")].concat();
         check(&both, Some(&plain));
         check(b"", Some(b""));
+        assert!(are_messages(&both) && are_messages(b"") && !are_messages(&both[..both.len() - 1]));
         // Cut anywhere, of another kind, or too much.
         check(&both[..both.len() - 1], None);
         check(&frame(2, b"x"), None);

@@ -9,7 +9,7 @@ mod deflate;
 mod messages;
 mod zstd;
 
-pub use messages::undo_messages;
+pub use messages::{are_messages, undo_messages};
 
 use std::borrow::Cow;
 

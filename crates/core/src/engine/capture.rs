@@ -89,7 +89,11 @@ impl Capture {
     pub(super) fn finish<S: Segment>(mut self, vm: &mut Vm<S>, host: &mut impl Host) {
         let now = host.now();
         self.exchange.duration = now.saturating_sub(self.exchange.time);
-        self.exchange.end = self.end();
+        self.exchange.end = match self.end() {
+            // Asked only here: it costs a call out of the VM.
+            End::ResponseAborted if self.is_whole(Side::Request) && host.client_left() => End::ClientLeft,
+            end => end,
+        };
         for (side, seen) in [Side::Request, Side::Response].into_iter().zip(self.seen) {
             if let Some(body) = self.body_of(side) {
                 mark_truncated(body, seen);

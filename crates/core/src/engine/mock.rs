@@ -63,8 +63,9 @@ impl Stream {
         let Some(entry) = vm.table.lookup(&digest) else {
             return self.miss(asked, Reason::NoEntry, vm, host);
         };
-        let Some(choice) = serve::choose(&entry, vm.signature.values(), vm, host) else {
-            return self.miss(asked, Reason::SequenceEnded, vm, host);
+        let choice = match serve::choose(&entry, vm.signature.values(), vm, host) {
+            Ok(choice) => choice,
+            Err(reason) => return self.miss(asked, reason, vm, host),
         };
         let normalised = if choice.normalised { places(vm) } else { Vec::new() };
         let Some(mut reply) = serve::reply(&choice, facts, &vm.signature, &normalised, vm) else {

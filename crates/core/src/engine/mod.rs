@@ -96,6 +96,8 @@ pub trait Host {
     fn protocol(&mut self) -> String;
     /// Whether the response whose headers have just come is the backend's, and not one that the proxy made.
     fn backend_answered(&mut self) -> bool;
+    /// Whether the current stream ended since the client left. Asked at its end.
+    fn client_left(&mut self) -> bool;
     /// How often a signature was asked for before, in all workers of the proxy; counts this time too.
     fn turn(&mut self, table: &Digest, signature: &Digest) -> u64;
     /// The recorded value that a live one stands for, both by their numbers; see [`Self::stands_for`].

@@ -5,7 +5,8 @@ use crate::canonical::{Signature, Spelling, Value, Values, hash_of_all};
 use crate::digest::Digest;
 use crate::facts::{self, Facts};
 use crate::headers::Headers;
-use crate::table::{Answer, Echo, EchoSpelling, Entry, Segment, Sequence, Source};
+use crate::table::{Answer, Echo, EchoSpelling, Entry, GAP, Segment, Sequence, Source};
+use crate::verdict::Reason;
 
 /// Says which answer was served.
 pub(super) const VERDICT_HEADER: &[u8] = b"x-understudy";
@@ -23,27 +24,31 @@ pub(super) struct Choice<'a> {
 /// live ones have stood for in earlier requests: a service that makes up an identifier, and asks for it again, gets what was recorded for
 /// the one in its place.
 ///
-/// `None` where all have been given, and the policy is to fail then; and where the live values stand for recorded ones that were never
-/// asked for in this way.
+/// # Errors
+/// [`Reason::SequenceEnded`] where all have been given, and the policy is to fail then; and where the live values stand for recorded ones that
+/// were never asked for in this way. [`Reason::SequenceGap`].
 pub(super) fn choose<'a, S: Segment>(
     entry: &'a Entry,
     values: &Values,
     vm: &Vm<S>,
     host: &mut impl Host,
-) -> Option<Choice<'a>> {
+) -> Result<Choice<'a>, Reason> {
     let table = vm.table.digest();
     let named = entry.answers.iter().any(|answer| answer.names.length > 0);
     let known: Vec<Known> = values.iter().map(|value| Known::of(&value, named, &table, host)).collect();
-    let pool = Pool::of(entry, &known, vm)?;
+    let pool = Pool::of(entry, &known, vm).ok_or(Reason::SequenceEnded)?;
     let count = u64::try_from(pool.answers.len()).unwrap_or(u64::MAX);
     let always_first = count == 1 && entry.sequence != Sequence::Fail;
     let turn = if always_first { 0 } else { host.turn(&table, &pool.cursor) };
     let at = match entry.sequence {
-        Sequence::Cycle => turn.checked_rem(count)?,
+        Sequence::Cycle => turn.checked_rem(count).unwrap_or(0),
         Sequence::StickLast => turn.min(count.saturating_sub(1)),
         Sequence::Fail => turn,
     };
-    let answer = *pool.answers.get(usize::try_from(at).ok()?)?;
+    let answer = usize::try_from(at).ok().and_then(|at| pool.answers.get(at)).ok_or(Reason::SequenceEnded)?;
+    if answer.status == GAP {
+        return Err(Reason::SequenceGap);
+    }
     for (known, recorded) in known.iter().zip(vm.table.names(answer.names)) {
         if known.recorded.is_none() && recorded != 0 && recorded != known.live {
             host.stands_for(&table, known.live, recorded);
@@ -52,7 +57,7 @@ pub(super) fn choose<'a, S: Segment>(
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let as_recorded = pool.exact && known.iter().all(|known| known.recorded.is_none());
     let normalised = !known.is_empty() && !as_recorded;
-    Some(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
+    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
 }
 
 /// A live value that rules leave out, and the recorded one that it has stood for; by their numbers.

@@ -154,6 +154,11 @@ impl<'a> Actions<'a> {
         self.applied.iter().rev().find_map(|(_, rule)| rule.echo).unwrap_or(true)
     }
 
+    /// Whether the entries of protobuf maps may come in any order.
+    pub(crate) fn protobuf_maps(&self) -> bool {
+        self.applied.iter().rev().find_map(|(_, rule)| rule.protobuf_maps).unwrap_or(false)
+    }
+
     /// The numbers of the rules that make faults, the last one first.
     pub fn faults(&self) -> impl Iterator<Item = usize> + '_ {
         let with_fault = self.applied.iter().rev().filter(|(_, rule)| rule.fault.is_some());

@@ -59,6 +59,9 @@ pub struct Rule {
     /// JSON Web Tokens of which only the lasting claims count (RFC 7519): not `iat`, `exp`, `nbf`, `jti` and the signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jwt: Vec<Place>,
+    /// Whether what looks like the entries of a protobuf map may come in any order. Default: no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protobuf_maps: Option<bool>,
     /// Headers that are part of the identity, in lower case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<HeaderName>,
@@ -92,7 +95,7 @@ impl Rule {
             && self.ignore.is_empty()
             && self.jwt.is_empty()
             && self.require.is_empty()
-            && (self.sequence, self.on_miss, self.echo) == (None, None, None)
+            && (self.sequence, self.on_miss, self.echo, self.protobuf_maps) == (None, None, None, None)
             && self.fault.is_none()
     }
 

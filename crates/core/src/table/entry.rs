@@ -31,10 +31,13 @@ pub enum Sequence {
     Fail,
 }
 
+/// The status of an answer that stands for one that can't be given again: its place in a sequence is a miss.
+pub const GAP: u16 = 0;
+
 /// One recorded answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Answer {
-    /// The status code.
+    /// The status code, or [`GAP`].
     pub status: u16,
     /// Whether the recorded answer had no `content-type`, so that the one that Envoy puts there must go.
     pub untyped: bool,

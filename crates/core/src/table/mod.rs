@@ -18,7 +18,7 @@ mod features;
 mod nearest;
 mod reader;
 
-pub use entry::{Answer, BackendMeta, Blob, Echo, EchoSpelling, Entry, Meta, Plain, Sequence, Source};
+pub use entry::{Answer, BackendMeta, Blob, Echo, EchoSpelling, Entry, GAP, Meta, Plain, Sequence, Source};
 pub use features::{FINE_MAX, Features};
 pub use nearest::Record;
 pub use reader::{Segment, Table, TableError, first_slot};

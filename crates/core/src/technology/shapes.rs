@@ -36,11 +36,11 @@ pub(super) fn look(exchange: &Exchange, found: &mut Technologies) {
     });
     look_at_headers(&request.headers, found);
     look_at_path(request, found);
-    message(&request.headers, &request.body, found);
+    message(&request.headers, &request.body, true, found);
     form(request, found);
     if let Some(response) = &exchange.response {
         look_at_headers(&response.headers, found);
-        message(&response.headers, &response.body, found);
+        message(&response.headers, &response.body, false, found);
         events(response, found);
     }
 }
@@ -72,7 +72,7 @@ fn look_at_path(request: &Request, found: &mut Technologies) {
 }
 
 /// Formats, and the protocols that content types and JSON bodies name.
-fn message(headers: &Headers, body: &Body, found: &mut Technologies) {
+fn message(headers: &Headers, body: &Body, asks: bool, found: &mut Technologies) {
     let content_type = headers.get(b"content-type").unwrap_or_default();
     let kind = media_type(content_type).to_ascii_lowercase();
     if is_grpc(content_type) {
@@ -94,11 +94,14 @@ fn message(headers: &Headers, body: &Body, found: &mut Technologies) {
     if kind.ends_with(b"+xml") || kind == b"text/xml" || kind == b"application/xml" {
         xml(headers, body, found);
     } else {
-        json(&kind, headers, body, found);
+        json(&kind, headers, body, asks, found);
     }
 }
 
 fn xml(headers: &Headers, body: &Body, found: &mut Technologies) {
+    if found.has(tag::XML) && found.has(tag::SOAP) {
+        return;
+    }
     let Some(text) = plain(headers, body) else { return };
     if text.trim_ascii_start().first() == Some(&b'<') {
         found.found(tag::XML, || "body of XML".into());
@@ -111,7 +114,7 @@ fn xml(headers: &Headers, body: &Body, found: &mut Technologies) {
     }
 }
 
-fn json(kind: &[u8], headers: &Headers, body: &Body, found: &mut Technologies) {
+fn json(kind: &[u8], headers: &Headers, body: &Body, asks: bool, found: &mut Technologies) {
     let is_named = kind.ends_with(b"+json")
         || kind.ends_with(b"/json")
         || kind.ends_with(b"/x-ndjson")
@@ -122,6 +125,10 @@ fn json(kind: &[u8], headers: &Headers, body: &Body, found: &mut Technologies) {
     }
     if is_named && kind.ends_with(b"+json") {
         found.found(tag::JSON, || "content-type +json".into());
+    }
+    // What is asked tells of protocols, an answer of the format alone.
+    if !asks && found.has(tag::JSON) {
+        return;
     }
     let Some(text) = plain(headers, body) else {
         // Compressed, cut or too long to be read through: what it is said to be counts.

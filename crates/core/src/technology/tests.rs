@@ -433,3 +433,26 @@ fn one_name_is_one_kind() {
         assert_eq!(*kinds.entry(tag.name).or_insert(tag.kind), tag.kind, "{}", tag.name);
     }
 }
+
+#[cfg(not(target_family = "wasm"))]
+proptest::proptest! {
+    #[test]
+    fn nothing_that_is_said_is_too_much(
+        backend in ".{0,40}",
+        path in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+        headers in proptest::collection::vec(("(content-type|authorization|x-amz-target|[a-z-]{0,12})", ".{0,60}"), 0..8),
+        body in "[\\[\\]{}\":,a-z<>/ ]{0,200}",
+    ) {
+        let mut exchange = Said { backend: &backend, body: body.as_bytes(), answered: body.as_bytes(), ..Said::default() }.exchange();
+        exchange.request.path = path;
+        exchange.request.headers = Headers::from_pairs(headers);
+        let found = detect(&exchange);
+        for tag in found.iter() {
+            proptest::prop_assert!(!tag.evidence.is_empty() && tag.evidence.len() <= EVIDENCE_MAX);
+            proptest::prop_assert!(tag.evidence.iter().all(|why| why.chars().all(|c| c == ' ' || c.is_ascii_graphic())));
+        }
+        let mut twice = found.clone();
+        twice.add(&exchange);
+        proptest::prop_assert_eq!(names(&twice), names(&found), "the same again shows nothing new");
+    }
+}

@@ -185,6 +185,7 @@ enum EndIn {
     Complete,
     RequestAborted,
     ResponseAborted,
+    ClientLeft,
     NoResponse,
 }
 
@@ -194,6 +195,7 @@ impl From<EndIn> for End {
             EndIn::Complete => Self::Complete,
             EndIn::RequestAborted => Self::RequestAborted,
             EndIn::ResponseAborted => Self::ResponseAborted,
+            EndIn::ClientLeft => Self::ClientLeft,
             EndIn::NoResponse => Self::NoResponse,
         }
     }

@@ -200,6 +200,7 @@ fn end(end: End) -> &'static str {
         End::Complete => "complete",
         End::RequestAborted => "request-aborted",
         End::ResponseAborted => "response-aborted",
+        End::ClientLeft => "client-left",
         End::NoResponse => "no-response",
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn is_whole(exchange: &Exchange, notes: &mut Notes) -> bool {
             }
             return true;
         }
-        End::RequestAborted | End::ResponseAborted => {
+        End::RequestAborted | End::ResponseAborted | End::ClientLeft => {
             "the stream stopped in the middle, which an RRPair can't say"
         }
     };

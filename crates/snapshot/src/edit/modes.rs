@@ -79,8 +79,11 @@ fn changes(header: &Header, modes: &BTreeMap<String, Mode>) -> Vec<ModeChange> {
 fn with_modes(text: &str, changes: &[ModeChange]) -> String {
     let places = mode_places(text);
     let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
-    for change in changes {
-        let place = places.get(&change.backend).copied();
+    // From the end on, so that no word moves before it is replaced.
+    let mut placed: Vec<_> =
+        changes.iter().map(|change| (places.get(&change.backend).copied(), change)).collect();
+    placed.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    for (place, change) in placed {
         match place.and_then(|(line, column)| Some((lines.get_mut(line.checked_sub(1)?)?, column))) {
             Some((line, column)) => replace_word(line, column, change),
             None if place.is_none() => add(&mut lines, change),
@@ -168,6 +171,9 @@ mod tests {
         check(written, &[("http://a", Mode::Mock), ("http://b", Mode::Tap)], written);
         check(written, &[], written);
         let flow = "backends: {http://a: {mode: 'mock'}, \"http://ü\": {exchanges: 1, mode: \"off\"}}\n";
+        let bare = "backends: {http://a: {mode: mock}, http://b: {mode: off}}\n";
+        let expect = "backends: {http://a: {mode: tap}, http://b: {mode: mock}}\n";
+        check(bare, &[("http://a", Mode::Tap), ("http://b", Mode::Mock)], expect);
         check(
             flow,
             &[("http://a", Mode::Tap), ("http://ü", Mode::Mock)],

@@ -1,6 +1,7 @@
 //! What a rule is about: requests that do the same, with other identifiers in their paths.
 
 use understudy_core::canonical::Signature;
+use understudy_core::facts::is_grpc;
 use understudy_core::rules::{PathPattern, Rule, is_identifier, tokens};
 
 /// Requests that do the same.
@@ -18,10 +19,11 @@ impl Endpoint {
     pub(super) fn of(signature: &Signature) -> Option<Self> {
         let text = |key: &[u8]| signature.get(key).map(|value| String::from_utf8(value.to_vec()).ok());
         let path = text(b"path")??;
-        let segments: Vec<&str> = path
-            .split('/')
-            .map(|segment| if is_like_an_identifier(segment) { "*" } else { segment })
-            .collect();
+        // gRPC's are a service and a method, such as `google.pubsub.v1.Publisher`, which looks like one.
+        let grpc = signature.get(b"content-type").is_some_and(is_grpc);
+        let stands = |segment: &str| !grpc && is_like_an_identifier(segment);
+        let segments: Vec<&str> =
+            path.split('/').map(|segment| if stands(segment) { "*" } else { segment }).collect();
         let operation = match text(b"operation") {
             Some(operation) => Some(operation?),
             None => None,

@@ -55,6 +55,14 @@ pub(super) const FIELDS: [Known; 21] = [
     ),
 ];
 
+/// gRPC services whose requests have maps, which some encoders shuffle, such as protobuf's for Python and Go. Other lists in these requests
+/// don't look like maps (the services' published `.proto` files).
+pub(super) const MAPS: [(&str, &str); 3] = [
+    ("/google.firestore.", "the fields of Firestore's documents are maps, whose entries have no order"),
+    ("/google.datastore.", "the properties of Datastore's entities are maps, whose entries have no order"),
+    ("/google.pubsub.", "the attributes of Pub/Sub's messages are maps, whose entries have no order"),
+];
+
 /// JSON-RPC's identifier of a call.
 pub(super) const JSON_RPC_ID: &str = "the number of a call, which only its answer repeats (JSON-RPC 2.0, 4)";
 /// The token that MCP's notifications of progress carry.

@@ -25,6 +25,7 @@ enum Says {
     Dates,
     Ignore,
     Jwt,
+    Maps,
     Require,
 }
 
@@ -45,6 +46,7 @@ pub(super) fn proposals(
         }
     }
     singles.extend(by_accept(seen));
+    singles.extend(maps(seen));
     singles
 }
 
@@ -156,6 +158,20 @@ fn by_accept(seen: &Seen) -> Vec<Single> {
     singles.into_values().collect()
 }
 
+/// Where maps are known to be.
+fn maps(seen: &Seen) -> Vec<Single> {
+    let mut singles: BTreeMap<Endpoint, Single> = BTreeMap::new();
+    for ((endpoint, _), values) in seen.places.iter().filter(|((_, place), _)| place.starts_with("body/")) {
+        let known = known::MAPS.iter().find(|(service, _)| endpoint.path.starts_with(service));
+        let Some((_, why)) = known else { continue };
+        let (says, place, why) = (Says::Maps, "body".to_owned(), (*why).to_owned());
+        let single = || Single { endpoint: endpoint.clone(), says, place, why, exchanges: 0 };
+        let single = singles.entry(endpoint.clone()).or_insert_with(single);
+        single.exchanges = single.exchanges.max(values.exchanges);
+    }
+    singles.into_values().collect()
+}
+
 fn rule(single: &Single) -> Option<Rule> {
     let mut rule = single.endpoint.rule();
     let place = || Place::parse(&single.place).map(|place| vec![place]);
@@ -166,6 +182,7 @@ fn rule(single: &Single) -> Option<Rule> {
         Says::Dates => rule.dates = place().ok()?,
         Says::Ignore => rule.ignore = place().ok()?,
         Says::Jwt => rule.jwt = place().ok()?,
+        Says::Maps => rule.protobuf_maps = Some(true),
         Says::Require => rule.require = vec![HeaderName::try_from(single.place.clone()).ok()?],
     }
     rule.why = Some(format!("{}: {}", single.place, single.why));
@@ -185,6 +202,7 @@ pub(super) fn joined(singles: Vec<Single>) -> Vec<Rule> {
         all.dates.extend(one.dates);
         all.ignore.extend(one.ignore);
         all.jwt.extend(one.jwt);
+        all.protobuf_maps = all.protobuf_maps.or(one.protobuf_maps);
         all.require.extend(one.require);
         all.exchanges = all.exchanges.max(one.exchanges);
         let why = one.why.unwrap_or_default();

@@ -17,6 +17,7 @@ pub fn unsaid(rules: &[Rule], rule: &Rule) -> Option<Rule> {
                 .filter(|name| wider.iter().any(|r| r.require.contains(name)))
                 .map(|name| name.as_str().to_owned()),
         )
+        .chain(wider.iter().any(|known| known.protobuf_maps.is_some()).then(|| "body".to_owned()))
         .collect();
     let mut rest = rule.clone();
     for places in [
@@ -34,6 +35,7 @@ pub fn unsaid(rules: &[Rule], rule: &Rule) -> Option<Rule> {
         rest.sequence = rest.sequence.filter(|_| known.sequence.is_none());
         rest.on_miss = rest.on_miss.filter(|_| known.on_miss.is_none());
         rest.echo = rest.echo.filter(|_| known.echo.is_none());
+        rest.protobuf_maps = rest.protobuf_maps.filter(|_| known.protobuf_maps.is_none());
     }
     rest.why = rest.why.map(|why| without(&why, &gone)).filter(|why| !why.is_empty());
     (!rest.is_empty()).then_some(rest)

@@ -66,11 +66,10 @@ struct More {
 impl Sequences {
     /// Takes an exchange in that the table answers from.
     pub(super) fn add(&mut self, at: &Located, sequence: Sequence, rules: &Rules) {
-        let (exchange, Some(response)) = (&at.exchange, &at.exchange.response) else { return };
-        let request = &exchange.request;
+        let exchange = &at.exchange;
+        let Some(served) = served(exchange) else { return };
         let said = self.signature.set(&RequestView::from(exchange), rules).sequence();
         let sequence = said.unwrap_or(sequence);
-        let served = served(request, response);
         let answer = Served {
             content: self.hasher.hash_one((served.status, served.body, served.trailers.as_block())),
             headers: self.hasher.hash_one(served.headers.as_block()),

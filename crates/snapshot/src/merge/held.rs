@@ -92,13 +92,12 @@ impl Held {
     pub(super) fn key(&mut self, exchange: &Exchange) -> Key {
         let whole = whole(exchange);
         let backend = self.header.backend(&exchange.backend);
-        let response = exchange.response.as_ref().filter(|_| unanswerable(exchange).is_none());
-        let Some(response) = response.filter(|_| backend.mode == Mode::Mock) else {
+        let served = served(exchange).filter(|_| unanswerable(exchange).is_none());
+        let Some(answer) = served.filter(|_| backend.mode == Mode::Mock) else {
             return Key { whole, answer: None };
         };
         let actions = self.signature.set(&RequestView::from(exchange), &self.rules);
         let sequence = actions.sequence().or(backend.sequence).unwrap_or_default();
-        let answer = served(&exchange.request, response);
         let mut bytes = answer.status.to_le_bytes().to_vec();
         for part in [answer.headers.as_block(), answer.trailers.as_block(), answer.body] {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());

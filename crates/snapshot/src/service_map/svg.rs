@@ -19,6 +19,8 @@ const GAP: i64 = 14;
 const MEMBER: i64 = 17;
 /// Of a group so many addresses are named.
 const NAMED: usize = 3;
+/// So many are named in what a pointer that rests, or a reader aloud, tells.
+const TOLD: usize = 60;
 /// Characters that fit, at the width of the fonts that are asked for.
 const ADDRESS_MAX: usize = 46;
 const MEMBER_MAX: usize = 54;
@@ -103,7 +105,7 @@ fn open(map: &ServiceMap, height: i64, styled: bool, out: &mut String) -> fmt::R
     let told = |node: &Node| {
         format!("{} ({}): {}, {}", node.address(), node.technology, node.requests, percent(node.share))
     };
-    let nodes: Vec<String> = map.rows.iter().flat_map(Row::nodes).map(told).collect();
+    let nodes = listed(map.rows.iter().flat_map(Row::nodes).map(told), map.backends);
     write!(out, "{} to {}: ", requests(map.requests), counted(map.backends, "backend"))?;
     writeln!(out, "{}.</desc>", Escaped(&nodes.join("; ")))?;
     if styled {
@@ -207,8 +209,8 @@ fn service(map: &ServiceMap, y: i64, out: &mut String) -> fmt::Result {
 fn backend(row: &Row, y: i64, height: i64, out: &mut String) -> fmt::Result {
     let Column { x, width } = BACKENDS;
     let class = if row.mocked() == Mocked::None { "card open" } else { "card" };
-    let title = row.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join("\n");
-    let title: String = title.lines().map(super::printable).collect::<Vec<_>>().join("\n");
+    let title =
+        listed(row.nodes().iter().map(|node| super::printable(&node.name)), row.nodes().len()).join("\n");
     writeln!(
         out,
         "<g>\n<title>{}</title>\n<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>",
@@ -312,6 +314,12 @@ fn members(row: &Row, mut y: i64, out: &mut String) -> fmt::Result {
         writeln!(out, "<text class=\"note\" x=\"{x}\" y=\"{y}\">and {} more</text>", nodes.len() - NAMED)?;
     }
     Ok(())
+}
+
+/// The first of a list that may be long, and how many more there are.
+fn listed(items: impl Iterator<Item = String>, count: usize) -> Vec<String> {
+    let more = (count > TOLD).then(|| format!("and {} more", count - TOLD));
+    items.take(TOLD).chain(more).collect()
 }
 
 fn requests(count: u64) -> String {

@@ -13,9 +13,10 @@ use understudy_core::canonical::{RequestView, Signature, Value};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::headers::Headers;
 use understudy_core::redact::contains_token;
 use understudy_core::rules::{Actions, Rules};
-use understudy_core::table::{Blob, Features, SLOT_LEN, Sequence};
+use understudy_core::table::{Blob, Features, GAP, SLOT_LEN, Sequence};
 
 /// A table in the making.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct TableBuilder {
     /// In the order in which their first exchange came.
     pub(super) groups: Vec<Group>,
     by_digest: HashTable<u32>,
+    /// Answers that were given and can't be given again, by their signatures.
+    gaps: Vec<(Digest, Answer)>,
     pub(super) near: Near,
     left_out: BTreeMap<Unanswerable, u64>,
     pushed: u64,
@@ -98,6 +101,7 @@ impl TableBuilder {
             headers: Blobs::default(),
             groups: Vec::new(),
             by_digest: HashTable::new(),
+            gaps: Vec::new(),
             near: Near::default(),
             left_out: BTreeMap::new(),
             pushed: 0,
@@ -125,6 +129,9 @@ impl TableBuilder {
         }
         if let Some(why) = unanswerable(exchange) {
             *self.left_out.entry(why).or_default() += 1;
+            if why.leaves_gap() {
+                self.add_gap(exchange);
+            }
             return Ok(());
         }
         self.pushed += 1;
@@ -148,6 +155,7 @@ impl TableBuilder {
     /// # Errors
     /// [`TableError::TooLarge`], [`TableError::TooManyAnswers`].
     pub fn finish(mut self) -> Result<Built, TableError> {
+        self.place_gaps();
         self.find_names();
         for group in &mut self.groups {
             group.answers.sort_by_key(|answer| answer.time);
@@ -175,18 +183,17 @@ impl TableBuilder {
     }
 
     fn add(&mut self, exchange: &Exchange, backend: &Backend) {
-        let Some(response) = &exchange.response else { return };
-        let served = served(&exchange.request, response);
+        let Some(served) = served(exchange) else { return };
         let rules = std::mem::take(&mut self.rules);
         let actions = self.signature.set(&RequestView::from(exchange), &rules);
         let answer = self.answer(exchange, &served, &actions, &rules);
         let sequence = actions.sequence().or(backend.sequence).unwrap_or_default();
         self.rules = rules;
         let digest = self.signature.digest();
-        let hash = digest::prefix(&digest);
-        match self.by_digest.find(hash, |&at| self.groups[at as usize].digest == digest) {
-            Some(&at) => self.groups[at as usize].answers.push(answer),
+        match self.group(&digest) {
+            Some(group) => group.answers.push(answer),
             None => {
+                let hash = digest::prefix(&digest);
                 let at = super::blobs::to_u32(self.groups.len());
                 self.near.add(Features::of(&self.signature));
                 let signature = self.data.append(&cut(&self.signature));
@@ -194,6 +201,44 @@ impl TableBuilder {
                 self.groups.push(Group { digest, sequence, signature, answers: vec![answer] });
                 self.by_digest
                     .insert_unique(hash, at, |&at| digest::prefix(&self.groups[at as usize].digest));
+            }
+        }
+    }
+
+    fn group(&mut self, digest: &Digest) -> Option<&mut Group> {
+        let hash = digest::prefix(digest);
+        let at = self.by_digest.find(hash, |&at| self.groups[at as usize].digest == *digest)?;
+        Some(&mut self.groups[*at as usize])
+    }
+
+    /// Keeps the place of an answer that can't be given: whoever asks then is told so, and doesn't get the one after it.
+    fn add_gap(&mut self, exchange: &Exchange) {
+        let rules = std::mem::take(&mut self.rules);
+        self.signature.set(&RequestView::from(exchange), &rules);
+        self.rules = rules;
+        let nothing = self.data.intern(&[]);
+        let gap = Answer {
+            time: exchange.time,
+            status: GAP,
+            untyped: false,
+            headers: self.headers.intern(Headers::new().as_block()),
+            body: nothing,
+            trailers: nothing,
+            exchange: self.data.append(exchange.id.as_bytes()),
+            values: self.signature.values().hash(),
+            names: self.names(),
+            plain: None,
+            echoes: Blob::default(),
+            took: 0,
+        };
+        self.gaps.push((self.signature.digest(), gap));
+    }
+
+    /// A request that was never answered with anything else just misses.
+    fn place_gaps(&mut self) {
+        for (digest, gap) in std::mem::take(&mut self.gaps) {
+            if let Some(group) = self.group(&digest) {
+                group.answers.push(gap);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What of a recorded response is served: `docs/reference/matching.md`, "Serving". Bytes are never changed, only left out.
 
-use understudy_core::exchange::{Request, Response};
+use understudy_core::exchange::{End, Exchange, Request};
 use understudy_core::headers::Headers;
 use understudy_core::{encoding, facts};
 
@@ -49,8 +49,9 @@ pub(crate) struct PlainServed {
     pub(crate) body: Vec<u8>,
 }
 
-/// What is served of a recorded response to a request.
-pub(crate) fn served<'a>(request: &Request, response: &'a Response) -> Served<'a> {
+/// What is served of an exchange. `None` where it has no response.
+pub(crate) fn served(exchange: &Exchange) -> Option<Served<'_>> {
+    let (request, response) = (&exchange.request, exchange.response.as_ref()?);
     let method = request.method.as_slice();
     let bodiless = method == b"HEAD" || matches!(response.status, 204 | 304);
     // There it says how long the body would be, which nothing else can say (RFC 9110, 8.6); a 204 must not have it.
@@ -69,7 +70,12 @@ pub(crate) fn served<'a>(request: &Request, response: &'a Response) -> Served<'a
     let body = if bodiless { &[][..] } else { &response.body.bytes };
     let untyped = !body.is_empty() && headers.get(b"content-type").is_none();
     let plain = plain(request, &headers, body);
-    Served { status: response.status, headers, body, trailers: response.trailers.clone(), untyped, plain }
+    let mut trailers = response.trailers.clone();
+    if exchange.end == End::ClientLeft && headers.get(b"content-type").is_some_and(facts::is_grpc) {
+        // What the backend would have said at the end, the client didn't want to know; but gRPC has no end without.
+        trailers = Headers::from_pairs([("grpc-status", "0")]);
+    }
+    Some(Served { status: response.status, headers, body, trailers, untyped, plain })
 }
 
 /// The answer without its content-encoding. None where the recorded client hadn't offered it: then it is part of what it asked for.
@@ -101,7 +107,7 @@ fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use understudy_core::exchange::Body;
+    use understudy_core::exchange::{Body, Response};
 
     fn check(
         method: &str,
@@ -111,14 +117,11 @@ mod tests {
         expect: &[(&str, &str)],
     ) -> (Vec<u8>, bool) {
         let body = Body { bytes: body.into(), truncated: None };
-        let response = Response {
-            status,
-            headers: Headers::from_pairs(headers.iter().copied()),
-            body,
-            ..Response::default()
-        };
+        let headers = Headers::from_pairs(headers.iter().copied());
+        let response = Some(Response { status, headers, body, ..Response::default() });
         let request = Request { method: method.into(), ..Request::default() };
-        let served = served(&request, &response);
+        let exchange = Exchange { request, response, ..Exchange::default() };
+        let served = served(&exchange).unwrap();
         assert_eq!(served.headers, Headers::from_pairs(expect.iter().copied()));
         (served.body.to_vec(), served.untyped)
     }

@@ -40,6 +40,9 @@ impl Host for Memory {
     fn backend_answered(&mut self) -> bool {
         false
     }
+    fn client_left(&mut self) -> bool {
+        false
+    }
 
     fn turn(&mut self, _table: &Digest, _signature: &Digest) -> u64 {
         0

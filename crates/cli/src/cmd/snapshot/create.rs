@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_collector::{Reader, Selected, Selection, StoreUrl};
-use understudy_core::backend::Pattern;
 use understudy_core::config::{Config, Redaction};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::time;
+use understudy_snapshot::select::Pattern;
 use understudy_snapshot::{Existing, Header, Snapshot};
 
 /// Make a snapshot of what a collector has stored
@@ -201,7 +201,6 @@ fn holds_token(exchange: &Exchange) -> bool {
 
 fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcome {
     let (header, path) = (snapshot.header(), snapshot.path());
-    let outbound: u64 = header.backends.values().map(|backend| backend.exchanges).sum();
     if args.json {
         output::json(&json!({
             "snapshot": path,
@@ -219,7 +218,7 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     say::line(format_args!(
         "{}: {called}{} with {} taken from {}",
         path.display(),
-        say::count(outbound, "exchange"),
+        say::count(header.outbound(), "exchange"),
         say::count(header.backends.len() as u64, "backend"),
         args.store
     ));

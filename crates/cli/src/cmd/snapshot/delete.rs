@@ -99,10 +99,9 @@ fn confirmed(folder: &Path) -> anyhow::Result<bool> {
     }
     let held = Snapshot::open(folder).map(|snapshot| {
         let header = snapshot.header();
-        let exchanges = header.backends.values().map(|backend| backend.exchanges).sum();
         format!(
             ", {} with {}",
-            say::count(exchanges, "exchange"),
+            say::count(header.outbound(), "exchange"),
             say::count(header.backends.len() as u64, "backend")
         )
     });

@@ -64,7 +64,7 @@ fn snapshots(folder: &Path, as_json: bool) -> anyhow::Result<()> {
         match snapshot {
             Ok(snapshot) => {
                 let header = snapshot.header();
-                let exchanges: u64 = header.backends.values().map(|backend| backend.exchanges).sum();
+                let exchanges = header.outbound();
                 let recorded = time::to_rfc3339(header.recorded);
                 let recorded = recorded.split('.').next().unwrap_or_default();
                 let (backends, service) = (header.backends.len(), header.service.as_deref().unwrap_or("-"));

@@ -49,7 +49,7 @@ pub(super) fn in_json(name: &str, snapshot: &Snapshot) -> Value {
         "name": header.name,
         "service": header.service,
         "recorded": time::to_rfc3339(header.recorded),
-        "exchanges": header.backends.values().map(|backend| backend.exchanges).sum::<u64>(),
+        "exchanges": header.outbound(),
         "backends": header.backends,
         "inbound": header.inbound,
         "rules": header.rules.len(),

@@ -6,6 +6,7 @@
 //! The other structured bodies (XML, multipart, protobuf) come here as *tree text*: JSON whose strings may hold any bytes, and with ordered
 //! objects, `(` members `)`, which keep the order of their members.
 
+mod maps;
 mod parse;
 mod text;
 mod write;
@@ -61,6 +62,7 @@ enum Kind {
 pub(super) struct Tree<'a> {
     text: &'a [u8],
     nodes: Vec<Node>,
+    maps: bool,
 }
 
 /// Writes what stands in the place of a value that a rule replaces: its number, its normal form, and where to write to.
@@ -80,7 +82,7 @@ impl<'a> Tree<'a> {
 
     fn read(text: &'a [u8], extended: bool) -> Option<Self> {
         u32::try_from(text.len()).ok()?;
-        Some(Self { text, nodes: Parser::parse(text, extended)? })
+        Some(Self { text, nodes: Parser::parse(text, extended)?, maps: false })
     }
 
     /// Marks all nodes that the steps lead to; gives how many.
@@ -104,6 +106,11 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Lets the entries of what looks like protobuf maps come in any order.
+    pub(super) fn sort_maps(&mut self) {
+        self.maps = true;
+    }
+
     /// The strings that stand at the steps, without their escapes.
     pub(super) fn strings(&self, steps: &[Step]) -> Vec<Vec<u8>> {
         self.find(steps).into_iter().filter_map(|at| self.string(at)).collect()
@@ -125,7 +132,8 @@ impl<'a> Tree<'a> {
     /// Appends the normal form.
     pub(super) fn write(&self, replace: Replace<'_>, out: &mut Vec<u8>) {
         let tape = Tape { text: self.text, nodes: &self.nodes };
-        Writer { tape, out, members: Vec::new(), open: Vec::new(), replace }.write(0);
+        let (members, open) = (Vec::new(), Vec::new());
+        Writer { tape, out, members, open, maps: self.maps, replace }.write(0);
     }
 
     fn string(&self, at: u32) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Writes a tape in normal form.
 
 use super::text::{unescape, write_string};
-use super::{Kind, Mark, Replace, Tape, closing, index, opening};
+use super::{Kind, Mark, Replace, Tape, closing, index, maps, opening};
 use crate::canonical::graphql;
 
 pub(super) struct Writer<'a, 'o, 'r> {
@@ -10,6 +10,8 @@ pub(super) struct Writer<'a, 'o, 'r> {
     /// The members of the containers that are open, innermost last: key (of an array's: the value) and value.
     pub(super) members: Vec<(u32, u32)>,
     pub(super) open: Vec<Open>,
+    /// Whether the entries of protobuf maps are sorted.
+    pub(super) maps: bool,
     pub(super) replace: Replace<'r>,
 }
 
@@ -74,7 +76,9 @@ impl Writer<'_, '_, '_> {
                 let mut own = Vec::new();
                 let nothing: Replace<'_> = &mut |_, _, _| {};
                 let (members, open) = (Vec::new(), Vec::new());
-                Writer { tape: self.tape, out: &mut own, members, open, replace: nothing }.write_itself(at);
+                let maps = self.maps;
+                Writer { tape: self.tape, out: &mut own, members, open, maps, replace: nothing }
+                    .write_itself(at);
                 (self.replace)(number, &own, self.out);
             }
         }
@@ -118,6 +122,9 @@ impl Writer<'_, '_, '_> {
         if kind == Kind::Object && !members.is_sorted_by_key(|(key, _)| tape.key(*key)) {
             // Stable: the order of duplicate keys means something to some readers, so that it stays.
             members.sort_by(|(a, _), (b, _)| tape.key(*a).cmp(&tape.key(*b)));
+        }
+        if kind == Kind::Object && self.maps {
+            maps::sort(tape, members);
         }
         self.open.push(Open { kind, first, next: first, end: self.members.len() });
     }
