@@ -1,5 +1,5 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|all] [SECONDS]`; takes half an hour and wants an idle machine with two
+# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|all] [SECONDS]`; takes half an hour and wants an idle machine with two
 # cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -16,6 +16,15 @@ case $what in
         ;;
 esac
 case $what in canonical | all) have node || packages "Node.js, to run wasm" nodejs ;; esac
+pages() {
+    cargo build --quiet --locked --release -p understudy-ui --example ui_bench
+    say "" "## Pages of a snapshot" ""
+    "${CARGO_TARGET_DIR:-target}/release/examples/ui_bench"
+}
+if [ "$what" = pages ]; then
+    pages
+    exit 0
+fi
 say "--- building"
 cargo build --quiet --locked --release -p understudy-core --example canonical_bench
 cargo build --quiet --locked --profile filter --target wasm32-wasip1 -p understudy-core --example canonical_bench
@@ -23,6 +32,7 @@ cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target
 cargo build --quiet --locked --release -p understudy-testkit --example bench
 cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
 cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
+cargo build --quiet --locked --release -p understudy-replay --example generator_bench
 examples=${CARGO_TARGET_DIR:-target}/release/examples
 canonical() {
     say "" "## Normal form and digest, natively" ""
@@ -47,3 +57,6 @@ say "" "## Bundling 64 MiB" ""
 "$examples/bundle_bench"
 say "" "## Collector, durable" ""
 "$examples/ingest_bench"
+pages
+say "" "## Generator of replays, beside wrk and h2load" ""
+"$examples/generator_bench" "$seconds"

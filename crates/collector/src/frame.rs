@@ -70,6 +70,11 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
+    /// For the bytes from `offset` on, where a frame begins.
+    pub(crate) fn at(offset: u64) -> Self {
+        Self { offset, ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }

@@ -44,7 +44,7 @@ pub use location::StoreUrl;
 pub use metrics::Stats;
 /// The crate whose [`object_store::ObjectStore`] holds closed segments; re-exported so that callers name one version.
 pub use object_store;
-pub use read::{Reader, StoredBatch, StoredRecord, TornTail};
+pub use read::{Position, Reader, Start, StoredBatch, StoredRecord, TornTail};
 pub use select::{Counts, Selected, Selection};
 pub use store::{Accepted, Appended, Store};
 pub use survey::ServiceSurvey;

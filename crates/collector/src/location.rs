@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{ReadError, StoreUrlError};
-use crate::read::Reader;
+use crate::read::{Reader, Start};
 
 /// Where a capture store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,14 @@ impl Reader {
     /// # Errors
     /// It can't be read, or it is no capture store.
     pub async fn at(url: &StoreUrl) -> Result<Reader, ReadError> {
+        Reader::at_from(url, Start::Beginning).await
+    }
+
+    /// The same, from another start.
+    ///
+    /// # Errors
+    /// It can't be read, or it is no capture store.
+    pub async fn at_from(url: &StoreUrl, start: Start) -> Result<Reader, ReadError> {
         match url {
             StoreUrl::Folder(folder) => {
                 // Any folder could be read: as a store with nothing in it.
@@ -63,7 +71,7 @@ impl Reader {
                 if folder.is_dir() && parts.iter().all(|part| !folder.join(part).exists()) {
                     return Err(ReadError::NotAStore { path: folder.clone() });
                 }
-                Reader::open(folder).await
+                Reader::open_from(folder, start).await
             }
         }
     }

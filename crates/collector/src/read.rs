@@ -18,9 +18,28 @@ use crate::wire::{self, BatchMeta, RecordKind};
 
 /// Streams batches or records.
 pub struct Reader {
-    segments: VecDeque<FrameReader>,
+    segments: VecDeque<(u64, FrameReader)>,
     batch: Option<StoredBatch>,
     torn: Option<TornTail>,
+    position: Option<Position>,
+}
+
+/// Where a reader is in a store: behind a batch. It stays where it is when a segment is put away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    segment: u64,
+    offset: u64,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the first batch that there is.
+    Beginning,
+    /// With the first batch of the newest segments, so many.
+    Newest(u64),
+    /// Behind a batch that was read earlier.
+    After(Position),
 }
 
 /// A batch as it was sent.
@@ -67,12 +86,20 @@ impl Reader {
     /// # Errors
     /// The folder can't be read.
     pub async fn open(folder: impl AsRef<Path>) -> Result<Reader, ReadError> {
+        Reader::open_from(folder, Start::Beginning).await
+    }
+
+    /// The same, from another start: what follows a batch, without reading what comes before.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub async fn open_from(folder: impl AsRef<Path>, start: Start) -> Result<Reader, ReadError> {
         let folder = folder.as_ref();
         let objects = local_objects(folder).map_err(|source| {
             let source = io::Error::other(source);
             ReadError::Folder { path: folder.into(), source }
         })?;
-        Reader::open_with(folder, objects).await
+        Reader::plan(folder, objects, None, start).await
     }
 
     /// The same where closed segments are kept in another object store.
@@ -83,13 +110,14 @@ impl Reader {
         folder: impl AsRef<Path>,
         objects: Arc<dyn ObjectStore>,
     ) -> Result<Reader, ReadError> {
-        Reader::plan(folder.as_ref(), objects, None).await
+        Reader::plan(folder.as_ref(), objects, None, Start::Beginning).await
     }
 
     pub(crate) async fn plan(
         folder: &Path,
         objects: Arc<dyn ObjectStore>,
         durable: Option<Durable>,
+        start: Start,
     ) -> Result<Reader, ReadError> {
         // Files first, and held open: a segment which is put away meanwhile is found in one place, and used from one.
         let open = open_files(folder)?;
@@ -99,23 +127,37 @@ impl Reader {
             Some(durable) if number > durable.number => 0,
             _ => u64::MAX,
         };
+        let closed = list_objects(&*objects).await?;
+        let last = closed.last().map(|(number, ..)| *number).max(newest).unwrap_or(0);
+        let first = match start {
+            Start::Beginning => Position { segment: 0, offset: 0 },
+            Start::Newest(count) => Position { segment: (last + 1).saturating_sub(count), offset: 0 },
+            Start::After(position) => position,
+        };
+        let offset = |number| if number == first.segment { first.offset } else { 0 };
         let mut segments = Vec::new();
-        for (number, path, size) in list_objects(&*objects).await? {
-            if open.iter().all(|(open, _, _)| *open != number) {
+        for (number, path, size) in closed {
+            if number >= first.segment && open.iter().all(|(open, _, _)| *open != number) {
                 let name = path.to_string();
                 let source = Source::object(objects.clone(), path, size)?;
-                segments.push((number, FrameReader::new(name, source, limit(number), false)));
+                let reader = FrameReader::new(name, source, limit(number), false);
+                segments.push((number, reader.behind(offset(number)).await?));
             }
         }
         for (number, path, file) in open {
-            let name = path.display().to_string();
-            let may_be_torn = Some(number) == newest;
-            segments
-                .push((number, FrameReader::new(name, Source::File(Some(file)), limit(number), may_be_torn)));
+            if number >= first.segment {
+                let name = path.display().to_string();
+                let may_be_torn = Some(number) == newest;
+                let reader = FrameReader::new(name, Source::File(Some(file)), limit(number), may_be_torn);
+                segments.push((number, reader.behind(offset(number)).await?));
+            }
         }
         segments.sort_by_key(|(number, _)| *number);
-        let segments = segments.into_iter().map(|(_, reader)| reader).collect();
-        Ok(Reader { segments, batch: None, torn: None })
+        let position = match start {
+            Start::After(position) => Some(position),
+            Start::Beginning | Start::Newest(_) => None,
+        };
+        Ok(Reader { segments: segments.into(), batch: None, torn: None, position })
     }
 
     /// The next batch; `None` at the end. What [`Reader::next`] has left of the one before is skipped.
@@ -124,7 +166,7 @@ impl Reader {
     /// A segment can't be read. The reader doesn't go on after that.
     pub async fn next_batch(&mut self) -> Result<Option<StoredBatch>, ReadError> {
         self.batch = None;
-        while let Some(reader) = self.segments.front_mut() {
+        while let Some((number, reader)) = self.segments.front_mut() {
             let frame = match reader.next().await? {
                 Next::Frame(frame) => frame,
                 Next::End(torn) => {
@@ -133,6 +175,7 @@ impl Reader {
                     continue;
                 }
             };
+            self.position = Some(Position { segment: *number, offset: frame.end });
             if frame.kind == Kind::Segment {
                 continue;
             }
@@ -161,6 +204,11 @@ impl Reader {
                 return Ok(None);
             }
         }
+    }
+
+    /// Behind the last batch that was given; `None` where there was none yet.
+    pub fn position(&self) -> Option<Position> {
+        self.position
     }
 
     /// What a crash has left, of the part read so far.

@@ -2,7 +2,7 @@
 //! Holds one piece and one frame at most. Never writes.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,6 +72,25 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     pub(crate) fn new(name: String, source: Source, limit: u64, may_be_torn: bool) -> FrameReader {
         FrameReader { name, source, parser: Parser::default(), left: limit, total: 0, may_be_torn }
+    }
+
+    /// The same, behind the frame that ends at `offset`.
+    pub(crate) async fn behind(mut self, offset: u64) -> Result<FrameReader, ReadError> {
+        if let Source::File(Some(file)) = &mut self.source {
+            let seek = file.seek(SeekFrom::Start(offset));
+            seek.map_err(|source| ReadError::Folder { path: self.name.clone().into(), source })?;
+            (self.total, self.left) = (offset, self.left.saturating_sub(offset));
+            self.parser = Parser::at(offset);
+            return Ok(self);
+        }
+        // What is compressed has to be read from its beginning.
+        while self.offset() < offset {
+            match self.next().await? {
+                Next::Frame(_) => {}
+                Next::End(_) => break,
+            }
+        }
+        Ok(self)
     }
 
     pub(crate) async fn next(&mut self) -> Result<Next, ReadError> {

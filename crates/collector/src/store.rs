@@ -17,7 +17,7 @@ use crate::gaps::GapReport;
 use crate::health::Health;
 use crate::index::{Begin, Index, Refusal};
 use crate::metrics::Metrics;
-use crate::read::{Durable, Reader};
+use crate::read::{Durable, Reader, Start};
 use crate::recover::recover;
 use crate::seal;
 use crate::segment::Segment;
@@ -198,7 +198,7 @@ impl Store {
     /// The store can't be read.
     pub async fn read(&self) -> Result<Reader, ReadError> {
         let durable = self.shared.durable();
-        Reader::plan(&self.shared.folder, self.shared.objects.clone(), Some(durable)).await
+        Reader::plan(&self.shared.folder, self.shared.objects.clone(), Some(durable), Start::Beginning).await
     }
 
     /// What is missing.

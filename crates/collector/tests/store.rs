@@ -10,7 +10,7 @@ use common::*;
 use proptest::prelude::*;
 use tempfile::tempdir;
 use understudy_collector::object_store::memory::InMemory;
-use understudy_collector::{Appended, Reader, Store, StoreConfig, StoreError, TornTail};
+use understudy_collector::{Appended, Reader, Start, Store, StoreConfig, StoreError, TornTail};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -52,6 +52,39 @@ async fn records_come_back_as_they_were_sent() {
     assert_eq!(files(&dir.path().join("segments")), ["0000000001.ndjson.zst"]);
     assert_eq!(keys(Reader::open(dir.path()).await.unwrap(), 3).await.len(), 3);
     assert!(matches!(append(&store, 4).await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn reading_goes_on_where_it_has_ended_also_when_segments_were_put_away() {
+    async fn seqs(reader: &mut Reader) -> Vec<u64> {
+        let mut seqs = Vec::new();
+        while let Some(batch) = reader.next_batch().await.unwrap() {
+            seqs.push(batch.meta().seq);
+        }
+        seqs
+    }
+    let dir = tempdir().unwrap();
+    let store = open(StoreConfig::new(dir.path())).await;
+    append(&store, 1).await.unwrap();
+    append(&store, 2).await.unwrap();
+    let mut reader = Reader::open_from(dir.path(), Start::Newest(1)).await.unwrap();
+    assert_eq!((seqs(&mut reader).await, reader.position().is_some()), (vec![1, 2], true));
+    let position = reader.position().unwrap();
+    append(&store, 3).await.unwrap();
+    let mut reader = Reader::open_from(dir.path(), Start::After(position)).await.unwrap();
+    assert_eq!(seqs(&mut reader).await, [3], "in an open segment");
+    store.close(LONG).await;
+    drop(store);
+    let store = open(StoreConfig::new(dir.path())).await;
+    append(&store, 4).await.unwrap();
+    let from = async |start| seqs(&mut Reader::open_from(dir.path(), start).await.unwrap()).await;
+    assert_eq!(from(Start::After(position)).await, [3, 4], "in one that was put away");
+    assert_eq!(from(Start::Newest(1)).await, [4]);
+    assert_eq!(from(Start::Newest(9)).await, [1, 2, 3, 4]);
+    assert_eq!(from(Start::Beginning).await, [1, 2, 3, 4]);
+    let mut reader = Reader::open_from(dir.path(), Start::After(position)).await.unwrap();
+    let _ = seqs(&mut reader).await;
+    assert_eq!(from(Start::After(reader.position().unwrap())).await, [0; 0]);
 }
 
 #[tokio::test]

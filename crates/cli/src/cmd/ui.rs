@@ -1,0 +1,96 @@
+//! `understudy ui`: snapshots, and what is being recorded, in a browser.
+
+use crate::signals::Signals;
+use crate::{Outcome, say};
+use anyhow::bail;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use understudy_collector::StoreUrl;
+use understudy_ui::{Config, Source, Ui};
+
+/// The folder that is shown where none is named.
+const FOLDER: &str = "snapshots";
+
+/// Show snapshots, or what is being recorded, in a browser
+///
+/// For a snapshot: the service map, a checkbox for each backend that says whether it is mocked, each request with its answer, the rules, and
+/// what the linter finds. Without SNAPSHOT: all that are in ./snapshots. It listens on this machine alone; on any other address it demands
+/// the token that stands in the URL it prints. Ctrl-C ends it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy ui                             the snapshots in ./snapshots
+  understudy ui snapshots/payment --open    one snapshot, in the browser at once
+  understudy ui --store captures            what `understudy collect --store captures` takes, as it comes
+  understudy ui --store new.capture         what `understudy record -o new -- CMD` records, as it comes
+  understudy ui --listen 0.0.0.0:4450       for others too, who need the URL that is printed
+
+Exit status: 0 ended as asked; 2 could not run.")]
+pub(crate) struct Args {
+    /// A snapshot, or a folder with snapshots; ./snapshots where none is named
+    #[arg(value_name = "SNAPSHOT|FOLDER", conflicts_with = "store")]
+    path: Option<PathBuf>,
+
+    /// Show what is being recorded into this capture store
+    #[arg(long, value_name = "URL")]
+    store: Option<StoreUrl>,
+
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: String,
+
+    /// Open it in the browser
+    #[arg(long)]
+    open: bool,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let mut signals = Signals::new()?;
+    let source = source(&args)?;
+    let ui = Ui::bind(&args.listen, Config::new(source)).await?;
+    say::line(format_args!("open {} in a browser; Ctrl-C ends it", ui.url()));
+    if !ui.local_addr().ip().to_canonical().is_loopback() {
+        say::warning(
+            "others can connect, by this machine's name or address: who has the token can read and change the snapshots. There is no TLS: \
+             what is shown can be read on the way",
+        );
+    }
+    if args.open {
+        open(ui.url());
+    }
+    signals.next().await;
+    ui.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn source(args: &Args) -> anyhow::Result<Source> {
+    if let Some(store) = &args.store {
+        return Ok(Source::Store(store.clone()));
+    }
+    let Some(path) = &args.path else {
+        let folder = PathBuf::from(FOLDER);
+        if !folder.is_dir() {
+            bail!("there is no folder {FOLDER} here: name a snapshot, or a folder with snapshots");
+        }
+        return Ok(Source::Folder(folder));
+    };
+    let has = |name: &str| path.join(name).exists();
+    match path.is_dir() && !has("snapshot.yaml") && !has("exchanges.ndjson") {
+        true => Ok(Source::Folder(path.clone())),
+        false => Ok(Source::Snapshot(path.clone())),
+    }
+}
+
+/// Asks the desktop to show a page. Where there is none, the URL stands in the terminal.
+fn open(url: &str) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let started = Command::new(program)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(error) = started {
+        say::warning(format_args!("no browser was opened ({program}: {error}): open the URL by hand"));
+    }
+}

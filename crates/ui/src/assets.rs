@@ -1,0 +1,26 @@
+//! What pages load: a style, a script, an icon. They are in the binary.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+/// A file: its type and its content.
+fn file(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "style.css" => ("text/css; charset=utf-8", include_str!("../assets/style.css")),
+        "map.css" => ("text/css; charset=utf-8", understudy_snapshot::service_map::CSS),
+        "app.js" => ("text/javascript; charset=utf-8", include_str!("../assets/app.js")),
+        "icon.svg" => ("image/svg+xml", include_str!("../assets/icon.svg")),
+        _ => return None,
+    })
+}
+
+/// Serves one.
+pub(crate) fn serve(name: &str) -> Option<Response> {
+    let (media_type, content) = file(name)?;
+    // Short, since another version has the same addresses.
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=60")),
+    ];
+    Some((headers, content).into_response())
+}

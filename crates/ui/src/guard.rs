@@ -1,0 +1,257 @@
+//! Who may ask: what keeps other sites, other machines and other names away. Everything that isn't plainly allowed is refused with a text
+//! that says why.
+//!
+//! A page of another site can make the browser of whoever looks at this one send requests here. What it can't do is set `Host`, `Origin`
+//! and `Sec-Fetch-Site`, or know the token of a form.
+
+use crate::config::UiError;
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use std::net::{IpAddr, SocketAddr};
+use understudy_core::digest::hex;
+
+/// How many random bytes a token has.
+const TOKEN_BYTES: usize = 24;
+
+/// Who may ask.
+pub(crate) struct Guard {
+    /// Demanded where others than this machine can connect.
+    access: Option<Access>,
+    /// In each form.
+    pub(crate) form_token: String,
+}
+
+struct Access {
+    token: String,
+    /// The cookie's name has the port in it: browsers give a cookie to all ports of a host.
+    cookie: String,
+}
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It goes on.
+    Pass,
+    /// It brought the token: it gets this cookie, and comes again without.
+    Welcome(String),
+    /// It is refused with this text.
+    Refuse(&'static str),
+}
+
+impl Guard {
+    /// For an address that is listened on.
+    pub(crate) fn new(address: SocketAddr) -> Result<Self, UiError> {
+        let beyond = !address.ip().to_canonical().is_loopback();
+        let cookie = format!("understudy-{}", address.port());
+        let access = if beyond { Some(Access { token: token()?, cookie }) } else { None };
+        Ok(Self { access, form_token: token()? })
+    }
+
+    /// What has to be known to come in; `None` where nothing is demanded.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.access.as_ref().map(|access| access.token.as_str())
+    }
+
+    /// Judges a request by its head.
+    pub(crate) fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Verdict {
+        let Some(host) = host(uri, headers) else {
+            return Verdict::Refuse("The request has no Host header, or more than one.");
+        };
+        match &self.access {
+            None if !is_this_machine(host) => {
+                return Verdict::Refuse(
+                    "This server answers for this machine alone: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
+                 header names another host, as in an attack by DNS rebinding.)",
+                );
+            }
+            Some(access) => {
+                let given = crate::form::Form::read(uri.query().unwrap_or_default().as_bytes());
+                if method == Method::GET && same(given.get("token"), &access.token) {
+                    let Access { cookie, token } = access;
+                    return Verdict::Welcome(format!("{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"));
+                }
+                if !cookies(headers).any(|(name, value)| name == access.cookie && same(value, &access.token))
+                {
+                    return Verdict::Refuse(
+                        "A token is demanded: open the address that `understudy ui` printed when it started, with its ?token=….",
+                    );
+                }
+            }
+            None => {}
+        }
+        match *method {
+            Method::GET | Method::HEAD => judge_reading(headers),
+            Method::POST => judge_change(host, headers),
+            _ => Verdict::Pass,
+        }
+    }
+}
+
+/// Another site may link here, and no more: not embed, not fetch.
+fn judge_reading(headers: &HeaderMap) -> Verdict {
+    let is = |name: &str, expect: &str| headers.get(name).is_some_and(|value| value == expect);
+    let from_elsewhere = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| !["same-origin", "none"].contains(&site.to_str().unwrap_or_default()));
+    if from_elsewhere && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")) {
+        return Verdict::Refuse("Another site asked for this. Open it by itself.");
+    }
+    Verdict::Pass
+}
+
+/// A change comes from a form of ours.
+fn judge_change(host: &str, headers: &HeaderMap) -> Verdict {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+    let ours = origin.split_once("://").is_some_and(|(scheme, authority)| {
+        ["http", "https"].contains(&scheme) && authority.eq_ignore_ascii_case(host)
+    });
+    let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    if ours && site {
+        return Verdict::Pass;
+    }
+    Verdict::Refuse(
+        "A change is taken from a form of this server alone. (The Origin header is missing, or names another origin: another site may have sent this.)",
+    )
+}
+
+/// The one `Host` that a request names.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let mut values = headers.get_all(header::HOST).iter();
+    match (values.next(), values.next(), uri.authority()) {
+        (Some(host), None, None) => host.to_str().ok(),
+        (Some(host), None, Some(authority)) => host.to_str().ok().filter(|host| *host == authority.as_str()),
+        (None, None, Some(authority)) => Some(authority.as_str()),
+        _ => None,
+    }
+}
+
+/// Whether a host's name or address is this machine's own. The port may be another one, as through an SSH tunnel.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| HeaderValue::to_str(value).ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// Whether two secrets are equal. Takes as long wherever they differ.
+pub(crate) fn same(given: &str, secret: &str) -> bool {
+    let (given, secret) = (given.as_bytes(), secret.as_bytes());
+    given.len() == secret.len() && given.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+}
+
+fn token() -> Result<String, UiError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| UiError::Random(error.to_string()))?;
+    Ok(hex(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(guard: &Guard, method: &Method, uri: &str, headers: &[(&'static str, &str)]) -> Verdict {
+        let headers = headers.iter().map(|(name, value)| {
+            (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        });
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, value);
+        }
+        guard.judge(method, &uri.parse().unwrap(), &map)
+    }
+
+    fn passes(guard: &Guard, method: &Method, headers: &[(&'static str, &str)]) -> bool {
+        judge(guard, method, "/", headers) == Verdict::Pass
+    }
+
+    #[test]
+    fn hosts_of_this_machine() {
+        let check = |host, expect| assert_eq!(is_this_machine(host), expect, "{host}");
+        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:4450", "127.8.7.6", "[::1]:1", "[::1]"] {
+            check(host, true);
+        }
+        for host in [
+            "",
+            "evil.test",
+            "localhost.evil.test:80",
+            "127.0.0.1.evil.test",
+            "10.0.0.1:4450",
+            "0.0.0.0:1",
+            "[::2]:1",
+        ] {
+            check(host, false);
+        }
+    }
+
+    #[test]
+    fn what_other_sites_send_is_refused() {
+        let guard = Guard::new("127.0.0.1:4450".parse().unwrap()).unwrap();
+        let host = ("host", "127.0.0.1:4450");
+        let own = ("origin", "http://127.0.0.1:4450");
+        let check = |method: Method, headers: &[(&'static str, &str)], expect| {
+            assert_eq!(passes(&guard, &method, headers), expect, "{method} {headers:?}");
+        };
+        check(Method::GET, &[host], true);
+        check(Method::GET, &[], false);
+        check(Method::GET, &[host, ("host", "evil.test")], false);
+        check(Method::GET, &[("host", "evil.test:4450")], false);
+        check(Method::GET, &[host, ("sec-fetch-site", "same-origin")], true);
+        check(Method::GET, &[host, ("sec-fetch-site", "cross-site")], false);
+        let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        check(Method::GET, &[&[host, ("sec-fetch-site", "cross-site")], &link[..]].concat(), true);
+        check(
+            Method::GET,
+            &[
+                host,
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "no-cors"),
+                ("sec-fetch-dest", "script"),
+            ],
+            false,
+        );
+        check(
+            Method::GET,
+            &[
+                host,
+                ("sec-fetch-site", "same-site"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "iframe"),
+            ],
+            false,
+        );
+        check(Method::POST, &[host, own], true);
+        check(Method::POST, &[host, own, ("sec-fetch-site", "same-origin")], true);
+        check(Method::POST, &[host], false);
+        check(Method::POST, &[host, ("origin", "null")], false);
+        check(Method::POST, &[host, ("origin", "http://evil.test")], false);
+        check(Method::POST, &[host, ("origin", "http://127.0.0.1:4451")], false);
+        check(Method::POST, &[host, own, ("sec-fetch-site", "cross-site")], false);
+    }
+
+    #[test]
+    fn beyond_this_machine_a_token_is_demanded() {
+        let guard = Guard::new("0.0.0.0:4450".parse().unwrap()).unwrap();
+        let token = guard.token().unwrap().to_owned();
+        let host = ("host", "build.example:4450");
+        let get = |uri: &str, headers: &[(&'static str, &str)]| judge(&guard, &Method::GET, uri, headers);
+        assert!(matches!(get("/", &[host]), Verdict::Refuse(text) if text.contains("token")));
+        assert!(matches!(get(&format!("/?token={}", &token[1..]), &[host]), Verdict::Refuse(_)));
+        assert!(matches!(get("/?token=", &[host]), Verdict::Refuse(_)));
+        let Verdict::Welcome(cookie) = get(&format!("/?token={token}"), &[host]) else { panic!("no cookie") };
+        assert!(cookie.ends_with("HttpOnly; SameSite=Strict"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap();
+        assert_eq!(get("/", &[host, ("cookie", &format!("other=1; {cookie}"))]), Verdict::Pass);
+        assert!(matches!(
+            get("/", &[host, ("cookie", &cookie.replace("-4450", "-4451"))]),
+            Verdict::Refuse(_)
+        ));
+        assert_eq!(Guard::new("[::1]:4450".parse().unwrap()).unwrap().token(), None);
+        assert_ne!(guard.token(), Guard::new("0.0.0.0:4450".parse().unwrap()).unwrap().token());
+    }
+}

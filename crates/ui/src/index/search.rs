@@ -1,0 +1,171 @@
+//! Looks for a text in exchanges: in path, headers and bodies, those that were compressed too. Upper and lower case are the same. Reads the
+//! file line by line, and stops when it has taken too long.
+
+use super::Row;
+use memchr::memmem::Finder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use understudy_core::encoding;
+use understudy_core::exchange::{Body, Exchange};
+use understudy_core::headers::Headers;
+use understudy_core::v1;
+use understudy_snapshot::LINE_MAX;
+
+/// What is compressed is undone up to this length.
+const DECODED_MAX: usize = 8 << 20;
+
+/// A text that is looked for.
+pub(crate) struct Needle {
+    finder: Finder<'static>,
+    /// Whether the text stands in a line of JSON as it is, so that a line without it needn't be read.
+    plain: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Which of the rows, by their place in the list.
+    pub(crate) at: Vec<usize>,
+    /// How many of the list were looked at.
+    pub(crate) searched: usize,
+}
+
+impl Needle {
+    pub(crate) fn new(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        let plain = text.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\');
+        Self { finder: Finder::new(text.as_bytes()).into_owned(), plain }
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        self.finder.find(&bytes.to_ascii_lowercase()).is_some()
+    }
+
+    fn is_in_headers(&self, headers: &Headers) -> bool {
+        headers.iter().any(|(name, value)| self.is_in(name) || self.is_in(value))
+    }
+
+    fn is_in_body(&self, body: &Body, headers: &Headers) -> bool {
+        let codings = headers.get(b"content-encoding").unwrap_or_default();
+        match encoding::undo(codings, &body.bytes, DECODED_MAX) {
+            Some(decoded) => self.is_in(&decoded),
+            None => self.is_in(&body.bytes),
+        }
+    }
+
+    /// Whether an exchange has the text.
+    pub(crate) fn is_in_exchange(&self, exchange: &Exchange) -> bool {
+        let request = &exchange.request;
+        self.is_in(exchange.backend.as_bytes())
+            || self.is_in(&request.path)
+            || self.is_in_headers(&request.headers)
+            || self.is_in_body(&request.body, &request.headers)
+            || exchange.response.as_ref().is_some_and(|response| {
+                self.is_in_headers(&response.headers)
+                    || self.is_in_headers(&response.trailers)
+                    || self.is_in_body(&response.body, &response.headers)
+            })
+    }
+
+    /// Whether a line has it.
+    pub(crate) fn is_in_line(&self, line: &[u8]) -> bool {
+        let lower = line.to_ascii_lowercase();
+        let may = !self.plain
+            || self.finder.find(&lower).is_some()
+            || memchr::memmem::find(&lower, b"_base64\"").is_some();
+        may && v1::read_record(line.trim_ascii()).is_ok_and(|record| self.is_in_exchange(&record.exchange))
+    }
+
+    /// Looks through the lines of rows, until so many have it or the time is up.
+    pub(crate) fn search(
+        &self,
+        path: &Path,
+        rows: &[Row],
+        enough: usize,
+        patience: Duration,
+    ) -> io::Result<Found> {
+        let began = Instant::now();
+        let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
+        let (mut found, mut position, mut line) = (Found::default(), 0u64, Vec::new());
+        for (at, row) in rows.iter().enumerate() {
+            if found.at.len() == enough || (at > 0 && began.elapsed() > patience) {
+                return Ok(found);
+            }
+            file.seek_relative(row.place.wrapping_sub(position).cast_signed())?;
+            line.clear();
+            position = row.place + file.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? as u64;
+            if self.is_in_line(&line) {
+                found.at.push(at);
+            }
+            found.searched = at + 1;
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use understudy_core::exchange::Response;
+
+    fn exchange() -> Exchange {
+        let mut exchange = Exchange { backend: "https://api.test".into(), ..Exchange::default() };
+        exchange.request.path = b"/orders?q=Blue".to_vec();
+        exchange.request.headers = Headers::from_pairs([("x-one", "Header value")]);
+        exchange.request.body.bytes = b"{\"say\":\"\\\"hi\\\" there\"}".to_vec();
+        exchange.response = Some(Response {
+            body: Body { bytes: b"\xff\x00binary TEXT".to_vec(), truncated: None },
+            trailers: Headers::from_pairs([("grpc-message", "trail")]),
+            ..Response::default()
+        });
+        exchange
+    }
+
+    #[test]
+    fn everything_that_was_said_is_looked_at() {
+        let mut line = Vec::new();
+        v1::write_record(&exchange(), None, &mut line);
+        let check = |text: &str, expect| assert_eq!(Needle::new(text).is_in_line(&line), expect, "{text}");
+        for text in [
+            "blue",
+            "header VALUE",
+            "x-one",
+            "api.test",
+            "binary text",
+            "trail",
+            "\\\"hi",
+            "hi\\\" there",
+            "say\":",
+        ] {
+            check(text, true);
+        }
+        // What is in the line, and not in the exchange.
+        for text in ["direction", "duration_us", "nowhere", "body_base64"] {
+            check(text, false);
+        }
+    }
+
+    #[test]
+    fn it_stops_when_there_is_enough_or_the_time_is_up() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("x");
+        let mut line = Vec::new();
+        v1::write_record(&exchange(), None, &mut line);
+        std::fs::write(&path, line.repeat(3)).unwrap();
+        let row = |n: u64| {
+            let mut row = Row::of(&exchange(), (n * line.len() as u64, n + 1), 0, 0);
+            row.time = n;
+            row
+        };
+        let rows = [row(2), row(0), row(1)];
+        let search =
+            |text: &str, enough, patience| Needle::new(text).search(&path, &rows, enough, patience).unwrap();
+        let long = Duration::from_secs(60);
+        assert_eq!(search("blue", 9, long), Found { at: vec![0, 1, 2], searched: 3 });
+        assert_eq!(search("red", 9, long), Found { at: vec![], searched: 3 });
+        assert_eq!(search("blue", 2, long), Found { at: vec![0, 1], searched: 2 });
+        assert_eq!(search("blue", 9, Duration::ZERO).searched, 1, "it goes on at least by one");
+    }
+}

@@ -1,0 +1,57 @@
+//! One file a page: what it takes from the request, and what it shows.
+
+pub(crate) mod download;
+pub(crate) mod exchange;
+pub(crate) mod lint;
+pub(crate) mod list;
+pub(crate) mod live;
+pub(crate) mod rules;
+pub(crate) mod save;
+pub(crate) mod summary;
+pub(crate) mod traffic;
+
+mod changes;
+mod listing;
+
+use crate::form::segment;
+use crate::page::{Frame, PageError, Tabs};
+use crate::routes::App;
+use crate::snapshots::{Book, Shelf};
+
+/// The address of a snapshot.
+fn base(name: &str) -> String {
+    format!("/s/{}", segment(name))
+}
+
+/// The frame of a page of a snapshot.
+fn frame(app: &App, book: &Book, current: &'static str, title: &str) -> Frame {
+    let base = base(&book.name);
+    let mut crumbs = match app.shelf.as_ref().and_then(|shelf: &Shelf| shelf.one.as_ref()) {
+        Some(_) => Vec::new(),
+        None => vec![("Snapshots".to_owned(), "/".to_owned())],
+    };
+    crumbs.push((crate::show::visible(&book.name), base.clone()));
+    let title = match title {
+        "" => book.name.clone(),
+        title => format!("{title} · {}", book.name),
+    };
+    Frame { title: crate::show::visible(&title), crumbs, tabs: Some(Tabs { base, current }), refresh: false }
+}
+
+/// What a task on another thread gave.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
+) -> Result<T, PageError> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|error| Err(PageError::failed(format!("the page can't be made: {error}"))))
+}
+
+/// Refuses a form that this process hasn't made.
+fn check_token(app: &App, form: &crate::form::Form) -> Result<(), PageError> {
+    match crate::guard::same(form.get("token"), &app.guard.form_token) {
+        true => Ok(()),
+        false => Err(PageError::forbidden(
+            "This form isn't of this server, or the server was started again since: go back, load the page again, and repeat the change.",
+        )),
+    }
+}

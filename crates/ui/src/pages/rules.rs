@@ -1,0 +1,192 @@
+//! The rules of a snapshot with their evidence, what else the recording speaks for, and both changed.
+
+use super::{base, check_token, frame};
+use crate::form::Form;
+use crate::page::{Frame, PageError, render, see_other};
+use crate::routes::App;
+use crate::show::{count, visible};
+use crate::snapshots::Book;
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::sync::Arc;
+use understudy_core::rules::Rule;
+use understudy_snapshot::learn;
+
+#[derive(Template)]
+#[template(path = "rules.html")]
+struct RulesPage {
+    frame: Frame,
+    base: String,
+    token: String,
+    digest: String,
+    rules: Vec<Shown>,
+    proposals: Vec<Shown>,
+    /// The proposals are still being made.
+    waiting: bool,
+    failure: Option<String>,
+}
+
+/// A rule for people.
+struct Shown {
+    about: String,
+    exchanges: String,
+    says: Vec<(&'static str, String)>,
+    why: Vec<String>,
+    /// The rule as text: what it is told by in a form.
+    key: String,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response, PageError> {
+    let book = app.shelf()?.book(&name)?;
+    let opened = book.open()?;
+    let rules = opened.header.rules;
+    let outcome = proposals(&app, &book, app.patience).await?;
+    let mut page = RulesPage {
+        frame: frame(&app, &book, "/rules", "Rules"),
+        base: base(&book.name),
+        token: app.guard.form_token.clone(),
+        digest: opened.digest,
+        rules: rules.iter().map(shown).collect(),
+        proposals: Vec::new(),
+        waiting: false,
+        failure: None,
+    };
+    match outcome.as_deref() {
+        None => (page.waiting, page.frame.refresh) = (true, true),
+        Some(Ok(learnt)) => page.proposals = unsaid(learnt, &rules).iter().map(shown).collect(),
+        Some(Err(error)) => page.failure = Some(visible(&error.to_string())),
+    }
+    Ok(render(StatusCode::OK, &page))
+}
+
+/// Applies proposals.
+pub(crate) async fn apply(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, PageError> {
+    let form = Form::read(&body);
+    let book = app.shelf()?.book(&name)?;
+    let learnt = proposals(&app, &book, std::time::Duration::from_secs(60)).await?;
+    let Some(Ok(learnt)) = learnt.as_deref() else {
+        return Err(PageError::conflict("The proposals aren't made yet: load the page again."));
+    };
+    change(&app, &book, &form, |rules| {
+        let chosen: Vec<&str> = form.all("rule").collect();
+        let mut wanted = unsaid(learnt, rules);
+        wanted.retain(|rule| chosen.contains(&key(rule).as_str()));
+        if wanted.len() != chosen.len() {
+            return Err(PageError::conflict("A proposal isn't there any more: load the page again."));
+        }
+        rules.extend(wanted);
+        Ok(())
+    })
+    .await
+}
+
+/// Removes a rule.
+pub(crate) async fn undo(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, PageError> {
+    let form = Form::read(&body);
+    let book = app.shelf()?.book(&name)?;
+    change(&app, &book, &form, |rules| {
+        let gone = || PageError::conflict("The rule isn't there any more: load the page again.");
+        let at = rules.iter().position(|rule| key(rule) == form.get("rule")).ok_or_else(gone)?;
+        rules.remove(at);
+        Ok(())
+    })
+    .await
+}
+
+async fn change(
+    app: &App,
+    book: &Book,
+    form: &Form,
+    change: impl FnOnce(&mut Vec<Rule>) -> Result<(), PageError>,
+) -> Result<Response, PageError> {
+    check_token(app, form)?;
+    let _alone = book.changing.lock().await;
+    let opened = book.open()?;
+    if opened.digest != form.get("digest") {
+        return Err(PageError::conflict(
+            "snapshot.yaml was changed since this page was made, so nothing was saved. Go back, load the page again to see what it \
+             says now, and repeat your change.",
+        ));
+    }
+    let mut rules = opened.header.rules;
+    change(&mut rules)?;
+    let mut snapshot = book.snapshot()?;
+    snapshot
+        .set_rules_if(rules, Some(&opened.digest))
+        .map_err(|error| PageError::snapshot(&book.name, &book.path, error))?;
+    Ok(see_other(&format!("{}/rules", base(&book.name))))
+}
+
+async fn proposals(
+    app: &App,
+    book: &Book,
+    patience: std::time::Duration,
+) -> Result<Option<Arc<Result<Vec<Rule>, understudy_snapshot::SnapshotError>>>, PageError> {
+    let _ = app;
+    let snapshot = book.snapshot()?;
+    Ok(book.proposals.get(book.state()?, patience, move || learn::learn(&snapshot, None)).await)
+}
+
+fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
+    learnt.iter().filter_map(|rule| learn::unsaid(rules, rule)).collect()
+}
+
+/// What tells a rule from others: all that it says.
+fn key(rule: &Rule) -> String {
+    serde_json::to_string(rule).unwrap_or_default()
+}
+
+fn shown(rule: &Rule) -> Shown {
+    let about = [
+        rule.method.as_deref(),
+        rule.backend.as_deref(),
+        rule.path.as_ref().map(|path| path.as_str()),
+        rule.operation.as_deref(),
+    ];
+    let about: Vec<_> = about.into_iter().flatten().collect();
+    let mut says = Vec::new();
+    let lists = [
+        ("mask", &rule.mask),
+        ("volatile", &rule.volatile),
+        ("times", &rule.times),
+        ("dates", &rule.dates),
+        ("ignore", &rule.ignore),
+        ("jwt", &rule.jwt),
+    ];
+    for (name, places) in lists {
+        says.extend(places.iter().map(|place| (name, visible(place.as_str()))));
+    }
+    says.extend(rule.require.iter().map(|name| ("require", visible(name.as_str()))));
+    // As they are written in snapshot.yaml.
+    let said = [
+        ("sequence", rule.sequence.map(|sequence| serde_json::json!(sequence))),
+        ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
+        ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
+    ];
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?.to_string().trim_matches('"').to_owned())));
+    says.extend(said);
+    says.extend(rule.fault.as_ref().map(|fault| ("fault", visible(&fault.to_string()))));
+    Shown {
+        about: if about.is_empty() { "all requests".into() } else { visible(&about.join(" ")) },
+        exchanges: rule.exchanges.map(count).unwrap_or_default(),
+        says,
+        why: rule.why.iter().flat_map(|why| why.split(". ")).map(visible).collect(),
+        key: key(rule),
+    }
+}

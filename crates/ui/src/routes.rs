@@ -1,0 +1,89 @@
+//! Which address is which page, and what stands before all of them.
+
+use crate::guard::{Guard, Verdict};
+use crate::live::Live;
+use crate::page::{PageError, protect, see_other};
+use crate::snapshots::Shelf;
+use crate::{assets, pages};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No form is longer: a snapshot of thousands of backends fits.
+const FORM_MAX: usize = 2 << 20;
+
+/// What all pages share.
+pub(crate) struct App {
+    pub(crate) shelf: Option<Shelf>,
+    pub(crate) live: Option<Live>,
+    pub(crate) guard: Guard,
+    /// The longest that a page waits for what takes long.
+    pub(crate) patience: Duration,
+}
+
+impl App {
+    pub(crate) fn shelf(&self) -> Result<&Shelf, PageError> {
+        self.shelf
+            .as_ref()
+            .ok_or_else(|| PageError::not_found("There are no snapshots here, only what is being recorded."))
+    }
+
+    pub(crate) fn live(&self) -> Result<&Live, PageError> {
+        self.live.as_ref().ok_or_else(|| {
+            PageError::not_found(
+                "Nothing that is being recorded is shown here: start `understudy ui --store`.",
+            )
+        })
+    }
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(pages::list::show))
+        .route("/live", get(pages::live::show))
+        .route("/live/traffic/{number}", get(pages::exchange::received))
+        .route("/live/traffic/{number}/{part}", get(pages::download::received))
+        .route("/s/{name}", get(pages::summary::show))
+        .route("/s/{name}/backends", post(pages::save::save))
+        .route("/s/{name}/traffic", get(pages::traffic::show))
+        .route("/s/{name}/traffic/{line}", get(pages::exchange::recorded))
+        .route("/s/{name}/traffic/{line}/{part}", get(pages::download::recorded))
+        .route("/s/{name}/rules", get(pages::rules::show))
+        .route("/s/{name}/rules/apply", post(pages::rules::apply))
+        .route("/s/{name}/rules/undo", post(pages::rules::undo))
+        .route("/s/{name}/lint", get(pages::lint::show))
+        .route("/assets/{name}", get(asset))
+        .fallback(|| async { PageError::not_found("There is no such page.") })
+        .method_not_allowed_fallback(|| async {
+            (StatusCode::METHOD_NOT_ALLOWED, "this address doesn't take that method\n")
+        })
+        .layer(DefaultBodyLimit::max(FORM_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), guarded))
+        .with_state(app)
+}
+
+async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = match app.guard.judge(request.method(), request.uri(), request.headers()) {
+        Verdict::Pass => next.run(request).await,
+        Verdict::Refuse(text) => PageError::forbidden(text).into_response(),
+        Verdict::Welcome(cookie) => {
+            // Two slashes would lead to another host.
+            let path = request.uri().path().trim_start_matches(['/', '\\']);
+            let mut response = see_other(&format!("/{path}"));
+            if let Ok(cookie) = HeaderValue::try_from(cookie) {
+                response.headers_mut().insert(header::SET_COOKIE, cookie);
+            }
+            response
+        }
+    };
+    protect(response)
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    assets::serve(&name).unwrap_or_else(|| PageError::not_found("There is no such file.").into_response())
+}

@@ -1,0 +1,87 @@
+//! The pages as a running service. Never installs signal handlers: its caller says when to stop.
+
+use crate::config::{Config, Source, UiError};
+use crate::guard::Guard;
+use crate::live::Live;
+use crate::routes::{App, router};
+use crate::snapshots::Shelf;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long what is on its way may take when the service stops.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Pages that are served. Dropped, it stops at once.
+pub struct Ui {
+    address: SocketAddr,
+    url: String,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Ui {
+    /// Serves on an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address can't be used, or there is nothing to show.
+    pub async fn bind(address: &str, config: Config) -> Result<Self, UiError> {
+        let listen = |source| UiError::Listen { address: address.to_owned(), source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        Self::serve(listener, config).await
+    }
+
+    /// Serves on a listener.
+    ///
+    /// # Errors
+    /// There is nothing to show.
+    pub async fn serve(listener: TcpListener, config: Config) -> Result<Self, UiError> {
+        let local = listener.local_addr();
+        let address = local.map_err(|source| UiError::Listen { address: "the listener".into(), source })?;
+        let live = match &config.source {
+            Source::Store(store) => Some(Live::open(store).await?),
+            Source::Folder(_) | Source::Snapshot(_) => None,
+        };
+        let guard = Guard::new(address)?;
+        let url = match guard.token() {
+            Some(token) => format!("http://{address}/?token={token}"),
+            None => format!("http://{address}/"),
+        };
+        let patience = Duration::from_millis(config.patience_ms);
+        let app = App { shelf: Shelf::new(&config.source)?, live, guard, patience };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopping = async {
+            // Told to, or left alone.
+            let _ = stopped.await;
+        };
+        let serving = axum::serve(listener, router(Arc::new(app))).with_graceful_shutdown(stopping);
+        let server = tokio::spawn(async {
+            if let Err(error) = serving.await {
+                log::error!("the pages are no longer served: {error}");
+            }
+        });
+        Ok(Self { address, url, stop, server })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to open in a browser. It has the token in it where one is demanded.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Takes no more connections, and finishes what is on its way, for two seconds at most.
+    pub async fn shutdown(mut self) {
+        // A server that is gone has nothing to stop.
+        let _ = self.stop.send(());
+        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The snapshots that are shown, by name, and what is known of each. A name is one that stands in the folder; nothing leads out of it.
+
+use crate::config::{Source, UiError};
+use crate::index::{Index, Scanner, Stamp};
+use crate::page::PageError;
+use crate::slow::Slow;
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use understudy_core::digest::{hex, sha1};
+use understudy_core::rules::Rule;
+use understudy_snapshot::lint::Finding;
+use understudy_snapshot::summary::Summary;
+use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Header, Snapshot, SnapshotError};
+
+/// What is known is kept for so many snapshots, those that were asked for last.
+const KEPT: usize = 4;
+/// So many texts of a `snapshot.yaml` that were shown are kept, to say what was changed since.
+const TEXTS: usize = 32;
+
+/// All snapshots that are shown.
+pub(crate) struct Shelf {
+    /// What is listed, links followed.
+    root: PathBuf,
+    /// The name of the one snapshot, where there is one.
+    pub(crate) one: Option<String>,
+    books: Mutex<VecDeque<Arc<Book>>>,
+}
+
+/// Both files in one state.
+type State = (Stamp, Stamp);
+type Result<T, E = PageError> = std::result::Result<T, E>;
+
+/// One snapshot, with what was found out about it.
+pub(crate) struct Book {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    root: PathBuf,
+    index: Mutex<Option<Arc<Index>>>,
+    pub(crate) summary: Slow<State, Result<Summary, SnapshotError>>,
+    pub(crate) findings: Slow<State, Result<Vec<Finding>, SnapshotError>>,
+    pub(crate) proposals: Slow<State, Result<Vec<Rule>, SnapshotError>>,
+    texts: Mutex<VecDeque<(String, String)>>,
+    /// One change at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+/// `snapshot.yaml` as it is now.
+pub(crate) struct Opened {
+    pub(crate) header: Header,
+    /// Of its text, in hexadecimal: what a form was made of.
+    pub(crate) digest: String,
+}
+
+impl Shelf {
+    /// Of a folder, or of one snapshot.
+    pub(crate) fn new(source: &Source) -> Result<Option<Self>, UiError> {
+        let canonical = |path: &Path| {
+            fs::canonicalize(path).map_err(|source| UiError::Folder { folder: path.to_owned(), source })
+        };
+        let (root, one) = match source {
+            Source::Store(_) => return Ok(None),
+            Source::Folder(folder) => {
+                let root = canonical(folder)?;
+                fs::read_dir(&root).map_err(|source| UiError::Folder { folder: folder.clone(), source })?;
+                (root, None)
+            }
+            Source::Snapshot(path) => {
+                match Snapshot::open(path) {
+                    // What is in it can be mended while it is shown.
+                    Ok(_) | Err(SnapshotError::Yaml { .. } | SnapshotError::Version { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                let root = canonical(path)?;
+                let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (root, Some(name))
+            }
+        };
+        Ok(Some(Self { root, one, books: Mutex::default() }))
+    }
+
+    /// The folder that is listed.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The names of the snapshots that are there now, in order.
+    pub(crate) fn names(&self) -> std::io::Result<Vec<String>> {
+        if let Some(one) = &self.one {
+            return Ok(vec![one.clone()]);
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_one = || [HEADER_FILE, EXCHANGES_FILE].iter().any(|file| entry.path().join(file).exists());
+            if !name.starts_with('.') && is_one() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The snapshot of a name.
+    pub(crate) fn book(&self, name: &str) -> Result<Arc<Book>> {
+        let none =
+            || PageError::not_found(format!("There is no snapshot {name:?} in {}.", self.root.display()));
+        // Only what is listed can be asked for, so that a name is never a path.
+        let listed = self.names().map_err(|error| PageError::failed(error.to_string()))?;
+        if !listed.iter().any(|listed| listed == name) {
+            return Err(none());
+        }
+        let path = if self.one.is_some() { self.root.clone() } else { self.root.join(name) };
+        let path = inside(&self.root, &path)?;
+        let mut books = lock(&self.books);
+        let place = books.iter().position(|book| book.name == name && book.path == path);
+        let book = match place.and_then(|place| books.remove(place)) {
+            Some(book) => book,
+            None => Arc::new(Book::new(name.to_owned(), path, self.root.clone())),
+        };
+        books.push_front(book.clone());
+        books.truncate(KEPT);
+        Ok(book)
+    }
+}
+
+impl Book {
+    fn new(name: String, path: PathBuf, root: PathBuf) -> Self {
+        Self {
+            name,
+            path,
+            root,
+            index: Mutex::default(),
+            summary: Slow::default(),
+            findings: Slow::default(),
+            proposals: Slow::default(),
+            texts: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// One of its files, which must not lead out of the folder.
+    fn file(&self, name: &str) -> Result<PathBuf> {
+        inside(&self.root, &self.path.join(name))
+    }
+
+    /// The file of its exchanges.
+    pub(crate) fn exchanges(&self) -> Result<PathBuf> {
+        self.file(EXCHANGES_FILE)
+    }
+
+    /// Reads `snapshot.yaml`.
+    pub(crate) fn open(&self) -> Result<Opened> {
+        let file = self.file(HEADER_FILE)?;
+        let snapshot = |error| PageError::snapshot(&self.name, &self.path, error);
+        let io = |source| snapshot(SnapshotError::Io { action: "read", path: file.clone(), source });
+        let bytes = fs::read(&file).map_err(io)?;
+        let digest = hex(&sha1(&bytes));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let header = Header::from_yaml(&text, Path::new(HEADER_FILE)).map_err(snapshot)?;
+        self.keep_text(&digest, text);
+        Ok(Opened { header, digest })
+    }
+
+    /// The snapshot itself, for what reads all of it.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        self.file(HEADER_FILE)?;
+        self.exchanges()?;
+        Snapshot::open(&self.path).map_err(|error| PageError::snapshot(&self.name, &self.path, error))
+    }
+
+    /// In which state its files are.
+    pub(crate) fn state(&self) -> Result<State> {
+        let stamp = |name| {
+            let file = self.file(name)?;
+            Stamp::at(&file).map_err(|error| PageError::failed(format!("{name} can't be read: {error}")))
+        };
+        Ok((stamp(HEADER_FILE)?, stamp(EXCHANGES_FILE)?))
+    }
+
+    /// The index of its exchanges as they are now. It may still be on its way.
+    pub(crate) fn index(&self) -> Result<Arc<Index>> {
+        let file = self.exchanges()?;
+        let failed =
+            |error: std::io::Error| PageError::failed(format!("{EXCHANGES_FILE} can't be read: {error}"));
+        let stamp = Stamp::at(&file).map_err(failed)?;
+        let mut current = lock(&self.index);
+        if let Some(index) = current.as_ref().filter(|index| index.stamp == stamp) {
+            return Ok(index.clone());
+        }
+        let index = Arc::new(Index::new(stamp));
+        *current = Some(index.clone());
+        let filled = index.clone();
+        tokio::task::spawn_blocking(move || Scanner::default().run(&file, &filled));
+        Ok(index)
+    }
+
+    fn keep_text(&self, digest: &str, text: String) {
+        let mut texts = lock(&self.texts);
+        if texts.iter().all(|(known, _)| known != digest) {
+            texts.push_front((digest.to_owned(), text));
+            texts.truncate(TEXTS);
+        }
+    }
+
+    /// The text of `snapshot.yaml` that had this digest, where it was shown not long ago.
+    pub(crate) fn text(&self, digest: &str) -> Option<String> {
+        let texts = lock(&self.texts);
+        texts.iter().find(|(known, _)| known == digest).map(|(_, text)| text.clone())
+    }
+}
+
+/// The path with links followed. Refused where it leads out of `root`.
+fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(full) if full.starts_with(root) => Ok(full),
+        Ok(_) => Err(PageError::forbidden(format!(
+            "{} is a link that leads out of {}: it isn't shown. Name the folder it leads to when you start `understudy ui`.",
+            path.strip_prefix(root).unwrap_or(path).display(),
+            root.display()
+        ))),
+        Err(error) => Err(PageError::not_found(format!("{} can't be read: {error}.", path.display()))),
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

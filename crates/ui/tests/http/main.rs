@@ -1,0 +1,9 @@
+//! The pages as a browser asks for them: over HTTP, on a real socket, from real snapshots.
+
+mod conflicts;
+mod hostile;
+mod live;
+mod long;
+mod security;
+mod site;
+mod traffic;
