@@ -32,6 +32,7 @@ cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target
 cargo build --quiet --locked --release -p understudy-testkit --example bench
 cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
 cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
+cargo build --quiet --locked --release -p understudy-replay --example generator_bench
 examples=${CARGO_TARGET_DIR:-target}/release/examples
 canonical() {
     say "" "## Normal form and digest, natively" ""
@@ -57,3 +58,5 @@ say "" "## Bundling 64 MiB" ""
 say "" "## Collector, durable" ""
 "$examples/ingest_bench"
 pages
+say "" "## Generator of replays, beside wrk and h2load" ""
+"$examples/generator_bench" "$seconds"

@@ -2,9 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 16] = [
-    "record", "respond", "inspect", "lint", "redact", "tune", "bundle", "match", "import", "export", "merge",
-    "collect", "snapshot", "ca", "select", "ui",
+const SUBCOMMANDS: [&str; 19] = [
+    "record", "respond", "replay", "report", "inspect", "lint", "redact", "tune", "bundle", "match",
+    "import", "export", "merge", "collect", "snapshot", "ca", "select", "ui", "istio",
 ];
 
 #[tokio::test]

@@ -27,4 +27,4 @@ pub use error::Error;
 pub use leaf::{Leaf, Minter};
 pub use name::ServerName;
 pub use sds::{Counts, Sds, SdsOptions};
-pub use trust::{Proxy, Trust};
+pub use trust::{Proxy, Trust, system_roots};

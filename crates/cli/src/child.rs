@@ -66,6 +66,16 @@ pub(crate) async fn run(
 }
 
 fn spawn(command: &[String], terms: &Terms<'_>) -> anyhow::Result<Child> {
+    let mut cmd = behind(command, terms)?;
+    if terms.stdout_to_stderr {
+        use std::os::fd::AsFd;
+        cmd.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
+    }
+    start(cmd)
+}
+
+/// A command whose requests go through Envoy. It has a process group of its own.
+pub(crate) fn behind(command: &[String], terms: &Terms<'_>) -> anyhow::Result<Command> {
     let (program, args) = command.split_first().context("no command: say what to run after `--`")?;
     let url = format!("http://{}", terms.proxy);
     let mut cmd = Command::new(program);
@@ -78,10 +88,12 @@ fn spawn(command: &[String], terms: &Terms<'_>) -> anyhow::Result<Child> {
     let no_proxy = no_proxy(&theirs.join(","), terms.include_localhost);
     cmd.env("NO_PROXY", &no_proxy).env("no_proxy", &no_proxy);
     cmd.envs(terms.trust.environment(&Proxy { address: terms.proxy, no_proxy: &no_proxy }));
-    if terms.stdout_to_stderr {
-        use std::os::fd::AsFd;
-        cmd.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
-    }
+    Ok(cmd)
+}
+
+/// Starts it, or says what to do about it.
+pub(crate) fn start(mut cmd: Command) -> anyhow::Result<Child> {
+    let program = cmd.as_std().get_program().to_string_lossy().into_owned();
     cmd.spawn().with_context(|| format!("can't run {program:?}")).map_err(|error| {
         let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
         match kind {

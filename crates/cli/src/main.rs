@@ -12,6 +12,7 @@ mod output;
 mod redaction;
 mod report;
 mod say;
+mod service;
 mod session;
 mod signals;
 mod terminal;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 Examples:
   understudy record  -o snapshots/payment -- python payment.py    keep what it says to its backends
   understudy respond snapshots/payment -- python payment.py       run it without them
+  understudy replay  snapshots/payment -- python payment.py       drive it with its recorded requests
   understudy bundle  snapshots/payment -o filter.wasm             one file for the sidecar
 
 Exit status: 0 as expected; 1 a check failed (misses, findings); 2 could not run.
@@ -40,6 +42,8 @@ struct Cli {
 enum Command {
     Record(cmd::record::Args),
     Respond(cmd::respond::Args),
+    Replay(Box<cmd::replay::Args>),
+    Report(cmd::report::Args),
     Inspect(cmd::inspect::Args),
     Select(cmd::select::Args),
     Lint(cmd::lint::Args),
@@ -54,6 +58,7 @@ enum Command {
     Snapshot(cmd::snapshot::Args),
     Ca(cmd::ca::Args),
     Ui(cmd::ui::Args),
+    Istio(cmd::istio::Args),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -69,6 +74,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Record(args) => block_on(cmd::record::run(args)),
         Command::Respond(args) => block_on(cmd::respond::run(args)),
+        Command::Replay(args) => block_on(cmd::replay::run(*args)),
+        Command::Report(args) => cmd::report::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Select(args) => cmd::select::run(&args),
         Command::Lint(args) => cmd::lint::run(&args),
@@ -83,6 +90,7 @@ fn main() -> ExitCode {
         Command::Snapshot(args) => block_on(cmd::snapshot::run(args)),
         Command::Ca(args) => block_on(cmd::ca::run(args)),
         Command::Ui(args) => block_on(cmd::ui::run(args)),
+        Command::Istio(args) => cmd::istio::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

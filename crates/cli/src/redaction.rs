@@ -7,7 +7,7 @@ use understudy_core::digest;
 use understudy_core::redact::Settings;
 
 /// Arguments of all that redacts.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct NameArgs {
     /// A further header or field that carries a secret
     #[arg(long = "redact", value_name = "NAME")]
@@ -19,7 +19,7 @@ pub(crate) struct NameArgs {
 }
 
 /// Arguments of all that records.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct RedactionArgs {
     #[command(flatten)]
     names: NameArgs,

@@ -47,6 +47,18 @@ pub(crate) fn progress(what: &'static str) -> ProgressBar {
     bar("understudy: {msg} {pos} {spinner}", what)
 }
 
+/// Requests that are sent, of so many where that is known. Shown like [`progress`].
+pub(crate) fn requests(planned: Option<u64>) -> ProgressBar {
+    let bar = match planned {
+        Some(_) => bar("understudy: {msg} {pos} of {len} {spinner}", "requests answered:"),
+        None => bar("understudy: {msg} {pos} {spinner}", "requests answered:"),
+    };
+    if let Some(planned) = planned {
+        bar.set_length(planned);
+    }
+    bar
+}
+
 /// Something that takes a while, nobody knows how long. Shown like [`progress`].
 pub(crate) fn working(what: &'static str) -> ProgressBar {
     bar("understudy: {msg} {spinner}", what)

@@ -24,7 +24,7 @@ const BODY_CAP: u32 = 16 << 20;
 /// written as JSON (control characters do), fits.
 const BATCH_MAX: usize = 13 * (BODY_CAP as usize);
 
-/// Arguments that `record` and `respond` share.
+/// Arguments that `record`, `respond` and `replay` share.
 #[derive(clap::Args)]
 pub(crate) struct ProxyArgs {
     /// Send a backend somewhere else while it keeps its own name, like curl's --connect-to
@@ -58,10 +58,26 @@ pub(crate) struct ProxyArgs {
     /// How long CMD may take to end after Ctrl-C or SIGTERM, before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) grace: u32,
+}
 
+/// What to run.
+#[derive(clap::Args)]
+pub(crate) struct CommandArgs {
     /// What to run, after `--`
     #[arg(last = true, required = true, value_name = "CMD")]
-    pub(crate) command: Vec<String>,
+    command: Vec<String>,
+}
+
+impl CommandArgs {
+    /// Runs it to its end behind Envoy.
+    pub(crate) async fn run(
+        &self,
+        terms: Terms<'_>,
+        envoy: &Envoy,
+        signals: &mut Signals,
+    ) -> anyhow::Result<Ended> {
+        child::run(&self.command, terms, envoy, signals).await
+    }
 }
 
 /// What is to run.
@@ -92,11 +108,15 @@ pub(crate) struct Finished {
     pub(crate) tunnels: Vec<Tunnel>,
 }
 
-/// Runs CMD behind Envoy, to the end, and stops everything again.
+/// Starts Envoy, does what is to be done behind it, and stops everything again.
 ///
 /// # Errors
 /// CMD has not run. [`Interrupted`] where a signal was the reason.
-pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Finished> {
+pub(crate) async fn run(
+    plan: Plan<'_>,
+    args: &ProxyArgs,
+    work: impl AsyncFnOnce(Terms<'_>, &Envoy, &mut Signals) -> anyhow::Result<Ended>,
+) -> anyhow::Result<Finished> {
     let mut signals = Signals::new()?;
     let mut config = CollectorConfig::new(plan.store);
     (config.ingest.max_body, config.ingest.max_in_flight) = (BATCH_MAX, 2 * BATCH_MAX);
@@ -107,7 +127,7 @@ pub(crate) async fn run(plan: Plan<'_>, args: &ProxyArgs) -> anyhow::Result<Fini
         signal = signals.next() => Err(Interrupted(signal, "CMD ran").into()),
     };
     let outcome = match started {
-        Ok(envoy) => run_behind(envoy, plan.inbound, args, &interception, &mut signals).await,
+        Ok(envoy) => run_behind(envoy, plan.inbound, args, &interception, &mut signals, work).await,
         Err(error) => Err(error),
     };
     let certificates = interception.end().await;
@@ -122,6 +142,7 @@ async fn run_behind(
     args: &ProxyArgs,
     interception: &Interception,
     signals: &mut Signals,
+    work: impl AsyncFnOnce(Terms<'_>, &Envoy, &mut Signals) -> anyhow::Result<Ended>,
 ) -> anyhow::Result<Finished> {
     if let Some(warning) = envoy.binary().warning() {
         say::warning(warning);
@@ -137,7 +158,7 @@ async fn run_behind(
         stdout_to_stderr: args.json,
         grace: Duration::from_secs(args.grace.into()),
     };
-    let outcome = child::run(&args.command, terms, &envoy, signals).await;
+    let outcome = work(terms, &envoy, signals).await;
     let bar = say::working("waiting for the last records");
     let last = drain(&envoy, signals).await;
     bar.finish_and_clear();
@@ -254,6 +275,11 @@ impl Finished {
         for tunnel in &self.tunnels {
             say::warning(about(tunnel, others));
         }
+    }
+
+    /// What was not understood, a line each. `others`: as for [`Self::warn`].
+    pub(crate) fn not_understood(&self, others: &str) -> Vec<String> {
+        self.tunnels.iter().map(|tunnel| about(tunnel, others)).collect()
     }
 
     /// A batch tells only of what was dropped before it, and Envoy only while it lives.

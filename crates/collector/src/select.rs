@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use understudy_core::backend::Pattern;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
-use understudy_snapshot::select::Pattern;
 
 use crate::error::ReadError;
 use crate::ranges::Ranges;
@@ -32,7 +32,7 @@ impl Selection {
         let outbound = exchange.direction == Direction::Outbound;
         let with_backend = !outbound
             || self.backends.is_empty()
-            || self.backends.iter().any(|pattern| pattern.fits(&exchange.backend));
+            || self.backends.iter().any(|pattern| pattern.matches(&exchange.backend));
         in_time && with_backend
     }
 }

@@ -42,6 +42,67 @@ pub fn parts(backend: &str) -> Option<(&str, &str, u16)> {
     }
 }
 
+/// Which backends are meant: a name with `*` for any characters, none included.
+///
+/// With a scheme it is held against the whole name, `https://*.amazonaws.com`; without one against `host:port` and `host`, so that
+/// `api.stripe.com` and `dynamodb.*` do too. Letter case doesn't matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Whether a backend is meant.
+    pub fn matches(&self, backend: &str) -> bool {
+        // A name doesn't have its scheme's default port; a pattern may.
+        let whole = parts(backend).map(|(scheme, host, port)| format!("{scheme}://{host}:{port}"));
+        if self.0.contains("://") {
+            return fits(&self.0, backend) || whole.is_some_and(|whole| fits(&self.0, &whole));
+        }
+        let authority =
+            |name: &str| fits(&self.0, name.split_once("://").map_or(name, |(_, authority)| authority));
+        let host = parts(backend).map(|(_, host, _)| host);
+        authority(backend)
+            || whole.is_some_and(|whole| authority(&whole))
+            || host.is_some_and(|host| fits(&self.0, host))
+    }
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let authority = text.split_once("://").map_or(text, |(_, authority)| authority);
+        if authority.is_empty() || authority.contains('/') || text.contains(char::is_whitespace) {
+            return Err(format!(
+                "{text:?} names no backend: write a host such as api.stripe.com, *.amazonaws.com, or scheme://host"
+            ));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a text is what stands in the pattern, with anything in the place of each `*`. What lies between two of them may be taken where it
+/// comes first: if it fits at all, it fits so.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts: Vec<&str> = pattern.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else { return text == last };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +122,37 @@ mod tests {
         check("", "h:8080", "http://h:8080");
         check("http", "user:pw@h", "http://h");
         check("http", "[::1]:80", "http://[::1]");
+    }
+
+    #[test]
+    fn patterns() {
+        let check = |pattern: &str, backend: &str, expect: bool| {
+            let pattern: Pattern = pattern.parse().unwrap();
+            assert_eq!(pattern.matches(backend), expect, "{pattern} on {backend}");
+        };
+        check("api.stripe.com", "https://api.stripe.com", true);
+        check("API.Stripe.com", "https://api.stripe.com:8443", true);
+        check("api.stripe.com:8443", "https://api.stripe.com:8443", true);
+        check("api.stripe.com:8443", "https://api.stripe.com", false);
+        check("api.stripe.com:443", "https://api.stripe.com", true);
+        check("api.stripe.com:80", "https://api.stripe.com", false);
+        check("https://api.stripe.com:443", "https://api.stripe.com", true);
+        check("*:8080", "http://a:8080", true);
+        check("*:80*", "http://a", true);
+        check("stripe.com", "https://api.stripe.com", false);
+        check("dynamodb.*", "https://dynamodb.us-east-1.amazonaws.com", true);
+        check("*.amazonaws.com", "https://amazonaws.com", false);
+        check("*.us-*.amazonaws.com", "https://dynamodb.us-east-1.amazonaws.com", true);
+        check("*", "http://[::1]:80", true);
+        check("[::1]", "http://[::1]:81", true);
+        check("https://*", "http://h", false);
+        check("https://*", "https://h", true);
+        check("a*a", "http://a", false);
+        check("*ab*ab", "http://abab", true);
+        check("*ab*ab", "http://ab", false);
+        for bad in ["", "https://", "h/p", "a b"] {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -88,5 +88,12 @@ impl Trust {
     }
 }
 
+/// The certificates (DER) of those who are trusted on this system, or whom `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+pub fn system_roots() -> Vec<Vec<u8>> {
+    let mut roots = Roots::default();
+    roots.add_system(&|name| std::env::var_os(name));
+    roots.certificates().to_vec()
+}
+
 #[cfg(test)]
 mod tests;

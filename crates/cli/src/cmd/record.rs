@@ -3,7 +3,7 @@
 use crate::capture::{Capture, Kept, tell_learnt};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
-use crate::session::{self, Finished, Plan, ProxyArgs};
+use crate::session::{self, CommandArgs, Finished, Plan, ProxyArgs};
 use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -53,6 +53,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     proxy: ProxyArgs,
+
+    #[command(flatten)]
+    command: CommandArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
@@ -73,7 +76,11 @@ pub(crate) async fn run(args: Args) -> Outcome {
     std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
     let (bootstrap, store) = (Bootstrap::tap(), capture.folder());
     let plan = Plan { bootstrap, module: &module, config, store, inbound: &inbound };
-    let finished = match session::run(plan, &args.proxy).await {
+    let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
+        args.command.run(terms, envoy, signals).await
+    })
+    .await
+    {
         Ok(finished) => finished,
         Err(error) => {
             capture.discard_if_empty().await;

@@ -4,7 +4,7 @@ use crate::capture::{Capture, Kept};
 use crate::child::Ended;
 use crate::redaction::{self, RedactionArgs};
 use crate::report::Report;
-use crate::session::{self, Plan, ProxyArgs};
+use crate::session::{self, CommandArgs, Plan, ProxyArgs};
 use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -14,6 +14,7 @@ use understudy_core::config::{Mode, OnMiss};
 use understudy_core::latency::Latency;
 use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, FilterFailure};
+use understudy_snapshot::answerable::Unanswerable;
 use understudy_snapshot::{Existing, Snapshot, bundle, table};
 
 /// Run CMD with its backends answered from a snapshot
@@ -58,6 +59,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     proxy: ProxyArgs,
+
+    #[command(flatten)]
+    command: CommandArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,7 +86,8 @@ impl From<OnMissArg> for OnMiss {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
-    if args.output.is_none() && may(OnMiss::Capture, &snapshot, &args) {
+    let on_miss = args.on_miss.map(OnMiss::from);
+    if args.output.is_none() && may(OnMiss::Capture, &snapshot, on_miss) {
         bail!(
             "{} says `on_miss: capture`: say with `-o SNAPSHOT` where to, or `--on-miss fail`",
             snapshot.path().display()
@@ -92,7 +97,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         output::check(report)?;
     }
     let redaction = args.redaction.settings(snapshot.header().redaction.as_ref())?;
-    let config = config(&args, redaction.as_ref());
+    let config = config(on_miss, args.latency, redaction.as_ref());
     let capture = match &args.output {
         Some(output) => {
             Some(Capture::begin(output, Existing::Refuse, Kept { redaction, ..Kept::default() })?)
@@ -102,16 +107,15 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let module = work.path().join("filter.wasm");
     let built = write_module(&snapshot, &module)?;
-    for (why, count) in &built.left_out {
-        say::warning(format_args!(
-            "{} can't be answered: {why} (see `understudy lint`)",
-            say::count(*count, "recorded exchange")
-        ));
-    }
     let temporary = work.path().join("verdicts");
     let store = capture.as_ref().map_or(temporary.as_path(), Capture::folder);
-    let plan = Plan { bootstrap: bootstrap(&snapshot, &args), module: &module, config, store, inbound: &[] };
-    let finished = match session::run(plan, &args.proxy).await {
+    let bootstrap = bootstrap(&snapshot, on_miss);
+    let plan = Plan { bootstrap, module: &module, config, store, inbound: &[] };
+    let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
+        args.command.run(terms, envoy, signals).await
+    })
+    .await
+    {
         Ok(finished) => finished,
         Err(error) => {
             if let Some(capture) = capture {
@@ -144,39 +148,51 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
 }
 
-fn write_module(snapshot: &Snapshot, module: &Path) -> anyhow::Result<table::Built> {
+/// Makes the module that answers from a snapshot, and says what it leaves out.
+pub(crate) fn write_module(snapshot: &Snapshot, module: &Path) -> anyhow::Result<table::Built> {
     let bar = say::working("making the table");
     let built = table::build(snapshot)?;
     bar.finish_and_clear();
     let bundle = bundle::Bundle::new(understudy_module::RAW, &built.bytes, &bundle::BundleInfo::default())?;
     let write = || bundle.write_to(std::fs::File::create(module)?);
     write().with_context(|| format!("can't write {}", module.display()))?;
+    for (why, count) in built.left_out.iter().filter(|(why, _)| **why != Unanswerable::Inbound) {
+        say::warning(format_args!(
+            "{} can't be answered: {why} (see `understudy lint`)",
+            say::count(*count, "recorded exchange")
+        ));
+    }
     Ok(built)
 }
 
 /// Whether some request can come to this end: what the command says counts, then what the snapshot says of a backend, then of all.
-fn may(what: OnMiss, snapshot: &Snapshot, args: &Args) -> bool {
-    let (header, general) = (snapshot.header(), args.on_miss.map(OnMiss::from));
+pub(crate) fn may(what: OnMiss, snapshot: &Snapshot, general: Option<OnMiss>) -> bool {
+    let header = snapshot.header();
     let mocked = header.backends.values().filter(|backend| backend.mode == Mode::Mock);
     let mut own = mocked.map(|backend| general.or(backend.on_miss).unwrap_or(header.on_miss));
     general.unwrap_or(header.on_miss) == what || own.any(|on_miss| on_miss == what)
 }
 
 /// Without a way to the backends wherever none is needed: what isn't there can't be reached by mistake.
-fn bootstrap(snapshot: &Snapshot, args: &Args) -> Bootstrap {
+pub(crate) fn bootstrap(snapshot: &Snapshot, on_miss: Option<OnMiss>) -> Bootstrap {
     let all_mocked = snapshot.header().backends.values().all(|backend| backend.mode == Mode::Mock);
-    let leaves = [OnMiss::Passthrough, OnMiss::Capture].into_iter().any(|what| may(what, snapshot, args));
+    let leaves = [OnMiss::Passthrough, OnMiss::Capture].into_iter().any(|what| may(what, snapshot, on_miss));
     let bootstrap =
         if all_mocked && !leaves { Bootstrap::responder() } else { Bootstrap::responder_with_backends() };
     bootstrap.on_filter_failure(FilterFailure::Reload)
 }
 
-fn config(args: &Args, redaction: Option<&Settings>) -> serde_json::Value {
+/// The filter's configuration. What isn't said is what the snapshot says.
+pub(crate) fn config(
+    on_miss: Option<OnMiss>,
+    latency: Option<Latency>,
+    redaction: Option<&Settings>,
+) -> serde_json::Value {
     let mut config = json!({ "default": "mock", "redaction": redaction::config(redaction) });
-    if let Some(on_miss) = args.on_miss {
-        config["on_miss"] = json!(OnMiss::from(on_miss));
+    if let Some(on_miss) = on_miss {
+        config["on_miss"] = json!(on_miss);
     }
-    if let Some(latency) = args.latency {
+    if let Some(latency) = latency {
         config["latency"] = json!(latency);
     }
     config

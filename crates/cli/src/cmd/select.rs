@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_core::backend::Pattern;
 use understudy_core::config::Mode;
-use understudy_snapshot::select::{self, Pattern};
+use understudy_snapshot::select;
 use understudy_snapshot::{ModeChange, Snapshot};
 
 /// Choose which backends of a snapshot are mocked

@@ -34,6 +34,16 @@ pub fn nearest<S: Segment>(table: &Table<S>, live: &Signature) -> Vec<Nearest> {
     found.into_iter().take(SHOWN).filter_map(|compared| compared.describe(table, live, &live_parts)).collect()
 }
 
+/// What differs between what was recorded and what is there now, in order of the names. Of several parts with one name the first is compared
+/// with the first, and so on.
+pub fn differences(mut recorded: Vec<Part>, mut live: Vec<Part>) -> Vec<Difference> {
+    recorded.sort_by(|a, b| a.key.cmp(&b.key));
+    live.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut found = Vec::new();
+    compare(&Sorted(recorded), &Sorted(live), |key, old, new| found.extend(difference_of(key, old, new)));
+    found
+}
+
 /// A signature's parts, sorted by name; those of one name in their order.
 struct Sorted(Vec<Part>);
 

@@ -19,7 +19,7 @@ mod stream;
 mod stub;
 mod vm;
 
-pub use explain::nearest;
+pub use explain::{differences, nearest};
 pub use stream::Stream;
 pub use stub::{STUB_AUTHORITY, STUB_HEADER};
 pub use vm::{COUNTERS, Counts, Vm};

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_collector::{Reader, Selected, Selection, StoreUrl};
+use understudy_core::backend::Pattern;
 use understudy_core::config::{Config, Redaction};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::time;
-use understudy_snapshot::select::Pattern;
 use understudy_snapshot::{Existing, Header, Snapshot};
 
 /// Make a snapshot of what a collector has stored

@@ -1,0 +1,337 @@
+//! The arguments of `understudy replay`.
+
+use crate::cmd::report::Pages;
+use crate::output;
+use crate::session::ProxyArgs;
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use understudy_core::config::OnMiss;
+use understudy_core::latency::Latency;
+use understudy_replay::client::{Connector, Protocol};
+use understudy_replay::goal::Goal;
+use understudy_replay::load::{Load, Speed};
+use understudy_replay::settings::Settings;
+use understudy_replay::target::{Target, Trust};
+use understudy_snapshot::Snapshot;
+
+/// The settings that are read where none are named.
+const SETTINGS: &str = "replay.yaml";
+
+/// Send a service its recorded requests, and compare its answers
+///
+/// CMD is started with its backends answered from the snapshot, as `respond` does. When it is ready, it is sent the requests that the
+/// snapshot has recorded, and each answer is compared with the recorded one. The report says whether the service still behaves.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy replay snapshots/payment --target http://127.0.0.1:8080 -- python payment.py
+  understudy replay snapshots/payment --build-tag v1.2 --report report.json -- npm start
+  understudy replay snapshots/payment --mode generator-only --target http://staging:8080 --rps 100 --for 1m
+  understudy replay snapshots/payment --fail-if 'p95 > 1.2 x recorded' -- ./payment
+
+Exit status: 0 all goals were reached; 1 a goal was missed, or the service failed; 2 could not run.")]
+pub(crate) struct Args {
+    /// The snapshot to replay
+    pub(super) snapshot: PathBuf,
+
+    /// Where the service listens [default: where it did when it was recorded]
+    #[arg(long, value_name = "URL")]
+    pub(super) target: Option<String>,
+
+    /// What is replayed
+    #[arg(long, value_enum, value_name = "MODE", default_value = "full-replay")]
+    pub(super) mode: Mode,
+
+    /// Which build is tested; for the report
+    #[arg(long, value_name = "TAG")]
+    pub(super) build_tag: Option<String>,
+
+    /// What is compared, carried and to be reached [default: SNAPSHOT/replay.yaml, where it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Fail where this holds, such as 'p95 > 200ms'; may be repeated
+    #[arg(long, value_name = "METRIC OP VALUE", value_parser = Goal::must_not)]
+    pub(super) fail_if: Vec<Goal>,
+
+    /// A report of a run of the same build: what differed in it doesn't count
+    #[arg(long, value_name = "REPORT")]
+    pub(super) baseline: Option<PathBuf>,
+
+    /// Write the report (JSON) here
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) pages: Pages,
+
+    /// What becomes of a call that nothing recorded matches [default: what snapshot.yaml says]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) on_miss: Option<OnMissArg>,
+
+    /// How long mocked answers are held back: none, recorded, or a factor such as 0.5x [default: what snapshot.yaml says]
+    #[arg(long, value_name = "LATENCY")]
+    pub(super) latency: Option<Latency>,
+
+    /// List all that is in the report
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+
+    #[command(flatten)]
+    pub(super) load: LoadArgs,
+
+    /// When the service is ready: `tcp`, when it accepts connections; a path, when that is answered with 2xx or 3xx
+    #[arg(long, value_name = "PATH|tcp", default_value = "tcp")]
+    ready: String,
+
+    /// How long the service may take to be ready
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    ready_timeout: Duration,
+
+    /// How long all of it may take, once the service is ready
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+
+    /// Which protocol is spoken to the service [default: that of the recording]
+    #[arg(long, value_enum, value_name = "PROTOCOL")]
+    protocol: Option<ProtocolArg>,
+
+    /// Believe a target whose certificate an authority in this file (PEM) has signed, and no other
+    #[arg(long, value_name = "FILE")]
+    target_ca: Option<PathBuf>,
+
+    /// Believe any certificate of the target
+    #[arg(long, conflicts_with = "target_ca")]
+    insecure_target: bool,
+
+    #[command(flatten)]
+    pub(super) proxy: ProxyArgs,
+
+    /// The service, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) command: Vec<String>,
+}
+
+/// How much is sent, and how fast.
+#[derive(clap::Args)]
+pub(crate) struct LoadArgs {
+    /// How fast the recording is played: max, or a factor such as 4x
+    #[arg(long, value_name = "SPEED", default_value = "1x")]
+    speed: Speed,
+
+    /// So many requests a second, in place of the recording's pace
+    #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "speed")]
+    rps: Option<f64>,
+
+    /// Virtual users: each plays the recording by itself
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    vus: u32,
+
+    /// How often each plays it [default: 1; with --for until the time is over]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    times: Option<u64>,
+
+    /// Begin no request later than this
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// Reach the rate, or the number of virtual users, evenly over this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ramp: Option<Duration>,
+
+    /// How long one answer may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    request_timeout: Duration,
+}
+
+impl LoadArgs {
+    pub(super) fn load(&self) -> Load {
+        Load {
+            speed: self.speed,
+            rps: self.rps,
+            vus: self.vus,
+            times: self.times,
+            duration: self.duration,
+            ramp: self.ramp.unwrap_or_default(),
+            request_timeout: self.request_timeout,
+        }
+    }
+
+    /// Whether the recording is played once, and to its end.
+    pub(super) fn once(&self) -> bool {
+        self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
+    }
+}
+
+/// What is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// The requests are sent, and the backends are mocked
+    FullReplay,
+    /// The requests are sent to a service that runs already
+    GeneratorOnly,
+    /// The backends are mocked, until CMD ends
+    ResponderOnly,
+}
+
+impl Mode {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FullReplay => "full-replay",
+            Self::GeneratorOnly => "generator-only",
+            Self::ResponderOnly => "responder-only",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnMissArg {
+    /// Answer 404, with the nearest recorded requests
+    Fail,
+    /// Send it on to the real backend
+    Passthrough,
+}
+
+impl From<OnMissArg> for OnMiss {
+    fn from(arg: OnMissArg) -> Self {
+        match arg {
+            OnMissArg::Fail => Self::Fail,
+            OnMissArg::Passthrough => Self::Passthrough,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProtocolArg {
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2; without TLS from the first byte on (h2c)
+    Http2,
+}
+
+/// When a service is ready.
+#[derive(Clone, Debug)]
+pub(super) struct Ready {
+    /// The path that is to be answered; `None`: when it accepts connections.
+    pub(super) path: Option<String>,
+    /// How long that may take.
+    pub(super) within: Duration,
+}
+
+impl Args {
+    /// What the arguments say together must make sense, before anything is started.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let is_generator = self.mode == Mode::GeneratorOnly;
+        if is_generator && !self.command.is_empty() {
+            bail!("generator-only starts no service: leave CMD out, and say with --target where it runs");
+        }
+        if is_generator && self.target.is_none() {
+            bail!("generator-only needs --target: where does the service run?");
+        }
+        if !is_generator && self.command.is_empty() {
+            bail!(
+                "no command: say after `--` how the service is started, or use --mode generator-only with --target"
+            );
+        }
+        if !self.ready.starts_with('/') && self.ready != "tcp" {
+            bail!(
+                "{:?} says nothing of when the service is ready: write --ready /PATH or --ready tcp",
+                self.ready
+            );
+        }
+        self.pages.check()?;
+        self.report.as_deref().map_or(Ok(()), output::check)
+    }
+
+    pub(super) fn ready(&self) -> Ready {
+        Ready { path: (self.ready != "tcp").then(|| self.ready.clone()), within: self.ready_timeout }
+    }
+
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        let beside = self.snapshot.join(SETTINGS);
+        let path: &Path = match &self.config {
+            Some(path) => path,
+            None if beside.exists() => &beside,
+            None => return Ok(Settings::default()),
+        };
+        let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        Ok(Settings::from_yaml(&text, path, |name| std::env::var(name).ok())?)
+    }
+
+    pub(super) fn target(&self, snapshot: &Snapshot) -> anyhow::Result<Target> {
+        if let Some(target) = &self.target {
+            return Ok(Target::parse(target)?);
+        }
+        let mut apps: Vec<&str> = snapshot.header().inbound.values().map(|way| way.app.as_str()).collect();
+        apps.sort_unstable();
+        apps.dedup();
+        match apps.as_slice() {
+            [app] => Ok(Target::parse(&format!("http://{app}"))?),
+            [] => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
+            several => bail!(
+                "the service listened at several addresses ({}): say with --target which one is meant",
+                several.join(", ")
+            ),
+        }
+    }
+
+    pub(super) fn connector(&self, target: Target) -> anyhow::Result<Connector> {
+        let protocol = match self.protocol {
+            None => Protocol::AsRecorded,
+            Some(ProtocolArg::Http1) => Protocol::Http1,
+            Some(ProtocolArg::Http2) => Protocol::Http2,
+        };
+        let trust = match &self.target_ca {
+            Some(file) => Trust::file(file)?,
+            None if self.insecure_target => Trust::Anyone,
+            None if target.tls => Trust::Roots(understudy_ca::system_roots()),
+            None => Trust::Roots(Vec::new()),
+        };
+        Ok(Connector::new(target, protocol, &trust)?)
+    }
+}
+
+/// `500ms`, `30s`, `5m`, `1h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("{text:?} is no time: write 500ms, 30s, 5m or 1h");
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
+    let (number, unit) = text.split_at(at);
+    let number: f64 = number.parse().map_err(|_| bad())?;
+    let seconds = match unit {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return Err(bad()),
+    };
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(bad)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| format!("{text:?} is no rate: write a number above 0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        #[track_caller]
+        fn check(text: &str, expect: Option<u64>) {
+            assert_eq!(duration(text).ok().map(|time| time.as_millis()), expect.map(u128::from), "{text}");
+        }
+        check("500ms", Some(500));
+        check("1.5s", Some(1500));
+        check("2m", Some(120_000));
+        check("1h", Some(3_600_000));
+        check("0s", None);
+        check("-1s", None);
+        check("10", None);
+        check("s", None);
+        check("1d", None);
+        check("1e400s", None);
+    }
+}

@@ -1,0 +1,281 @@
+//! Values that the service issues while it is driven and that its client sends back: tokens, identifiers, cookies. They are learnt from the
+//! recording: a value that an answer had before any request did, and that a later request has. Each has its evidence.
+
+use crate::place::{self, At};
+use crate::recording::end_of;
+use std::collections::{HashMap, HashSet};
+use understudy_core::exchange::{Exchange, Request, Response};
+use understudy_core::redact;
+use understudy_core::rules::{Shape, dates, tokens};
+
+/// A value that is carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carry {
+    /// The step whose answer has it first.
+    pub from: usize,
+    /// Where in that answer.
+    pub from_at: At,
+    /// What was recorded.
+    pub recorded: Vec<u8>,
+    /// The requests that have it, and where.
+    pub to: Vec<(usize, At)>,
+    /// Whether a person has said so.
+    pub told: bool,
+}
+
+/// What `replay.yaml` says of carried values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CarryRules {
+    /// Whether nothing is learnt.
+    pub off: bool,
+    /// What is carried from where to where.
+    pub rules: Vec<(Endpoint, Endpoint)>,
+    /// What isn't carried there.
+    pub never: Vec<Endpoint>,
+}
+
+/// Requests to an endpoint, and a place in them or in their answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The method; `None`: any.
+    pub method: Option<String>,
+    /// The path: `*` stands for a segment, `**` for all that follow.
+    pub path: understudy_core::rules::PathPattern,
+    /// The place.
+    pub at: At,
+}
+
+impl Endpoint {
+    /// Reads `METHOD PATH PLACE`.
+    ///
+    /// # Errors
+    /// What can be written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [method, path, at] = words.as_slice() else {
+            return Err(format!("{text:?}: write METHOD PATH PLACE, as in `POST /v1/tokens body/id`"));
+        };
+        let method = (*method != "*").then(|| (*method).to_owned());
+        let path = understudy_core::rules::PathPattern::try_from((*path).to_owned())?;
+        Ok(Self { method, path, at: At::parse(at)? })
+    }
+
+    pub(crate) fn is_about(&self, request: &Request) -> bool {
+        let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
+        self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
+            && self.path.matches(path)
+    }
+}
+
+/// The values that are carried, ready to be used.
+#[derive(Debug, Default)]
+pub struct Carries {
+    all: Vec<Carry>,
+    /// By step: the values that its answer has.
+    from: HashMap<usize, Vec<usize>>,
+    /// By step: the values that its request has.
+    to: HashMap<usize, Vec<(usize, At)>>,
+}
+
+impl Carries {
+    /// Learns them from the recording, with what a person says on top.
+    pub fn learn(steps: &[Exchange], rules: &CarryRules) -> Self {
+        let mut all = if rules.off { Vec::new() } else { learnt(steps, &rules.never) };
+        for (from, to) in &rules.rules {
+            tell(steps, from, to, &mut all);
+        }
+        all.retain(|carry| !carry.to.is_empty());
+        let mut carries = Self { all, ..Self::default() };
+        for (number, carry) in carries.all.iter().enumerate() {
+            carries.from.entry(carry.from).or_default().push(number);
+            for (step, at) in &carry.to {
+                carries.to.entry(*step).or_default().push((number, at.clone()));
+            }
+        }
+        carries
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Carry] {
+        &self.all
+    }
+}
+
+/// What one virtual user has been given.
+#[derive(Debug, Default)]
+pub struct Given {
+    live: HashMap<usize, Vec<u8>>,
+}
+
+impl Given {
+    /// Takes from a step's answer what is carried. Gives the values that weren't there.
+    pub fn take(&mut self, carries: &Carries, step: usize, response: &Response) -> Vec<usize> {
+        let mut missing = Vec::new();
+        for &number in carries.from.get(&step).into_iter().flatten() {
+            match place::read(response, &carries.all[number].from_at) {
+                Some(value) => drop(self.live.insert(number, value)),
+                None => missing.push(number),
+            }
+        }
+        missing
+    }
+
+    /// Puts into a step's request what has been given in the place of what was recorded.
+    pub fn put(&self, carries: &Carries, step: usize, request: &mut Request) {
+        for (number, at) in carries.to.get(&step).into_iter().flatten() {
+            let Some(live) = self.live.get(number) else { continue };
+            let carry = &carries.all[*number];
+            if *live != carry.recorded && !place::replace(request, at, &carry.recorded, live) {
+                // The person who said so knows that something else stands there.
+                place::set(request, at, live);
+            }
+        }
+    }
+
+    /// Whether a live text is the recorded one, but for carried values: those stand in answers too.
+    pub fn explains(&self, carries: &Carries, recorded: &str, live: &str) -> Option<usize> {
+        self.live.iter().find_map(|(number, value)| {
+            let old = &carries.all[*number].recorded;
+            let swapped = place::swap(recorded.as_bytes(), old, value)?;
+            (swapped == live.as_bytes()).then_some(*number)
+        })
+    }
+}
+
+/// What happened in a recording: requests began and answers ended.
+fn events(steps: &[Exchange]) -> Vec<(u64, bool, usize)> {
+    let starts = steps.iter().enumerate().map(|(number, step)| (step.time, true, number));
+    let ends = steps.iter().enumerate().map(|(number, step)| (end_of(step), false, number));
+    let mut events: Vec<_> = starts.chain(ends).collect();
+    events.sort_unstable();
+    events
+}
+
+fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
+    let asked: Vec<Vec<(At, Vec<u8>)>> = steps.iter().map(|step| place::of_request(&step.request)).collect();
+    let wanted: HashSet<&[u8]> = asked.iter().flatten().map(|(_, value)| &value[..]).collect();
+    let mut told: HashSet<&[u8]> = HashSet::new();
+    let mut issued: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut texts: Vec<usize> = Vec::new();
+    let mut carries: Vec<Carry> = Vec::new();
+    for (_, begins, number) in events(steps) {
+        if !begins {
+            let Some(response) = &steps[number].response else { continue };
+            for (at, value) in place::of_response(response) {
+                let known = told.contains(&value[..]) || issued.contains_key(&value);
+                if !known && wanted.contains(&value[..]) && is_worth(&at, &value) {
+                    issued.insert(value.clone(), carries.len());
+                    let to = Vec::new();
+                    carries.push(Carry { from: number, from_at: at, recorded: value, to, told: false });
+                }
+            }
+            if is_text(response) {
+                texts.push(number);
+            }
+            continue;
+        }
+        for (at, value) in &asked[number] {
+            let unwanted = |rule: &Endpoint| rule.at == *at && rule.is_about(&steps[number].request);
+            if never.iter().any(unwanted) {
+                continue;
+            }
+            let found = issued.get(value).copied().or_else(|| {
+                let new = !told.contains(&value[..]) && is_random(value);
+                let carry = if new { in_texts(steps, &texts, value) } else { None }?;
+                carries.push(carry);
+                issued.insert(value.clone(), carries.len() - 1);
+                Some(carries.len() - 1)
+            });
+            match found {
+                Some(carry) if fits(&carries[carry].recorded, at) => {
+                    carries[carry].to.push((number, at.clone()));
+                }
+                Some(_) => {}
+                None => drop(told.insert(value)),
+            }
+        }
+    }
+    carries
+}
+
+/// A value that stands amid the text of an earlier answer, such as a page with a hidden field.
+fn in_texts(steps: &[Exchange], texts: &[usize], value: &[u8]) -> Option<Carry> {
+    texts.iter().rev().find_map(|&number| {
+        let body = &steps[number].response.as_ref()?.body.bytes;
+        let before = place::words_before(body, value)?;
+        let from_at = At::Text(before);
+        Some(Carry { from: number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
+    })
+}
+
+fn is_text(response: &Response) -> bool {
+    let starts = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"text/");
+    response.headers.get(b"content-type").is_some_and(starts)
+        && response.headers.get(b"content-encoding").is_none()
+}
+
+/// Carries what a person says: to each request that is meant, from the last answer before it that is meant.
+fn tell(steps: &[Exchange], from: &Endpoint, to: &Endpoint, all: &mut Vec<Carry>) {
+    for (number, step) in steps.iter().enumerate().filter(|(_, step)| to.is_about(&step.request)) {
+        let answered = |other: &&Exchange| end_of(other) <= step.time && from.is_about(&other.request);
+        let Some(source) = steps.iter().rposition(|other| answered(&other)) else { continue };
+        let Some(recorded) =
+            steps[source].response.as_ref().and_then(|response| place::read(response, &from.at))
+        else {
+            continue;
+        };
+        for carry in all.iter_mut() {
+            carry.to.retain(|(other, at)| !(*other == number && *at == to.at));
+        }
+        let entry = (number, to.at.clone());
+        match all.iter_mut().find(|carry| carry.told && carry.from == source && carry.from_at == from.at) {
+            Some(carry) => carry.to.push(entry),
+            None => {
+                let from_at = from.at.clone();
+                all.push(Carry { from: source, from_at, recorded, to: vec![entry], told: true });
+            }
+        }
+    }
+}
+
+/// Whether a value may be one that was issued: it looks random, or is called like something that is.
+fn is_worth(at: &At, value: &[u8]) -> bool {
+    const NAMES: [&str; 12] = [
+        "token", "key", "cursor", "next", "code", "csrf", "nonce", "session", "secret", "etag", "uuid",
+        "state",
+    ];
+    let name = at.name();
+    let called = name.ends_with("id") || NAMES.iter().any(|known| name.contains(known));
+    match at {
+        At::Cookie(_) => true,
+        // The last segment of a new thing's URL is its name.
+        At::HeaderPath(..) => is_random(value) || value.iter().any(u8::is_ascii_digit),
+        _ => is_random(value) || called && value.len() < 512 && !is_time(value),
+    }
+}
+
+/// Whether somebody who knows nothing of it would not come upon the value.
+fn is_random(value: &[u8]) -> bool {
+    let has = |test: fn(&u8) -> bool| value.iter().any(test);
+    let plain = value.iter().all(|b| b.is_ascii_graphic());
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    redact::is_token(value)
+        || plain && value.len() <= 4096 && (value.len() >= 8 && mixed || value.len() >= 20) && !is_time(value)
+}
+
+fn is_time(value: &[u8]) -> bool {
+    let whole = |range: &std::ops::Range<usize>| range.len() == value.len();
+    tokens(value).iter().any(|token| token.shape == Shape::Time && whole(&token.range))
+        || dates(value).iter().any(|(range, _)| whole(range))
+}
+
+/// A short number identifies where identifiers stand, and is a number elsewhere.
+fn fits(value: &[u8], at: &At) -> bool {
+    value.len() >= 6
+        || !value.iter().all(u8::is_ascii_digit)
+        || matches!(at, At::Path(_) | At::Cookie(_))
+        || at.name().ends_with("id")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use super::*;
+use understudy_core::exchange::Body;
+use understudy_core::headers::Headers;
+
+/// `METHOD PATH`, the request's headers and body, and the answer's headers and body.
+fn step(number: u64, line: &str, sent: (&[(&str, &str)], &str), got: (&[(&str, &str)], &str)) -> Exchange {
+    let (method, path) = line.split_once(' ').expect("a method");
+    let with_json = |headers: &[(&str, &str)], body: &str| {
+        let json = body.starts_with('{').then_some(("content-type", "application/json"));
+        Headers::from_pairs(headers.iter().copied().chain(json))
+    };
+    let body = |text: &str| Body { bytes: text.as_bytes().to_vec(), truncated: None };
+    Exchange {
+        id: number.to_string(),
+        time: number * 1000,
+        duration: 500,
+        request: Request {
+            method: method.into(),
+            path: path.into(),
+            headers: with_json(sent.0, sent.1),
+            body: body(sent.1),
+            ..Request::default()
+        },
+        response: Some(Response {
+            status: 200,
+            headers: with_json(got.0, got.1),
+            body: body(got.1),
+            ..Response::default()
+        }),
+        ..Exchange::default()
+    }
+}
+
+fn learn(steps: &[Exchange], rules: &CarryRules) -> Vec<String> {
+    let told = |carry: &Carry| {
+        let to: Vec<_> = carry.to.iter().map(|(step, at)| format!("{} {at}", steps[*step].id)).collect();
+        format!("{} {} → {}", steps[carry.from].id, carry.from_at, to.join(", "))
+    };
+    Carries::learn(steps, rules).all().iter().map(told).collect()
+}
+
+fn conversation() -> Vec<Exchange> {
+    vec![
+        step(
+            1,
+            "POST /login",
+            (&[], r#"{"user":"ada-2001"}"#),
+            (&[("set-cookie", "sid=s3cr3t; Path=/")], r#"{"token":"tok-1","user":"ada-2001"}"#),
+        ),
+        step(
+            2,
+            "POST /orders",
+            (&[("authorization", "Bearer tok-1"), ("cookie", "sid=s3cr3t")], r#"{"owner":"ada-2001"}"#),
+            (&[("location", "/orders/7")], r#"{"id":7,"count":3}"#),
+        ),
+        step(
+            3,
+            "GET /orders/7?limit=3",
+            (&[("authorization", "Bearer tok-1")], ""),
+            (&[("content-type", "text/html")], "<input name=csrf value=\"a1b2c3d4e5f6\">"),
+        ),
+        step(4, "POST /pay?csrf=a1b2c3d4e5f6", (&[], ""), (&[], "{}")),
+    ]
+}
+
+#[test]
+fn what_an_answer_issued_and_a_later_request_has_is_carried() {
+    assert_eq!(
+        learn(&conversation(), &CarryRules::default()),
+        [
+            "1 cookie.sid → 2 cookie.sid",
+            "1 body/token → 2 header.authorization, 3 header.authorization",
+            "2 header.location/path.2 → 3 path.2",
+            "3 text behind \"<input name=csrf value=\\\"\" → 4 query.csrf",
+        ],
+        "neither what the client has said itself nor a count is"
+    );
+}
+
+#[test]
+fn an_answer_that_came_later_issued_nothing() {
+    let mut steps = conversation();
+    // The requests after it began before it was answered.
+    steps[0].duration = 1_000_000;
+    let carried = learn(&steps, &CarryRules::default());
+    assert!(carried.iter().all(|carry| !carry.starts_with("1 ")), "{carried:?}");
+}
+
+#[test]
+fn a_person_has_the_last_word() {
+    let endpoint = |text: &str| Endpoint::parse(text).expect("an endpoint");
+    let never = CarryRules { never: vec![endpoint("GET /orders/* path.2")], ..CarryRules::default() };
+    assert!(learn(&conversation(), &never).iter().all(|carry| !carry.contains("3 path.2")));
+    let rules = vec![(endpoint("POST /orders body/count"), endpoint("* /orders/* query.limit"))];
+    let told = CarryRules { off: true, rules, ..CarryRules::default() };
+    assert_eq!(learn(&conversation(), &told), ["2 body/count → 3 query.limit"]);
+    assert!(Endpoint::parse("POST /x").is_err());
+}
+
+#[test]
+fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
+    let steps = conversation();
+    let carries = Carries::learn(&steps, &CarryRules::default());
+    let mut given = Given::default();
+    let live = step(1, "POST /login", (&[], ""), (&[("set-cookie", "sid=new")], r#"{"token":"tok-9"}"#));
+    assert!(given.take(&carries, 0, live.response.as_ref().expect("an answer")).is_empty());
+    let mut request = steps[1].request.clone();
+    given.put(&carries, 1, &mut request);
+    assert_eq!(request.headers.get(b"authorization"), Some(&b"Bearer tok-9"[..]));
+    assert_eq!(request.headers.get(b"cookie"), Some(&b"sid=new"[..]));
+    assert_eq!(request.body, steps[1].request.body);
+    assert!(given.explains(&carries, "\"/v1/tok-1/x\"", "\"/v1/tok-9/x\"").is_some());
+    assert!(given.explains(&carries, "\"/v1/tok-1/x\"", "\"/v1/tok-9/y\"").is_none());
+
+    let without = step(1, "POST /login", (&[], ""), (&[], "{}"));
+    let missing = Given::default().take(&carries, 0, without.response.as_ref().expect("an answer"));
+    assert_eq!(missing.len(), 2, "the cookie and the token");
+}

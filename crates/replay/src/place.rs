@@ -1,0 +1,435 @@
+//! Where in a message a value stands that is handed on from an answer to a later request, how it is read there, and how another is put in its
+//! place. Places are named as in rules; `cookie.NAME`, a segment of a URL in a header, and a spot in a text come on top.
+
+use memchr::memmem;
+use std::fmt;
+use understudy_core::canonical::{json_leaves, json_string, json_text};
+use understudy_core::exchange::{Request, Response};
+use understudy_core::facts::media_type;
+use understudy_core::headers::Headers;
+
+/// A place in a request or an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum At {
+    /// A segment of the path, counted from 1.
+    Path(usize),
+    /// A query parameter.
+    Query(String),
+    /// A header, or what stands in it behind a scheme such as `Bearer`.
+    Header(String),
+    /// A segment of the path of the URL in a header such as `location`, counted from 1.
+    HeaderPath(String, usize),
+    /// A cookie.
+    Cookie(String),
+    /// A leaf of a JSON body by its pointer, or a field of a form.
+    Body(String),
+    /// What stands in a text behind these words, up to a character that no token has.
+    Text(String),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(number) => write!(f, "path.{number}"),
+            Self::Query(name) => write!(f, "query.{name}"),
+            Self::Header(name) => write!(f, "header.{name}"),
+            Self::HeaderPath(name, number) => write!(f, "header.{name}/path.{number}"),
+            Self::Cookie(name) => write!(f, "cookie.{name}"),
+            Self::Body(pointer) => write!(f, "body{pointer}"),
+            Self::Text(before) => write!(f, "text behind {before:?}"),
+        }
+    }
+}
+
+impl At {
+    /// Reads a place as it is written in `replay.yaml`.
+    ///
+    /// # Errors
+    /// What can be written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "{text:?} is no place: write path.N, query.NAME, header.NAME, cookie.NAME or body/NAME/NAME"
+            )
+        };
+        let number = |text: &str| text.parse().ok().filter(|number| *number > 0).ok_or_else(bad);
+        if let Some(rest) = text.strip_prefix("path.") {
+            return Ok(Self::Path(number(rest)?));
+        }
+        if let Some(name) = text.strip_prefix("header.").filter(|name| !name.is_empty()) {
+            return Ok(match name.split_once("/path.") {
+                Some((name, rest)) => Self::HeaderPath(name.to_ascii_lowercase(), number(rest)?),
+                None => Self::Header(name.to_ascii_lowercase()),
+            });
+        }
+        let named = |prefix: &str| text.strip_prefix(prefix).filter(|name| !name.is_empty());
+        if let Some(name) = named("query.") {
+            Ok(Self::Query(name.to_owned()))
+        } else if let Some(name) = named("cookie.") {
+            Ok(Self::Cookie(name.to_owned()))
+        } else if let Some(pointer) = text.strip_prefix("body").filter(|pointer| pointer.starts_with('/')) {
+            Ok(Self::Body(pointer.to_owned()))
+        } else {
+            Err(bad())
+        }
+    }
+
+    /// The last name in it, in lower case: what the value is called.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Path(_) | Self::Text(_) => String::new(),
+            Self::Query(name) | Self::Header(name) | Self::HeaderPath(name, _) | Self::Cookie(name) => {
+                name.to_ascii_lowercase()
+            }
+            Self::Body(pointer) => {
+                let names = pointer.rsplit('/').filter(|step| !step.bytes().all(|b| b.is_ascii_digit()));
+                names.map(str::to_ascii_lowercase).next().unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Headers that carry nothing that was issued, or nothing that we send.
+const PLAIN: [&[u8]; 16] = [
+    b"accept",
+    b"accept-encoding",
+    b"accept-language",
+    b"cache-control",
+    b"connection",
+    b"content-encoding",
+    b"content-length",
+    b"content-type",
+    b"cookie",
+    b"date",
+    b"host",
+    b"server",
+    b"set-cookie",
+    b"transfer-encoding",
+    b"user-agent",
+    b"vary",
+];
+
+/// The values in a request.
+pub fn of_request(request: &Request) -> Vec<(At, Vec<u8>)> {
+    let mut found = Vec::new();
+    let (path, query) = split(&request.path);
+    for (number, segment) in path.split(|&b| b == b'/').enumerate().skip(1) {
+        found.push((At::Path(number), decode(segment, false)));
+    }
+    for (name, value) in pairs(query) {
+        found.push((At::Query(name), value));
+    }
+    for (name, value) in request.headers.iter() {
+        let text = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if text == "cookie" {
+            found.extend(cookies(value).map(|(name, value)| (At::Cookie(name), value)));
+        } else if !PLAIN.contains(&text.as_bytes()) {
+            found.push((At::Header(text), behind_scheme(value).to_vec()));
+        }
+    }
+    of_body(&request.headers, &request.body.bytes, &mut found);
+    found
+}
+
+/// The values in an answer, but for those in texts.
+pub fn of_response(response: &Response) -> Vec<(At, Vec<u8>)> {
+    let mut found = Vec::new();
+    for (name, value) in response.headers.iter() {
+        let text = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if text == "set-cookie" {
+            found.extend(cookies(value).take(1).map(|(name, value)| (At::Cookie(name), value)));
+        } else if matches!(text.as_str(), "location" | "content-location") {
+            for (number, segment) in url_path(value).split(|&b| b == b'/').enumerate().skip(1) {
+                found.push((At::HeaderPath(text.clone(), number), decode(segment, false)));
+            }
+        } else if !PLAIN.contains(&text.as_bytes()) {
+            found.push((At::Header(text), behind_scheme(value).to_vec()));
+        }
+    }
+    of_body(&response.headers, &response.body.bytes, &mut found);
+    found
+}
+
+/// The value at a place of an answer.
+pub fn read(response: &Response, at: &At) -> Option<Vec<u8>> {
+    match at {
+        At::Text(before) => behind(&response.body.bytes, before.as_bytes()).map(<[u8]>::to_vec),
+        _ => of_response(response).into_iter().find(|(place, _)| place == at).map(|(_, value)| value),
+    }
+}
+
+fn of_body(headers: &Headers, body: &[u8], found: &mut Vec<(At, Vec<u8>)>) {
+    if headers.get(b"content-encoding").is_some_and(|coding| coding != b"identity") {
+        return;
+    }
+    if is_form(headers) {
+        found.extend(pairs(body).map(|(name, value)| (At::Body(format!("/{}", escape(&name))), value)));
+    } else if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        json_leaves(body, |pointer, value, _| {
+            let text = json_text(value);
+            if !matches!(&text[..], b"true" | b"false" | b"null" | b"") {
+                found.push((At::Body(pointer.to_owned()), text));
+            }
+        });
+    }
+}
+
+/// The words before a value in a text, by which it is found again.
+pub fn words_before(text: &[u8], value: &[u8]) -> Option<String> {
+    let at = memmem::find_iter(text, value).find(|at| {
+        let after = text.get(at + value.len());
+        after.is_none_or(|byte| !is_token(*byte)) && at.checked_sub(1).is_some_and(|at| !is_token(text[at]))
+    })?;
+    let line = text[..at].rsplit(|&b| b == b'\n').next().unwrap_or_default();
+    let words = std::str::from_utf8(&line[line.len().saturating_sub(48)..]).ok()?;
+    // The words must lead there, and not to something before it.
+    (!words.trim().is_empty() && behind(text, words.as_bytes()) == Some(value)).then(|| words.to_owned())
+}
+
+fn behind<'a>(text: &'a [u8], words: &[u8]) -> Option<&'a [u8]> {
+    let rest = &text[memmem::find(text, words)? + words.len()..];
+    let end = rest.iter().position(|&b| !is_token(b)).unwrap_or(rest.len());
+    (end > 0).then(|| &rest[..end])
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.=+/~%".contains(&byte)
+}
+
+/// Puts another value where the old one stands, at one place of a request. Whether it was there.
+pub fn replace(request: &mut Request, at: &At, old: &[u8], new: &[u8]) -> bool {
+    match at {
+        At::Path(number) => replace_segment(&mut request.path, *number, old, new),
+        At::Query(name) => {
+            let (path, query) = split(&request.path);
+            let Some(query) = with_pair(query, name, old, new) else { return false };
+            request.path = [path, b"?", &query].concat();
+            true
+        }
+        At::Header(name) => replace_header(&mut request.headers, name, |value| swap(value, old, new)),
+        At::Cookie(name) => {
+            replace_header(&mut request.headers, "cookie", |value| with_cookie(value, name, old, new))
+        }
+        At::Body(pointer) => {
+            let body = &request.body.bytes;
+            let changed = if is_form(&request.headers) {
+                let name = unescape(pointer.get(1..).unwrap_or_default());
+                with_pair(body, &name, old, new)
+            } else {
+                with_leaf(body, pointer, old, new)
+            };
+            changed.map(|body| request.body.bytes = body).is_some()
+        }
+        At::HeaderPath(..) | At::Text(_) => false,
+    }
+}
+
+/// Sets a value, whatever stands there. A header or cookie that isn't there is added.
+pub fn set(request: &mut Request, at: &At, new: &[u8]) -> bool {
+    match at {
+        At::Header(name) => {
+            let others = request.headers.iter().filter(|(n, _)| !n.eq_ignore_ascii_case(name.as_bytes()));
+            let all: Vec<_> = others.chain([(name.as_bytes(), new)]).collect();
+            request.headers = Headers::from_pairs(all);
+            true
+        }
+        _ => {
+            let old = of_request(request).into_iter().find(|(place, _)| place == at).map(|(_, value)| value);
+            old.is_some_and(|old| replace(request, at, &old, new))
+        }
+    }
+}
+
+fn replace_segment(path: &mut Vec<u8>, number: usize, old: &[u8], new: &[u8]) -> bool {
+    let (before, query) = split(path);
+    let mut segments: Vec<Vec<u8>> = before.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
+    let Some(segment) = segments.get_mut(number) else { return false };
+    let Some(changed) = swap(&decode(segment, false), old, new) else { return false };
+    *segment = encode(&changed);
+    let mut out = segments.join(&b'/');
+    if path.contains(&b'?') {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    *path = out;
+    true
+}
+
+fn replace_header(headers: &mut Headers, name: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
+    let mut changed = false;
+    let pairs: Vec<(Vec<u8>, Vec<u8>)> = headers
+        .iter()
+        .map(|(n, value)| {
+            let new = if n.eq_ignore_ascii_case(name.as_bytes()) { change(value) } else { None };
+            changed |= new.is_some();
+            (n.to_vec(), new.unwrap_or_else(|| value.to_vec()))
+        })
+        .collect();
+    if changed {
+        *headers = Headers::from_pairs(pairs);
+    }
+    changed
+}
+
+fn with_pair(text: &[u8], name: &str, old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    let mut changed = false;
+    let all: Vec<Vec<u8>> = text
+        .split(|&b| b == b'&')
+        .map(|pair| {
+            let (own, value) = halves(pair, b'=');
+            let swapped = if decode(own, true) == name.as_bytes() {
+                swap(&decode(value, true), old, new)
+            } else {
+                None
+            };
+            match swapped {
+                Some(value) => {
+                    changed = true;
+                    [own, b"=", &encode(&value)].concat()
+                }
+                None => pair.to_vec(),
+            }
+        })
+        .collect();
+    changed.then(|| all.join(&b'&'))
+}
+
+fn with_cookie(header: &[u8], name: &str, old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    let mut changed = false;
+    let all: Vec<Vec<u8>> = header
+        .split(|&b| b == b';')
+        .map(|cookie| {
+            let (own, value) = halves(cookie, b'=');
+            let swapped = if own.trim_ascii() == name.as_bytes() { swap(value, old, new) } else { None };
+            changed |= swapped.is_some();
+            swapped.map_or_else(|| cookie.to_vec(), |value| [own, b"=", &value].concat())
+        })
+        .collect();
+    changed.then(|| all.join(&b';'))
+}
+
+fn with_leaf(body: &[u8], pointer: &str, old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    let mut edit = None;
+    json_leaves(body, |at, value, range| {
+        if at == pointer && edit.is_none() {
+            let swapped = swap(&json_text(value), old, new);
+            // A number stays one where it can.
+            let literal = !value.starts_with(b"\"");
+            let is_number = |text: &[u8]| understudy_core::canonical::is_json_literal(text);
+            edit = swapped
+                .map(|text| (range, if literal && is_number(&text) { text } else { json_string(&text) }));
+        }
+    });
+    let (range, text) = edit?;
+    Some([body.get(..range.start)?, &text, body.get(range.end..)?].concat())
+}
+
+/// The text with the new value in the place of the old one, where that is there.
+pub(crate) fn swap(text: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    if old.is_empty() {
+        return None;
+    }
+    let at = memmem::find(text, old)?;
+    let mut out = text[..at].to_vec();
+    let mut rest = &text[at..];
+    while let Some(at) = memmem::find(rest, old) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(new);
+        rest = &rest[at + old.len()..];
+    }
+    out.extend_from_slice(rest);
+    Some(out)
+}
+
+fn is_form(headers: &Headers) -> bool {
+    let form: &[u8] = b"application/x-www-form-urlencoded";
+    headers.get(b"content-type").is_some_and(|value| media_type(value).eq_ignore_ascii_case(form))
+}
+
+/// What stands behind a scheme such as `Bearer`; the whole value where there is none.
+fn behind_scheme(value: &[u8]) -> &[u8] {
+    match value.iter().position(|&b| b == b' ') {
+        Some(at) if value[..at].iter().all(u8::is_ascii_alphabetic) && !value[at + 1..].contains(&b' ') => {
+            &value[at + 1..]
+        }
+        _ => value,
+    }
+}
+
+fn cookies(header: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
+    header.split(|&b| b == b';').filter_map(|cookie| {
+        let (name, value) = halves(cookie.trim_ascii(), b'=');
+        (!name.is_empty()).then(|| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
+    })
+}
+
+/// The path of a URL or of a reference.
+fn url_path(url: &[u8]) -> &[u8] {
+    let behind_scheme = match memmem::find(url, b"://") {
+        Some(at) => {
+            let rest = &url[at + 3..];
+            &rest[rest.iter().position(|&b| b == b'/').unwrap_or(rest.len())..]
+        }
+        None => url,
+    };
+    behind_scheme.split(|&b| b == b'?' || b == b'#').next().unwrap_or_default()
+}
+
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    halves(path, b'?')
+}
+
+fn halves(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+    match text.iter().position(|&b| b == at) {
+        Some(found) => (&text[..found], &text[found + 1..]),
+        None => (text, b""),
+    }
+}
+
+fn pairs(text: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
+    text.split(|&b| b == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = halves(pair, b'=');
+        (String::from_utf8_lossy(&decode(name, true)).into_owned(), decode(value, true))
+    })
+}
+
+fn decode(text: &[u8], plus: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    let digit = |at: usize| text.get(at).and_then(|b| char::from(*b).to_digit(16));
+    while let Some(&byte) = text.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
+                at += 2;
+            }
+            (b'+', ..) if plus => out.push(b' '),
+            _ => out.push(byte),
+        }
+        at += 1;
+    }
+    out
+}
+
+fn encode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() || b"-_.~:@!$'()*,;".contains(&byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    out
+}
+
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1").replace('*', "~2")
+}
+
+fn unescape(name: &str) -> String {
+    name.replace("~2", "*").replace("~1", "/").replace("~0", "~")
+}
+
+#[cfg(test)]
+mod tests;

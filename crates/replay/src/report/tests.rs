@@ -1,0 +1,133 @@
+use super::*;
+use base64::Engine as _;
+use understudy_core::verdict::Change;
+
+const GOLDEN: &str = include_str!("../../tests/golden/v1/report.json");
+
+fn golden() -> Report {
+    serde_json::from_str(GOLDEN).expect("a report")
+}
+
+/// What somebody may have put into a recording.
+const HOSTILE: &str = "</script><script>alert(1)</script>\"'`&|\u{1b}[31m\u{0}\u{fffe}]]>\n## x";
+
+fn hostile() -> Report {
+    let mut report = golden();
+    for text in [&mut report.snapshot, &mut report.notes[0], &mut report.end.detail] {
+        *text = HOSTILE.to_owned();
+    }
+    report.build_tag = Some(HOSTILE.to_owned());
+    for pair in &mut report.pairs {
+        (pair.method, pair.path, pair.exchange) = (HOSTILE.into(), HOSTILE.into(), HOSTILE.into());
+        for difference in &mut pair.differences {
+            (difference.key, difference.live) = (HOSTILE.into(), Some(HOSTILE.into()));
+        }
+    }
+    for asked in report.responder.iter_mut().flat_map(|responder| &mut responder.verdicts) {
+        (asked.location, asked.operation) = (HOSTILE.into(), HOSTILE.into());
+    }
+    report.logs = Some(Logs { text: HOSTILE.to_owned(), left_out: 0 });
+    report
+}
+
+#[test]
+fn a_report_comes_back_as_it_was_written() {
+    let mut out = Vec::new();
+    golden().write(&mut out).expect("memory");
+    assert_eq!(String::from_utf8(out).expect("text"), GOLDEN);
+}
+
+#[test]
+fn other_versions_and_other_files_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |text: &str, says: &str| {
+        let file = folder.path().join("r.json");
+        std::fs::write(&file, text).expect("a file");
+        let error = read(&file).expect_err(text).to_string();
+        assert!(error.contains(says), "{error}");
+    };
+    check(&GOLDEN.replace("\"v\":1", "\"v\":2"), "version 2 isn't known");
+    check(&GOLDEN.replace("\"passed\":", "\"past\":1,\"passed\":"), "past");
+    check("{\"type\":\"report\",\"v\":1}", "understudy match SNAPSHOT FILE");
+    check("{}", "it is no report");
+    check("", "EOF");
+    assert!(read(&folder.path().join("none")).expect_err("none").to_string().contains("No such file"));
+}
+
+#[test]
+fn the_pages_style_is_the_one_that_may_apply() {
+    let page = html(&golden());
+    let style = include_str!("../../templates/report.css");
+    let hash = ring::digest::digest(&ring::digest::SHA256, style.as_bytes());
+    let hash = base64::engine::general_purpose::STANDARD.encode(hash.as_ref());
+    assert!(page.contains(&format!("style-src 'sha256-{hash}'")), "{hash}");
+    assert!(page.contains(&format!("<style>{style}</style>")));
+}
+
+#[test]
+fn the_page_says_what_the_report_does() {
+    let page = html(&golden());
+    for text in [
+        "FAILED",
+        "GET /orders/1",
+        "body/total",
+        "Replay of shop",
+        "connection refused",
+        "p95",
+        "<svg",
+        "polyline",
+    ] {
+        assert!(page.contains(text), "{text}:\n{page}");
+    }
+    assert!(!page.contains("<script"));
+}
+
+#[test]
+fn hostile_content_is_text_in_each_format() {
+    let page = html(&hostile());
+    assert!(!page.contains("<script>") && !page.contains("</script>"), "{page}");
+    let xml = junit(&hostile());
+    assert!(!xml.contains("<script>") && !xml.contains('\u{1b}') && !xml.contains('\u{0}'), "{xml}");
+    let text = summary(&hostile(), true);
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{0}'), "{text}");
+    let markdown = markdown(&hostile());
+    assert!(!markdown.contains("<script>") && !markdown.contains("\n## x"), "{markdown}");
+    let versus = versus(&golden(), &hostile());
+    assert!(!versus.text.contains('\u{1b}'), "{}", versus.text);
+}
+
+#[test]
+fn a_page_of_ten_thousand_pairs_stays_below_its_limit() {
+    let mut report = hostile();
+    let pair = Pair { differences: vec![difference(); 4], different: 1, sent: 1, ..report.pairs[0].clone() };
+    report.pairs = vec![pair; 10_000];
+    assert!(html(&report).len() <= 5_000_000);
+    for pair in &mut report.pairs {
+        (pair.different, pair.same) = (0, 1);
+    }
+    assert!(html(&report).len() <= 5_000_000);
+}
+
+fn difference() -> Difference {
+    let value = Some("<>&\"'".repeat(40));
+    Difference { key: "body/x".to_owned(), change: Change::Changed, recorded: value.clone(), live: value }
+}
+
+#[test]
+fn two_reports_beside_each_other() {
+    let (old, mut new) = (golden(), golden());
+    assert!(!versus(&old, &new).worse);
+    let good = new.pairs.iter().position(|pair| !pair.failed()).expect("one that is good");
+    new.pairs[good].different = 1;
+    let found = versus(&old, &new);
+    assert!(found.worse && found.text.contains("fails now: GET /health"), "{}", found.text);
+    assert!(!versus(&new, &old).worse);
+    assert!(versus(&new, &old).text.contains("works again: GET /health"));
+}
+
+#[test]
+fn a_rate_that_is_not_all_does_not_read_as_all() {
+    assert_eq!(text::number(99.99999, "%"), "99.999 %");
+    assert_eq!(text::number(100.0, "%"), "100.0 %");
+    assert_eq!(text::number(12.34, "%"), "12.3 %");
+}

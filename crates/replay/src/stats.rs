@@ -1,0 +1,138 @@
+//! Latencies of a run: a histogram of all, and one for each interval of time. Memory is bounded, however long it runs: when there are many
+//! intervals, two become one.
+
+use crate::report::{Figures, Interval};
+use hdrhistogram::Histogram;
+use std::time::Duration;
+
+/// No more intervals than this.
+const INTERVALS: usize = 300;
+/// The length of an interval at the beginning.
+const FIRST: Duration = Duration::from_millis(250);
+/// Latencies are told apart by so many digits.
+const DIGITS: u8 = 3;
+const DIGITS_OF_INTERVAL: u8 = 2;
+/// Nothing takes longer: an hour, in microseconds.
+const MAX: u64 = 3_600_000_000;
+
+/// Latencies, and when they were.
+#[derive(Debug)]
+pub struct Stats {
+    all: Histogram<u64>,
+    interval: Duration,
+    intervals: Vec<Slot>,
+    last: Duration,
+}
+
+#[derive(Debug)]
+struct Slot {
+    latencies: Option<Histogram<u32>>,
+    failed: u64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self { all: histogram(DIGITS), interval: FIRST, intervals: Vec::new(), last: Duration::ZERO }
+    }
+}
+
+/// One that grows as it needs.
+fn histogram<C: hdrhistogram::Counter>(digits: u8) -> Histogram<C> {
+    // The bounds and digits are ours, and right.
+    Histogram::new_with_bounds(1, MAX, digits).unwrap_or_else(|_| unreachable!("the bounds are right"))
+}
+
+impl Stats {
+    /// Takes in an answer that came `at` after the beginning. `latency`: none where there was no answer.
+    pub fn add(&mut self, at: Duration, latency: Option<Duration>, failed: bool) {
+        self.last = self.last.max(at);
+        let micros = latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(MAX).clamp(1, MAX));
+        if let Some(micros) = micros {
+            self.all.saturating_record(micros);
+        }
+        let slot = self.slot(at);
+        slot.failed += u64::from(failed);
+        if let Some(micros) = micros {
+            slot.latencies.get_or_insert_with(|| histogram(DIGITS_OF_INTERVAL)).saturating_record(micros);
+        }
+    }
+
+    fn slot(&mut self, at: Duration) -> &mut Slot {
+        let number = |interval: Duration| usize::try_from(at.as_micros() / interval.as_micros()).unwrap_or(0);
+        while number(self.interval) >= INTERVALS {
+            self.halve();
+        }
+        let number = number(self.interval);
+        while self.intervals.len() <= number {
+            self.intervals.push(Slot { latencies: None, failed: 0 });
+        }
+        &mut self.intervals[number]
+    }
+
+    fn halve(&mut self) {
+        self.interval *= 2;
+        let mut old = std::mem::take(&mut self.intervals).into_iter();
+        while let Some(mut slot) = old.next() {
+            if let Some(next) = old.next() {
+                slot.failed += next.failed;
+                slot.latencies = match (slot.latencies, next.latencies) {
+                    (Some(mut one), Some(other)) => {
+                        // Both have the same bounds.
+                        let _ = one.add(other);
+                        Some(one)
+                    }
+                    (one, other) => one.or(other),
+                };
+            }
+            self.intervals.push(slot);
+        }
+    }
+
+    /// Makes the intervals as long as those of another.
+    pub fn as_long_as(&mut self, interval: Duration) {
+        while self.interval < interval {
+            self.halve();
+        }
+    }
+
+    /// How long an interval is.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The figures. `None` where there was no answer.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "microseconds, rounded"
+    )]
+    pub fn figures(&self) -> Option<Figures> {
+        let at = |quantile| self.all.value_at_quantile(quantile).min(self.all.max());
+        (!self.all.is_empty()).then(|| Figures {
+            count: self.all.len(),
+            per_second: self.all.len() as f64 / self.last.as_secs_f64().max(1e-6),
+            mean_us: self.all.mean().round() as u64,
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p95_us: at(0.95),
+            p99_us: at(0.99),
+            max_us: self.all.max(),
+        })
+    }
+
+    /// The intervals, in order.
+    pub fn timeline(&self) -> Vec<Interval> {
+        self.intervals
+            .iter()
+            .map(|slot| {
+                let at = |quantile| slot.latencies.as_ref().map_or(0, |all| all.value_at_quantile(quantile));
+                let count = slot.latencies.as_ref().map_or(0, Histogram::len);
+                Interval { count, failed: slot.failed, p50_us: at(0.5), p95_us: at(0.95) }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
