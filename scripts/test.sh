@@ -6,6 +6,9 @@ set -eu
 # The filter is a module for Envoy: it is tested inside one, and links nowhere else.
 cargo test --locked --workspace --exclude understudy-filter --exclude understudy-cli
 
+# What is for a cluster, against its schemas.
+sh scripts/check-manifests.sh
+
 # Real SDKs, recorded and answered a day later.
 sh scripts/setup-sdk.sh
 cargo test --locked -p understudy-cli --test sdk

@@ -181,6 +181,22 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
     bytes_from(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
+/// What Istio says of the proxy's own workload. The attribute moved: newer versions of Envoy have the node below `xds`.
+fn of_node(path: &[&str]) -> Option<Vec<u8>> {
+    let below = |root: &[&'static str]| property(&[root, path].concat());
+    below(&["xds", "node", "metadata"]).or_else(|| below(&["node", "metadata"]))
+}
+
+/// An annotation of the workload's pod.
+pub(crate) fn annotation(name: &str) -> Option<Vec<u8>> {
+    of_node(&["ANNOTATIONS", name])
+}
+
+/// The name of the workload: that of its Deployment, as a rule.
+pub(crate) fn workload_name() -> Option<String> {
+    of_node(&["WORKLOAD_NAME"]).and_then(|name| String::from_utf8(name).ok())
+}
+
 /// Answers the current stream's request. Gives `false` where the host refuses.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn send(reply: &Reply) -> bool {

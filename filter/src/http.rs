@@ -19,6 +19,8 @@ pub(crate) struct HttpStream {
     /// `None` where the configuration was refused; Envoy doesn't send streams then.
     shared: Option<Rc<RefCell<Shared>>>,
     stream: Machine,
+    /// Whether nobody need look at it: nothing is tapped or mocked here.
+    idle: bool,
     /// Its place in the timer, if it has waited.
     place: Option<Place>,
 }
@@ -34,7 +36,8 @@ enum Machine {
 impl HttpStream {
     /// A stream of the VM that shares this.
     pub(crate) fn new(id: u32, shared: Option<Rc<RefCell<Shared>>>) -> Self {
-        Self { id, shared, stream: Machine::Own(Stream::new()), place: None }
+        let idle = shared.as_ref().is_some_and(|shared| shared.borrow().vm.is_idle());
+        Self { id, shared, stream: Machine::Own(Stream::new()), idle, place: None }
     }
 
     fn step<T>(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> T) -> Option<T> {
@@ -135,6 +138,9 @@ impl Context for HttpStream {}
 
 impl HttpContext for HttpStream {
     fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Flow {
+        if self.idle {
+            return Flow::Continue;
+        }
         self.request(|stream, shared| {
             let headers = host::headers(MapType::HttpRequestHeaders);
             stream.request_headers(headers, ended, &mut shared.vm, &mut Current)

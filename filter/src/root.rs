@@ -12,11 +12,12 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
-use understudy_core::config::{Collector, Config};
+use understudy_core::config::{Collector, Config, Mode};
 use understudy_core::digest;
 use understudy_core::engine::Vm;
 use understudy_core::outbox::Answer;
-use understudy_core::table::Table;
+use understudy_core::table::{Part, Shelf, Table};
+use understudy_core::workload::{Consent, Workload};
 
 /// How often counters are brought up to date where no collector sets the pace.
 const TICK: Duration = Duration::from_millis(200);
@@ -24,7 +25,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// What the streams of one VM share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) vm: Vm<Passive>,
+    pub(crate) vm: Vm<Part<Passive>>,
     pub(crate) metrics: Metrics,
     pub(crate) timer: Timer,
 }
@@ -67,6 +68,47 @@ impl Root {
     }
 }
 
+/// The table for this workload. `None` where what is there can't be used, which has been said then.
+fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<Passive>>> {
+    let asked = workload.snapshot.as_deref().or(config.snapshot.as_deref());
+    let called = host::workload_name();
+    let chosen = Shelf::open(Passive).and_then(|shelf| shelf.choose(asked, called.as_deref()));
+    let table = match chosen {
+        Ok(Ok(table)) => table,
+        Ok(Err(names)) => {
+            let names = names.join(", ");
+            let asked = asked.unwrap_or("no snapshot");
+            log::error!(
+                "understudy: {asked} is asked for, and this module has {names}: what is mocked will miss, all of it. Set the annotation \
+                 replay.speedscale.com/snapshot-id, or bundle that snapshot"
+            );
+            // Which backends its table would mock can't be known: none of them may be called.
+            config.default = Some(Mode::Mock);
+            Table::open(Part::nothing(Passive)).ok()?
+        }
+        Err(error) => {
+            log::error!("understudy: {error}");
+            return None;
+        }
+    };
+    let meta = table.meta();
+    if !table.is_empty() {
+        let digest = digest::hex(&table.digest());
+        log::info!("understudy: snapshot {} with {} signatures, table {digest}", meta.snapshot, meta.entries);
+    }
+    Some(table)
+}
+
+/// Lets the workload decide whether it is mocked, and says what it decided.
+fn apply_consent(workload: &Workload, vm: &mut Vm<Part<Passive>>) {
+    match &workload.consent {
+        Consent::Given => return log::info!("understudy: this workload's annotation turns mocking on"),
+        Consent::Not(why) => log::error!("understudy: nothing is mocked: {why}"),
+        Consent::None => log::info!("understudy: nothing is mocked: this workload has no annotation for it"),
+    }
+    vm.mock_nothing();
+}
+
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
         let Some(at) = self.calls.iter().position(|(known, _)| *known == token) else { return };
@@ -92,38 +134,28 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = host::buffer(BufferType::PluginConfiguration, 0, usize::MAX);
-        let config = match Config::from_json(&bytes) {
+        let mut config = match Config::from_json(&bytes) {
             Ok(config) => config,
             Err(error) => {
                 log::error!("understudy: {error}");
                 return false;
             }
         };
-        let table = match Table::open(Passive) {
-            Ok(table) => table,
-            Err(error) => {
-                log::error!("understudy: {error}");
-                return false;
-            }
-        };
-        let meta = table.meta();
-        if !table.is_empty() {
-            let digest = digest::hex(&table.digest());
-            log::info!(
-                "understudy: snapshot {} with {} signatures, table {digest}",
-                meta.snapshot,
-                meta.entries
-            );
-        }
+        let workload = Workload::read(host::annotation);
+        let Some(table) = choose_table(&mut config, &workload) else { return false };
         let name = format!("{:016x}", RandomState::new().build_hasher().finish());
         let flush =
             config.collector.as_ref().map(|c| Duration::from_millis(u64::from(c.flush_interval_ms) / 2));
-        let vm = Vm::new(&config, table, name);
+        let mut vm = Vm::new(&config, table, name);
+        if config.opt_in {
+            apply_consent(&workload, &mut vm);
+        }
         self.collector = config.collector;
         let pace = flush.unwrap_or(TICK).min(TICK);
         let (metrics, timer) = (Metrics::default(), Timer::new(pace));
+        let idle = vm.is_idle() && self.collector.is_none();
         self.shared = Some(Rc::new(RefCell::new(Shared { vm, metrics, timer })));
-        host::set_tick_period(pace)
+        idle || host::set_tick_period(pace)
     }
 
     fn on_tick(&mut self) {

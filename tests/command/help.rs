@@ -2,9 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 19] = [
     "record", "respond", "replay", "report", "inspect", "lint", "redact", "tune", "bundle", "match",
-    "import", "export", "merge", "collect", "snapshot", "ca", "select", "ui",
+    "import", "export", "merge", "collect", "snapshot", "ca", "select", "ui", "istio",
 ];
 
 #[tokio::test]

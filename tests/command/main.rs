@@ -9,6 +9,7 @@ mod edges;
 mod faults;
 mod help;
 mod inbound;
+mod istio;
 mod merge;
 mod replay;
 mod replay_others;

@@ -13,6 +13,7 @@ mod latency;
 #[cfg(target_os = "linux")]
 mod network;
 mod no_leak;
+mod opt_in;
 mod requests;
 mod secrets;
 #[cfg(target_os = "linux")]

@@ -58,6 +58,7 @@ enum Command {
     Snapshot(cmd::snapshot::Args),
     Ca(cmd::ca::Args),
     Ui(cmd::ui::Args),
+    Istio(cmd::istio::Args),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         Command::Snapshot(args) => block_on(cmd::snapshot::run(args)),
         Command::Ca(args) => block_on(cmd::ca::run(args)),
         Command::Ui(args) => block_on(cmd::ui::run(args)),
+        Command::Istio(args) => cmd::istio::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

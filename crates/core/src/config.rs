@@ -97,6 +97,11 @@ pub struct Config {
     pub on_miss: Option<OnMiss>,
     /// How long answers are held back. Default: what the table says, else `none`.
     pub latency: Option<Latency>,
+    /// Whether mocking waits for the workload's own word, an annotation of its pod: without it, what would be mocked is `off`.
+    #[serde(default)]
+    pub opt_in: bool,
+    /// Which of the module's snapshots is used. An annotation of the workload wins. Default: the only one, or the one called like the workload.
+    pub snapshot: Option<String>,
     /// Backends by name (`scheme://authority`); what stands here wins over the table.
     #[serde(default)]
     pub backends: BTreeMap<String, BackendRule>,
@@ -288,6 +293,8 @@ impl Default for Config {
             default: None,
             on_miss: None,
             latency: None,
+            opt_in: false,
+            snapshot: None,
             backends: BTreeMap::new(),
             collector: None,
             service: None,

@@ -33,3 +33,4 @@ pub mod technology;
 pub mod time;
 pub mod v1;
 pub mod verdict;
+pub mod workload;

@@ -43,11 +43,19 @@ pub struct Options {
     /// How long Envoy may take to become ready.
     /// A big module gets more; see [`Bootstrap::loading_time`].
     pub ready_within: Duration,
+    /// The listener that has to be there for Envoy to be ready, and that apps are pointed at.
+    pub listener: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { envoy: None, concurrency: 1, log_level: LogLevel::Info, ready_within: Duration::from_secs(30) }
+        Self {
+            envoy: None,
+            concurrency: 1,
+            log_level: LogLevel::Info,
+            ready_within: Duration::from_secs(30),
+            listener: PROXY_LISTENER.to_owned(),
+        }
     }
 }
 
@@ -86,6 +94,7 @@ pub struct Envoy {
     dir: TempDir,
     admin: Admin,
     listeners: BTreeMap<String, SocketAddr>,
+    listener: String,
     binary: EnvoyBinary,
 }
 
@@ -135,7 +144,8 @@ impl Envoy {
             .map_err(|error| Error::io(format!("write {}", config.display()), error))?;
 
         let child = Child::spawn(command(&binary, &config, options, dir.path())?)?;
-        let mut envoy = Self { child, dir, admin: Admin::new(address), listeners: BTreeMap::new(), binary };
+        let (admin, listener) = (Admin::new(address), options.listener.clone());
+        let mut envoy = Self { child, dir, admin, listeners: BTreeMap::new(), listener, binary };
         envoy.wait_until_ready(options.ready_within + bootstrap.loading_time()).await?;
         Ok(envoy)
     }
@@ -170,7 +180,7 @@ impl Envoy {
             return None;
         }
         let listeners = self.admin.listeners().await.ok()?;
-        listeners.contains_key(PROXY_LISTENER).then_some(listeners)
+        listeners.contains_key(&self.listener).then_some(listeners)
     }
 
     fn startup_error(&self, exit: Exit) -> Error {
@@ -206,7 +216,7 @@ impl Envoy {
     /// The address to point apps at.
     pub fn proxy_addr(&self) -> SocketAddr {
         // It was there when Envoy became ready.
-        self.listener_addr(PROXY_LISTENER).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+        self.listener_addr(&self.listener).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// The admin interface.

@@ -49,7 +49,7 @@ fn the_table_comes_out_as_it_went_in() {
         assert_eq!(read.record.table.length, table.len() as u64);
         assert_eq!((read.record.snapshot.as_str(), read.record.understudy.as_str()), ("filler", "1.2.3"));
         assert_eq!(read.record.backends[1].name, "https://b.test:8443");
-        assert_eq!(read.table().meta().backends.len(), 2);
+        assert_eq!(read.tables()[0].meta().backends.len(), 2);
     }
 }
 
@@ -58,7 +58,7 @@ fn a_plain_module_has_an_empty_table() {
     let module = plain(&probe()).unwrap();
     check_loadable(&module);
     let read = inspect(&module).unwrap();
-    assert!(read.is_plain() && read.table().is_empty());
+    assert!(read.is_plain() && read.tables().is_empty());
     assert_eq!((read.record.table.length, read.record.backends.len()), (0, 0));
 }
 

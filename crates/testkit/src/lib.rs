@@ -15,6 +15,7 @@ mod surgery;
 mod tls;
 mod upstream;
 mod wire;
+mod xds;
 
 pub use client::{Answer, Connection, get, request};
 pub use grpc::{frames, gzip_frame, message, metadata};
@@ -28,3 +29,4 @@ pub use surgery::{offset_of, trap_at, trap_in};
 pub use tls::{H2_AND_HTTP1, HTTP1, TestAuthority, TlsFront, distrustful, handshake, tunnel};
 pub use upstream::{Nobody, Seen, Upstream, map};
 pub use wire::Wire;
+pub use xds::Xds;

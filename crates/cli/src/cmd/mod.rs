@@ -6,6 +6,7 @@ pub(crate) mod collect;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod istio;
 pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod merge;

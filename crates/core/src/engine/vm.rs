@@ -62,6 +62,8 @@ pub struct Vm<S> {
     pub(super) as_recorded: Redactor,
     /// Whether a rule can hold answers back, whatever their backend.
     pub(super) delays: bool,
+    /// Whether there is nothing to do for any request.
+    idle: bool,
     name_of_vm: String,
     next_id: u64,
     backends: HashMap<Vec<u8>, Policy>,
@@ -109,6 +111,7 @@ impl<S: Segment> Vm<S> {
             listener: config.listener.clone(),
             name: Vec::new(),
             signature: Signature::default(),
+            idle: false,
             name_of_vm: name,
             next_id: 0,
             backends: HashMap::new(),
@@ -139,7 +142,27 @@ impl<S: Segment> Vm<S> {
             };
             vm.add_backend(name.clone(), policy);
         }
+        vm.idle = vm.stays_out();
         vm
+    }
+
+    /// Leaves what would be mocked alone: the workload hasn't asked for it.
+    pub fn mock_nothing(&mut self) {
+        for policy in self.backends.values_mut().chain([&mut self.other]) {
+            if policy.mode == Mode::Mock {
+                policy.mode = Mode::Off;
+            }
+        }
+        self.idle = self.stays_out();
+    }
+
+    fn stays_out(&self) -> bool {
+        self.backends.values().chain([&self.other]).all(|policy| policy.mode == Mode::Off)
+    }
+
+    /// Whether every request passes untouched, so that nobody need look at any.
+    pub fn is_idle(&self) -> bool {
+        self.idle
     }
 
     fn add_backend(&mut self, name: String, policy: Policy) {

@@ -17,11 +17,13 @@ mod entry;
 mod features;
 mod nearest;
 mod reader;
+mod shelf;
 
 pub use entry::{Answer, BackendMeta, Blob, Echo, EchoSpelling, Entry, GAP, Meta, Plain, Sequence, Source};
 pub use features::{FINE_MAX, Features};
 pub use nearest::Record;
 pub use reader::{Segment, Table, TableError, first_slot};
+pub use shelf::{Part, SHELF_MAGIC, Shelf, shelf};
 
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"USTABLE\n";

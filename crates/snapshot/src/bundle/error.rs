@@ -42,6 +42,12 @@ pub enum BundleError {
         /// The name of the snapshot that it was made of.
         snapshot: String,
     },
+    /// Two snapshots of one name, of which nobody could choose one.
+    #[error("two of the snapshots are called `{snapshot}`: change `name` in one's snapshot.yaml")]
+    OneName {
+        /// The name.
+        snapshot: String,
+    },
     /// The section that describes the table has a version that this reader doesn't know.
     #[error("the module's description has format {0}, this understudy reads format {format}; use the understudy that made it, or bundle the snapshot again", format = super::FORMAT)]
     Format(u64),
@@ -71,6 +77,7 @@ impl BundleError {
             Self::Malformed { .. } => "module-malformed",
             Self::Foreign { .. } => "module-foreign",
             Self::TwoTables { .. } => "module-two-tables",
+            Self::OneName { .. } => "module-one-name",
             Self::Format(_) => "module-format",
             Self::Mismatch { .. } => "module-mismatch",
             Self::TooLong { .. } => "module-too-long",

@@ -1,37 +1,37 @@
 //! Reads what a module carries, and checks that the description, the code and the bytes agree.
 
+use super::contents::{Contents, digest_of};
 use super::{BundleError, BundleInfo, Record, scan::Outline};
 use understudy_core::digest::{self, Digest};
-use understudy_core::table::{HEADER_LEN, Table};
+use understudy_core::table::{Part, Table};
 
 /// A module that has been read.
 #[derive(Debug)]
 pub struct ModuleInfo<'a> {
     /// What the module says of itself.
     pub record: Record,
-    table: Table<&'a [u8]>,
-    bytes: &'a [u8],
+    contents: Contents<'a>,
 }
 
 impl<'a> ModuleInfo<'a> {
     /// Whether the module carries no table.
     pub fn is_plain(&self) -> bool {
-        self.bytes.is_empty()
+        self.contents.bytes.is_empty()
     }
 
     /// The table's digest.
     pub fn digest(&self) -> Digest {
-        self.table.digest()
+        self.contents.digest
     }
 
-    /// The table, to look things up in.
-    pub fn table(&self) -> &Table<&'a [u8]> {
-        &self.table
+    /// The tables, to look things up in: none in a plain module.
+    pub fn tables(&self) -> &[Table<Part<&'a [u8]>>] {
+        &self.contents.tables
     }
 
-    /// The table's bytes.
+    /// The bytes of the table, or of all tables.
     pub fn table_bytes(&self) -> &'a [u8] {
-        self.bytes
+        self.contents.bytes
     }
 }
 
@@ -59,14 +59,13 @@ pub fn inspect(module: &[u8]) -> Result<ModuleInfo<'_>, BundleError> {
         return Err(mismatch("the table has another length"));
     }
     // Before anything in the table is believed.
-    let content = bytes.get(HEADER_LEN as usize..).unwrap_or_default();
-    if digest::hex(&digest::sha1(content)) != record.table.digest {
+    if digest::hex(&digest_of(bytes)) != record.table.digest {
         return Err(mismatch("the table has another digest"));
     }
-    let table = Table::open(bytes)?;
+    let contents = Contents::open(bytes)?;
     let info = BundleInfo { understudy: record.understudy.clone() };
-    if record != Record::of(&table, record.table.length, segment, &info) {
+    if record != Record::of(&contents, segment, &info) {
         return Err(mismatch("the table says something else"));
     }
-    Ok(ModuleInfo { record, table, bytes })
+    Ok(ModuleInfo { record, contents })
 }

@@ -8,6 +8,7 @@
 //! It works on bytes: it never reads or writes files, never runs the module, and never needs a Rust toolchain. The same input gives
 //! the same bytes.
 
+mod contents;
 mod error;
 mod graft;
 mod inspect;
@@ -19,9 +20,9 @@ pub use error::BundleError;
 pub use inspect::{ModuleInfo, inspect};
 pub use record::{BackendRecord, FORMAT, Record, TableRecord};
 
+use contents::Contents;
 use std::io;
 use understudy_core::digest::Digest;
-use understudy_core::table::Table;
 
 /// The custom section that says what a module carries.
 pub const SECTION: &str = "understudy.table";
@@ -63,7 +64,7 @@ pub struct Bundle<'a> {
 }
 
 impl<'a> Bundle<'a> {
-    /// Puts a table into the filter; no bytes at all stand for the empty table.
+    /// Puts a table into the filter, or several ([`understudy_core::table::shelf`]); no bytes at all stand for the empty table.
     ///
     /// # Errors
     /// [`BundleError`] where `module` isn't a filter without a table, where the table can't be used, or where the result is too long for
@@ -73,12 +74,12 @@ impl<'a> Bundle<'a> {
         if table.len() as u64 > ENVOY_LIMIT {
             return Err(BundleError::TooLong { length: table.len() as u64 });
         }
-        let opened = Table::open(table)?;
-        opened.verify()?;
+        let contents = Contents::open(table)?;
+        contents.verify()?;
         let grafted = base.graft(u32::try_from(table.len()).unwrap_or(u32::MAX))?;
-        let record = Record::of(&opened, table.len() as u64, grafted.segment, info);
+        let record = Record::of(&contents, grafted.segment, info);
         let (before, after) = grafted.around_table(table.len(), &record.section())?;
-        let bundle = Self { before, table, after, digest: opened.digest() };
+        let bundle = Self { before, table, after, digest: contents.digest };
         match bundle.len() {
             length if length > ENVOY_LIMIT => Err(BundleError::TooLong { length }),
             _ => Ok(bundle),

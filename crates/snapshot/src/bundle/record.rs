@@ -2,11 +2,12 @@
 //!
 //! Nothing at run time depends on it: the filter reads the table itself.
 
+use super::contents::Contents;
 use super::{BundleError, BundleInfo, SECTION, leb};
 use serde::{Deserialize, Serialize};
 use understudy_core::config::Mode;
 use understudy_core::digest;
-use understudy_core::table::{BackendMeta, Segment, Table};
+use understudy_core::table::{BackendMeta, Table};
 
 /// The description's format.
 pub const FORMAT: u64 = 1;
@@ -21,11 +22,11 @@ pub struct Record {
     pub format: u64,
     /// The version of Understudy that bundled.
     pub understudy: String,
-    /// The snapshot's name; empty in a plain module.
+    /// The snapshot's name, or those of several with `, ` between them; empty in a plain module.
     pub snapshot: String,
-    /// The table itself.
+    /// The table itself, or all of them as one.
     pub table: TableRecord,
-    /// The backends that the table knows, by name.
+    /// The backends that the table knows, by name; of several, table by table.
     pub backends: Vec<BackendRecord>,
 }
 
@@ -56,21 +57,22 @@ pub struct BackendRecord {
 }
 
 impl Record {
-    pub(super) fn of<S: Segment>(table: &Table<S>, length: u64, segment: u32, info: &BundleInfo) -> Self {
-        let meta = table.meta();
+    pub(super) fn of(contents: &Contents<'_>, segment: u32, info: &BundleInfo) -> Self {
+        let metas: Vec<_> = contents.tables.iter().map(Table::meta).collect();
         let backend = |of: &BackendMeta| BackendRecord { name: of.name.clone(), mode: of.mode };
+        let names: Vec<_> = metas.iter().map(|meta| meta.snapshot.as_str()).collect();
         Self {
             format: FORMAT,
             understudy: info.understudy.clone(),
-            snapshot: meta.snapshot.clone(),
+            snapshot: names.join(", "),
             table: TableRecord {
-                digest: digest::hex(&table.digest()),
-                length,
+                digest: digest::hex(&contents.digest),
+                length: contents.bytes.len() as u64,
                 segment,
-                entries: meta.entries,
-                exchanges: meta.exchanges,
+                entries: metas.iter().map(|meta| meta.entries).sum(),
+                exchanges: metas.iter().map(|meta| meta.exchanges).sum(),
             },
-            backends: meta.backends.iter().map(backend).collect(),
+            backends: metas.iter().flat_map(|meta| &meta.backends).map(backend).collect(),
         }
     }
 

@@ -1,0 +1,213 @@
+//! `understudy istio`: the resources that tap or mock in a mesh, as text for `kubectl apply -f -`.
+
+use crate::{Outcome, output};
+use anyhow::ensure;
+use serde_json::Value;
+use std::process::ExitCode;
+use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap, removal, to_yaml};
+
+/// Where the manifests in envoy/istio put the collector.
+const COLLECTOR: &str = "understudy-collector.understudy.svc.cluster.local:4440";
+
+/// Print the Istio resources that tap or mock workloads of a mesh
+///
+/// Nothing is sent to any cluster: the text is for `kubectl apply -f -`. The same arguments give the same text.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy istio tap -n payments --service payment --module oci://registry.example/understudy:1 | kubectl apply -f -
+  understudy istio respond -n payments --service payment --module oci://registry.example/payment-mocks:1 | kubectl apply -f -
+  understudy istio remove -n payments --service payment | kubectl delete --ignore-not-found -f -
+
+Exit status: 0 printed; 2 could not.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    Tap(TapArgs),
+    Respond(RespondArgs),
+    Remove(RemoveArgs),
+}
+
+/// Copy what workloads say to their backends to the collector
+///
+/// A module that can't be had, a filter that crashes and a collector that is gone leave the traffic as it was.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy istio tap -n payments --service payment --module oci://registry.example/understudy:1
+  understudy istio tap --mesh --inbound --module /etc/understudy/filter.wasm
+
+Exit status: 0 printed; 2 could not.")]
+struct TapArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    module: ModuleArgs,
+
+    /// The collector's service
+    #[arg(long, value_name = "HOST:PORT", default_value = COLLECTOR)]
+    collector: String,
+
+    /// Reach the collector by Istio's own cluster for its service, with mutual TLS where the mesh has it
+    #[arg(long)]
+    through_mesh: bool,
+
+    /// Copy what the workloads are asked too
+    #[arg(long)]
+    inbound: bool,
+
+    /// A WasmPlugin in the place of an EnvoyFilter: shorter, outbound alone, always --through-mesh
+    #[arg(long, conflicts_with = "inbound")]
+    simple: bool,
+}
+
+/// Answer for the backends of workloads from a bundled snapshot
+///
+/// Where the module can't be had, requests are refused with 403: a mocked backend is never touched. With --opt-in that holds for
+/// workloads with the annotation; all others go on as if nothing were there.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy istio respond -n payments --service payment --module oci://registry.example/payment-mocks:1
+  understudy istio respond --mesh --opt-in --module oci://registry.example/mocks:1    where a pod has the annotation
+                                                        replay.speedscale.com/mode: responder-only
+
+Exit status: 0 printed; 2 could not.")]
+struct RespondArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    module: ModuleArgs,
+
+    /// Mock only workloads whose pods have the annotation replay.speedscale.com/mode: responder-only
+    #[arg(long)]
+    opt_in: bool,
+
+    /// Which snapshot of the module, where the annotation replay.speedscale.com/snapshot-id doesn't say it
+    #[arg(long, value_name = "NAME")]
+    snapshot: Option<String>,
+
+    /// What becomes of a request that nothing recorded matches; otherwise the snapshot says it
+    #[arg(long, value_parser = ["fail", "passthrough", "capture"])]
+    on_miss: Option<String>,
+
+    /// Send each verdict to this collector
+    #[arg(long, value_name = "HOST:PORT")]
+    collector: Option<String>,
+
+    /// Reach the collector by Istio's own cluster for its service
+    #[arg(long, requires = "collector")]
+    through_mesh: bool,
+}
+
+/// Print what is to be deleted to have everything as it was
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy istio remove -n payments --service payment | kubectl delete --ignore-not-found -f -
+
+Exit status: 0 printed; 2 could not.")]
+struct RemoveArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct ScopeArgs {
+    /// The namespace of the workloads
+    #[arg(short, long, value_name = "NAME", required_unless_present = "mesh", conflicts_with = "mesh")]
+    namespace: Option<String>,
+
+    /// All namespaces: the resources go into Istio's root namespace
+    #[arg(long)]
+    mesh: bool,
+
+    /// The mesh's root namespace
+    #[arg(long, value_name = "NAME", default_value = ROOT_NAMESPACE, requires = "mesh")]
+    root_namespace: String,
+
+    /// Only workloads with the label app=NAME; also the service's name in the records
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+
+    /// Only workloads with this label; can be given again
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct ModuleArgs {
+    /// Where sidecars get the module: oci://…, https://…, or a file in their container
+    #[arg(long, value_name = "ADDRESS")]
+    module: String,
+
+    /// The SHA-256 of the module, or of the image's manifest
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ScopeArgs {
+    fn read(&self) -> anyhow::Result<Scope> {
+        let namespace = self.namespace.as_deref().unwrap_or(&self.root_namespace);
+        let service = self.service.as_ref().map(|name| format!("app={name}"));
+        let mut labels = service.iter().chain(&self.labels);
+        Ok(labels.try_fold(Scope::namespace(namespace)?, |scope, label| scope.with_label(label))?)
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    match &args.action {
+        Action::Tap(args) => print(&tap(args)?, args.module.json)?,
+        Action::Respond(args) => print(&respond(args)?, args.module.json)?,
+        Action::Remove(args) => print(&removal(&args.scope.read()?), args.json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tap(args: &TapArgs) -> anyhow::Result<Vec<Value>> {
+    let tap = Tap {
+        scope: args.scope.read()?,
+        module: Module::new(&args.module.module, args.module.sha256.as_deref())?,
+        collector: Collector::new(&args.collector, args.through_mesh)?,
+        inbound: args.inbound,
+        service: args.scope.service.clone(),
+    };
+    if args.simple { Ok(tap.simple()?) } else { Ok(tap.resources()) }
+}
+
+fn respond(args: &RespondArgs) -> anyhow::Result<Vec<Value>> {
+    ensure!(
+        args.on_miss.as_deref() != Some("capture") || args.collector.is_some(),
+        "--on-miss capture needs --collector HOST:PORT to send the exchanges to"
+    );
+    let collector = args.collector.as_deref().map(|address| Collector::new(address, args.through_mesh));
+    let respond = Respond {
+        scope: args.scope.read()?,
+        module: Module::new(&args.module.module, args.module.sha256.as_deref())?,
+        opt_in: args.opt_in,
+        snapshot: args.snapshot.clone(),
+        on_miss: args.on_miss.clone(),
+        collector: collector.transpose()?,
+        service: args.scope.service.clone(),
+    };
+    Ok(respond.resources())
+}
+
+fn print(resources: &[Value], json: bool) -> anyhow::Result<()> {
+    if json {
+        let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": resources });
+        return output::json(&list);
+    }
+    output::text(&to_yaml(resources))
+}

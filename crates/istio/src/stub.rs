@@ -1,0 +1,86 @@
+//! What answers to gRPC need in a sidecar: a listener inside of Envoy, a cluster that leads to it, and a route that only the filter uses. The
+//! same as in `envoy/responder.yaml`; Istio's bootstrap has the extension for internal listeners.
+
+use crate::parts::{Way, add};
+use serde_json::{Value, json};
+
+const STUB: &str = "understudy_stub";
+/// See `understudy_core::engine::STUB_HEADER` and `STUB_AUTHORITY`; a test compares them.
+const HEADER: &str = "x-understudy-stub";
+const AUTHORITY: &str = "understudy-stub.invalid";
+
+pub(crate) fn patches() -> [Value; 3] {
+    [
+        add("LISTENER", Way::Outbound, &listener()),
+        add("CLUSTER", Way::Outbound, &cluster()),
+        add("VIRTUAL_HOST", Way::Outbound, &virtual_host()),
+    ]
+}
+
+fn virtual_host() -> Value {
+    json!({
+        "name": STUB,
+        "domains": [AUTHORITY],
+        "routes": [{
+            "match": { "prefix": "/", "headers": [{ "name": HEADER, "present_match": true }] },
+            "route": { "cluster": STUB },
+        }],
+    })
+}
+
+fn listener() -> Value {
+    let routes = json!({
+        "name": STUB,
+        "virtual_hosts": [{
+            "name": "any",
+            "domains": ["*"],
+            "routes": [{
+                "match": { "prefix": "/" },
+                "direct_response": { "status": 200, "body": { "inline_string": "x" } },
+                "response_headers_to_add": [{ "header": { "key": HEADER, "value": "1" } }],
+            }],
+        }],
+    });
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": STUB,
+        "http_filters": [{
+            "name": "envoy.filters.http.router",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+        }],
+        "route_config": routes,
+    });
+    let filter = json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager });
+    json!({ "name": STUB, "internal_listener": {}, "filter_chains": [{ "filters": [filter] }] })
+}
+
+fn cluster() -> Value {
+    let address = json!({ "envoy_internal_address": { "server_listener_name": STUB } });
+    // Envoy's limits, 1,024 of each, would be answers that no backend gave.
+    let limits = json!({
+        "max_connections": 1_000_000,
+        "max_pending_requests": 1_000_000,
+        "max_requests": 1_000_000,
+        "max_retries": 1_000_000,
+    });
+    json!({
+        "name": STUB,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "circuit_breakers": { "thresholds": [limits] },
+        "load_assignment": {
+            "cluster_name": STUB,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+        },
+        "transport_socket": {
+            "name": "envoy.transport_sockets.internal_upstream",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+                "transport_socket": {
+                    "name": "envoy.transport_sockets.raw_buffer",
+                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" },
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,151 @@
+//! What taps: copies of what a workload says to its backends, and of what it is asked, go to the collector.
+
+use crate::error::Error;
+use crate::module::Module;
+use crate::parts::{OnCrash, Way, add, before_router, envoy_filter, nothing, place, plugin};
+use crate::scope::Scope;
+use serde_json::{Value, json};
+
+pub(crate) const NAME: &str = "understudy-tap";
+pub(crate) const COLLECTOR: &str = "understudy_collector";
+/// After a mock's: what is mocked never comes so far.
+const PRIORITY: i32 = 20;
+
+/// Where the records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collector {
+    host: String,
+    port: u16,
+    through_mesh: bool,
+}
+
+impl Collector {
+    /// A collector at `HOST:PORT`. `through_mesh`: by Istio's own cluster for that service, so with mutual TLS where the mesh has it.
+    ///
+    /// # Errors
+    /// [`Error::Collector`].
+    pub fn new(address: &str, through_mesh: bool) -> Result<Self, Error> {
+        let refuse = || Error::Collector(address.to_owned());
+        let (host, port) = address.rsplit_once(':').ok_or_else(refuse)?;
+        let port: u16 = port.parse().map_err(|_| refuse())?;
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        if host.is_empty() || port == 0 || !host.bytes().all(good) {
+            return Err(refuse());
+        }
+        Ok(Self { host: host.to_owned(), port, through_mesh })
+    }
+
+    /// The name of Envoy's cluster for it.
+    pub(crate) fn cluster(&self) -> String {
+        match self.through_mesh {
+            true => format!("outbound|{}||{}", self.port, self.host),
+            false => COLLECTOR.to_owned(),
+        }
+    }
+
+    /// As the filter's configuration has it.
+    pub(crate) fn config(&self) -> Value {
+        json!({ "cluster": self.cluster(), "authority": self.host })
+    }
+
+    /// The cluster, where it is one of our own.
+    pub(crate) fn patch(&self) -> Option<Value> {
+        let address = json!({ "socket_address": { "address": self.host, "port_value": self.port } });
+        let cluster = json!({
+            "name": COLLECTOR,
+            "type": "STRICT_DNS",
+            "connect_timeout": "5s",
+            "load_assignment": {
+                "cluster_name": COLLECTOR,
+                "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+            },
+        });
+        (!self.through_mesh).then(|| add("CLUSTER", Way::Outbound, &cluster))
+    }
+}
+
+/// What is to be tapped, and where the copies go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tap {
+    /// Whose traffic.
+    pub scope: Scope,
+    /// The plain filter, or any other.
+    pub module: Module,
+    /// Where the copies go.
+    pub collector: Collector,
+    /// Whether what the workload is asked is copied too.
+    pub inbound: bool,
+    /// The service's name, for the records.
+    pub service: Option<String>,
+}
+
+impl Tap {
+    /// The `EnvoyFilter`.
+    pub fn resources(&self) -> Vec<Value> {
+        let mut patches: Vec<_> = self.collector.patch().into_iter().collect();
+        let ways = [(Way::Outbound, NAME), (Way::Inbound, "understudy-tap-inbound")];
+        for (way, name) in ways.into_iter().take(1 + usize::from(self.inbound)) {
+            let plugin = plugin(name, &self.module, OnCrash::Open, &self.config(way));
+            patches.push(add("EXTENSION_CONFIG", way, &plugin));
+            patches.push(before_router(way, &place(name, &nothing())));
+        }
+        vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
+    }
+
+    /// A `WasmPlugin` in its place: shorter, and without a word on what happens when the filter crashes. Needs the collector's service in
+    /// the mesh.
+    ///
+    /// # Errors
+    /// [`Error::SimpleFile`].
+    pub fn simple(&self) -> Result<Vec<Value>, Error> {
+        if self.module.is_file() {
+            return Err(Error::SimpleFile);
+        }
+        let collector = Collector { through_mesh: true, ..self.collector.clone() };
+        let mut spec = json!({});
+        if let Some(selector) = self.scope.selector("matchLabels") {
+            spec["selector"] = selector;
+        }
+        spec["url"] = json!(self.module.address());
+        if let Some(sum) = self.module.sha256() {
+            spec["sha256"] = json!(sum);
+        }
+        spec["failStrategy"] = json!("FAIL_OPEN");
+        spec["match"] = json!([{ "mode": "CLIENT" }]);
+        spec["pluginConfig"] = Self { collector, ..self.clone() }.config(Way::Outbound);
+        Ok(vec![json!({
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "WasmPlugin",
+            "metadata": self.scope.metadata(&self.scope.name(NAME)),
+            "spec": spec,
+        })])
+    }
+
+    fn config(&self, way: Way) -> Value {
+        let mut config = json!({ "default": "tap" });
+        if way == Way::Inbound {
+            config["direction"] = json!("inbound");
+        }
+        if let Some(service) = &self.service {
+            config["service"] = json!(service);
+        }
+        config["collector"] = self.collector.config();
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_collectors() {
+        let cluster =
+            |address: &str, mesh| Collector::new(address, mesh).map(|collector| collector.cluster());
+        assert_eq!(cluster("c.ns.svc:4440", false).as_deref(), Ok("understudy_collector"));
+        assert_eq!(cluster("c.ns.svc:4440", true).as_deref(), Ok("outbound|4440||c.ns.svc"));
+        for bad in ["", "c", "c:", ":1", "c:0", "c:99999", "http://c:1", "c d:1"] {
+            assert_eq!(cluster(bad, false), Err(Error::Collector(bad.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the resources do when something is missing: a tap lets all go on, a mock lets nothing leave, and who has not opted in notices nothing.
+
+use crate::istio::Agent;
+use crate::sidecar::Pod;
+use crate::{backend, fetches, filter, holds, mesh, opted_in, payment, respond, scope, tap};
+use serde_json::{Value, json};
+use understudy_testkit::{Nobody, Sink, Upstream, eventually, recorded, trap_in};
+
+/// Ways in which the module can't be had. Each with a file that has to stay.
+fn missing() -> Vec<(&'static str, Agent, Option<tempfile::TempDir>)> {
+    let (broken, one) = holds(b"\0asm and nothing that follows");
+    let (none, two) = holds(b"");
+    let lacking = filter(vec![]);
+    let (foreign, three) = holds(&lacking[..lacking.len() / 2]);
+    vec![
+        ("the agent can't fetch it", Agent::Fails, None),
+        ("it is no module", broken, Some(one)),
+        ("it is empty", none, Some(two)),
+        ("it is cut off", foreign, Some(three)),
+    ]
+}
+
+#[tokio::test]
+async fn without_the_module_a_tap_lets_everything_go_on() {
+    let upstream = Upstream::ok().await;
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let resources = tap(scope(), sink.address());
+    let mut ways = missing();
+    ways.push(("the agent puts something in its place", Agent::FailsOpen, None));
+    for (why, agent, _folder) in ways {
+        let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &agent).await;
+        let answer = pod.call("api.test", "/x").await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "real"), "{why}");
+        if matches!(agent, Agent::FailsOpen) {
+            assert_eq!(pod.xds.refused(), Vec::<String>::new(), "{why}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_the_module_a_mock_lets_nothing_leave() {
+    let upstream = Upstream::ok().await;
+    for (why, agent, _folder) in missing() {
+        let pod =
+            Pod::start(backend(upstream.address()), payment(json!({})), &respond(scope(), false), &agent)
+                .await;
+        let answer = pod.call("api.test", "/known").await;
+        assert_eq!((answer.status, answer.text().as_str()), (403, "RBAC: access denied"), "{why}");
+        upstream.assert_untouched();
+    }
+}
+
+#[tokio::test]
+async fn without_the_module_only_who_has_opted_in_is_held() {
+    // The others are the same to Envoy, and each has to be waited for.
+    for (why, agent, _folder) in missing().into_iter().take(2) {
+        for (annotations, status) in [
+            (json!({}), 200),
+            (opted_in(), 403),
+            (json!({ "replay.understudy.dev/mode": "responder-only" }), 403),
+            (json!({ "replay.speedscale.com/mode": "other" }), 200),
+        ] {
+            let upstream = Upstream::ok().await;
+            let who = payment(annotations.clone());
+            let pod = Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &agent).await;
+            assert_eq!(pod.call("api.test", "/x").await.status, status, "{why}: {annotations}");
+            assert_eq!(upstream.seen().len(), usize::from(status == 200), "{why}: {annotations}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_module_that_is_broken_leaves_the_old_one_at_work() {
+    let upstream = Upstream::ok().await;
+    let exchange = || recorded("POST", "http://api.test", "/known").sent("hi").body("recorded");
+    let (good, _one) = fetches(vec![exchange()]);
+    let (broken, _two) = holds(b"\0asm");
+    let resources = respond(scope(), false);
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &good).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
+    pod.apply(&resources, &broken).await;
+    eventually("it is refused", async || !pod.xds.refused().is_empty()).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
+    upstream.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_filter_that_crashes() {
+    let crashes = trap_in(&filter(vec![]), "proxy_on_request_headers");
+    let (agent, _folder) = holds(&crashes);
+    let upstream = Upstream::ok().await;
+    let pod = Pod::start(
+        backend(upstream.address()),
+        payment(json!({})),
+        &tap(scope(), upstream.address()),
+        &agent,
+    )
+    .await;
+    for _ in 0..3 {
+        assert_eq!(pod.call("api.test", "/x").await.text(), "real");
+    }
+    let untouched = Upstream::ok().await;
+    let pod =
+        Pod::start(backend(untouched.address()), payment(json!({})), &respond(scope(), false), &agent).await;
+    for _ in 0..3 {
+        assert_eq!(pod.call("api.test", "/x").await.status, 503);
+    }
+    untouched.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_collector_that_is_gone_is_not_noticed_by_the_app() {
+    let upstream = Upstream::ok().await;
+    let (agent, _folder) = fetches(vec![]);
+    let gone = Nobody::here().address();
+    let resources = tap(scope(), gone);
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &agent).await;
+    for _ in 0..20 {
+        assert_eq!(pod.call("api.test", "/x").await.text(), "real");
+    }
+    eventually("it is said", async || pod.envoy.logs().contains("the collector answered")).await;
+    assert_eq!(pod.call("api.test", "/x").await.text(), "real");
+}
+
+#[tokio::test]
+async fn a_control_plane_that_is_gone_leaves_everything_as_it_was() {
+    let upstream = Upstream::ok().await;
+    let exchange = recorded("POST", "http://api.test", "/known").sent("hi").body("recorded");
+    let (agent, _folder) = fetches(vec![exchange]);
+    let mut pod =
+        Pod::start(backend(upstream.address()), payment(json!({})), &respond(scope(), false), &agent).await;
+    pod.xds = understudy_testkit::Xds::start().await;
+    eventually("it has noticed", async || {
+        let stats = pod.envoy.stats("control_plane").await.expect("statistics");
+        stats.get("control_plane.connected_state") == 0
+    })
+    .await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
+    upstream.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_refused_holds_only_who_has_opted_in() {
+    let (agent, _folder) = fetches(vec![]);
+    let wrong = |mut resources: Vec<Value>| {
+        for patch in resources[0]["spec"]["configPatches"].as_array_mut().expect("patches") {
+            if patch["applyTo"] == "EXTENSION_CONFIG" {
+                patch["patch"]["value"]["typed_config"]["config"]["configuration"]["value"] =
+                    json!("{\"defualt\":1}");
+            }
+        }
+        resources
+    };
+    for (annotations, status) in [(json!({}), 200), (opted_in(), 403)] {
+        let upstream = Upstream::ok().await;
+        let resources = wrong(respond(mesh(), true));
+        let pod = Pod::start(backend(upstream.address()), payment(annotations), &resources, &agent).await;
+        assert_eq!(pod.call("api.test", "/x").await.status, status);
+        assert!(pod.envoy.logs().contains("unknown field `defualt`"), "{}", pod.envoy.logs());
+    }
+}

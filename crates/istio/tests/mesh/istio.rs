@@ -1,0 +1,144 @@
+//! What Istio does with an `EnvoyFilter`, as far as ours need it, after its own code (`pilot/pkg/networking/core/envoyfilter`): which workloads it is for,
+//! in which order patches come, and what each does. A patch that this doesn't know panics: it would be one that nobody has tried.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use understudy_istio::ROOT_NAMESPACE;
+
+/// What Istio configures a sidecar with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sidecar {
+    pub(crate) listeners: Vec<Value>,
+    pub(crate) clusters: Vec<Value>,
+    /// The route configurations of outbound listeners.
+    pub(crate) routes: Vec<Value>,
+    /// What it can ask for by name.
+    pub(crate) extensions: Vec<Value>,
+}
+
+/// Whose sidecar it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    pub(crate) namespace: String,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl Workload {
+    fn is_meant(&self, filter: &Value) -> bool {
+        let namespace = &filter["metadata"]["namespace"];
+        let selector = filter["spec"]["workloadSelector"]["labels"].as_object();
+        let labels = |labels: &serde_json::Map<String, Value>| {
+            labels.iter().all(|(key, value)| self.labels.get(key).map(String::as_str) == value.as_str())
+        };
+        (namespace == ROOT_NAMESPACE || *namespace == self.namespace) && selector.is_none_or(labels)
+    }
+}
+
+impl Sidecar {
+    /// The configuration with the resources that are for this workload.
+    pub(crate) fn with(mut self, resources: &[Value], workload: &Workload) -> Self {
+        let mut filters: Vec<_> = resources.iter().filter(|filter| workload.is_meant(filter)).collect();
+        // Those of the root namespace first, then by priority, then by name.
+        filters.sort_by_key(|filter| {
+            let priority = filter["spec"]["priority"].as_i64().unwrap_or(0);
+            let text = |key: &str| filter["metadata"][key].as_str().unwrap_or_default().to_owned();
+            (text("namespace") != ROOT_NAMESPACE, priority, text("name"))
+        });
+        let patches: Vec<_> = filters
+            .iter()
+            .flat_map(|filter| filter["spec"]["configPatches"].as_array().expect("patches"))
+            .collect();
+        // What is inside of listeners comes before new listeners, of whatever filter.
+        for patch in patches.iter().filter(|patch| patch["applyTo"] == "HTTP_FILTER") {
+            self.listeners.iter_mut().for_each(|listener| insert_http_filter(listener, patch));
+        }
+        patches.iter().filter(|patch| patch["applyTo"] != "HTTP_FILTER").for_each(|patch| self.add(patch));
+        self
+    }
+
+    fn add(&mut self, patch: &Value) {
+        assert_eq!(patch["patch"]["operation"], "ADD", "{patch}");
+        let (context, value) = (&patch["match"]["context"], patch["patch"]["value"].clone());
+        assert!(patch["match"].as_object().expect("a match").len() == 1, "{patch}");
+        match patch["applyTo"].as_str().expect("a name") {
+            // Whatever the context.
+            "EXTENSION_CONFIG" => self.extensions.push(value),
+            "LISTENER" if context == "SIDECAR_OUTBOUND" => self.listeners.push(value),
+            "CLUSTER" if context == "SIDECAR_OUTBOUND" => self.clusters.push(value),
+            "VIRTUAL_HOST" if context == "SIDECAR_OUTBOUND" => {
+                for routes in &mut self.routes {
+                    routes["virtual_hosts"].as_array_mut().expect("virtual hosts").push(value.clone());
+                }
+            }
+            _ => panic!("nobody has tried {patch}"),
+        }
+    }
+}
+
+fn insert_http_filter(listener: &mut Value, patch: &Value) {
+    assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE", "{patch}");
+    let context = match listener["traffic_direction"].as_str() {
+        Some("OUTBOUND") => "SIDECAR_OUTBOUND",
+        _ => "SIDECAR_INBOUND",
+    };
+    if patch["match"]["context"] != context {
+        return;
+    }
+    let filter = &patch["match"]["listener"]["filterChain"]["filter"];
+    let (manager, before) = (&filter["name"], &filter["subFilter"]["name"]);
+    let mut chains: Vec<&mut Value> = Vec::new();
+    if let Value::Object(listener) = listener {
+        for (key, value) in listener {
+            match key.as_str() {
+                "filter_chains" => chains.extend(value.as_array_mut().expect("chains")),
+                "default_filter_chain" => chains.push(value),
+                _ => {}
+            }
+        }
+    }
+    for chain in chains {
+        for network in chain["filters"].as_array_mut().expect("filters") {
+            if network["name"] != *manager {
+                continue;
+            }
+            let http = network["typed_config"]["http_filters"].as_array_mut().expect("HTTP filters");
+            if let Some(at) = http.iter().position(|filter| filter["name"] == *before) {
+                http.insert(at, patch["patch"]["value"].clone());
+            }
+        }
+    }
+}
+
+/// How Istio's agent fares with a module that is elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) enum Agent {
+    /// It has it in this file.
+    Fetches(std::path::PathBuf),
+    /// It can't get it, and hands nothing on.
+    Fails,
+    /// It can't get it, and puts a filter that does nothing in its place: newer ones do so where the plugin fails open.
+    FailsOpen,
+}
+
+impl Agent {
+    /// What it hands on to Envoy.
+    pub(crate) fn hand_on(&self, extensions: &[Value]) -> Vec<Value> {
+        extensions.iter().cloned().filter_map(|extension| self.convert(extension)).collect()
+    }
+
+    fn convert(&self, mut extension: Value) -> Option<Value> {
+        let code = &mut extension["typed_config"]["config"]["vm_config"]["code"];
+        let uri = code["remote"]["http_uri"]["uri"].as_str().expect("a module that is elsewhere");
+        assert!(uri.starts_with("oci://"), "{uri}");
+        match self {
+            Self::Fetches(file) => *code = json!({ "local": { "filename": file } }),
+            Self::Fails => return None,
+            Self::FailsOpen => {
+                assert_eq!(extension["typed_config"]["config"]["fail_open"], true, "no other is replaced");
+                let rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
+                extension["typed_config"] = json!({ "@type": rbac });
+            }
+        }
+        Some(extension)
+    }
+}

@@ -1,0 +1,82 @@
+//! The resources by their meaning: applied as Istio applies them to a sidecar's configuration as Istio makes it, and run in a real Envoy with a
+//! control plane beside it. No cluster is needed; what that leaves open is said in `docs/how-to/istio.md`.
+
+mod failures;
+mod istio;
+mod sidecar;
+mod traffic;
+
+use istio::{Agent, Workload};
+use serde_json::{Value, json};
+use sidecar::Places;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap};
+use understudy_snapshot::Header;
+use understudy_snapshot::bundle::{BundleInfo, bundle};
+use understudy_snapshot::table::TableBuilder;
+use understudy_testkit::Recorded;
+
+fn module() -> Module {
+    Module::new("oci://registry.test/mocks:1", None).expect("a module")
+}
+
+/// The workload that all is about, in the namespace `payments`, with the label `app: payment`; and its annotations.
+fn payment(annotations: Value) -> (Workload, Value) {
+    workload("payments", "payment", annotations)
+}
+
+fn workload(namespace: &str, app: &str, annotations: Value) -> (Workload, Value) {
+    let labels = [("app".to_owned(), app.to_owned())].into();
+    (Workload { namespace: namespace.to_owned(), labels }, annotations)
+}
+
+fn scope() -> Scope {
+    Scope::namespace("payments").and_then(|scope| scope.with_label("app=payment")).expect("a scope")
+}
+
+fn mesh() -> Scope {
+    Scope::namespace(ROOT_NAMESPACE).expect("a scope")
+}
+
+fn tap(scope: Scope, collector: SocketAddr) -> Vec<Value> {
+    let collector = Collector::new(&collector.to_string(), false).expect("a collector");
+    Tap { scope, module: module(), collector, inbound: true, service: Some("payment".to_owned()) }.resources()
+}
+
+fn respond(scope: Scope, opt_in: bool) -> Vec<Value> {
+    let (snapshot, on_miss, collector, service) = (None, None, None, None);
+    Respond { scope, module: module(), opt_in, snapshot, on_miss, collector, service }.resources()
+}
+
+fn opted_in() -> Value {
+    json!({ "replay.speedscale.com/mode": "responder-only" })
+}
+
+/// A backend at this address, and an app that nobody calls.
+fn backend(at: SocketAddr) -> Places {
+    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false }
+}
+
+/// An agent that has the filter with these exchanges, in a folder that has to stay.
+fn fetches(exchanges: Vec<Recorded>) -> (Agent, TempDir) {
+    holds(&filter(exchanges))
+}
+
+fn filter(exchanges: Vec<Recorded>) -> Vec<u8> {
+    let mut builder = TableBuilder::new(&Header { name: "payment".to_owned(), ..Header::default() });
+    let none = exchanges.is_empty();
+    for (number, exchange) in (1..).zip(exchanges) {
+        builder.push(&exchange.exchange(number)).expect("an exchange");
+    }
+    let table = if none { Vec::new() } else { builder.finish().expect("a table").bytes };
+    bundle(understudy_module::RAW, &table, &BundleInfo::default()).expect("a module")
+}
+
+fn holds(module: &[u8]) -> (Agent, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path: PathBuf = folder.path().join("module.wasm");
+    std::fs::write(&path, module).expect("a module");
+    (Agent::Fetches(path), folder)
+}

@@ -1,0 +1,170 @@
+//! What the resources do with the traffic where nothing is missing.
+
+use crate::istio::Agent;
+use crate::sidecar::{Places, Pod, as_istio_makes_it};
+use crate::{backend, fetches, mesh, opted_in, payment, respond, scope, tap, workload};
+use serde_json::json;
+use std::path::Path;
+use understudy_core::exchange::Direction;
+use understudy_testkit::{
+    H2Answer, H2Upstream, Nobody, Recorded, Sink, Upstream, eventually, frames, message, metadata, recorded,
+};
+
+/// What the app asks for, as it was recorded.
+fn known(host: &str) -> Recorded {
+    recorded("POST", &format!("http://{host}"), "/known").sent("hi").body("recorded")
+}
+
+#[tokio::test]
+async fn a_tap_copies_what_goes_out_and_comes_in_and_can_be_taken_away_again() {
+    let (upstream, app) = (Upstream::ok().await, Upstream::ok().await);
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let places = Places { app: app.address(), ..backend(upstream.address()) };
+    let (agent, _folder) = fetches(vec![]);
+    let pod = Pod::start(places, payment(json!({})), &[], &agent).await;
+    assert_eq!(pod.call("api.test", "/before").await.text(), "real");
+    assert!(pod.xds.asked().is_empty(), "nothing of ours is there");
+
+    pod.apply(&tap(scope(), sink.address()), &agent).await;
+    assert_eq!(pod.xds.asked().len(), 2);
+    for host in ["api.test", "elsewhere.test"] {
+        assert_eq!(pod.call(host, "/out").await.text(), "real");
+    }
+    assert_eq!(pod.call_app("/in").await.text(), "real");
+    let records = || sink.batches().iter().flat_map(understudy_testkit::Batch::records).collect::<Vec<_>>();
+    eventually("three exchanges are told", async || records().len() >= 3).await;
+    let mut told: Vec<_> = records()
+        .into_iter()
+        .map(|record| (record.exchange.direction == Direction::Inbound, record.exchange.backend))
+        .collect();
+    told.sort();
+    let expect =
+        [(false, "http://api.test"), (false, "http://elsewhere.test"), (true, "http://payment.test")];
+    assert_eq!(told, expect.map(|(inbound, name)| (inbound, name.to_owned())));
+
+    pod.apply(&[], &agent).await;
+    assert_eq!(pod.call("api.test", "/after").await.text(), "real");
+    assert_eq!(records().len(), 3);
+    assert_eq!((upstream.seen().len(), app.seen().len()), (4, 1));
+    assert_eq!(pod.xds.refused(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_mock_answers_and_nothing_reaches_a_backend() {
+    let upstream = Upstream::ok().await;
+    let (agent, _folder) = fetches(vec![known("api.test"), known("elsewhere.test")]);
+    let pod =
+        Pod::start(backend(upstream.address()), payment(json!({})), &respond(scope(), false), &agent).await;
+    for host in ["api.test", "elsewhere.test"] {
+        let answer = pod.call(host, "/known").await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "recorded"), "{}", pod.envoy.logs());
+    }
+    assert_eq!(pod.call("api.test", "/new").await.header("x-understudy").as_deref(), Some("miss"));
+    assert_eq!(pod.call("unknown.test", "/known").await.status, 404);
+    upstream.assert_untouched();
+    eventually("it is counted", async || {
+        let stats = pod.envoy.stats("wasmcustom").await.expect("statistics");
+        stats.get("wasmcustom.understudy.backend.http://api.test.match") == 1
+    })
+    .await;
+    // Taken away, everything is as it was.
+    pod.apply(&[], &agent).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+}
+
+#[tokio::test]
+async fn what_is_mocked_is_not_tapped_too() {
+    let upstream = Upstream::ok().await;
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let (agent, _folder) = fetches(vec![known("api.test")]);
+    // Whatever the order in which they are applied.
+    let both = [tap(scope(), sink.address()), respond(scope(), false)].concat();
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &both, &agent).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
+    eventually("the mock counts", async || {
+        let stats = pod.envoy.stats("wasmcustom").await.expect("statistics");
+        stats.get("wasmcustom.understudy.backend.http://api.test.match") == 1
+    })
+    .await;
+    assert!(sink.batches().is_empty(), "a mocked exchange never took place");
+    upstream.assert_untouched();
+}
+
+#[tokio::test]
+async fn grpc_is_mocked_with_its_messages_and_trailers() {
+    let answer = |_: &_| H2Answer {
+        status: 200,
+        headers: metadata(&[("content-type", "application/grpc")]),
+        body: frames([message(&[(1, "real")])]),
+        trailers: Some(metadata(&[("grpc-status", "0")])),
+    };
+    let upstream = H2Upstream::start(answer).await;
+    let sent = frames([message(&[(1, "order")])]);
+    let recorded = recorded("POST", "http://api.test", "/orders.Orders/Get")
+        .with("content-type", "application/grpc")
+        .sent(&sent)
+        .header("content-type", "application/grpc")
+        .body(frames([message(&[(1, "recorded")]), message(&[(1, "twice")])]))
+        .trailer("grpc-status", "0")
+        .trailer("x-more", "yes");
+    let (agent, _folder) = fetches(vec![recorded]);
+    let places = Places { h2: true, ..backend(upstream.address()) };
+    let pod = Pod::start(places, payment(json!({})), &[], &agent).await;
+    let call = async || pod.h2().await.call("http://api.test/orders.Orders/Get", &[], sent.clone()).await;
+    assert_eq!(call().await.body, frames([message(&[(1, "real")])]));
+    assert_eq!(upstream.seen().len(), 1);
+
+    pod.apply(&respond(scope(), false), &agent).await;
+    eventually("it is mocked", async || call().await.metadata("x-more").is_some()).await;
+    let answer = call().await;
+    assert_eq!(answer.body, frames([message(&[(1, "recorded")]), message(&[(1, "twice")])]));
+    assert_eq!(answer.metadata("grpc-status").as_deref(), Some("0"));
+    assert_eq!(upstream.seen().len(), 1, "nothing reaches the backend");
+    let miss = pod.h2().await.call("http://api.test/orders.Orders/Other", &[], sent.clone()).await;
+    assert_eq!(miss.metadata("grpc-status").as_deref(), Some("12"));
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn one_roll_out_for_the_mesh_mocks_only_who_has_the_annotation() {
+    let upstream = Upstream::ok().await;
+    let (agent, _folder) = fetches(vec![known("api.test")]);
+    let resources = respond(mesh(), true);
+    for (namespace, annotations, mocked) in [
+        ("payments", opted_in(), true),
+        ("orders", opted_in(), true),
+        ("payments", json!({}), false),
+        ("orders", json!({ "replay.speedscale.com/mode": "on" }), false),
+    ] {
+        let who = workload(namespace, "any", annotations.clone());
+        let pod = Pod::start(backend(upstream.address()), who, &resources, &agent).await;
+        let before = upstream.seen().len();
+        let answers = [pod.call("api.test", "/known").await, pod.call("api.test", "/new").await];
+        match mocked {
+            true => {
+                assert_eq!(answers.map(|answer| answer.status), [200, 404], "{annotations}");
+                assert_eq!(upstream.seen().len(), before, "{annotations}");
+            }
+            false => {
+                assert!(answers.iter().all(|answer| answer.text() == "real"), "{annotations}");
+                assert!(answers.iter().all(|answer| answer.header("x-understudy").is_none()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_workload_that_is_not_meant_has_the_configuration_that_it_had() {
+    let places = backend(([127, 0, 0, 1], 80).into());
+    let plain = || as_istio_makes_it(places, Path::new("/"));
+    let resources = [tap(scope(), places.backend), respond(scope(), false)].concat();
+    for (namespace, app) in [("payments", "orders"), ("orders", "payment")] {
+        let (who, _) = workload(namespace, app, json!({}));
+        assert_eq!(plain().with(&resources, &who), plain(), "{namespace}/{app}");
+    }
+    let (meant, _) = payment(json!({}));
+    let with = plain().with(&resources, &meant);
+    assert_ne!(with, plain());
+    assert_eq!(with.extensions.len(), 3);
+    assert_eq!(Agent::Fails.hand_on(&with.extensions), Vec::<serde_json::Value>::new());
+}

@@ -1,0 +1,87 @@
+//! Mocking that waits for an annotation of the workload's pod, which can name a snapshot too.
+
+use serde_json::{Value, json};
+use understudy_testkit::{Rig, RigBuilder, Upstream, get, recorded};
+
+fn annotated(metadata: Value, builder: RigBuilder) -> RigBuilder {
+    builder.edit(move |bootstrap| bootstrap["node"]["metadata"] = metadata.clone())
+}
+
+fn rolled_out(upstream: &Upstream, annotations: Value) -> RigBuilder {
+    let builder = Rig::responder()
+        .with_backends()
+        .map(upstream.map("api.test"))
+        .config("opt_in", json!(true))
+        .config("on_miss", json!("fail"))
+        .exchange(recorded("GET", "http://api.test", "/known").body("recorded"));
+    annotated(json!({ "ANNOTATIONS": annotations, "NAMESPACE": "payments" }), builder)
+}
+
+#[tokio::test]
+async fn without_the_annotation_requests_pass_untouched() {
+    let upstream = Upstream::ok().await;
+    for (annotations, says) in [
+        (json!({}), "nothing is mocked: this workload has no annotation"),
+        (json!({ "replay.speedscale.com/snapshot-id": "rig" }), "nothing is mocked: this workload"),
+        (json!({ "replay.speedscale.com/mode": "responder" }), "\"responder\" is no mode that is known"),
+        (json!({ "replay.speedscale.com/mode": "full-replay" }), "full-replay is for a replay"),
+    ] {
+        let rig = rolled_out(&upstream, annotations).start().await;
+        let before = upstream.seen().len();
+        for path in ["known", "new"] {
+            let answer = get(rig.proxy(), &format!("http://api.test/{path}")).await;
+            assert_eq!((answer.text().as_str(), answer.header("x-understudy")), ("real", None), "{says}");
+        }
+        assert_eq!(upstream.seen().len(), before + 2);
+        assert!(rig.envoy.logs().contains(says), "{says}: {}", rig.envoy.logs());
+        assert_eq!(rig.counter("backend.http://api.test.match").await, 0);
+        rig.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn with_the_annotation_it_is_mocked() {
+    let upstream = Upstream::ok().await;
+    for group in ["speedscale.com", "understudy.dev"] {
+        let annotation = json!({ (format!("replay.{group}/mode")): "responder-only" });
+        let rig = rolled_out(&upstream, annotation).start().await;
+        assert_eq!(get(rig.proxy(), "http://api.test/known").await.text(), "recorded", "{group}");
+        assert_eq!(get(rig.proxy(), "http://api.test/new").await.status, 404);
+        assert_eq!(get(rig.proxy(), "http://other.test/").await.status, 404);
+        assert_eq!(upstream.seen().len(), 0, "a mocked backend is never touched");
+        rig.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_workload_that_has_not_opted_in_is_tapped_all_the_same() {
+    let upstream = Upstream::ok().await;
+    let rig = rolled_out(&upstream, json!({}))
+        .map(upstream.map("tapped.test"))
+        .collector()
+        .config("backends", json!({ "http://tapped.test": { "mode": "tap" } }))
+        .start()
+        .await;
+    get(rig.proxy(), "http://api.test/known").await;
+    get(rig.proxy(), "http://tapped.test/x").await;
+    let records = rig.records(1).await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].exchange.backend, "http://tapped.test");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
+    let upstream = Upstream::ok().await;
+    let annotations = json!({
+        "replay.speedscale.com/mode": "responder-only",
+        "replay.speedscale.com/snapshot-id": "another",
+    });
+    // Whatever the configuration says of what the table doesn't name: which backends it would have named can't be known.
+    let rig = rolled_out(&upstream, annotations).config("default", json!("off")).start().await;
+    for path in ["known", "new"] {
+        assert_eq!(get(rig.proxy(), &format!("http://api.test/{path}")).await.status, 404);
+    }
+    assert_eq!(upstream.seen().len(), 0);
+    let logs = rig.envoy.logs();
+    assert!(logs.contains("another is asked for, and this module has rig"), "{logs}");
+}
