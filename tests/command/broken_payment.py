@@ -33,7 +33,7 @@ def broken(self, request):
     if what == "hang" and payments:
         time.sleep(3600)
     if what == "slow" and payments:
-        time.sleep(1)
+        time.sleep(0.4)
     if what == "new-call" and payments:
         try:
             stripe[0].v1.payouts.list()

@@ -90,9 +90,9 @@ async fn a_call_that_is_not_made_any_more_is_named() {
 #[tokio::test]
 async fn a_slower_handler_is_named_where_a_goal_says_so() {
     let scene = Scene::new().await;
-    let slow = ["--fail-if", "p95 > 700ms"];
+    let slow = ["--fail-if", "p95 > 380ms"];
     let (done, _) = replay_payment(&scene, &slow, &[BROKEN, "slow"]).await;
-    done.expect(1).says(&["MISSED   fail if p95 > 700ms: ", "192 of 192 requests answered as recorded"]);
+    done.expect(1).says(&["MISSED   fail if p95 > 380ms: ", "192 of 192 requests answered as recorded"]);
     scene.all_gone().await;
 }
 

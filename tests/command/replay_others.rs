@@ -42,7 +42,7 @@ set:
 "#;
     scene.file("s/replay.yaml", settings);
     let done = replay().await.expect(0);
-    done.says(&["body/id to #2 body/source", "path.3", "answered as recorded (100.0 %)"]);
+    done.says(&[" body/source\n", " path.3, ", "answered as recorded (100.0 %)"]);
     scene.all_gone().await;
 }
 

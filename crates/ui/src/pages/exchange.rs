@@ -214,7 +214,9 @@ fn facts(exchange: &Exchange) -> Vec<(&'static str, String)> {
         match exchange.end {
             End::Complete => "complete".into(),
             End::RequestAborted => "the request stopped in the middle".into(),
+            End::ClientLeft => "the client left in the middle of the response".into(),
             End::ResponseAborted => "the response stopped in the middle".into(),
+            End::ClientLeft => "the client left in the middle of the response".into(),
             End::NoResponse => "no response".into(),
         },
     ));
