@@ -65,7 +65,7 @@ fn listed(app: &App, name: &str) -> Listed {
         row.problem = false;
         row.service = visible(header.service.as_deref().unwrap_or_default());
         row.recorded = date_time(header.recorded);
-        row.exchanges = count(header.backends.values().map(|backend| backend.exchanges).sum());
+        row.exchanges = count(header.inbound() + header.outbound());
         row.backends = header.backends.len();
         row.mocked = header.backends.values().filter(|backend| backend.mode == Mode::Mock).count();
     }

@@ -130,7 +130,7 @@ fn facts(book: &Book, opened: &Opened, known: Option<&Summary>) -> Vec<(&'static
     }
     facts.extend(header.service.as_deref().map(|service| ("Service", visible(service))));
     facts.push(("Recorded", date_time(header.recorded)));
-    let counted = header.backends.values().map(|backend| backend.exchanges).sum();
+    let counted = header.inbound() + header.outbound();
     facts.push(("Exchanges", count(known.map_or(counted, |known| known.exchanges))));
     facts.push((
         "On a miss",
