@@ -8,8 +8,8 @@ const paths = process.env.PATHS.split(" ");
 
 export default async ({ open }) => {
   const found = [];
-  for (const colorScheme of ["light", "dark"]) {
-    for (const width of [1280, 360]) {
+  for (const colorScheme of [process.env.SCHEME]) {
+    for (const width of [Number(process.env.WIDTH)]) {
       const page = await open({ colorScheme, viewport: { width, height: 800 }, bypassCSP: true });
       for (const path of paths) {
         await page.goto(path);
