@@ -1,6 +1,7 @@
-//! Mocking that waits for an annotation of the workload's pod, which can name a snapshot too.
+//! Mocking that waits for an annotation of the workload's pod, and a module with several snapshots, of which an annotation names one.
 
 use serde_json::{Value, json};
+use understudy_core::table::shelf;
 use understudy_testkit::{Rig, RigBuilder, Upstream, get, recorded};
 
 fn annotated(metadata: Value, builder: RigBuilder) -> RigBuilder {
@@ -84,4 +85,56 @@ async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
     assert_eq!(upstream.seen().len(), 0);
     let logs = rig.envoy.logs();
     assert!(logs.contains("another is asked for, and this module has rig"), "{logs}");
+}
+
+fn snapshot(name: &str) -> Vec<u8> {
+    let header = understudy_snapshot::Header { name: name.to_owned(), ..Default::default() };
+    let mut builder = understudy_snapshot::table::TableBuilder::new(&header);
+    let exchange = recorded("GET", "http://api.test", "/known").body(name);
+    builder.push(&exchange.exchange(1)).expect("an exchange");
+    builder.finish().expect("a table").bytes
+}
+
+/// A module with the snapshots `a` and `b`.
+fn both() -> Vec<u8> {
+    let tables = shelf(&[snapshot("a"), snapshot("b")]).expect("a shelf");
+    let info = understudy_snapshot::bundle::BundleInfo::default();
+    understudy_snapshot::bundle::bundle(understudy_module::RAW, &tables, &info).expect("a module")
+}
+
+#[tokio::test]
+async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
+    let upstream = Upstream::ok().await;
+    let ask = async |metadata: Value, config: Value| {
+        let builder = Rig::responder()
+            .with_backends()
+            .module(both())
+            .map(upstream.map("api.test"))
+            .config("on_miss", json!("fail"));
+        let builder = config.as_object().unwrap().iter().fold(builder, |b, (k, v)| b.config(k, v.clone()));
+        let rig = annotated(metadata, builder).start().await;
+        let answer = get(rig.proxy(), "http://api.test/known").await;
+        rig.assert_sound().await;
+        (answer.status, answer.text(), rig.envoy.logs())
+    };
+    let named = |name: &str| json!({ "ANNOTATIONS": { "replay.speedscale.com/snapshot-id": name } });
+    for name in ["a", "b"] {
+        let (status, text, _) = ask(named(name), json!({})).await;
+        assert_eq!((status, text.as_str()), (200, name));
+        let (status, text, _) = ask(json!({ "WORKLOAD_NAME": name }), json!({})).await;
+        assert_eq!((status, text.as_str()), (200, name), "by the workload's name");
+        let (status, text, _) = ask(json!({}), json!({ "snapshot": name })).await;
+        assert_eq!((status, text.as_str()), (200, name), "by the configuration");
+    }
+    let (_, text, _) = ask(named("b"), json!({ "snapshot": "a" })).await;
+    assert_eq!(text, "b", "the annotation wins");
+    for (metadata, says) in
+        [(named("c"), "c is asked for, and this module has a, b"), (json!({}), "no snapshot is asked for")]
+    {
+        // Whatever the configuration says of what the table doesn't name: which backends it would have named can't be known.
+        let (status, _, logs) = ask(metadata, json!({ "default": "off" })).await;
+        assert_eq!(status, 404);
+        assert!(logs.contains(says), "{logs}");
+    }
+    assert_eq!(upstream.seen().len(), 0);
 }

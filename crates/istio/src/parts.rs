@@ -79,12 +79,10 @@ pub(crate) fn plugin(name: &str, module: &Module, on_crash: OnCrash, config: &Va
     let mut plugin = json!({ "name": name, "root_id": "understudy" });
     match on_crash {
         OnCrash::Open => plugin["fail_open"] = json!(true),
-        OnCrash::Reload => {
-            plugin["failure_policy"] = json!("FAIL_RELOAD");
-            // Without it a request with a body hangs. A tap holds nothing, and older versions of Istio don't know the field.
-            plugin["allow_on_headers_stop_iteration"] = json!(true);
-        }
+        OnCrash::Reload => plugin["failure_policy"] = json!("FAIL_RELOAD"),
     }
+    // Without it a request that is held hangs: a mocked one, and a table in a tap's module can say that.
+    plugin["allow_on_headers_stop_iteration"] = json!(true);
     plugin["vm_config"] = json!({ "vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": module.code() });
     plugin["configuration"] = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",

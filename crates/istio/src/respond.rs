@@ -37,15 +37,15 @@ pub struct Respond {
 impl Respond {
     /// The `EnvoyFilter`.
     pub fn resources(&self) -> Vec<Value> {
-        let way = Way::Outbound;
-        let mut patches: Vec<_> = stub::patches().into();
-        patches.extend(self.collector.as_ref().and_then(Collector::patch));
-        let plugin = plugin(NAME, &self.module, OnCrash::Reload, &self.config());
+        let (way, name) = (Way::Outbound, self.scope.unique(NAME));
+        let mut patches: Vec<_> = stub::patches(&name).into();
+        patches.extend(self.collector.as_ref().and_then(|collector| collector.patch(&name)));
+        let plugin = plugin(&name, &self.module, OnCrash::Reload, &self.config());
         patches.push(add("EXTENSION_CONFIG", way, &plugin));
         if self.opt_in {
             patches.push(before_router(way, &annotations()));
         }
-        patches.push(before_router(way, &place(NAME, &self.guard())));
+        patches.push(before_router(way, &place(&name, &self.guard())));
         vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
     }
 
@@ -71,7 +71,7 @@ impl Respond {
             }
         }
         if let Some(collector) = &self.collector {
-            config["collector"] = collector.config();
+            config["collector"] = collector.config(&self.scope.unique(NAME));
         }
         config
     }

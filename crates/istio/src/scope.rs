@@ -52,6 +52,11 @@ impl Scope {
         name.chars().take(NAME_MAX).collect::<String>().trim_end_matches('-').to_owned()
     }
 
+    /// What is of this resource alone in a sidecar: several resources can be for one workload, and nothing of Envoy's may be there twice.
+    pub(crate) fn unique(&self, start: &str) -> String {
+        format!("{}.{}", self.name(start), self.namespace)
+    }
+
     /// The resource's `metadata`.
     pub(crate) fn metadata(&self, name: &str) -> Value {
         json!({

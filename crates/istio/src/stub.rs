@@ -1,36 +1,42 @@
-//! What answers to gRPC need in a sidecar: a listener inside of Envoy, a cluster that leads to it, and a route that only the filter uses. The
-//! same as in `envoy/responder.yaml`; Istio's bootstrap has the extension for internal listeners.
+//! What answers to gRPC need in a sidecar: a listener inside of Envoy, a cluster that leads to it, and a route that only the filter uses. Much
+//! the same as in `envoy/responder.yaml`; Istio's bootstrap has the extension for internal listeners.
 
 use crate::parts::{Way, add};
 use serde_json::{Value, json};
 
-const STUB: &str = "understudy_stub";
 /// See `understudy_core::engine::STUB_HEADER` and `STUB_AUTHORITY`; a test compares them.
 const HEADER: &str = "x-understudy-stub";
 const AUTHORITY: &str = "understudy-stub.invalid";
 
-pub(crate) fn patches() -> [Value; 3] {
+/// For the resource with this name.
+pub(crate) fn patches(resource: &str) -> [Value; 3] {
+    let name = format!("stub-of-{resource}");
     [
-        add("LISTENER", Way::Outbound, &listener()),
-        add("CLUSTER", Way::Outbound, &cluster()),
-        add("VIRTUAL_HOST", Way::Outbound, &virtual_host()),
+        add("LISTENER", Way::Outbound, &listener(&name)),
+        add("CLUSTER", Way::Outbound, &cluster(&name)),
+        first_route(&name),
     ]
 }
 
-fn virtual_host() -> Value {
+/// A route in each virtual host, the one for all names among them. A virtual host of its own would be simpler; but if two resources are for one
+/// workload, there would be two for one name, and Envoy would refuse all routes.
+fn first_route(name: &str) -> Value {
+    let exactly = json!({ "name": ":authority", "string_match": { "exact": AUTHORITY } });
+    let route = json!({
+        "name": name,
+        "match": { "prefix": "/", "headers": [exactly, { "name": HEADER, "present_match": true }] },
+        "route": { "cluster": name },
+    });
     json!({
-        "name": STUB,
-        "domains": [AUTHORITY],
-        "routes": [{
-            "match": { "prefix": "/", "headers": [{ "name": HEADER, "present_match": true }] },
-            "route": { "cluster": STUB },
-        }],
+        "applyTo": "HTTP_ROUTE",
+        "match": { "context": Way::Outbound.context() },
+        "patch": { "operation": "INSERT_FIRST", "value": route },
     })
 }
 
-fn listener() -> Value {
+fn listener(name: &str) -> Value {
     let routes = json!({
-        "name": STUB,
+        "name": name,
         "virtual_hosts": [{
             "name": "any",
             "domains": ["*"],
@@ -43,7 +49,7 @@ fn listener() -> Value {
     });
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": STUB,
+        "stat_prefix": name,
         "http_filters": [{
             "name": "envoy.filters.http.router",
             "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -51,11 +57,11 @@ fn listener() -> Value {
         "route_config": routes,
     });
     let filter = json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager });
-    json!({ "name": STUB, "internal_listener": {}, "filter_chains": [{ "filters": [filter] }] })
+    json!({ "name": name, "internal_listener": {}, "filter_chains": [{ "filters": [filter] }] })
 }
 
-fn cluster() -> Value {
-    let address = json!({ "envoy_internal_address": { "server_listener_name": STUB } });
+fn cluster(name: &str) -> Value {
+    let address = json!({ "envoy_internal_address": { "server_listener_name": name } });
     // Envoy's limits, 1,024 of each, would be answers that no backend gave.
     let limits = json!({
         "max_connections": 1_000_000,
@@ -64,12 +70,12 @@ fn cluster() -> Value {
         "max_retries": 1_000_000,
     });
     json!({
-        "name": STUB,
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "2s",
         "circuit_breakers": { "thresholds": [limits] },
         "load_assignment": {
-            "cluster_name": STUB,
+            "cluster_name": name,
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
         },
         "transport_socket": {

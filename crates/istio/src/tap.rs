@@ -7,7 +7,6 @@ use crate::scope::Scope;
 use serde_json::{Value, json};
 
 pub(crate) const NAME: &str = "understudy-tap";
-pub(crate) const COLLECTOR: &str = "understudy_collector";
 /// After a mock's: what is mocked never comes so far.
 const PRIORITY: i32 = 20;
 
@@ -35,32 +34,34 @@ impl Collector {
         Ok(Self { host: host.to_owned(), port, through_mesh })
     }
 
-    /// The name of Envoy's cluster for it.
-    pub(crate) fn cluster(&self) -> String {
-        match self.through_mesh {
-            true => format!("outbound|{}||{}", self.port, self.host),
-            false => COLLECTOR.to_owned(),
-        }
-    }
-
-    /// As the filter's configuration has it.
-    pub(crate) fn config(&self) -> Value {
-        json!({ "cluster": self.cluster(), "authority": self.host })
+    /// As the filter's configuration of the resource with this name has it.
+    pub(crate) fn config(&self, resource: &str) -> Value {
+        json!({ "cluster": self.cluster(resource), "authority": self.host })
     }
 
     /// The cluster, where it is one of our own.
-    pub(crate) fn patch(&self) -> Option<Value> {
-        let address = json!({ "socket_address": { "address": self.host, "port_value": self.port } });
+    pub(crate) fn patch(&self, resource: &str) -> Option<Value> {
+        let (name, address) = (
+            self.cluster(resource),
+            json!({ "socket_address": { "address": self.host, "port_value": self.port } }),
+        );
         let cluster = json!({
-            "name": COLLECTOR,
+            "name": name,
             "type": "STRICT_DNS",
             "connect_timeout": "5s",
             "load_assignment": {
-                "cluster_name": COLLECTOR,
+                "cluster_name": name,
                 "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
             },
         });
         (!self.through_mesh).then(|| add("CLUSTER", Way::Outbound, &cluster))
+    }
+
+    fn cluster(&self, resource: &str) -> String {
+        match self.through_mesh {
+            true => format!("outbound|{}||{}", self.port, self.host),
+            false => format!("collector-of-{resource}"),
+        }
     }
 }
 
@@ -82,12 +83,13 @@ pub struct Tap {
 impl Tap {
     /// The `EnvoyFilter`.
     pub fn resources(&self) -> Vec<Value> {
-        let mut patches: Vec<_> = self.collector.patch().into_iter().collect();
-        let ways = [(Way::Outbound, NAME), (Way::Inbound, "understudy-tap-inbound")];
+        let name = self.scope.unique(NAME);
+        let mut patches: Vec<_> = self.collector.patch(&name).into_iter().collect();
+        let ways = [(Way::Outbound, name.clone()), (Way::Inbound, format!("{name}.inbound"))];
         for (way, name) in ways.into_iter().take(1 + usize::from(self.inbound)) {
-            let plugin = plugin(name, &self.module, OnCrash::Open, &self.config(way));
+            let plugin = plugin(&name, &self.module, OnCrash::Open, &self.config(way));
             patches.push(add("EXTENSION_CONFIG", way, &plugin));
-            patches.push(before_router(way, &place(name, &nothing())));
+            patches.push(before_router(way, &place(&name, &nothing())));
         }
         vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
     }
@@ -129,7 +131,7 @@ impl Tap {
         if let Some(service) = &self.service {
             config["service"] = json!(service);
         }
-        config["collector"] = self.collector.config();
+        config["collector"] = self.collector.config(&self.scope.unique(NAME));
         config
     }
 }
@@ -141,8 +143,8 @@ mod tests {
     #[test]
     fn addresses_of_collectors() {
         let cluster =
-            |address: &str, mesh| Collector::new(address, mesh).map(|collector| collector.cluster());
-        assert_eq!(cluster("c.ns.svc:4440", false).as_deref(), Ok("understudy_collector"));
+            |address: &str, mesh| Collector::new(address, mesh).map(|collector| collector.cluster("a.b"));
+        assert_eq!(cluster("c.ns.svc:4440", false).as_deref(), Ok("collector-of-a.b"));
         assert_eq!(cluster("c.ns.svc:4440", true).as_deref(), Ok("outbound|4440||c.ns.svc"));
         for bad in ["", "c", "c:", ":1", "c:0", "c:99999", "http://c:1", "c d:1"] {
             assert_eq!(cluster(bad, false), Err(Error::Collector(bad.to_owned())));

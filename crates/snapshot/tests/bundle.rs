@@ -199,3 +199,38 @@ fn a_table_too_long_for_envoy_is_refused_by_its_length() {
     seal(&mut small);
     check_refused(bundle(&probe(), &small, &info()), "table-section", "");
 }
+
+/// The table of a snapshot of this name.
+fn table_of(name: &str) -> Vec<u8> {
+    let header = understudy_snapshot::Header { name: name.to_owned(), ..Default::default() };
+    understudy_snapshot::table::TableBuilder::new(&header).finish().unwrap().bytes
+}
+
+#[test]
+fn several_snapshots_come_out_as_they_went_in() {
+    let tables = ["orders", "payment"].map(table_of);
+    let shelf = understudy_core::table::shelf(&tables).unwrap();
+    let module = bundle(&probe(), &shelf, &info()).unwrap();
+    check_loadable(&module);
+    let read = inspect(&module).unwrap();
+    assert_eq!(read.table_bytes(), shelf);
+    assert_eq!(read.record.snapshot, "orders, payment");
+    let names: Vec<_> = read.tables().iter().map(|table| table.meta().snapshot.as_str()).collect();
+    assert_eq!(names, ["orders", "payment"]);
+    let mut changed = module.clone();
+    let last = changed.len() - 1;
+    let at = changed.windows(8).rposition(|window| window == understudy_core::table::MAGIC).unwrap();
+    changed[(at + 30).min(last)] ^= 1;
+    check_refused(inspect(&changed), "module-mismatch", "another digest");
+}
+
+#[test]
+fn two_snapshots_of_one_name_are_refused() {
+    let tables = ["payment", "payment"].map(table_of);
+    let shelf = understudy_core::table::shelf(&tables).unwrap();
+    check_refused(
+        bundle(&probe(), &shelf, &info()),
+        "module-one-name",
+        "change `name` in one's snapshot.yaml",
+    );
+}

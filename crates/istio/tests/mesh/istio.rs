@@ -57,7 +57,11 @@ impl Sidecar {
     }
 
     fn add(&mut self, patch: &Value) {
-        assert_eq!(patch["patch"]["operation"], "ADD", "{patch}");
+        let operation = match patch["applyTo"] == "HTTP_ROUTE" {
+            true => "INSERT_FIRST",
+            false => "ADD",
+        };
+        assert_eq!(patch["patch"]["operation"], operation, "{patch}");
         let (context, value) = (&patch["match"]["context"], patch["patch"]["value"].clone());
         assert!(patch["match"].as_object().expect("a match").len() == 1, "{patch}");
         match patch["applyTo"].as_str().expect("a name") {
@@ -65,9 +69,13 @@ impl Sidecar {
             "EXTENSION_CONFIG" => self.extensions.push(value),
             "LISTENER" if context == "SIDECAR_OUTBOUND" => self.listeners.push(value),
             "CLUSTER" if context == "SIDECAR_OUTBOUND" => self.clusters.push(value),
-            "VIRTUAL_HOST" if context == "SIDECAR_OUTBOUND" => {
-                for routes in &mut self.routes {
-                    routes["virtual_hosts"].as_array_mut().expect("virtual hosts").push(value.clone());
+            "HTTP_ROUTE" if context == "SIDECAR_OUTBOUND" => {
+                let hosts = self
+                    .routes
+                    .iter_mut()
+                    .map(|routes| routes["virtual_hosts"].as_array_mut().expect("hosts"));
+                for host in hosts.flatten() {
+                    host["routes"].as_array_mut().expect("routes").insert(0, value.clone());
                 }
             }
             _ => panic!("nobody has tried {patch}"),

@@ -12,6 +12,7 @@ use sidecar::Places;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
+use understudy_core::table::shelf;
 use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap};
 use understudy_snapshot::Header;
 use understudy_snapshot::bundle::{BundleInfo, bundle};
@@ -65,13 +66,24 @@ fn fetches(exchanges: Vec<Recorded>) -> (Agent, TempDir) {
 }
 
 fn filter(exchanges: Vec<Recorded>) -> Vec<u8> {
-    let mut builder = TableBuilder::new(&Header { name: "payment".to_owned(), ..Header::default() });
-    let none = exchanges.is_empty();
+    match exchanges.is_empty() {
+        true => module_of(&[]),
+        false => module_of(&[table("payment", exchanges)]),
+    }
+}
+
+/// The table of a snapshot.
+fn table(name: &str, exchanges: Vec<Recorded>) -> Vec<u8> {
+    let mut builder = TableBuilder::new(&Header { name: name.to_owned(), ..Header::default() });
     for (number, exchange) in (1..).zip(exchanges) {
         builder.push(&exchange.exchange(number)).expect("an exchange");
     }
-    let table = if none { Vec::new() } else { builder.finish().expect("a table").bytes };
-    bundle(understudy_module::RAW, &table, &BundleInfo::default()).expect("a module")
+    builder.finish().expect("a table").bytes
+}
+
+fn module_of(tables: &[Vec<u8>]) -> Vec<u8> {
+    let bytes = if tables.is_empty() { Vec::new() } else { shelf(tables).expect("a shelf") };
+    bundle(understudy_module::RAW, &bytes, &BundleInfo::default()).expect("a module")
 }
 
 fn holds(module: &[u8]) -> (Agent, TempDir) {

@@ -241,18 +241,16 @@ impl Pod {
 
     /// Has these resources in the place of all, while it runs.
     pub(crate) async fn apply(&self, resources: &[Value], agent: &Agent) {
+        // Envoy's main thread compiles modules too, and answers nobody meanwhile.
         let updates = || async {
-            let stats = self.envoy.stats("listener_manager").await.expect("statistics");
-            (
-                stats.get("listener_manager.lds.update_success"),
-                stats.get("listener_manager.total_listeners_warming"),
-            )
+            let stats = self.envoy.stats("listener_manager").await.ok()?;
+            let get = |name: &str| stats.get(&format!("listener_manager.{name}"));
+            Some((get("lds.update_success"), get("total_listeners_warming")))
         };
-        let (before, _) = updates().await;
+        let (before, _) = updates().await.expect("statistics");
         write(&self.plain.clone().with(resources, &self.workload), self.folder.path(), &self.xds, agent);
         eventually("the listeners are new", async || {
-            let (now, warming) = updates().await;
-            now > before && warming == 0
+            updates().await.is_some_and(|(now, warming)| now > before && warming == 0)
         })
         .await;
     }

@@ -2,7 +2,9 @@
 
 use crate::istio::Agent;
 use crate::sidecar::{Places, Pod, as_istio_makes_it};
-use crate::{backend, fetches, mesh, opted_in, payment, respond, scope, tap, workload};
+use crate::{
+    backend, fetches, holds, mesh, module_of, opted_in, payment, respond, scope, table, tap, workload,
+};
 use serde_json::json;
 use std::path::Path;
 use understudy_core::exchange::Direction;
@@ -91,6 +93,26 @@ async fn what_is_mocked_is_not_tapped_too() {
 }
 
 #[tokio::test]
+async fn resources_that_overlap_do_not_harm_each_other() {
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let taps = [mesh(), scope()].map(|scope| tap(scope, sink.address())).concat();
+    let mocks = [respond(mesh(), true), respond(scope(), false)].concat();
+    for (resources, exchanges, text, real) in
+        [(taps, vec![], "real", 1), (mocks, vec![known("api.test")], "recorded", 0)]
+    {
+        let upstream = Upstream::ok().await;
+        let (agent, _folder) = fetches(exchanges);
+        let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &agent).await;
+        assert_eq!(pod.call("api.test", "/known").await.text(), text);
+        assert_eq!(upstream.seen().len(), real);
+        assert_eq!(pod.xds.refused(), Vec::<String>::new());
+        let refused = pod.envoy.stats("update_rejected").await.expect("statistics");
+        assert!(refused.iter().all(|(_, count)| count == 0), "{}", pod.envoy.problems());
+        assert!(refused.iter().any(|(name, _)| name.contains("rds")), "routes are among them");
+    }
+}
+
+#[tokio::test]
 async fn grpc_is_mocked_with_its_messages_and_trailers() {
     let answer = |_: &_| H2Answer {
         status: 200,
@@ -151,6 +173,32 @@ async fn one_roll_out_for_the_mesh_mocks_only_who_has_the_annotation() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn each_workload_has_the_snapshot_that_its_annotation_names() {
+    let upstream = Upstream::ok().await;
+    let answer = |text: &str| recorded("POST", "http://api.test", "/known").sent("hi").body(text);
+    let tables = [table("orders", vec![answer("orders")]), table("payment", vec![answer("payment")])];
+    let (agent, _folder) = holds(&module_of(&tables));
+    for (snapshot, status, text) in [
+        (Some("orders"), 200, "orders"),
+        (Some("payment"), 200, "payment"),
+        // By the workload's name, which is payment.
+        (None, 200, "payment"),
+        (Some("another"), 404, ""),
+    ] {
+        let mut annotations = opted_in();
+        if let Some(snapshot) = snapshot {
+            annotations["replay.speedscale.com/snapshot-id"] = json!(snapshot);
+        }
+        let who = payment(annotations);
+        let pod = Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &agent).await;
+        let answer = pod.call("api.test", "/known").await;
+        assert_eq!(answer.status, status, "{snapshot:?}");
+        assert!(status != 200 || answer.text() == text, "{snapshot:?}: {}", answer.text());
+    }
+    upstream.assert_untouched();
 }
 
 #[test]
