@@ -216,7 +216,6 @@ fn facts(exchange: &Exchange) -> Vec<(&'static str, String)> {
             End::RequestAborted => "the request stopped in the middle".into(),
             End::ClientLeft => "the client left in the middle of the response".into(),
             End::ResponseAborted => "the response stopped in the middle".into(),
-            End::ClientLeft => "the client left in the middle of the response".into(),
             End::NoResponse => "no response".into(),
         },
     ));
