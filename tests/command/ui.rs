@@ -74,7 +74,7 @@ async fn what_can_not_be_shown_is_refused() {
         (&["text"], "it is a file"),
         (&["--store", "nowhere"], "nowhere"),
         (&["--store", "s"], "s"),
-        (&["--store", "s3://bucket"], "this kind of store is unknown here"),
+        (&["--store", "gs://bucket"], "this kind of store is unknown here"),
         (&["s", "--listen", &taken], "choose another address or port"),
         (&["s", "--listen", "nonsense"], "cannot listen on nonsense"),
         (&["s", "--store", "s.capture"], "cannot be used with"),

@@ -10,6 +10,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -144,16 +145,24 @@ impl Failure {
 
     fn of(error: &hyper::Error) -> Self {
         let mut problem = error.to_string();
+        let mut stale = error.is_canceled() || error.is_incomplete_message();
         let mut cause = std::error::Error::source(error);
         while let Some(inner) = cause {
+            stale |= inner.downcast_ref().is_some_and(is_closed);
             let text = inner.to_string();
             if !problem.contains(&text) {
                 problem = format!("{problem}: {text}");
             }
             cause = inner.source();
         }
-        Self { problem, stale: error.is_canceled() || error.is_incomplete_message() }
+        Self { problem, stale }
     }
+}
+
+/// What writing to a connection says that the other side has closed.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 /// An answer, and when it was asked for and there.
