@@ -176,3 +176,23 @@ async fn match_shows_what_a_rule_changes() {
     let done = scene.understudy(["match", "s", "s", "--json"]).run().await.expect(0).json();
     assert!(done.get("changes").is_none(), "a recording has no verdicts: {done}");
 }
+
+#[tokio::test]
+async fn several_snapshots_make_one_module() {
+    let scene = scene().await;
+    std::fs::create_dir(scene.path("t")).expect("a folder");
+    scene.file("t/exchanges.ndjson", scene.read("s/exchanges.ndjson"));
+    let bundle = || scene.understudy(["bundle", "s", "t", "-o", "both.wasm"]).run();
+    let name = |name: &str| {
+        let text = scene.read("s/snapshot.yaml");
+        let named = text.lines().map(|line| if line.starts_with("name: ") { name } else { line });
+        scene.file("t/snapshot.yaml", named.collect::<Vec<_>>().join("\n") + "\n");
+    };
+    name("name: s");
+    bundle().await.expect(2).says(&["two of the snapshots are called `s`: change `name`"]);
+    assert!(!scene.path("both.wasm").exists(), "nothing half-made is left");
+    name("name: t");
+    bundle().await.expect(0).says(&["4 signatures"]);
+    let done = scene.understudy(["inspect", "both.wasm"]).run().await.expect(0);
+    assert!(done.out.contains("the snapshot s, t,") && done.out.contains("verified"), "{done}");
+}

@@ -21,9 +21,9 @@ Examples:
 
 Exit status: 0 written; 2 could not.")]
 pub(crate) struct Args {
-    /// The snapshot
-    #[arg(required_unless_present = "plain")]
-    snapshot: Option<PathBuf>,
+    /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or its workload's name says
+    #[arg(required_unless_present = "plain", value_name = "SNAPSHOT")]
+    snapshots: Vec<PathBuf>,
 
     /// The module to write
     #[arg(short, long, value_name = "FILE.wasm", required_unless_present = "oci_layout")]
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     layout: Layout,
 
     /// Write the filter with an empty table
-    #[arg(long, conflicts_with = "snapshot")]
+    #[arg(long, conflicts_with = "snapshots")]
     plain: bool,
 
     /// Take this filter instead of the one inside this command: a plain module of another version
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(folder) = &args.oci_layout {
         oci::check_folder(folder)?;
     }
-    let parts = Parts::new(args.snapshot.as_deref(), args.filter.as_deref())?;
+    let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
     let bundle = parts.bundle()?;
     let (bytes, digest) = (bundle.len(), digest::hex(&bundle.digest()));
     if let Some(path) = &args.output {

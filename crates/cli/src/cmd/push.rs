@@ -21,8 +21,9 @@ Examples:
 
 Exit status: 0 pushed; 2 could not.")]
 pub(crate) struct Args {
-    /// The snapshot
-    snapshot: PathBuf,
+    /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or its workload's name says
+    #[arg(required = true, value_name = "SNAPSHOT")]
+    snapshots: Vec<PathBuf>,
 
     /// Where to: oci://REGISTRY/NAME:TAG
     target: Target,
@@ -49,7 +50,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let parts = Parts::new(Some(&args.snapshot), args.filter.as_deref())?;
+    let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
     let module = parts.bundle()?.into_bytes();
     let (record, bytes) = (bundle::inspect(&module)?.record, module.len());
     let image = Image::new(module, &record, args.layout)?;
