@@ -9,6 +9,7 @@ mod call;
 mod live;
 mod pages;
 mod payloads;
+mod report;
 #[path = "../command/scene.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the command, which use the rest")]
 mod scene;

@@ -6,7 +6,7 @@ use understudy_core::exchange::{Body, Exchange, Response};
 use understudy_core::headers::Headers;
 use understudy_core::v1;
 
-const PAYLOADS: [&str; 8] = [
+pub(crate) const PAYLOADS: [&str; 8] = [
     "<script>window.ran=1</script>",
     "<img src=x onerror=window.ran=1>",
     "\"><svg onload=window.ran=1>",

@@ -33,10 +33,7 @@ impl<'a> Site<'a> {
 
     /// The call of a scenario.
     pub(crate) fn scenario(&self, name: &str) -> Call {
-        let folder = root().join("tests/browser").canonicalize().expect("the folder");
-        assert!(folder.join("node_modules/.stamp").exists(), "run `sh scripts/setup-browser.sh` first");
-        let script = folder.join("run.mjs").to_string_lossy().into_owned();
-        self.scene.program("node", [script, name.to_owned()]).env("UI_URL", &self.url)
+        scenario(self.scene, name, &self.url)
     }
 
     /// Ctrl-C, which ends it well and soon.
@@ -45,6 +42,14 @@ impl<'a> Site<'a> {
         self.running.end().await.expect(0);
         std::fs::remove_file(self.scene.path("tmp/ui.log")).expect("the file");
     }
+}
+
+/// A scenario about the pages that are here.
+pub(crate) fn scenario(scene: &Scene, name: &str, url: &str) -> Call {
+    let folder = root().join("tests/browser").canonicalize().expect("the folder");
+    assert!(folder.join("node_modules/.stamp").exists(), "run `sh scripts/setup-browser.sh` first");
+    let script = folder.join("run.mjs").to_string_lossy().into_owned();
+    scene.program("node", [script, name.to_owned()]).env("UI_URL", url)
 }
 
 /// Calls of Stripe and of a shop, which are recorded into `snapshots/s`; and the `--map` of both.

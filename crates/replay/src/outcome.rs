@@ -91,7 +91,8 @@ fn notes(plan: &Plan) -> Vec<String> {
         *left_out.entry(left.why).or_default() += 1;
     }
     for (why, count) in left_out {
-        notes.push(format!("{count} recorded requests can't be sent: {why}"));
+        let requests = if count == 1 { "request" } else { "requests" };
+        notes.push(format!("{count} recorded {requests} can't be sent: {why}"));
     }
     let mut secrets: BTreeMap<String, u64> = BTreeMap::new();
     for (number, step) in plan.recording.steps().iter().enumerate() {

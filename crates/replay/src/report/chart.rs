@@ -4,10 +4,10 @@ use super::text::millis;
 use super::{Figures, Interval, Performance};
 
 /// The drawing's frame, in its own units.
-const LEFT: f64 = 50.0;
-const RIGHT: f64 = 590.0;
+const LEFT: f64 = 62.0;
+const RIGHT: f64 = 350.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = 195.0;
+const BOTTOM: f64 = 172.0;
 
 /// A chart.
 pub(super) struct Chart {
