@@ -97,7 +97,8 @@ fn is_made_up(word: &[u8]) -> bool {
     let has = |test: fn(&u8) -> bool| rest.iter().any(test);
     prefix.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
         && rest.len() >= 12
-        && has(u8::is_ascii_digit)
+        // Some have no digit: then capitals that begin no word tell them.
+        && (has(u8::is_ascii_digit) || rest.windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase)))
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
 }

@@ -82,6 +82,8 @@ fn the_place_of_a_rule_holds_what_is_below_it() {
 #[test]
 fn an_identifier_with_a_random_rest_is_told_from_a_word() {
     let check = |word: &str, expect: bool| assert_eq!(is_made_up(word.as_bytes()), expect, "{word}");
+    check("card_UpfZNWxNIYxhuU", true);
+    check("card_bankAccountNumber", false);
     check("cus_8wHpCOymnkcDH9", true);
     check("item_sandbox_8wHpCOymnkcDH9", true);
     check("snake_case_word_with_many", false);
