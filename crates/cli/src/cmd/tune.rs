@@ -153,49 +153,10 @@ fn text(rules: &[Rule], proposals: &[Rule]) -> String {
 }
 
 fn describe(number: usize, rule: &Rule, out: &mut String) {
-    let about = [
-        rule.method.as_deref(),
-        rule.backend.as_deref(),
-        rule.path.as_ref().map(|path| path.as_str()),
-        rule.operation.as_deref(),
-    ];
-    let about: Vec<_> = about.into_iter().flatten().collect();
-    let about = if about.is_empty() { "all requests".to_owned() } else { about.join(" ") };
     let exchanges = rule.exchanges.map(|n| format!("  ({})", say::count(n, "exchange"))).unwrap_or_default();
-    let _ = writeln!(out, "{number:>4}  {about}{exchanges}");
-    let lists = [
-        ("mask", &rule.mask),
-        ("volatile", &rule.volatile),
-        ("times", &rule.times),
-        ("dates", &rule.dates),
-        ("ignore", &rule.ignore),
-        ("jwt", &rule.jwt),
-    ];
-    for (name, places) in lists {
-        if !places.is_empty() {
-            let places: Vec<_> = places.iter().map(|place| place.as_str()).collect();
-            let _ = writeln!(out, "      {name:<9} {}", places.join(", "));
-        }
-    }
-    if !rule.require.is_empty() {
-        let names: Vec<_> = rule.require.iter().map(|name| name.as_str()).collect();
-        let _ = writeln!(out, "      {:<9} {}", "require", names.join(", "));
-    }
-    // As they are written in snapshot.yaml.
-    let said = [
-        ("sequence", rule.sequence.map(|sequence| serde_json::json!(sequence))),
-        ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
-        ("protobuf_maps", rule.protobuf_maps.map(|maps| serde_json::json!(maps))),
-        ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
-    ];
-    for (name, value) in said {
-        if let Some(value) = value {
-            let _ = writeln!(out, "      {name:<9} {}", value.to_string().trim_matches('"'));
-        }
-    }
-    if let Some(fault) = &rule.fault {
-        let every = if fault.every > 1 { format!(", every {}", fault.every) } else { String::new() };
-        let _ = writeln!(out, "      {:<9} {fault}{every}", "fault");
+    let _ = writeln!(out, "{number:>4}  {}{exchanges}", rule.about());
+    for (key, said) in rule.says() {
+        let _ = writeln!(out, "      {key:<9} {}", said.join(", "));
     }
     for why in rule.why.iter().flat_map(|why| why.split(". ")) {
         let _ = writeln!(out, "      because   {why}");

@@ -181,15 +181,11 @@ impl<'a> Actions<'a> {
     /// All places with what is to be done there.
     pub(crate) fn places(&self) -> impl Iterator<Item = Said<'a>> + '_ {
         self.applied.iter().flat_map(|&(number, rule)| {
-            let whats = std::iter::repeat_n(What::Mask, rule.mask.len())
-                .chain(std::iter::repeat_n(What::Volatile, rule.volatile.len()))
-                .chain(std::iter::repeat_n(What::Times, rule.times.len()))
-                .chain(std::iter::repeat_n(What::Dates, rule.dates.len()))
-                .chain(std::iter::repeat_n(What::Ignore, rule.ignore.len()))
-                .chain(std::iter::repeat_n(What::Jwt, rule.jwt.len()));
-            whats
-                .zip((0..).zip(rule.places()))
-                .map(move |(what, (at, place))| (what, PlaceId { rule: number, place: at }, place))
+            let named = rule.by_what().into_iter();
+            let named = named.flat_map(|(what, places)| places.iter().map(move |place| (what, place)));
+            (0..)
+                .zip(named)
+                .map(move |(at, (what, place))| (what, PlaceId { rule: number, place: at }, place))
         })
     }
 

@@ -7,6 +7,7 @@ mod compiled;
 mod fault;
 mod pattern;
 mod place;
+mod said;
 mod shape;
 mod token;
 
@@ -88,12 +89,7 @@ pub struct Rule {
 impl Rule {
     /// Whether the rule says nothing.
     pub fn is_empty(&self) -> bool {
-        self.mask.is_empty()
-            && self.volatile.is_empty()
-            && self.times.is_empty()
-            && self.dates.is_empty()
-            && self.ignore.is_empty()
-            && self.jwt.is_empty()
+        self.places().next().is_none()
             && self.require.is_empty()
             && (self.sequence, self.on_miss, self.echo, self.protobuf_maps) == (None, None, None, None)
             && self.fault.is_none()
@@ -101,8 +97,7 @@ impl Rule {
 
     /// The places it names, in order.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        let Self { mask, volatile, times, dates, ignore, jwt, .. } = self;
-        mask.iter().chain(volatile).chain(times).chain(dates).chain(ignore).chain(jwt)
+        self.by_what().into_iter().flat_map(|(_, places)| places)
     }
 }
 

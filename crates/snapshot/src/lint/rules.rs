@@ -134,17 +134,9 @@ impl RuleUse {
 
 impl Used {
     fn new(rule: &Rule) -> Self {
-        let lists = [
-            ("mask", &rule.mask),
-            ("volatile", &rule.volatile),
-            ("times", &rule.times),
-            ("dates", &rule.dates),
-            ("ignore", &rule.ignore),
-            ("jwt", &rule.jwt),
-        ];
-        let places = lists
-            .into_iter()
-            .flat_map(|(list, places)| places.iter().map(move |place| PlaceUse::new(list, place)));
+        let lists = rule.lists().into_iter();
+        let places =
+            lists.flat_map(|(list, places)| places.iter().map(move |place| PlaceUse::new(list, place)));
         Self {
             rule: rule.clone(),
             alone: Rules::new(vec![rule.clone()]),

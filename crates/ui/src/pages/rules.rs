@@ -12,8 +12,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
+use std::time::Duration;
 use understudy_core::rules::Rule;
 use understudy_snapshot::learn;
+
+/// So long who applies a proposal waits for it to be made again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Template)]
 #[template(path = "rules.html")]
@@ -46,7 +50,7 @@ pub(crate) async fn show(
     let book = app.shelf()?.book(&name)?;
     let opened = book.open()?;
     let rules = opened.header.rules;
-    let outcome = proposals(&app, &book, app.patience).await?;
+    let outcome = proposals(&book, app.patience).await?;
     let mut page = RulesPage {
         frame: frame(&app, &book, "/rules", "Rules"),
         base: base(&book.name),
@@ -73,7 +77,7 @@ pub(crate) async fn apply(
 ) -> Result<Response, PageError> {
     let form = Form::read(&body);
     let book = app.shelf()?.book(&name)?;
-    let learnt = proposals(&app, &book, std::time::Duration::from_secs(60)).await?;
+    let learnt = proposals(&book, PATIENCE).await?;
     let Some(Ok(learnt)) = learnt.as_deref() else {
         return Err(PageError::conflict("The proposals aren't made yet: load the page again."));
     };
@@ -132,11 +136,9 @@ async fn change(
 }
 
 async fn proposals(
-    app: &App,
     book: &Book,
-    patience: std::time::Duration,
+    patience: Duration,
 ) -> Result<Option<Arc<Result<Vec<Rule>, understudy_snapshot::SnapshotError>>>, PageError> {
-    let _ = app;
     let snapshot = book.snapshot()?;
     Ok(book.proposals.get(book.state()?, patience, move || learn::learn(&snapshot, None)).await)
 }
@@ -151,39 +153,10 @@ fn key(rule: &Rule) -> String {
 }
 
 fn shown(rule: &Rule) -> Shown {
-    let about = [
-        rule.method.as_deref(),
-        rule.backend.as_deref(),
-        rule.path.as_ref().map(|path| path.as_str()),
-        rule.operation.as_deref(),
-    ];
-    let about: Vec<_> = about.into_iter().flatten().collect();
-    let mut says = Vec::new();
-    let lists = [
-        ("mask", &rule.mask),
-        ("volatile", &rule.volatile),
-        ("times", &rule.times),
-        ("dates", &rule.dates),
-        ("ignore", &rule.ignore),
-        ("jwt", &rule.jwt),
-    ];
-    for (name, places) in lists {
-        says.extend(places.iter().map(|place| (name, visible(place.as_str()))));
-    }
-    says.extend(rule.require.iter().map(|name| ("require", visible(name.as_str()))));
-    // As they are written in snapshot.yaml.
-    let said = [
-        ("sequence", rule.sequence.map(|sequence| serde_json::json!(sequence))),
-        ("on_miss", rule.on_miss.map(|on_miss| serde_json::json!(on_miss))),
-        ("echo", rule.echo.map(|echo| serde_json::json!(echo))),
-    ];
-    let said = said
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?.to_string().trim_matches('"').to_owned())));
-    says.extend(said);
-    says.extend(rule.fault.as_ref().map(|fault| ("fault", visible(&fault.to_string()))));
+    let says = rule.says().into_iter();
+    let says = says.flat_map(|(key, said)| said.into_iter().map(move |text| (key, visible(&text)))).collect();
     Shown {
-        about: if about.is_empty() { "all requests".into() } else { visible(&about.join(" ")) },
+        about: visible(&rule.about()),
         exchanges: rule.exchanges.map(count).unwrap_or_default(),
         says,
         why: rule.why.iter().flat_map(|why| why.split(". ")).map(visible).collect(),
