@@ -2,7 +2,8 @@ use super::*;
 use base64::Engine as _;
 use understudy_core::verdict::Change;
 
-const GOLDEN: &str = include_str!("../../tests/golden/v1/report.json");
+const GOLDEN_1: &str = include_str!("../../tests/golden/v1/report.json");
+const GOLDEN: &str = include_str!("../../tests/golden/v2/report.json");
 
 fn golden() -> Report {
     serde_json::from_str(GOLDEN).expect("a report")
@@ -31,10 +32,58 @@ fn hostile() -> Report {
 }
 
 #[test]
-fn a_report_comes_back_as_it_was_written() {
-    let mut out = Vec::new();
-    golden().write(&mut out).expect("memory");
-    assert_eq!(String::from_utf8(out).expect("text"), GOLDEN);
+fn a_report_of_each_version_comes_back_as_it_was_written() {
+    for text in [GOLDEN_1, GOLDEN] {
+        let report: Report = serde_json::from_str(text).expect("a report");
+        let mut out = Vec::new();
+        report.write(&mut out).expect("memory");
+        assert_eq!(String::from_utf8(out).expect("text"), text);
+    }
+    let whole = |text: &str| {
+        let report: Report = serde_json::from_str(text).expect("a report");
+        report.responder.expect("calls").verdicts[0].whole.clone()
+    };
+    assert_eq!(whole(GOLDEN_1), None);
+    let asked = whole(GOLDEN).expect("the request").0;
+    assert_eq!(
+        (asked.backend.as_str(), &asked.request.body.bytes[..]),
+        ("http://stock.test", &b"\xff\0"[..])
+    );
+}
+
+#[test]
+fn the_sums_are_read_without_the_lists() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("r.json");
+    std::fs::write(&file, GOLDEN).expect("a file");
+    let head = head(&file).expect("sums");
+    assert_eq!(
+        (head.passed, head.build_tag.as_deref(), head.success.rate),
+        (false, Some("v1.2"), Some(33.5))
+    );
+    assert_eq!(head.responder.expect("calls").misses, 1);
+}
+
+#[test]
+fn the_last_reports_are_kept_out_of_sight_of_git() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keep = |started: &str| {
+        let path =
+            kept::keep(folder.path(), &Report { started: started.into(), ..golden() }, 2).expect("kept");
+        path.file_name().expect("a name").to_string_lossy().into_owned()
+    };
+    assert_eq!(keep("2026-11-21T09:00:00Z"), "20261121T090000.000000Z.json");
+    assert_eq!(keep("2026-11-21T09:00:00Z"), "20261121T090000.000000Z-1.json");
+    assert_eq!(keep("2026-11-21T09:00:00.5Z"), "20261121T090000.500000Z.json");
+    // One that is older by the clock stays all the same: it was asked for just now.
+    assert_eq!(keep("2025-01-01T00:00:00Z"), "20250101T000000.000000Z.json");
+    let reports = folder.path().join(kept::FOLDER);
+    let left = kept::list(&reports).expect("a list");
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|path| read(path).is_ok()));
+    let git = std::fs::read_to_string(reports.join(".gitignore")).expect("a file");
+    assert!(git.ends_with("\n*\n"), "{git}");
+    assert!(kept::list(&folder.path().join("none")).expect("none").is_empty());
 }
 
 #[test]
@@ -46,7 +95,11 @@ fn other_versions_and_other_files_are_refused() {
         let error = read(&file).expect_err(text).to_string();
         assert!(error.contains(says), "{error}");
     };
-    check(&GOLDEN.replace("\"v\":1", "\"v\":2"), "version 2 isn't known");
+    check(
+        &GOLDEN.replace("\"replay\",\"v\":2", "\"replay\",\"v\":3"),
+        "version 3 isn't known; this Understudy reads versions 1 to 2",
+    );
+    check(&GOLDEN.replace("\"path\":\"/levels\"", "\"way\":\"/levels\""), "whole: ");
     check(&GOLDEN.replace("\"passed\":", "\"past\":1,\"passed\":"), "past");
     check("{\"type\":\"report\",\"v\":1}", "understudy match SNAPSHOT FILE");
     check("{}", "it is no report");
@@ -57,7 +110,8 @@ fn other_versions_and_other_files_are_refused() {
 #[test]
 fn the_pages_style_is_the_one_that_may_apply() {
     let page = html(&golden());
-    let style = include_str!("../../templates/report.css");
+    let style =
+        concat!(include_str!("../../templates/report.css"), include_str!("../../templates/chart.css"));
     let hash = ring::digest::digest(&ring::digest::SHA256, style.as_bytes());
     let hash = base64::engine::general_purpose::STANDARD.encode(hash.as_ref());
     assert!(page.contains(&format!("style-src 'sha256-{hash}'")), "{hash}");
