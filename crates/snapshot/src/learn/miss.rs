@@ -161,12 +161,6 @@ impl Offer {
         rule.why = Some(why.join(". "));
         (!rule.is_empty()).then_some(rule)
     }
-
-    /// Whether nothing but what is chosen differs, as far as rules can tell.
-    pub fn is_all(&self, chosen: impl Fn(&Differs) -> Option<Leave>) -> bool {
-        self.about.is_some()
-            && self.differs.iter().all(|differs| differs.place.is_some() && chosen(differs).is_some())
-    }
 }
 
 impl Weighed {
