@@ -19,8 +19,8 @@ export default async ({ open }) => {
   await page.getByText("would still not match").waitFor();
   assert.equal(await page.getByLabel("body/till").inputValue(), "mask");
   if (process.env.PICTURES) {
-    await page.setViewportSize({ width: 1120, height: 900 });
-    await page.locator("#rule").scrollIntoViewIfNeeded();
+    await page.setViewportSize({ width: 1120, height: 960 });
+    await page.locator("#asked").evaluate((heading) => heading.scrollIntoView());
     await page.screenshot({ path: `${process.env.PICTURES}/ui-miss.png` });
   }
   // What counts isn't left out; then there is no rule to make.
