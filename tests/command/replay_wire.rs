@@ -8,8 +8,8 @@ use std::time::Duration;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
 use understudy_testkit::{
-    H2_AND_HTTP1, H2Answer, H2Upstream, Nobody, Recorded, TestAuthority, Upstream, frames, message, metadata,
-    recorded,
+    H2_AND_HTTP1, H2Answer, H2Upstream, Nobody, Recorded, TestAuthority, Upstream, frames, gzip_frame,
+    message, metadata, recorded,
 };
 
 /// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after another.
@@ -123,6 +123,51 @@ async fn grpc_is_compared_by_message_and_status() {
     let bad = H2Upstream::start(answer("a hat", "5")).await;
     let (done, _) = generate(&scene, http(bad.address()), &[]).await;
     done.expect(1).says(&["trailer.grpc-status: recorded 0, now 5"]);
+}
+
+#[tokio::test]
+async fn what_a_grpc_service_issues_is_carried_into_later_messages() {
+    const RECORDED: &str = "ord_8f3kq2LmZ7";
+    const LIVE: &str = "ord_5tYpW0aXc9Qe4";
+    let scene = Scene::new().await;
+    let service = H2Upstream::start(|seen| {
+        // It knows no other order than the one that it has made.
+        let known = seen.body.windows(LIVE.len()).any(|part| part == LIVE.as_bytes());
+        let (body, status) = match seen.path.as_str() {
+            "/shop.Orders/Create" => (frames([message(&[(1, LIVE), (2, "new")])]), "0"),
+            _ if known => (frames([message(&[(1, "a hat")])]), "0"),
+            _ => (Vec::new(), "5"),
+        };
+        H2Answer {
+            status: 200,
+            headers: metadata(&[("content-type", "application/grpc")]),
+            body,
+            trailers: Some(metadata(&[("grpc-status", status)])),
+        }
+    })
+    .await;
+    let call = |path: &str, sent: Vec<u8>, got: &[(u8, &str)]| {
+        recorded("POST", "http://shop.test", path)
+            .with("content-type", "application/grpc")
+            .with("grpc-encoding", "gzip")
+            .sent(sent)
+            .header("content-type", "application/grpc")
+            .body(frames([message(got)]))
+            .trailer("grpc-status", "0")
+    };
+    let inner = |id: &str| String::from_utf8(message(&[(1, id)])).expect("text");
+    let asked = vec![
+        call("/shop.Orders/Create", frames([message(&[(1, "hat")])]), &[(1, RECORDED), (2, "new")]),
+        call("/shop.Orders/Get", gzip_frame(&message(&[(1, RECORDED)])), &[(1, "a hat")]),
+        call("/shop.Orders/Pay", frames([message(&[(2, &inner(RECORDED)), (3, "USD")])]), &[(1, "a hat")]),
+    ];
+    snapshot(&scene, "HTTP/2", asked);
+    let (done, report) = generate(&scene, http(service.address()), &["--speed", "max"]).await;
+    done.expect(0).says(&["3 of 3"]);
+    let sent: Vec<_> = service.seen().into_iter().skip(1).map(|seen| seen.body).collect();
+    assert_eq!(sent, [frames([message(&[(1, LIVE)])]), frames([message(&[(2, &inner(LIVE)), (3, "USD")])])]);
+    let carried = report["carried"].to_string();
+    assert!(carried.contains("body/0/1") && carried.contains("body/0/2/1"), "{carried}");
 }
 
 #[tokio::test]

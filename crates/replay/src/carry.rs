@@ -3,6 +3,7 @@
 
 use crate::place::{self, At};
 use crate::recording::end_of;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::redact;
@@ -156,7 +157,7 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
     let wanted: HashSet<&[u8]> = asked.iter().flatten().map(|(_, value)| &value[..]).collect();
     let mut told: HashSet<&[u8]> = HashSet::new();
     let mut issued: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut texts: Vec<usize> = Vec::new();
+    let mut texts: Vec<(usize, Cow<'_, [u8]>)> = Vec::new();
     let mut carries: Vec<Carry> = Vec::new();
     for (_, begins, number) in events(steps) {
         if !begins {
@@ -169,9 +170,7 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
                     carries.push(Carry { from: number, from_at: at, recorded: value, to, told: false });
                 }
             }
-            if is_text(response) {
-                texts.push(number);
-            }
+            texts.extend(text(response).map(|text| (number, text)));
             continue;
         }
         for (at, value) in &asked[number] {
@@ -181,7 +180,7 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
             }
             let found = issued.get(value).copied().or_else(|| {
                 let new = !told.contains(&value[..]) && is_random(value);
-                let carry = if new { in_texts(steps, &texts, value) } else { None }?;
+                let carry = if new { in_texts(&texts, value) } else { None }?;
                 carries.push(carry);
                 issued.insert(value.clone(), carries.len() - 1);
                 Some(carries.len() - 1)
@@ -199,19 +198,18 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
 }
 
 /// A value that stands amid the text of an earlier answer, such as a page with a hidden field.
-fn in_texts(steps: &[Exchange], texts: &[usize], value: &[u8]) -> Option<Carry> {
-    texts.iter().rev().find_map(|&number| {
-        let body = &steps[number].response.as_ref()?.body.bytes;
-        let before = place::words_before(body, value)?;
-        let from_at = At::Text(before);
-        Some(Carry { from: number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
+fn in_texts(texts: &[(usize, Cow<'_, [u8]>)], value: &[u8]) -> Option<Carry> {
+    texts.iter().rev().find_map(|(number, text)| {
+        let from_at = At::Text(place::words_before(text, value)?);
+        Some(Carry { from: *number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
     })
 }
 
-fn is_text(response: &Response) -> bool {
+/// The text of an answer that is one.
+fn text(response: &Response) -> Option<Cow<'_, [u8]>> {
     let starts = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"text/");
-    response.headers.get(b"content-type").is_some_and(starts)
-        && response.headers.get(b"content-encoding").is_none()
+    response.headers.get(b"content-type").filter(|value| starts(value))?;
+    place::plain(response)
 }
 
 /// Carries what a person says: to each request that is meant, from the last answer before it that is meant.
