@@ -246,6 +246,6 @@ async fn nobody_at_the_target_is_never_ready() {
     snapshot(&scene, "HTTP/1.1", vec![get("/")]);
     let nobody = Nobody::here();
     let (done, report) = generate(&scene, http(nobody.address()), &["--ready-timeout", "300ms"]).await;
-    done.expect(1).says(&["the service never was ready: within 0.3 s", "refused"]);
+    done.expect(1).says(&["the service never was ready: within 0.3 s", "refused", "--target"]);
     assert_eq!(report["success"]["not_sent"], 1);
 }
