@@ -211,6 +211,38 @@ async fn a_stall_is_in_the_latency_of_all_that_it_kept_waiting() {
 }
 
 #[tokio::test]
+async fn a_goal_about_some_requests_looks_at_no_others() {
+    let scene = Scene::new().await;
+    let service = Upstream::start(|seen| {
+        if seen.path().starts_with("/slow") {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        hello()
+    })
+    .await;
+    let asked = (0..10).map(|n| get(&format!("/{}/{n}", if n % 5 == 4 { "slow" } else { "fast" })));
+    snapshot(&scene, "HTTP/1.1", asked.collect());
+    let settings = |goals: &str| scene.file("s/replay.yaml", format!("version: 1\ngoals: [{goals}]\n"));
+    settings(r#""GET /fast/*: p95 < 250ms", "GET /slow/*: p50 >= 250ms", "* /**: success >= 100%""#);
+    let args = ["--speed", "max", "--verbose"];
+    let (done, report) = generate(&scene, http(service.address()), &args).await;
+    done.expect(0).says(&["reached  GET /fast/*: p95 < 250ms", "GET /fast/*\n", "GET /slow/*\n"]);
+    let counts: Vec<_> = report["endpoints"].as_array().expect("a list").iter().map(|e| &e["sent"]).collect();
+    assert_eq!(counts, [8, 2, 8, 2, 10], "two endpoints, then those of the goals");
+    settings(r#""GET /slow/*: p95 < 250ms""#);
+    let (done, _) = generate(&scene, http(service.address()), &args).await;
+    done.expect(1).says(&["MISSED   GET /slow/*: p95 < 250ms: 3"]);
+    let unmet =
+        [&args[..], &["--fail-if", "GET /fast/*: errors > 0", "--fail-if", "GET /slow/*: mean > 250ms"]];
+    settings("");
+    let (done, _) = generate(&scene, http(service.address()), &unmet.concat()).await;
+    done.expect(1).says(&["reached  fail if GET /fast/*: errors > 0", "MISSED   fail if GET /slow/*: mean"]);
+    settings(r#""GET /none: success >= 0%""#);
+    let (done, _) = generate(&scene, http(service.address()), &args).await;
+    done.expect(1).says(&["MISSED   GET /none: success >= 0%: nothing measured"]);
+}
+
+#[tokio::test]
 async fn a_service_that_never_answers_is_given_up() {
     let scene = Scene::new().await;
     let service = Upstream::script(async |wire| {
