@@ -25,6 +25,13 @@ pub struct Carry {
     pub told: bool,
 }
 
+impl Carry {
+    /// Whether the last request that was added has it at this place.
+    fn is_carried_to(&self, step: usize, at: &At) -> bool {
+        self.to.iter().rev().take_while(|(last, _)| *last == step).any(|(_, known)| known == at)
+    }
+}
+
 /// What `replay.yaml` says of carried values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CarryRules {
@@ -119,7 +126,10 @@ impl Given {
         for (number, at) in carries.to.get(&step).into_iter().flatten() {
             let Some(live) = self.live.get(number) else { continue };
             let carry = &carries.all[*number];
-            if *live != carry.recorded && !place::replace(request, at, &carry.recorded, live) {
+            if *live == carry.recorded || place::replace(request, at, &carry.recorded, live) {
+                continue;
+            }
+            if carry.told {
                 // The person who said so knows that something else stands there.
                 place::set(request, at, live);
             }
@@ -179,6 +189,8 @@ fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
                 Some(carries.len() - 1)
             });
             match found {
+                // Where it stands in a list of one name, it stands there more than once.
+                Some(carry) if carries[carry].is_carried_to(number, at) => {}
                 Some(carry) if fits(&carries[carry].recorded, at) => {
                     carries[carry].to.push((number, at.clone()));
                 }

@@ -98,6 +98,32 @@ fn a_person_has_the_last_word() {
 }
 
 #[test]
+fn what_stands_in_a_list_is_replaced_there_and_nothing_else_in_the_list_is() {
+    let text = |number: u8, value: &str| [&[number << 3 | 2, value.len() as u8], value.as_bytes()].concat();
+    let proto = |fields: &[(u8, &str)]| fields.iter().flat_map(|(n, v)| text(*n, v)).collect::<Vec<u8>>();
+    let kind = Headers::from_pairs([("content-type", "application/x-protobuf")]);
+    let mut steps = vec![step(1, "POST /a", (&[], ""), (&[], "")), step(2, "POST /b", (&[], ""), (&[], ""))];
+    let answer = steps[0].response.as_mut().expect("an answer");
+    (answer.headers, answer.body.bytes) = (kind.clone(), proto(&[(1, "ord_8f3kq2Lm")]));
+    let sent = &mut steps[1].request;
+    sent.headers = kind;
+    sent.body.bytes = proto(&[(4, "other"), (4, "ord_8f3kq2Lm"), (4, "ord_8f3kq2Lm")]);
+    assert_eq!(learn(&steps, &CarryRules::default()), ["1 body/1 → 2 body/4"]);
+    let carries = Carries::learn(&steps, &CarryRules::default());
+    let mut given = Given::default();
+    let mut live = steps[0].response.clone().expect("an answer");
+    live.body.bytes = proto(&[(1, "ord_5tYp")]);
+    given.take(&carries, 0, &live);
+    let mut request = steps[1].request.clone();
+    given.put(&carries, 1, &mut request);
+    assert_eq!(request.body.bytes, proto(&[(4, "other"), (4, "ord_5tYp"), (4, "ord_5tYp")]));
+    // Another request may lack it by now.
+    let mut without = Request { body: Body::default(), ..steps[1].request.clone() };
+    given.put(&carries, 1, &mut without);
+    assert_eq!(without.body, Body::default());
+}
+
+#[test]
 fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
     let steps = conversation();
     let carries = Carries::learn(&steps, &CarryRules::default());
