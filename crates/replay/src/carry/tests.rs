@@ -142,3 +142,25 @@ fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
     let missing = Given::default().take(&carries, 0, without.response.as_ref().expect("an answer"));
     assert_eq!(missing.len(), 2, "the cookie and the token");
 }
+
+#[test]
+fn a_rule_takes_the_last_answer_before_the_request() {
+    let endpoint = |text: &str| Spot::parse(text).expect("an endpoint");
+    let login = |number: u64, token: &str| {
+        step(number, "POST /login", (&[], ""), (&[], &format!("{{\"token\":\"{token}\"}}")))
+    };
+    let get = |number: u64| step(number, "GET /x", (&[("authorization", "none")], ""), (&[], ""));
+    let mut steps = vec![get(1), login(2, "a"), get(3), login(4, "b"), login(5, ""), get(6), get(7)];
+    // Answered when the first of the two at the end had begun.
+    steps[3].duration = 2500;
+    let rule = (endpoint("POST /login body/token"), endpoint("GET /** header.authorization"));
+    let rules = CarryRules { off: true, rules: vec![rule.clone(), rule], ..CarryRules::default() };
+    assert_eq!(
+        learn(&steps, &rules),
+        [
+            "2 body/token → 3 header.authorization, 6 header.authorization",
+            "4 body/token → 7 header.authorization"
+        ],
+        "an answer without it is none, and a rule that is there twice counts once"
+    );
+}
