@@ -124,7 +124,7 @@ impl Tap {
     }
 
     fn config(&self, way: Way) -> Value {
-        let mut config = json!({ "default": "tap" });
+        let mut config = json!({ "default": "tap", "tap_only": true });
         if way == Way::Inbound {
             config["direction"] = json!("inbound");
         }

@@ -75,6 +75,40 @@ async fn a_mock_answers_and_nothing_reaches_a_backend() {
 }
 
 #[tokio::test]
+async fn a_tap_never_mocks_whatever_table_is_in_its_module() {
+    let one = vec![table("payment", vec![known("api.test")])];
+    let several = vec![table("orders", vec![known("api.test")]), table("refunds", vec![known("api.test")])];
+    for (tables, annotations) in [
+        (one.clone(), json!({})),
+        (
+            one,
+            json!({ "replay.speedscale.com/mode": "responder-only", "replay.speedscale.com/snapshot-id": "none" }),
+        ),
+        // None of them is called like the workload.
+        (several, opted_in()),
+    ] {
+        let upstream = Upstream::ok().await;
+        let sink = Sink::start(Nobody::here(), "204 No Content");
+        let (agent, _folder) = holds(&module_of(&tables));
+        let resources = tap(scope(), sink.address());
+        let who = payment(annotations.clone());
+        let pod = Pod::start(backend(upstream.address()), who, &resources, &agent).await;
+        for path in ["/known", "/new"] {
+            assert_eq!(
+                pod.call("api.test", path).await.text(),
+                "real",
+                "{annotations}: {}",
+                pod.envoy.logs()
+            );
+        }
+        eventually("both are told", async || {
+            sink.batches().iter().flat_map(understudy_testkit::Batch::records).count() == 2
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_mocked_is_not_tapped_too() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "204 No Content");
