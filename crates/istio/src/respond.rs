@@ -1,5 +1,6 @@
 //! What mocks: a workload's backends are answered for from the table in the module.
 
+use crate::https::{Handling, Https, Precedence};
 use crate::module::Module;
 use crate::parts::{OnCrash, Way, add, before_router, deny, envoy_filter, place, plugin};
 use crate::scope::Scope;
@@ -32,10 +33,12 @@ pub struct Respond {
     pub collector: Option<Collector>,
     /// The service's name, for the records.
     pub service: Option<String>,
+    /// The HTTPS that is read too. Not together with `opt_in`, which doesn't reach so far: the pod's label says who is meant.
+    pub https: Option<Https>,
 }
 
 impl Respond {
-    /// The `EnvoyFilter`.
+    /// The `EnvoyFilter`, and another one where HTTPS is read.
     pub fn resources(&self) -> Vec<Value> {
         let (way, name) = (Way::Outbound, self.scope.unique(NAME));
         let mut patches: Vec<_> = stub::patches(&name).into();
@@ -46,7 +49,14 @@ impl Respond {
             patches.push(before_router(way, &annotations()));
         }
         patches.push(before_router(way, &place(&name, &self.guard())));
-        vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
+        let filter = envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches);
+        let https = self.https.as_ref().map(|https| {
+            let place = place(&name, &deny(&json!([{ "any": true }])));
+            let precedence = Precedence::First;
+            let handling = Handling { start: NAME, precedence, priority: PRIORITY, place, with_stub: true };
+            https.resource(&self.scope, handling)
+        });
+        [filter].into_iter().chain(https).collect()
     }
 
     /// What stands in the filter's place while it can't be had. A mocked backend is never touched, and who hasn't opted in doesn't notice.
