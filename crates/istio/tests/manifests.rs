@@ -193,7 +193,42 @@ fn stub_and_annotations_are_those_of_the_filter() {
         assert!(text.contains(&format!("ANNOTATIONS['{group}/{}']", workload::MODE)), "{group}");
     }
     let (mut matches, expect) = (Vec::new(), workload::RESPONDER_ONLY);
-    find(&resources[0], "string_match", &mut matches);
+    find(&resources[0], "value_match", &mut matches);
     matches.retain(|value| value["exact"] == expect);
     assert_eq!(matches.len(), workload::GROUPS.len());
+}
+
+/// What the container of an Envoy beside the app does to the files in `envoy/`, done.
+#[test]
+fn an_envoy_beside_the_app_has_none_of_istios_ports() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../envoy"));
+    let text = std::fs::read_to_string(root.join("istio/https/own-envoy.yaml")).unwrap();
+    let patch: Value = serde_saphyr::from_str(&text).unwrap();
+    let containers = patch["spec"]["template"]["spec"]["initContainers"].as_array().unwrap();
+    let named = |name: &str| containers.iter().find(|container| container["name"] == name).unwrap();
+    let envoy = named("understudy-envoy");
+    assert_eq!(envoy["image"], format!("envoyproxy/envoy:v{}", understudy_envoy::TESTED_VERSION));
+
+    let folder = tempfile::tempdir().unwrap();
+    let script = envoy["command"][2].as_str().unwrap();
+    let (edit, rest) = script.split_once("until").unwrap();
+    let place = |path: &std::path::Path| format!("{}/", path.display());
+    let edit = edit.replace("/config/", &place(&root)).replace("/tmp/", &place(folder.path()));
+    let status = std::process::Command::new("sh").args(["-c", &edit]).status().unwrap();
+    assert!(status.success(), "{edit}");
+    let [tap, sidecar] = ["envoy.yaml", "sidecar.yaml"].map(|name| {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(
+            !text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("1500")),
+            "{text}"
+        );
+        text
+    });
+    let redirect = named("understudy-redirect")["args"].as_array().unwrap().last().unwrap();
+    assert!(sidecar.contains(&format!("port_value: {}", redirect.as_str().unwrap())), "{sidecar}");
+    let (host, port) = COLLECTOR.split_once(':').unwrap();
+    assert!(tap.contains(&format!("address: {host}, port_value: {port}")), "{tap}");
+    let socket = &named("understudy-certificates")["args"][3];
+    let socket = socket.as_str().unwrap();
+    assert!(tap.contains(&format!("path: {socket}")) && rest.contains(socket), "{tap}");
 }

@@ -86,8 +86,10 @@ impl Sidecar {
     }
 }
 
+type Change = fn(&mut Value, &Value);
+
 /// What changes a listener, in the order in which Istio does it.
-const INSIDE: [(&str, fn(&mut Value, &Value)); 3] = [
+const INSIDE: [(&str, Change); 3] = [
     ("LISTENER_FILTER", |listener, patch| add_inside(listener, patch, "listener_filters")),
     ("HTTP_FILTER", insert_http_filter),
     ("FILTER_CHAIN", |listener, patch| add_inside(listener, patch, "filter_chains")),

@@ -6,6 +6,7 @@ mod https;
 mod istio;
 mod sidecar;
 mod traffic;
+mod unharmed;
 
 use istio::{Agent, Workload};
 use serde_json::{Value, json};
