@@ -1,8 +1,10 @@
 //! Values that the service issues while it is driven and that its client sends back: tokens, identifiers, cookies. They are learnt from the
 //! recording: a value that an answer had before any request did, and that a later request has. Each has its evidence.
 
+use crate::endpoint::Requests;
 use crate::place::{self, At};
 use crate::recording::end_of;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::redact;
@@ -29,41 +31,33 @@ pub struct CarryRules {
     /// Whether nothing is learnt.
     pub off: bool,
     /// What is carried from where to where.
-    pub rules: Vec<(Endpoint, Endpoint)>,
+    pub rules: Vec<(Spot, Spot)>,
     /// What isn't carried there.
-    pub never: Vec<Endpoint>,
+    pub never: Vec<Spot>,
 }
 
-/// Requests to an endpoint, and a place in them or in their answers.
+/// A place in some requests, or in their answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The method; `None`: any.
-    pub method: Option<String>,
-    /// The path: `*` stands for a segment, `**` for all that follow.
-    pub path: understudy_core::rules::PathPattern,
+pub struct Spot {
+    /// Which requests.
+    pub requests: Requests,
     /// The place.
     pub at: At,
 }
 
-impl Endpoint {
+impl Spot {
     /// Reads `METHOD PATH PLACE`.
     ///
     /// # Errors
     /// What can be written.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let [method, path, at] = words.as_slice() else {
-            return Err(format!("{text:?}: write METHOD PATH PLACE, as in `POST /v1/tokens body/id`"));
-        };
-        let method = (*method != "*").then(|| (*method).to_owned());
-        let path = understudy_core::rules::PathPattern::try_from((*path).to_owned())?;
-        Ok(Self { method, path, at: At::parse(at)? })
+        let (requests, at) = text.trim().rsplit_once(char::is_whitespace).unwrap_or_default();
+        let bad = |_| format!("{text:?}: write METHOD PATH PLACE, as in `POST /v1/tokens body/id`");
+        Ok(Self { requests: Requests::parse(requests).map_err(bad)?, at: At::parse(at)? })
     }
 
     pub(crate) fn is_about(&self, request: &Request) -> bool {
-        let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
-        self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
-            && self.path.matches(path)
+        self.requests.is_about(request)
     }
 }
 
@@ -151,12 +145,12 @@ fn events(steps: &[Exchange]) -> Vec<(u64, bool, usize)> {
     events
 }
 
-fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
+fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
     let asked: Vec<Vec<(At, Vec<u8>)>> = steps.iter().map(|step| place::of_request(&step.request)).collect();
     let wanted: HashSet<&[u8]> = asked.iter().flatten().map(|(_, value)| &value[..]).collect();
     let mut told: HashSet<&[u8]> = HashSet::new();
     let mut issued: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut texts: Vec<usize> = Vec::new();
+    let mut texts: Vec<(usize, Cow<'_, [u8]>)> = Vec::new();
     let mut carries: Vec<Carry> = Vec::new();
     for (_, begins, number) in events(steps) {
         if !begins {
@@ -169,19 +163,17 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
                     carries.push(Carry { from: number, from_at: at, recorded: value, to, told: false });
                 }
             }
-            if is_text(response) {
-                texts.push(number);
-            }
+            texts.extend(text(response).map(|text| (number, text)));
             continue;
         }
         for (at, value) in &asked[number] {
-            let unwanted = |rule: &Endpoint| rule.at == *at && rule.is_about(&steps[number].request);
+            let unwanted = |rule: &Spot| rule.at == *at && rule.is_about(&steps[number].request);
             if never.iter().any(unwanted) {
                 continue;
             }
             let found = issued.get(value).copied().or_else(|| {
                 let new = !told.contains(&value[..]) && is_random(value);
-                let carry = if new { in_texts(steps, &texts, value) } else { None }?;
+                let carry = if new { in_texts(&texts, value) } else { None }?;
                 carries.push(carry);
                 issued.insert(value.clone(), carries.len() - 1);
                 Some(carries.len() - 1)
@@ -199,23 +191,22 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
 }
 
 /// A value that stands amid the text of an earlier answer, such as a page with a hidden field.
-fn in_texts(steps: &[Exchange], texts: &[usize], value: &[u8]) -> Option<Carry> {
-    texts.iter().rev().find_map(|&number| {
-        let body = &steps[number].response.as_ref()?.body.bytes;
-        let before = place::words_before(body, value)?;
-        let from_at = At::Text(before);
-        Some(Carry { from: number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
+fn in_texts(texts: &[(usize, Cow<'_, [u8]>)], value: &[u8]) -> Option<Carry> {
+    texts.iter().rev().find_map(|(number, text)| {
+        let from_at = At::Text(place::words_before(text, value)?);
+        Some(Carry { from: *number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
     })
 }
 
-fn is_text(response: &Response) -> bool {
+/// The text of an answer that is one.
+fn text(response: &Response) -> Option<Cow<'_, [u8]>> {
     let starts = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"text/");
-    response.headers.get(b"content-type").is_some_and(starts)
-        && response.headers.get(b"content-encoding").is_none()
+    response.headers.get(b"content-type").filter(|value| starts(value))?;
+    place::plain(response)
 }
 
 /// Carries what a person says: to each request that is meant, from the last answer before it that is meant.
-fn tell(steps: &[Exchange], from: &Endpoint, to: &Endpoint, all: &mut Vec<Carry>) {
+fn tell(steps: &[Exchange], from: &Spot, to: &Spot, all: &mut Vec<Carry>) {
     for (number, step) in steps.iter().enumerate().filter(|(_, step)| to.is_about(&step.request)) {
         let answered = |other: &&Exchange| end_of(other) <= step.time && from.is_about(&other.request);
         let Some(source) = steps.iter().rposition(|other| answered(&other)) else { continue };

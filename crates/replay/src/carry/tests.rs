@@ -88,13 +88,13 @@ fn an_answer_that_came_later_issued_nothing() {
 
 #[test]
 fn a_person_has_the_last_word() {
-    let endpoint = |text: &str| Endpoint::parse(text).expect("an endpoint");
+    let endpoint = |text: &str| Spot::parse(text).expect("an endpoint");
     let never = CarryRules { never: vec![endpoint("GET /orders/* path.2")], ..CarryRules::default() };
     assert!(learn(&conversation(), &never).iter().all(|carry| !carry.contains("3 path.2")));
     let rules = vec![(endpoint("POST /orders body/count"), endpoint("* /orders/* query.limit"))];
     let told = CarryRules { off: true, rules, ..CarryRules::default() };
     assert_eq!(learn(&conversation(), &told), ["2 body/count → 3 query.limit"]);
-    assert!(Endpoint::parse("POST /x").is_err());
+    assert!(Spot::parse("POST /x").is_err());
 }
 
 #[test]

@@ -30,6 +30,7 @@ struct Page<'a> {
     facts: Vec<(&'static str, String)>,
     goals: Vec<Goal>,
     rows: Vec<Row>,
+    endpoints: Vec<ByEndpoint>,
     charts: Vec<Chart>,
     success: String,
     failures: Vec<Failure>,
@@ -51,6 +52,13 @@ struct Goal {
     text: String,
     measured: String,
     wanted: String,
+}
+
+struct ByEndpoint {
+    name: String,
+    sent: u64,
+    failed: u64,
+    times: [String; 4],
 }
 
 struct Row {
@@ -154,6 +162,7 @@ fn page(report: &Report, limits: Limits) -> Page<'_> {
         facts: facts(report),
         goals: goals(report),
         rows: rows(report),
+        endpoints: super::Endpoint::shares(&report.endpoints).map(by_endpoint).collect(),
         charts: charts(&report.performance),
         success: success(report),
         failures: failed
@@ -239,6 +248,24 @@ fn rows(report: &Report) -> Vec<Row> {
         row("from sending on", performance.service),
     ];
     all.into_iter().flatten().collect()
+}
+
+fn by_endpoint(endpoint: &super::Endpoint) -> ByEndpoint {
+    let time = |figures: Option<Figures>, of: fn(Figures) -> u64| {
+        figures.map_or("–".to_owned(), |figures| millis(of(figures)))
+    };
+    let (then, now) = (endpoint.recorded, endpoint.replayed);
+    ByEndpoint {
+        name: cut(&format!("{} {}", endpoint.method, endpoint.path)),
+        sent: endpoint.sent,
+        failed: endpoint.different + endpoint.errors,
+        times: [
+            time(then, |f| f.p50_us),
+            time(now, |f| f.p50_us),
+            time(then, |f| f.p95_us),
+            time(now, |f| f.p95_us),
+        ],
+    }
 }
 
 fn success(report: &Report) -> String {
