@@ -153,6 +153,26 @@ fn with_collector(at: SocketAddr) -> [Vec<Value>; 2] {
 }
 
 #[tokio::test]
+async fn what_becomes_of_requests_is_counted_and_told_of_who_has_opted_in_alone() {
+    let (agent, _folder) = fetches(vec![known()]);
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let [_, mock] = with_collector(sink.address());
+    let two = Two::start(&mock, &agent).await;
+    two.check("all is there", mocked).await;
+    let counts = async |pod: &Pod| {
+        let stats = pod.envoy.stats("wasmcustom").await.expect("statistics");
+        ["match", "miss"].map(|what| {
+            let named = format!("wasmcustom.understudy.backend.http://api.test.{what}");
+            stats.get(&named)
+        })
+    };
+    eventually("it is counted", async || counts(&two.opted_in.0).await == [2, 1]).await;
+    let told = || sink.batches().iter().flat_map(understudy_testkit::Batch::records).count();
+    eventually("it is told", async || told() == 3).await;
+    assert_eq!(counts(&two.out.0).await, [0, 0]);
+}
+
+#[tokio::test]
 async fn a_collector_that_is_gone_or_slow_or_refuses() {
     let (agent, _folder) = fetches(vec![known()]);
     let gone = Nobody::here().address();
