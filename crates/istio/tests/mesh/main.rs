@@ -78,7 +78,11 @@ fn filter(exchanges: Vec<Recorded>) -> Vec<u8> {
 
 /// The table of a snapshot.
 fn table(name: &str, exchanges: Vec<Recorded>) -> Vec<u8> {
-    let mut builder = TableBuilder::new(&Header { name: name.to_owned(), ..Header::default() });
+    table_of(&Header { name: name.to_owned(), ..Header::default() }, exchanges)
+}
+
+fn table_of(header: &Header, exchanges: Vec<Recorded>) -> Vec<u8> {
+    let mut builder = TableBuilder::new(header);
     for (number, exchange) in (1..).zip(exchanges) {
         builder.push(&exchange.exchange(number)).expect("an exchange");
     }

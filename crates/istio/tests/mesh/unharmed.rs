@@ -3,12 +3,17 @@
 
 use crate::istio::Agent;
 use crate::sidecar::Pod;
-use crate::{backend, fetches, filter, holds, mesh, module, opted_in, payment, respond, scope, tap};
+use crate::{
+    backend, fetches, filter, holds, mesh, module, module_of, opted_in, payment, respond, scope, table_of,
+    tap,
+};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use understudy_core::latency::Latency;
 use understudy_istio::{Collector, Respond};
+use understudy_snapshot::Header;
 use understudy_testkit::{Connection, Nobody, Recorded, Sink, Upstream, eventually, recorded, trap_in};
 
 fn known() -> Recorded {
@@ -170,6 +175,18 @@ async fn what_becomes_of_requests_is_counted_and_told_of_who_has_opted_in_alone(
     let told = || sink.batches().iter().flat_map(understudy_testkit::Batch::records).count();
     eventually("it is told", async || told() == 3).await;
     assert_eq!(counts(&two.out.0).await, [0, 0]);
+}
+
+#[tokio::test]
+async fn answers_that_are_held_back_are_those_of_who_has_opted_in_alone() {
+    let took = Duration::from_millis(300);
+    let held = known().took(300_000);
+    let header = Header { latency: Latency::RECORDED, name: "payment".to_owned(), ..Header::default() };
+    let (agent, _folder) = holds(&module_of(&[table_of(&header, vec![held])]));
+    let two = Two::start(&respond(mesh(), true), &agent).await;
+    let begun = Instant::now();
+    two.check("it is held back", mocked).await;
+    assert!(begun.elapsed() >= took * 2, "two of them take so long: {:?}", begun.elapsed());
 }
 
 #[tokio::test]
