@@ -28,7 +28,47 @@ fn hostile() -> Report {
         (asked.location, asked.operation) = (HOSTILE.into(), HOSTILE.into());
     }
     report.logs = Some(Logs { text: HOSTILE.to_owned(), left_out: 0 });
+    report.endpoints = vec![endpoint(HOSTILE, 2000, 90_000); 200];
     report
+}
+
+fn endpoint(path: &str, then: u64, now: u64) -> Endpoint {
+    let figures = |p95_us| Some(Figures { count: 1, p95_us, ..Figures::default() });
+    Endpoint {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        sent: 1,
+        same: 1,
+        recorded: figures(then),
+        replayed: figures(now),
+        ..Endpoint::default()
+    }
+}
+
+#[test]
+fn endpoints_that_take_another_time_are_named_where_two_reports_are_compared() {
+    let (mut old, mut new) = (golden(), golden());
+    old.endpoints =
+        vec![endpoint("/slower", 0, 10_000), endpoint("/same", 0, 10_000), endpoint("/fast", 0, 90)];
+    let mut goal = endpoint("/same", 0, 99_000);
+    goal.asked_for = true;
+    new.endpoints = vec![
+        endpoint("/slower", 0, 30_000),
+        endpoint("/same", 0, 11_000),
+        endpoint("/fast", 0, 900),
+        endpoint("/new", 0, 900_000),
+        goal,
+    ];
+    let text = versus(&old, &new).text;
+    let told: Vec<_> = text.lines().filter(|line| line.contains(" x)  GET")).collect();
+    assert_eq!(
+        told,
+        ["p95 10.0 ms → 30.0 ms  (3.00 x)  GET /slower"],
+        "a new one, and what is noise, aren't: {text}"
+    );
+    let page = html(&new);
+    assert_eq!(page.matches("GET /same</code>").count(), 1, "a goal's requests are shown once");
+    assert!(summary(&new, true).contains("       1        0      0.00 ms → 30.0 ms  GET /slower\n"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The report for a person at a terminal. Nothing in it can move the cursor: what comes from outside is escaped.
 
-use super::{How, Pair, Report, Responder};
+use super::{Endpoint, Figures, How, Pair, Report, Responder};
 use std::fmt::Write as _;
 use understudy_core::verdict::Difference;
 
@@ -32,6 +32,9 @@ pub fn summary(report: &Report, all: bool) -> String {
         let _ = writeln!(out, "note: {}", plain(note));
     }
     performance(report, &mut out);
+    if all {
+        endpoints(report, &mut out);
+    }
     goals(report, &mut out);
     verdict(report, &mut out);
     out
@@ -188,6 +191,25 @@ fn performance(report: &Report, out: &mut String) {
             millis(figures.p99_us),
             millis(figures.max_us),
             figures.per_second
+        );
+    }
+}
+
+fn endpoints(report: &Report, out: &mut String) {
+    let p95 = |figures: Option<Figures>| figures.map_or("–".to_owned(), |figures| millis(figures.p95_us));
+    let all = Endpoint::shares(&report.endpoints).filter(|endpoint| endpoint.sent > 0);
+    for (number, endpoint) in all.enumerate() {
+        if number == 0 {
+            let _ = writeln!(out, "{:>8} {:>8} {:>22}  requests to", "sent", "failed", "p95");
+        }
+        let _ = writeln!(
+            out,
+            "{:>8} {:>8} {:>22}  {} {}",
+            endpoint.sent,
+            endpoint.different + endpoint.errors,
+            format!("{} → {}", p95(endpoint.recorded), p95(endpoint.replayed)),
+            plain(&endpoint.method),
+            plain(&endpoint.path)
         );
     }
 }

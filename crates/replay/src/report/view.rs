@@ -3,12 +3,15 @@
 
 use super::chart::{Chart, charts};
 use super::text::{ending, millis, number};
-use super::{Figures, How, Message, Report};
+use super::{Endpoint, Figures, How, Message, Report};
 use askama::Template;
 use understudy_core::verdict::Difference;
 
 /// The style of [`performance`]. It needs the variables `--then`, `--now`, `--dim`, `--soft` and `--line`.
 pub const CHART_CSS: &str = include_str!("../../templates/chart.css");
+
+/// The name of an endpoint is cut to so many characters.
+const NAME: usize = 200;
 
 /// Where something differs, what was recorded there and what is there now.
 pub type Sides = (String, String, String);
@@ -27,6 +30,13 @@ pub struct Goal {
     pub wanted: String,
 }
 
+struct ByEndpoint {
+    name: String,
+    sent: u64,
+    failed: u64,
+    times: [String; 4],
+}
+
 struct Row {
     name: &'static str,
     cells: Vec<String>,
@@ -37,16 +47,19 @@ struct Row {
 #[template(path = "performance.html")]
 pub(super) struct Drawn {
     rows: Vec<Row>,
+    endpoints: Vec<ByEndpoint>,
     charts: Vec<Chart>,
 }
 
 impl Drawn {
     pub(super) fn of(report: &Report) -> Self {
-        Self { rows: rows(report), charts: charts(&report.performance) }
+        let endpoints = Endpoint::shares(&report.endpoints).map(by_endpoint).collect();
+        Self { rows: rows(report), endpoints, charts: charts(&report.performance) }
     }
 }
 
-/// Latencies and throughput as HTML: a table and three drawings, recorded beside replayed. There is nothing in it but numbers and our own words.
+/// Latencies and throughput as HTML: a table, three drawings and the endpoints, recorded beside replayed.
+/// What comes from outside is escaped in it.
 pub fn performance(report: &Report) -> String {
     // Rendering into memory doesn't fail.
     Drawn::of(report).render().unwrap_or_default()
@@ -100,6 +113,25 @@ fn rows(report: &Report) -> Vec<Row> {
         row("from sending on", performance.service),
     ];
     all.into_iter().flatten().collect()
+}
+
+fn by_endpoint(endpoint: &Endpoint) -> ByEndpoint {
+    let time = |figures: Option<Figures>, of: fn(Figures) -> u64| {
+        figures.map_or("–".to_owned(), |figures| millis(of(figures)))
+    };
+    let (then, now) = (endpoint.recorded, endpoint.replayed);
+    let name = format!("{} {}", endpoint.method, endpoint.path);
+    ByEndpoint {
+        name: name.chars().take(NAME).collect(),
+        sent: endpoint.sent,
+        failed: endpoint.different + endpoint.errors,
+        times: [
+            time(then, |f| f.p50_us),
+            time(now, |f| f.p50_us),
+            time(then, |f| f.p95_us),
+            time(now, |f| f.p95_us),
+        ],
+    }
 }
 
 /// What became of the requests, in one sentence.

@@ -72,6 +72,7 @@ fn report(snapshot: &str, verdicts: Vec<Asked>) -> Report {
             replayed: Some(Figures { count: 1, p95_us: 2_500, ..Figures::default() }),
             ..Performance::default()
         },
+        endpoints: Vec::new(),
         responder: Some(Responder {
             requests: misses,
             misses,

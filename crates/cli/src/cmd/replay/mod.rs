@@ -53,7 +53,8 @@ fn prepare(args: &Args) -> anyhow::Result<Prepared> {
         (None, Vec::new())
     } else {
         let bar = say::working("reading what was recorded");
-        let (plan, notes) = understudy_replay::plan(&snapshot, &settings, baseline.as_ref())?;
+        let goals = settings.goals.iter().flatten().chain(&args.fail_if);
+        let (plan, notes) = understudy_replay::plan(&snapshot, &settings, goals, baseline.as_ref())?;
         bar.finish_and_clear();
         (Some(Arc::new(plan)), notes)
     };
