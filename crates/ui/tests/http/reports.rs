@@ -197,7 +197,7 @@ async fn one_click_makes_the_rule_and_the_request_matches() {
     assert!(list.contains("Of the 3 that didn’t match, 2 would match"), "{list}");
     assert!(site.page("/s/shop/rules").await.contains("body/till"), "it can be undone there");
     let (status, text) = send(&site, &format!("{MISS}/rule"), &fields).await;
-    assert!(status == 422 && text.contains("says something of this place already"), "twice: {status} {text}");
+    assert!(status == 422 && text.contains("is the same as that exchange already"), "twice: {status} {text}");
 }
 
 #[tokio::test]
@@ -215,6 +215,16 @@ async fn a_rule_that_would_give_the_wrong_answer_is_refused() {
     let page = site.page(&format!("{MISS}?with=1&place=body%2Ftill&leave=counts")).await;
     assert!(!page.contains("answered differently") && !page.contains("Make this rule"), "{page}");
     assert_eq!(site.read("shop/snapshot.yaml"), before);
+}
+
+#[tokio::test]
+async fn a_place_that_a_rule_speaks_of_already_is_left_to_its_writer() {
+    let site = shop(&[order(TILL_7, "{}")], vec![missed(asked(TILL_8))]).await;
+    let ruled = format!("{}rules:\n- volatile: [body/till]\n", site.read("shop/snapshot.yaml"));
+    std::fs::write(site.path("shop/snapshot.yaml"), &ruled).unwrap();
+    let page = site.page(MISS).await;
+    assert!(page.contains("a rule in force says something of this place already"), "{page}");
+    assert!(!page.contains("Make this rule"), "{page}");
 }
 
 #[tokio::test]

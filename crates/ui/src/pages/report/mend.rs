@@ -36,8 +36,11 @@ pub(crate) async fn rule(
     .await?;
     let because = weighing.refused.clone();
     let Some((rule, weighed)) = weighing.rule.filter(|_| because.is_none()) else {
-        let because = because
-            .unwrap_or_else(|| "nothing is left out, or another backend, method or path differs".to_owned());
+        let nothing = match weighing.offer.differs.is_empty() {
+            true => "the request is the same as that exchange already",
+            false => "nothing is left out, or another backend, method or path differs",
+        };
+        let because = because.unwrap_or_else(|| nothing.to_owned());
         return Err(PageError::refused(format!("No rule was made: {}.", visible(&because))));
     };
     if weighed.answers == 0 {
