@@ -5,10 +5,10 @@ use crate::controller::Settings;
 use crate::filters::{self, Id, OF};
 use crate::resource::{Condition, Group};
 use crate::spec::{KINDS, Target};
+use kube::Resource;
 use kube::api::DynamicObject;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::Resource;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,7 +71,8 @@ impl Context {
     }
 
     pub(crate) async fn warn(&self, kind: Kind, object: &DynamicObject, reason: &str, note: &str) {
-        let (reason, action, note) = (reason.to_owned(), "Read".to_owned(), Some(note.chars().take(1000).collect()));
+        let (reason, action, note) =
+            (reason.to_owned(), "Read".to_owned(), Some(note.chars().take(1000).collect()));
         let event = Event { type_: EventType::Warning, reason, note, action, secondary: None };
         self.publish(kind, object, &event).await;
     }
@@ -86,7 +87,9 @@ impl Context {
 impl Known {
     /// Waits until all resources and workloads are known.
     pub(crate) async fn wait(&self) {
-        for store in self.replays.iter().map(|(_, store)| store).chain(self.workloads.iter().map(|(_, store)| store)) {
+        for store in
+            self.replays.iter().map(|(_, store)| store).chain(self.workloads.iter().map(|(_, store)| store))
+        {
             // Its writer is gone only when all of it ends.
             let _ = store.wait_until_ready().await;
         }
@@ -103,7 +106,8 @@ impl Known {
         self.workloads.iter().find_map(|(kind, store)| {
             let other = store.find(|other| {
                 let metadata = &other.metadata;
-                let is_target = *kind == target.kind && metadata.name.as_deref() == Some(target.name.as_str());
+                let is_target =
+                    *kind == target.kind && metadata.name.as_deref() == Some(target.name.as_str());
                 metadata.namespace.as_deref() == Some(target.namespace.as_str())
                     && !is_target
                     && metadata.deletion_timestamp.is_none()
@@ -185,7 +189,11 @@ pub(crate) fn id(group: Group, object: &DynamicObject) -> Option<Id> {
 /// Which workload an object is.
 pub(crate) fn target(kind: &'static str, object: &DynamicObject) -> Option<Target> {
     let metadata = &object.metadata;
-    Some(Target { namespace: metadata.namespace.clone()?, kind: kind.to_owned(), name: metadata.name.clone()? })
+    Some(Target {
+        namespace: metadata.namespace.clone()?,
+        kind: kind.to_owned(),
+        name: metadata.name.clone()?,
+    })
 }
 
 /// For whom a resource is, as far as that can be read.

@@ -199,7 +199,10 @@ impl Config {
             }
         }
         if self.mocks.iter().any(|entry| entry.trim().is_empty()) {
-            return refuse("mocks", "an entry is empty: write service:host:port, a part of it, or *".to_owned());
+            return refuse(
+                "mocks",
+                "an entry is empty: write service:host:port, a part of it, or *".to_owned(),
+            );
         }
         self.check_direction()?;
         if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
@@ -234,7 +237,10 @@ impl Config {
             );
         }
         if inbound && !self.mocks.is_empty() {
-            return refuse("mocks", "must be empty where `direction` is `inbound`: it names whom the service calls");
+            return refuse(
+                "mocks",
+                "must be empty where `direction` is `inbound`: it names whom the service calls",
+            );
         }
         let Some(listener) = &self.listener else { return Ok(()) };
         if !inbound {

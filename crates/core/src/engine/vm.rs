@@ -163,7 +163,10 @@ impl<S: Segment> Vm<S> {
     /// # Errors
     /// An entry that names none of the backends, or several, and what there is.
     pub fn mock_only(&mut self, config: &Config) -> Result<(), String> {
-        if config.mocks.is_empty() || config.mocks.iter().any(|entry| entry == chosen::ALL) || self.table.is_empty() {
+        if config.mocks.is_empty()
+            || config.mocks.iter().any(|entry| entry == chosen::ALL)
+            || self.table.is_empty()
+        {
             return Ok(());
         }
         let meta = self.table.meta();
@@ -176,7 +179,8 @@ impl<S: Segment> Vm<S> {
         let chosen = chosen::chosen(&config.mocks, &named.iter().map(|(_, full)| full.clone()).collect())?;
         let leave = |mode: Mode| if mode == Mode::Mock { Mode::Off } else { mode };
         for (name, policy) in &mut self.backends {
-            let full = named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
+            let full =
+                named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
             let by_name = std::str::from_utf8(name).is_ok_and(|name| config.backends.contains_key(name));
             if full.is_some_and(|full| chosen.contains(full)) && !by_name {
                 policy.mode = Mode::Mock;

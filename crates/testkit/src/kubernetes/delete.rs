@@ -19,7 +19,9 @@ impl State {
             let wanted = &call.body["preconditions"][field];
             if !wanted.is_null() && *wanted != old["metadata"][field] {
                 let is = &old["metadata"][field];
-                let why = format!("Precondition failed: {said} in precondition: {wanted}, {said} in object meta: {is}");
+                let why = format!(
+                    "Precondition failed: {said} in precondition: {wanted}, {said} in object meta: {is}"
+                );
                 return Err(Failure::conflict(&collection, &call.name, &why));
             }
         }
@@ -42,7 +44,8 @@ impl State {
         let selector = call.selector()?;
         let (collection, namespace) = (call.kind.collection(), call.namespace.clone());
         let meant = self.store.of(&collection, namespace.as_deref());
-        let meant: Vec<_> = meant.filter(|(_, object)| selector.matches(object)).map(|(key, _)| key.clone()).collect();
+        let meant: Vec<_> =
+            meant.filter(|(_, object)| selector.matches(object)).map(|(key, _)| key.clone()).collect();
         for key in meant {
             self.doom(&key, call.body["propagationPolicy"].as_str().unwrap_or_default());
         }
@@ -95,12 +98,15 @@ impl State {
     /// One round of the garbage collector. Whether it did anything.
     pub(super) fn collect(&mut self) -> bool {
         let before = self.store.version();
-        let owned: Vec<_> = self.store.all().filter(|(_, object)| !owners(object).is_empty()).map(own).collect();
-        let waiting: Vec<_> = self.store.all().filter(|(_, object)| waits(object).is_some()).map(own).collect();
+        let owned: Vec<_> =
+            self.store.all().filter(|(_, object)| !owners(object).is_empty()).map(own).collect();
+        let waiting: Vec<_> =
+            self.store.all().filter(|(_, object)| waits(object).is_some()).map(own).collect();
         for (key, owner) in waiting {
             self.release(&key, &owner, &owned);
         }
-        let there: BTreeSet<_> = self.store.all().map(|(key, object)| (place(key), text(&object["metadata"]["uid"]))).collect();
+        let there: BTreeSet<_> =
+            self.store.all().map(|(key, object)| (place(key), text(&object["metadata"]["uid"]))).collect();
         for (key, object) in owned {
             let exists = |owner: &Value| {
                 let uid = text(&owner["uid"]);
@@ -123,9 +129,12 @@ impl State {
         let mut blocked = false;
         for (dependent, object) in owned {
             let references = owners(object);
-            let Some(reference) = references.iter().find(|reference| reference["uid"] == *uid) else { continue };
+            let Some(reference) = references.iter().find(|reference| reference["uid"] == *uid) else {
+                continue;
+            };
             if finalizer == "orphan" {
-                let left: Vec<_> = references.iter().filter(|reference| reference["uid"] != *uid).cloned().collect();
+                let left: Vec<_> =
+                    references.iter().filter(|reference| reference["uid"] != *uid).cloned().collect();
                 self.amend(dependent, |metadata| metadata["ownerReferences"] = left.into());
             } else if self.doom(dependent, "Foreground").is_some() {
                 blocked |= reference["blockOwnerDeletion"] == true;

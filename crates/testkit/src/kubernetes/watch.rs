@@ -74,7 +74,11 @@ impl Watch {
         let objects = {
             let state = shared.state();
             self.version = state.store.version();
-            let objects = state.store.of(&self.collection(), self.call.namespace.as_deref()).map(|(_, object)| object.clone()).collect::<Vec<_>>();
+            let objects = state
+                .store
+                .of(&self.collection(), self.call.namespace.as_deref())
+                .map(|(_, object)| object.clone())
+                .collect::<Vec<_>>();
             objects
         };
         for object in objects.iter().filter(|object| self.selector.matches(object)) {
@@ -91,9 +95,10 @@ impl Watch {
     async fn news(&mut self, shared: &Shared) -> Result<(), Over> {
         let events = {
             let state = shared.state();
-            let since = state.store.since(self.version).map(|changes| {
-                changes.filter_map(|change| self.event(change)).collect::<Vec<_>>()
-            });
+            let since = state
+                .store
+                .since(self.version)
+                .map(|changes| changes.filter_map(|change| self.event(change)).collect::<Vec<_>>());
             if since.is_ok() {
                 self.version = self.version.max(state.store.version());
             }
@@ -120,7 +125,8 @@ impl Watch {
         if *collection != self.collection() || elsewhere {
             return None;
         }
-        let seen = |object: &Option<Arc<Value>>| object.clone().filter(|object| self.selector.matches(object));
+        let seen =
+            |object: &Option<Arc<Value>>| object.clone().filter(|object| self.selector.matches(object));
         match (seen(&change.before), seen(&change.after)) {
             (None, Some(after)) => Some(("ADDED", self.call.shown(&after))),
             (Some(_), Some(after)) => Some(("MODIFIED", self.call.shown(&after))),

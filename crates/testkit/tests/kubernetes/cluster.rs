@@ -25,7 +25,8 @@ impl Cluster {
         let (client, double) = match std::env::var("UNDERSTUDY_KUBECONFIG") {
             Ok(path) => {
                 let file = kube::config::Kubeconfig::read_from(path).expect("a kubeconfig");
-                let config = Config::from_custom_kubeconfig(file, &Default::default()).await.expect("a kubeconfig");
+                let config =
+                    Config::from_custom_kubeconfig(file, &Default::default()).await.expect("a kubeconfig");
                 (Client::try_from(config).expect("a client"), None)
             }
             Err(_) => {
@@ -36,7 +37,11 @@ impl Cluster {
         };
         let cluster = Self { client, namespace: namespace.clone(), double };
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        cluster.global("", "v1", "Namespace").create(&PostParams::default(), &object(own)).await.expect("a namespace");
+        cluster
+            .global("", "v1", "Namespace")
+            .create(&PostParams::default(), &object(own))
+            .await
+            .expect("a namespace");
         cluster
     }
 
@@ -71,7 +76,13 @@ impl Cluster {
         let widgets = self.api("conformance.understudy.dev", "v1", "Widget");
         // A real server takes a moment until it serves them.
         loop {
-            let ready = definitions.get(WIDGETS).await.expect("a definition").data.to_string().contains("Established");
+            let ready = definitions
+                .get(WIDGETS)
+                .await
+                .expect("a definition")
+                .data
+                .to_string()
+                .contains("Established");
             if ready && widgets.list(&Default::default()).await.is_ok() {
                 return widgets;
             }
@@ -103,7 +114,9 @@ pub fn map(name: &str, data: Value) -> DynamicObject {
 
 pub fn widget(name: &str, spec: Value) -> DynamicObject {
     let metadata = json!({"name": name});
-    object(json!({"apiVersion": "conformance.understudy.dev/v1", "kind": "Widget", "metadata": metadata, "spec": spec}))
+    object(
+        json!({"apiVersion": "conformance.understudy.dev/v1", "kind": "Widget", "metadata": metadata, "spec": spec}),
+    )
 }
 
 pub fn deployment(name: &str) -> Value {
