@@ -6,8 +6,8 @@ use crate::scene::{Scene, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use understudy_controller::Summary;
+use understudy_testkit::ApiServer;
 use understudy_testkit::Upstream;
-use understudy_testkit::kubernetes::ApiServer;
 
 const DEFINITIONS: &str = include_str!("../../envoy/istio/controller/base/definition.yaml");
 
@@ -17,8 +17,10 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
     let service = Upstream::start(|_| hello()).await;
     snapshot(&scene, "HTTP/1.1", vec![get("/a"), get("/b")]);
     let registry = Registry::start(&scene, Wanted::default()).await;
-    let first = push(&scene, &registry, "a:1", &["--plain-http", "--json", "--with-snapshot"]).await.expect(0).json();
-    let again = push(&scene, &registry, "a:2", &["--plain-http", "--json", "--with-snapshot"]).await.expect(0).json();
+    let first =
+        push(&scene, &registry, "a:1", &["--plain-http", "--json", "--with-snapshot"]).await.expect(0).json();
+    let again =
+        push(&scene, &registry, "a:2", &["--plain-http", "--json", "--with-snapshot"]).await.expect(0).json();
     assert_eq!(first["digest"], again["digest"], "the same snapshot is the same image");
     // Istio's agent finds the module as before.
     let from = format!("docker://{}/a:1", registry.name);
@@ -27,15 +29,33 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
     assert!(pulled.module(&scene).await == std::fs::read(scene.path("s.wasm")).expect("the module"));
 
     let source = format!("oci://{}", first["reference"].as_str().expect("a reference"));
-    scene.understudy(["pull", &source, "copies/s", "--plain-http"]).run().await.expect(0).says(&["pulled s into copies/s"]);
+    scene
+        .understudy(["pull", &source, "copies/s", "--plain-http"])
+        .run()
+        .await
+        .expect(0)
+        .says(&["pulled s into copies/s"]);
     for file in ["snapshot.yaml", "exchanges.ndjson"] {
         assert_eq!(scene.read(&format!("copies/s/{file}")), scene.read(&format!("s/{file}")));
     }
-    scene.understudy(["pull", &source, "copies/s", "--plain-http"]).run().await.expect(2).says(&["is there already"]);
+    scene
+        .understudy(["pull", &source, "copies/s", "--plain-http"])
+        .run()
+        .await
+        .expect(2)
+        .says(&["is there already"]);
 
     // As a job runs it.
     let target = format!("--target=http://{}", service.address());
-    let args = ["replay", &source, "--mode=generator-only", &target, "--timeout=60000ms", "--summary=words", "--plain-http"];
+    let args = [
+        "replay",
+        &source,
+        "--mode=generator-only",
+        &target,
+        "--timeout=60000ms",
+        "--summary=words",
+        "--plain-http",
+    ];
     scene.understudy(args).run().await.expect(0);
     let words: Summary = serde_json::from_str(&scene.read("words")).expect("a summary");
     assert_eq!((words.passed, words.succeeded, words.requests), (true, 2, 2));
@@ -64,7 +84,8 @@ async fn the_controller_works_and_ends_when_asked() {
         "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
     });
     let config = scene.file("kubeconfig", config.to_string());
-    let args = ["controller", "--leader-election", "--lease-namespace", "payments", "--metrics", "127.0.0.1:0"];
+    let args =
+        ["controller", "--leader-election", "--lease-namespace", "payments", "--metrics", "127.0.0.1:0"];
     let running = scene.understudy(args).env("KUBECONFIG", config).env("POD_NAME", "first").start();
     let holder = || {
         let lease = server.object("leases.coordination.k8s.io", "payments", "understudy-controller");

@@ -703,18 +703,33 @@ fn only_the_chosen_backends_are_mocked() {
     let mut goes = |mocks: &str, authority: &str| {
         let (mut vm, chosen) = start(mocks);
         chosen.unwrap();
-        let headers = Headers::from_pairs([(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", authority)]);
+        let headers = Headers::from_pairs([
+            (":method", "POST"),
+            (":path", "/"),
+            (":scheme", "http"),
+            (":authority", authority),
+        ]);
         match Stream::new().request_headers(headers, true, &mut vm, &mut Fake::default()) {
             Action::Continue => "on".to_owned(),
             action => answer(&action).1,
         }
     };
-    assert_eq!((goes(r#"["api.test:80"]"#, "api.test").as_str(), goes(r#"["api.test:80"]"#, "other.test").as_str()), ("a", "on"));
-    assert_eq!((goes(r#"["shop:other.test:80"]"#, "api.test").as_str(), goes(r#"["other"]"#, "other.test").as_str()), ("on", "b"));
+    assert_eq!(
+        (goes(r#"["api.test:80"]"#, "api.test").as_str(), goes(r#"["api.test:80"]"#, "other.test").as_str()),
+        ("a", "on")
+    );
+    assert_eq!(
+        (goes(r#"["shop:other.test:80"]"#, "api.test").as_str(), goes(r#"["other"]"#, "other.test").as_str()),
+        ("on", "b")
+    );
     assert_eq!(goes(r#"["other"]"#, "nowhere.test"), "on");
     assert_ne!(goes(r#"["*", "other"]"#, "nowhere.test"), "on");
     assert_ne!(goes("[]", "nowhere.test"), "on");
-    for (mocks, says) in [(r#"["api.test"]"#, "is several"), (r#"["stripe"]"#, "is none of"), (r#"["payment:api.test:80"]"#, "is none of")] {
+    for (mocks, says) in [
+        (r#"["api.test"]"#, "is several"),
+        (r#"["stripe"]"#, "is none of"),
+        (r#"["payment:api.test:80"]"#, "is none of"),
+    ] {
         let error = start(mocks).1.unwrap_err();
         assert!(error.contains(says) && error.contains("shop:api.test:443"), "{error}");
     }
