@@ -158,7 +158,6 @@ impl Controller {
     async fn work(&self, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = signal::channel(false);
         let mut running = self.start(&stopped);
-        self.health.ready.store(true, Relaxed);
         tokio::select! {
             () = &mut running => return,
             () = shutdown => {}
@@ -195,7 +194,17 @@ impl Controller {
             workload_ends.push((kind, writer, receiver));
         }
         let context = Arc::new(Context::new(cluster, self.settings.clone(), known));
-        let mut parts = vec![of_parts(&context, Kind::EnvoyFilter, filters_writer, stopped.clone())];
+        // Not before all is known: who may not watch something isn't ready, and its log says why.
+        self.health.ready.store(false, Relaxed);
+        let (health, waiting, end) = (self.health.clone(), context.clone(), ended(stopped.clone()));
+        let ready = async move {
+            tokio::select! {
+                () = end => {}
+                () = waiting.known.wait() => health.ready.store(true, Relaxed),
+            }
+        };
+        let mut parts = vec![ready.boxed()];
+        parts.push(of_parts(&context, Kind::EnvoyFilter, filters_writer, stopped.clone()));
         parts.push(of_parts(&context, Kind::Job, store(Kind::Job).1, stopped.clone()));
         for (group, writer, receiver) in replay_ends {
             parts.push(of_replays(&context, group, writer, receiver, stopped.clone()));

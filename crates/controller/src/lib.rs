@@ -18,7 +18,7 @@ mod lease;
 mod metrics;
 mod mocks;
 mod reconcile;
-mod resource;
+pub mod resource;
 mod spec;
 mod status;
 mod time;

@@ -269,7 +269,7 @@ impl Config {
             return refuse("default".to_owned());
         }
         if !self.mocks.is_empty() {
-            let problem = "must be empty where `tap_only` is true: nothing is mocked".to_owned();
+            let problem = "must be empty where `tap_only` is true: leave one of the two out".to_owned();
             return Err(ConfigError::Value { key: "mocks".to_owned(), problem });
         }
         let mocked = self.backends.iter().find(|(_, rule)| rule.mode == Mode::Mock);
@@ -431,14 +431,14 @@ mod tests {
             r#"{"direction":"inbound","backends":{"http://s":{"mode":"off"}}}"#,
             "`backends`: must be empty",
         );
-        check(r#"{"tap_only":true,"mocks":["*"]}"#, "`mocks`: must be empty where `tap_only` is true");
+        check(r#"{"direction":"inbound","mocks":["*"]}"#, "`mocks`: must be empty");
+        check(r#"{"mocks":"*"}"#, "invalid type: string");
+        check(r#"{"tap_only":true,"mocks":["*"]}"#, "`mocks`: must be empty where `tap_only`");
         check(r#"{"tap_only":true,"default":"mock"}"#, "`default`: can't be `mock` where `tap_only` is true");
         check(
             r#"{"tap_only":true,"backends":{"http://a":{"mode":"off"},"http://b":{"mode":"mock"}}}"#,
             "`backends.http://b.mode`: can't be `mock`",
         );
-        check(r#"{"direction":"inbound","mocks":["*"]}"#, "`mocks`: must be empty");
-        check(r#"{"mocks":"*"}"#, "invalid type: string");
         check(r#"{"listener":"127.0.0.1:8080"}"#, "`listener`: is for inbound traffic");
         check(r#"{"direction":"inbound","listener":"h:x"}"#, "`listener`: must be host[:port]");
         check(r#"{"direction":"inbound","listener":"http://h"}"#, "`listener`: must be host[:port]");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use understudy_controller::{LeaseSettings, Settings};
 
-fn electing(identity: &str) -> Settings {
+pub(crate) fn electing(identity: &str) -> Settings {
     let lease = LeaseSettings {
         namespace: "payments".to_owned(),
         name: "understudy-controller".to_owned(),

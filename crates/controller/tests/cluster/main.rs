@@ -4,4 +4,5 @@ mod annotations;
 mod leader;
 mod replay;
 mod respond;
+mod rights;
 mod scene;

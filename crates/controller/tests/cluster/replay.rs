@@ -16,13 +16,13 @@ impl Scene {
         self.server.objects("jobs.batch")
     }
 
-    async fn job(&self) -> String {
+    pub(crate) async fn job(&self) -> String {
         self.until("the job is there", || !self.jobs().is_empty()).await;
         self.jobs()[0]["metadata"]["name"].as_str().unwrap().to_owned()
     }
 
     /// What the job's controller and a kubelet would write.
-    async fn ends(&self, job: &str, how: &str, words: &str) {
+    pub(crate) async fn ends(&self, job: &str, how: &str, words: &str) {
         let metadata =
             json!({ "name": format!("{job}-x"), "namespace": "payments", "labels": { "job-name": job } });
         self.create(

@@ -68,13 +68,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
 
-    /// Keep so many reports in SNAPSHOT/.reports for `understudy ui`, this one among them
-    #[arg(long, value_name = "N", default_value_t = kept::DEFAULT)]
-    pub(super) keep_reports: usize,
-
     /// Write the result in a few hundred bytes of JSON here, whatever becomes of the run; for a pod's termination message
     #[arg(long, value_name = "FILE")]
     pub(super) summary: Option<PathBuf>,
+
+    /// Keep so many reports in SNAPSHOT/.reports for `understudy ui`, this one among them
+    #[arg(long, value_name = "N", default_value_t = kept::DEFAULT)]
+    pub(super) keep_reports: usize,
 
     #[command(flatten)]
     pub(super) pages: Pages,
