@@ -25,7 +25,9 @@ pub(super) fn apply(
     let mut entries = managed::read(live);
     let before = writer.find(&mut entries, "Apply").map(|entry| entry.fields.clone()).unwrap_or_default();
     let own = |entry: &managed::Entry| {
-        entry.operation == "Apply" && entry.manager == writer.manager && entry.subresource == writer.subresource
+        entry.operation == "Apply"
+            && entry.manager == writer.manager
+            && entry.subresource == writer.subresource
     };
     let mut conflicts = Vec::new();
     for entry in entries.iter_mut().filter(|entry| !own(entry)) {
@@ -66,7 +68,8 @@ fn restrict(config: &mut Value, live: &Value, writer: Writer<'_>) {
 }
 
 fn conflict(conflicts: &[(String, managed::Entry)]) -> Failure {
-    let said: Vec<_> = conflicts.iter().map(|(path, entry)| format!("conflict with {:?}: {path}", entry.manager)).collect();
+    let said: Vec<_> =
+        conflicts.iter().map(|(path, entry)| format!("conflict with {:?}: {path}", entry.manager)).collect();
     let (count, noun) = (conflicts.len(), if conflicts.len() == 1 { "conflict" } else { "conflicts" });
     let message = format!("Apply failed with {count} {noun}: {}", said.join(", "));
     let causes = conflicts.iter().map(|(path, entry)| {

@@ -44,7 +44,9 @@ impl Place {
             _ => return None,
         };
         let (namespace, rest) = match rest {
-            ["namespaces", namespace, rest @ ..] if rest.first().is_some_and(|step| !["status", "finalize"].contains(step)) => {
+            ["namespaces", namespace, rest @ ..]
+                if rest.first().is_some_and(|step| !["status", "finalize"].contains(step)) =>
+            {
                 (Some((*namespace).to_owned()), rest)
             }
             rest => (None, rest),
@@ -52,7 +54,14 @@ impl Place {
         let [plural, rest @ ..] = rest else { return None };
         let part = |index: usize| rest.get(index).map(|step| (*step).to_owned()).unwrap_or_default();
         let (group, version, plural) = (group.to_owned(), version.to_owned(), (*plural).to_owned());
-        (rest.len() <= 2).then(|| Self { group, version, plural, namespace, name: part(0), subresource: part(1) })
+        (rest.len() <= 2).then(|| Self {
+            group,
+            version,
+            plural,
+            namespace,
+            name: part(0),
+            subresource: part(1),
+        })
     }
 
     /// The verb for this place.

@@ -33,7 +33,8 @@ impl Failure {
     }
 
     pub(super) fn modified(collection: &str, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(collection, name, why)
     }
 
@@ -41,9 +42,9 @@ impl Failure {
     pub(super) fn invalid(kind: &str, name: &str, errors: &[(String, String)]) -> Self {
         let said: Vec<_> = errors.iter().map(|(field, message)| format!("{field}: {message}")).collect();
         let list = if said.len() == 1 { said.join("") } else { format!("[{}]", said.join(", ")) };
-        let causes = errors
-            .iter()
-            .map(|(field, message)| json!({"reason": "FieldValueInvalid", "message": message, "field": field}));
+        let causes = errors.iter().map(
+            |(field, message)| json!({"reason": "FieldValueInvalid", "message": message, "field": field}),
+        );
         Self {
             causes: causes.collect(),
             ..Self::new(422, "Invalid", format!("{kind} {name:?} is invalid: {list}"))

@@ -67,7 +67,9 @@ impl Fields {
 
     /// What is no longer there in `new`.
     pub(super) fn removed(old: &Value, new: &Value, shape: Shape<'_>) -> Self {
-        let (Some(before), Some(after)) = (parts(old, shape), parts(new, shape)) else { return Self::default() };
+        let (Some(before), Some(after)) = (parts(old, shape), parts(new, shape)) else {
+            return Self::default();
+        };
         let after: BTreeMap<_, _> = after.into_iter().map(|(step, value, _)| (step, value)).collect();
         let mut set = Self::default();
         for (step, value, shape) in before {

@@ -14,21 +14,41 @@ pub(super) fn check(kind: &Kind, metadata: &Value, errors: &mut Errors) {
     let label_only = matches!(kind.plural.as_str(), "services" | "namespaces");
     let roomy = kind.group == "rbac.authorization.k8s.io";
     if !roomy && !(if label_only { is_label(name) } else { is_subdomain(name) }) {
-        wrong("name", format!("Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"));
+        wrong(
+            "name",
+            format!(
+                "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+            ),
+        );
     }
     for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
         if !is_qualified(key) {
-            wrong("labels", format!("Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"));
+            wrong(
+                "labels",
+                format!(
+                    "Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+                ),
+            );
         }
         if !value.as_str().is_some_and(is_label_value) {
-            wrong("labels", format!("Invalid value: {value}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character, at most 63 of them"));
+            wrong(
+                "labels",
+                format!(
+                    "Invalid value: {value}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character, at most 63 of them"
+                ),
+            );
         }
     }
     let mut size = 0;
     for (key, value) in metadata["annotations"].as_object().into_iter().flatten() {
         size += key.len() + value.as_str().map_or(0, str::len);
         if !is_qualified(&key.to_lowercase()) {
-            wrong("annotations", format!("Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"));
+            wrong(
+                "annotations",
+                format!(
+                    "Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+                ),
+            );
         }
     }
     if size > ANNOTATIONS {
@@ -36,7 +56,10 @@ pub(super) fn check(kind: &Kind, metadata: &Value, errors: &mut Errors) {
     }
     for finalizer in metadata["finalizers"].as_array().into_iter().flatten() {
         if !finalizer.as_str().is_some_and(is_qualified) {
-            wrong("finalizers", format!("Invalid value: {finalizer}: name part must consist of alphanumeric characters"));
+            wrong(
+                "finalizers",
+                format!("Invalid value: {finalizer}: name part must consist of alphanumeric characters"),
+            );
         }
     }
     owners(metadata, errors);

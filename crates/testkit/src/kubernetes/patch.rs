@@ -10,7 +10,11 @@ pub(super) fn json(object: &Value, patch: &Value) -> Result<Value, Failure> {
         .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
     let mut object = object.clone();
     json_patch::patch(&mut object, &patch).map_err(|error| {
-        Failure::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {error}"))
+        Failure::new(
+            422,
+            "Invalid",
+            format!("the server rejected our request due to an error in our request: {error}"),
+        )
     })?;
     Ok(object)
 }
@@ -25,7 +29,9 @@ pub(super) fn merge(object: &Value, patch: &Value) -> Value {
 /// Kubernetes' own: like a merge patch, but lists of objects that have keys are merged by them. Its directives aren't known here.
 pub(super) fn strategic(object: &Value, patch: &Value, shape: Shape<'_>) -> Result<Value, Failure> {
     if patch.to_string().contains("\"$") {
-        return Err(Failure::bad_request("directives of strategic merge patches aren't known to this server"));
+        return Err(Failure::bad_request(
+            "directives of strategic merge patches aren't known to this server",
+        ));
     }
     Ok(strategic_part(object, patch, shape))
 }

@@ -11,7 +11,8 @@ pub(super) fn prune(value: &mut Value, schema: &Value, root: bool) {
     let open = schema["x-kubernetes-preserve-unknown-fields"] == true;
     match value {
         Value::Object(map) => {
-            let known = |name: &str| schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
+            let known =
+                |name: &str| schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
             let always = |name: &str| root && ["apiVersion", "kind", "metadata"].contains(&name);
             map.retain(|name, _| open || always(name) || known(name).is_some());
             for (name, value) in map.iter_mut().filter(|(name, _)| !always(name)) {
@@ -36,7 +37,8 @@ pub(super) fn fill(value: &mut Value, schema: &Value) {
             for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
                 if let Some(default) = schema.get("default") {
                     // A null where none may be is as if it weren't there.
-                    let absent = map.get(name).is_none_or(|value| value.is_null() && schema["nullable"] != true);
+                    let absent =
+                        map.get(name).is_none_or(|value| value.is_null() && schema["nullable"] != true);
                     if absent {
                         map.insert(name.clone(), default.clone());
                     }
@@ -81,7 +83,10 @@ pub(super) fn check(value: &Value, schema: &Value, path: &str, errors: &mut Erro
         Value::Object(map) => {
             for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 if !map.contains_key(name) {
-                    errors.push((format!("{path}.{name}").trim_start_matches('.').into(), "Required value".into()));
+                    errors.push((
+                        format!("{path}.{name}").trim_start_matches('.').into(),
+                        "Required value".into(),
+                    ));
                 }
             }
             for (name, value) in map {
@@ -110,7 +115,8 @@ fn repeated(list: &[Value], schema: &Value, path: &str, errors: &mut Errors) {
     for (index, (step, ..)) in super::shape::parts(&list, form).into_iter().flatten().enumerate() {
         if !seen.insert(step.clone()) {
             let path = format!("{path}[{index}]");
-            errors.push((path.trim_start_matches('.').to_owned(), format!("Duplicate value: {}", &step[2..])));
+            errors
+                .push((path.trim_start_matches('.').to_owned(), format!("Duplicate value: {}", &step[2..])));
         }
     }
 }

@@ -65,7 +65,8 @@ fn split(text: &str) -> Vec<String> {
 fn requirement(term: &str) -> Result<Requirement, Failure> {
     let wrong = || Failure::bad_request(format!("unable to parse requirement: {term:?}"));
     let values = |list: &str| -> Result<Vec<String>, Failure> {
-        let inner = list.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(wrong)?;
+        let inner =
+            list.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(wrong)?;
         Ok(inner.split(',').map(|value| value.trim().to_owned()).collect())
     };
     let own = |text: &str| text.trim().to_owned();

@@ -24,7 +24,11 @@ type Body = BoxBody<Bytes, Infallible>;
 const LARGEST: usize = 3 * 1024 * 1024;
 
 /// Answers one request.
-pub(super) async fn serve(request: Request<Incoming>, shared: Arc<Shared>, door: usize) -> Result<Response<Body>, Infallible> {
+pub(super) async fn serve(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    door: usize,
+) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, LARGEST).collect().await else {
         let failure = Failure::new(413, "RequestEntityTooLarge", "limit is 3145728");
@@ -32,7 +36,9 @@ pub(super) async fn serve(request: Request<Incoming>, shared: Arc<Shared>, door:
     };
     let query: BTreeMap<String, String> =
         form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name: &str| {
+        head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
     let watch = query.get("watch").is_some_and(|watch| watch == "true" || watch == "1");
     let place = Place::parse(head.uri.path()).filter(|place| !place.plural.is_empty());
     let verb = place.as_ref().and_then(|place| place.verb(head.method.as_str(), watch));
@@ -121,7 +127,9 @@ fn discovery(shared: &Shared, path: &str, door: usize) -> Response<Body> {
         (!resources.is_empty()).then_some(list)
     };
     let document = match steps.as_slice() {
-        ["version"] => Some(json!({"major": "1", "minor": "33", "gitVersion": "v1.33.0", "gitCommit": "", "gitTreeState": "clean", "buildDate": "2025-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64"})),
+        ["version"] => Some(
+            json!({"major": "1", "minor": "33", "gitVersion": "v1.33.0", "gitCommit": "", "gitTreeState": "clean", "buildDate": "2025-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64"}),
+        ),
         ["healthz" | "livez" | "readyz"] => Some(json!("ok")),
         ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
         ["apis"] => Some(groups(&kinds)),
@@ -156,6 +164,8 @@ fn groups(kinds: &[Arc<super::kinds::Kind>]) -> Value {
             versions.push(version);
         }
     }
-    let groups = groups.into_iter().map(|(name, versions)| json!({"name": name, "preferredVersion": versions[0], "versions": versions}));
+    let groups = groups
+        .into_iter()
+        .map(|(name, versions)| json!({"name": name, "preferredVersion": versions[0], "versions": versions}));
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.collect::<Vec<_>>()})
 }

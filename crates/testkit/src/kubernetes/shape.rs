@@ -84,7 +84,9 @@ impl<'a> Shape<'a> {
     /// How `value`, which is here, is taken.
     pub(super) fn form(self, value: &Value) -> Form {
         match (self, value) {
-            (Shape::Schema(schema), Value::Object(_)) if schema["x-kubernetes-map-type"] == "atomic" => Form::Whole,
+            (Shape::Schema(schema), Value::Object(_)) if schema["x-kubernetes-map-type"] == "atomic" => {
+                Form::Whole
+            }
             (Shape::BuiltIn("!"), Value::Object(_)) => Form::Whole,
             (_, Value::Object(_)) => Form::Map,
             (Shape::Schema(schema), Value::Array(_)) => match schema["x-kubernetes-list-type"].as_str() {
@@ -95,7 +97,10 @@ impl<'a> Shape<'a> {
             (Shape::BuiltIn("="), Value::Array(_)) => Form::Set,
             (Shape::BuiltIn("ports"), Value::Array(ports)) => {
                 let of_container = ports.iter().any(|port| port.get("containerPort").is_some());
-                Form::Keyed(vec![if of_container { "containerPort" } else { "port" }.into(), "protocol".into()])
+                Form::Keyed(vec![
+                    if of_container { "containerPort" } else { "port" }.into(),
+                    "protocol".into(),
+                ])
             }
             (Shape::BuiltIn(keys), Value::Array(_)) if !keys.is_empty() => {
                 Form::Keyed(keys.split(',').map(str::to_owned).collect())
@@ -122,7 +127,10 @@ pub(super) fn key_of(entry: &Value, keys: &[String]) -> String {
 }
 
 /// The parts of a value that others can own, each with its step of a path; none if it is taken as one.
-pub(super) fn parts<'v, 'a>(value: &'v Value, shape: Shape<'a>) -> Option<Vec<(String, &'v Value, Shape<'a>)>> {
+pub(super) fn parts<'v, 'a>(
+    value: &'v Value,
+    shape: Shape<'a>,
+) -> Option<Vec<(String, &'v Value, Shape<'a>)>> {
     match (shape.form(value), value) {
         (Form::Map, Value::Object(map)) => {
             Some(map.iter().map(|(name, value)| (format!("f:{name}"), value, shape.field(name))).collect())

@@ -53,7 +53,9 @@ impl State {
     }
 
     pub(super) fn answer(&mut self, call: &Call) -> Result<Answer, Failure> {
-        if call.subresource == "status" && !call.kind.status || !["", "status"].contains(&call.subresource.as_str()) {
+        if call.subresource == "status" && !call.kind.status
+            || !["", "status"].contains(&call.subresource.as_str())
+        {
             return Err(Failure::new(404, "NotFound", "the server could not find the requested resource"));
         }
         match call.verb {
@@ -81,7 +83,8 @@ impl State {
         let objects = objects.map_err(|_| Failure::expired(STALE))?;
         let rest = objects.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
         let rest: Vec<_> = rest.filter(|(_, object)| selector.matches(object)).collect();
-        let limit = call.number("limit").filter(|limit| *limit > 0).map_or(usize::MAX, |limit| limit as usize);
+        let limit =
+            call.number("limit").filter(|limit| *limit > 0).map_or(usize::MAX, |limit| limit as usize);
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if let Some((last, _)) = rest.get(limit - 1).filter(|_| rest.len() > limit) {
             metadata["continue"] = json!(format!("{version}/{}/{}", last.1, last.2));
@@ -97,7 +100,10 @@ impl State {
             shown
         });
         let (api_version, kind) = (call.kind.api_version(), format!("{}List", call.kind.kind));
-        Ok((200, json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "items": items.collect::<Vec<_>>()})))
+        Ok((
+            200,
+            json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "items": items.collect::<Vec<_>>()}),
+        ))
     }
 
     /// As of which version a list is, and after which object it goes on.
@@ -110,7 +116,9 @@ impl State {
             let mut part = || parts.next().unwrap_or_default().to_owned();
             return Ok((version, Some((call.kind.collection(), part(), part()))));
         }
-        let Some(asked) = call.number("resourceVersion").filter(|version| *version > 0) else { return Ok((now, None)) };
+        let Some(asked) = call.number("resourceVersion").filter(|version| *version > 0) else {
+            return Ok((now, None));
+        };
         if asked > now {
             let message = format!("Too large resource version: {asked}, current: {now}");
             return Err(Failure::new(504, "Timeout", message));

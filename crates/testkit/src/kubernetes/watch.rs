@@ -68,18 +68,20 @@ impl Watch {
         let initial = self.call.flag("sendInitialEvents");
         let known = self.call.number("resourceVersion").unwrap_or_default();
         if known > 0 && !initial {
-            self.version = known;
+            (self.version, self.told) = (known, known);
             return Ok(());
         }
+        let collection = self.collection();
         let objects = {
             let state = shared.state();
             self.version = state.store.version();
-            let objects = state.store.of(&self.collection(), self.call.namespace.as_deref()).map(|(_, object)| object.clone()).collect::<Vec<_>>();
-            objects
+            let objects = state.store.of(&collection, self.call.namespace.as_deref());
+            objects.map(|(_, object)| object.clone()).collect::<Vec<_>>()
         };
         for object in objects.iter().filter(|object| self.selector.matches(object)) {
             self.say("ADDED", self.call.shown(object)).await?;
         }
+        self.told = self.version;
         if initial { self.bookmark(true).await } else { Ok(()) }
     }
 
@@ -91,9 +93,10 @@ impl Watch {
     async fn news(&mut self, shared: &Shared) -> Result<(), Over> {
         let events = {
             let state = shared.state();
-            let since = state.store.since(self.version).map(|changes| {
-                changes.filter_map(|change| self.event(change)).collect::<Vec<_>>()
-            });
+            let since = state
+                .store
+                .since(self.version)
+                .map(|changes| changes.filter_map(|change| self.event(change)).collect::<Vec<_>>());
             if since.is_ok() {
                 self.version = self.version.max(state.store.version());
             }
@@ -120,7 +123,8 @@ impl Watch {
         if *collection != self.collection() || elsewhere {
             return None;
         }
-        let seen = |object: &Option<Arc<Value>>| object.clone().filter(|object| self.selector.matches(object));
+        let seen =
+            |object: &Option<Arc<Value>>| object.clone().filter(|object| self.selector.matches(object));
         match (seen(&change.before), seen(&change.after)) {
             (None, Some(after)) => Some(("ADDED", self.call.shown(&after))),
             (Some(_), Some(after)) => Some(("MODIFIED", self.call.shown(&after))),

@@ -40,7 +40,8 @@ impl State {
         }
         call.name = metadata["name"].as_str().unwrap_or_default().to_owned();
         if call.name.is_empty() {
-            let errors = [("metadata.name".into(), "Required value: name or generateName is required".into())];
+            let errors =
+                [("metadata.name".into(), "Required value: name or generateName is required".into())];
             return Err(Failure::invalid(&qualified(&call.kind.kind, &call.kind.group), "", &errors));
         }
         self.namespace_open(&call)?;
@@ -83,7 +84,8 @@ impl State {
         let new = self.body(call, &call.body)?;
         if new["metadata"]["name"] != json!(call.name) {
             let (body, url) = (&new["metadata"]["name"], &call.name);
-            let message = format!("the name of the object ({body}) does not match the name on the URL ({url})");
+            let message =
+                format!("the name of the object ({body}) does not match the name on the URL ({url})");
             return Err(Failure::bad_request(message));
         }
         let Some(old) = self.store.get(&call.key()).cloned() else {
@@ -94,8 +96,10 @@ impl State {
         };
         let unsaid = new["metadata"]["resourceVersion"].as_str().is_none_or(str::is_empty);
         if unsaid && !call.kind.unconditional {
-            let errors =
-                [("metadata.resourceVersion".into(), "Invalid value: 0x0: must be specified for an update".into())];
+            let errors = [(
+                "metadata.resourceVersion".into(),
+                "Invalid value: 0x0: must be specified for an update".into(),
+            )];
             return Err(Failure::invalid(&qualified(&call.kind.kind, &call.kind.group), &call.name, &errors));
         }
         self.changed(call, &old, new, true)
@@ -160,9 +164,16 @@ impl State {
     }
 
     /// Stores what `old` became. `tracked`: the fields that changed are the writer's from now on; an apply has said so already.
-    fn changed(&mut self, call: &Call, old: &Value, mut new: Value, tracked: bool) -> Result<Answer, Failure> {
+    fn changed(
+        &mut self,
+        call: &Call,
+        old: &Value,
+        mut new: Value,
+        tracked: bool,
+    ) -> Result<Answer, Failure> {
         let (kind, collection) = (call.kind.clone(), call.kind.collection());
-        let said = |field: &str| new["metadata"][field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let said =
+            |field: &str| new["metadata"][field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         if said("resourceVersion").is_some_and(|version| old["metadata"]["resourceVersion"] != version) {
             return Err(Failure::modified(&collection, &call.name));
         }
@@ -175,7 +186,8 @@ impl State {
         settle(&kind, &mut new)?;
         finalizers(&kind, old, &new)?;
         if kind.generation && moved(&kind, old, &new) {
-            new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_u64().unwrap_or_default() + 1);
+            new["metadata"]["generation"] =
+                json!(old["metadata"]["generation"].as_u64().unwrap_or_default() + 1);
         }
         if tracked {
             let manager = call.manager();
@@ -238,9 +250,14 @@ impl State {
             self.serve(kind);
         }
         let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": definition["metadata"]["creationTimestamp"]});
-        let conditions = [condition("NamesAccepted", "NoConflicts"), condition("Established", "InitialNamesAccepted")];
+        let conditions =
+            [condition("NamesAccepted", "NoConflicts"), condition("Established", "InitialNamesAccepted")];
         let stored: Vec<_> = definition["spec"]["versions"].as_array().into_iter().flatten().collect();
-        let stored: Vec<_> = stored.iter().filter(|version| version["storage"] == true).map(|version| &version["name"]).collect();
+        let stored: Vec<_> = stored
+            .iter()
+            .filter(|version| version["storage"] == true)
+            .map(|version| &version["name"])
+            .collect();
         definition["status"] = json!({"acceptedNames": definition["spec"]["names"], "conditions": conditions, "storedVersions": stored});
     }
 
@@ -249,7 +266,9 @@ impl State {
         match self.store.get(&("namespaces".into(), String::new(), name.to_owned())) {
             None => Err(Failure::not_found("namespaces", name)),
             Some(namespace) if namespace["metadata"].get("deletionTimestamp").is_some() => {
-                let message = format!("unable to create new content in namespace {name} because it is being terminated");
+                let message = format!(
+                    "unable to create new content in namespace {name} because it is being terminated"
+                );
                 Err(Failure::new(403, "Forbidden", message))
             }
             Some(_) => Ok(()),
@@ -279,8 +298,15 @@ fn keep(kind: &Kind, call: &Call, old: &Value, new: &mut Value) {
         put(&mut new["metadata"], "managedFields", managed);
         put(new, "status", status);
     } else if status_only {
-        let rest: Vec<_> = old.as_object().into_iter().flatten().filter(|(name, _)| !["status", "metadata"].contains(&name.as_str())).collect();
-        new.as_object_mut().expect("an object").retain(|name, _| ["status", "metadata"].contains(&name.as_str()));
+        let rest: Vec<_> = old
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !["status", "metadata"].contains(&name.as_str()))
+            .collect();
+        new.as_object_mut()
+            .expect("an object")
+            .retain(|name, _| ["status", "metadata"].contains(&name.as_str()));
         rest.into_iter().for_each(|(name, value)| put(new, name, Some(value.clone())));
     } else if kind.status {
         put(new, "status", old.get("status").cloned());
@@ -334,9 +360,15 @@ fn finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Failure> {
     if added.is_empty() {
         return Ok(());
     }
-    let message = format!("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
+    let message = format!(
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+    );
     let name = new["metadata"]["name"].as_str().unwrap_or_default();
-    Err(Failure::invalid(&qualified(&kind.kind, &kind.group), name, &[("metadata.finalizers".into(), message)]))
+    Err(Failure::invalid(
+        &qualified(&kind.kind, &kind.group),
+        name,
+        &[("metadata.finalizers".into(), message)],
+    ))
 }
 
 /// Whether what is wanted changed: all but the metadata, and the status where it is apart.

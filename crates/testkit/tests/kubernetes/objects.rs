@@ -13,14 +13,17 @@ async fn a_new_object_gets_what_the_server_gives_it() {
         assert!(!made["metadata"][field].is_null(), "{field} of {made}");
     }
     assert!(made["metadata"]["generation"].is_null(), "configuration maps have none: {made}");
-    let made = value(&cluster.deployments().create(&PostParams::default(), &object(deployment("one"))).await.unwrap());
+    let made = value(
+        &cluster.deployments().create(&PostParams::default(), &object(deployment("one"))).await.unwrap(),
+    );
     assert_eq!(made["metadata"]["generation"], 1, "{made}");
 }
 
 #[tokio::test]
 async fn a_name_is_made_up_from_its_beginning() {
     let cluster = Cluster::new().await;
-    let unnamed = object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "begun-"}}));
+    let unnamed =
+        object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "begun-"}}));
     let one = cluster.maps().create(&PostParams::default(), &unnamed).await.unwrap().metadata.name.unwrap();
     let other = cluster.maps().create(&PostParams::default(), &unnamed).await.unwrap().metadata.name.unwrap();
     assert!(one.starts_with("begun-") && one.len() == "begun-".len() + 5, "{one}");
@@ -44,8 +47,10 @@ async fn what_cannot_be_created_is_refused() {
     let mut elsewhere = map("elsewhere", json!({}));
     elsewhere.metadata.namespace = Some("default".into());
     assert_eq!(create(elsewhere).await, (400, "BadRequest".into()));
-    let nowhere = kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(cluster.client.clone(), "nowhere");
-    assert_eq!(refusal(nowhere.create(&PostParams::default(), &Default::default()).await).1, "NotFound");
+    let nowhere =
+        kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(cluster.client.clone(), "nowhere");
+    let homeless = serde_json::from_value(json!({"metadata": {"name": "homeless"}})).unwrap();
+    assert_eq!(refusal(nowhere.create(&PostParams::default(), &homeless).await), (404, "NotFound".into()));
     assert_eq!(refusal(nowhere.get("x").await), (404, "NotFound".into()));
 }
 
@@ -65,7 +70,8 @@ async fn a_stale_update_is_a_conflict() {
     let patched = maps.patch("one", &PatchParams::default(), &Patch::Merge(&patch)).await;
     assert_eq!(refusal(patched), (409, "Conflict".into()));
     third.metadata.resource_version = None;
-    let third = maps.replace("one", &PostParams::default(), &third).await.expect("without a version it isn't asked");
+    let third =
+        maps.replace("one", &PostParams::default(), &third).await.expect("without a version it isn't asked");
     assert_eq!(third.data["data"]["a"], "3");
     third_uid_is_kept(&cluster, third).await;
 }
@@ -150,7 +156,8 @@ async fn a_schema_prunes_fills_and_refuses() {
     .into_iter()
     .enumerate()
     {
-        let refused = widgets.create(&PostParams::default(), &widget(&format!("wrong-{index}"), wrong.clone())).await;
+        let refused =
+            widgets.create(&PostParams::default(), &widget(&format!("wrong-{index}"), wrong.clone())).await;
         assert_eq!(refusal(refused), (422, "Invalid".into()), "{wrong}");
     }
     let patch = Patch::Merge(json!({"spec": {"size": 100}}));
@@ -164,10 +171,12 @@ async fn what_is_waited_for_is_only_gone_when_it_was_let_go() {
     let mut held = widget("one", json!({"size": 1}));
     held.metadata.finalizers = Some(vec!["understudy.dev/hold".into()]);
     let made = widgets.create(&PostParams::default(), &held).await.unwrap();
-    let marked = widgets.delete("one", &DeleteParams::default()).await.unwrap().left().expect("it is still there");
+    let marked =
+        widgets.delete("one", &DeleteParams::default()).await.unwrap().left().expect("it is still there");
     assert!(marked.metadata.deletion_timestamp.is_some());
     assert_eq!(marked.metadata.generation, Some(2), "being deleted is something that is wanted");
-    let again = widgets.delete("one", &DeleteParams::default()).await.unwrap().left().expect("it is still there");
+    let again =
+        widgets.delete("one", &DeleteParams::default()).await.unwrap().left().expect("it is still there");
     assert_eq!(again.metadata.resource_version, marked.metadata.resource_version);
     let another = json!({"metadata": {"finalizers": ["understudy.dev/hold", "understudy.dev/another"]}});
     let refused = widgets.patch("one", &PatchParams::default(), &Patch::Merge(&another)).await;
@@ -206,7 +215,8 @@ async fn patches_are_of_four_kinds() {
     let patched = deployments.patch("one", &PatchParams::default(), &strategic).await.unwrap();
     let names = |object: &kube::api::DynamicObject| {
         let containers = object.data["spec"]["template"]["spec"]["containers"].as_array().unwrap().clone();
-        let mut names: Vec<_> = containers.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<_> =
+            containers.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
         names.sort();
         names
     };
@@ -226,7 +236,8 @@ async fn patches_are_of_four_kinds() {
     assert_eq!(refusal(refused).0, 422);
     let widgets = cluster.widgets().await;
     widgets.create(&PostParams::default(), &widget("one", json!({"size": 1}))).await.unwrap();
-    let refused = widgets.patch("one", &PatchParams::default(), &Patch::Strategic(json!({"spec": {"size": 2}}))).await;
+    let refused =
+        widgets.patch("one", &PatchParams::default(), &Patch::Strategic(json!({"spec": {"size": 2}}))).await;
     assert_eq!(refusal(refused).0, 415, "custom resources have no strategy");
 }
 
