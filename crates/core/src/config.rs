@@ -105,6 +105,10 @@ pub struct Config {
     /// Backends by name (`scheme://authority`); what stands here wins over the table.
     #[serde(default)]
     pub backends: BTreeMap<String, BackendRule>,
+    /// Which of the table's backends are mocked: `service:host:port`, or a part that only one of them has; `*` is all. What isn't named is
+    /// left alone. Empty: the table says it.
+    #[serde(default)]
+    pub mocks: Vec<String>,
     /// Where records go. Without it nothing is tapped and no verdicts are reported.
     pub collector: Option<Collector>,
     /// The service's name, for the records.
@@ -194,6 +198,9 @@ impl Config {
                 return refuse(&format!("backends.{backend}"), format!("must be written as {name}"));
             }
         }
+        if self.mocks.iter().any(|entry| entry.trim().is_empty()) {
+            return refuse("mocks", "an entry is empty: write service:host:port, a part of it, or *".to_owned());
+        }
         self.check_direction()?;
         if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
             return refuse("body_cap_bytes", "must be between 1 and 268435456".to_owned());
@@ -225,6 +232,9 @@ impl Config {
                 "backends",
                 "must be empty where `direction` is `inbound`: it names whom the service calls",
             );
+        }
+        if inbound && !self.mocks.is_empty() {
+            return refuse("mocks", "must be empty where `direction` is `inbound`: it names whom the service calls");
         }
         let Some(listener) = &self.listener else { return Ok(()) };
         if !inbound {
@@ -296,6 +306,7 @@ impl Default for Config {
             opt_in: false,
             snapshot: None,
             backends: BTreeMap::new(),
+            mocks: Vec::new(),
             collector: None,
             service: None,
             direction: DirectionName::Outbound,
@@ -383,6 +394,8 @@ mod tests {
             r#"{"direction":"inbound","backends":{"http://s":{"mode":"off"}}}"#,
             "`backends`: must be empty",
         );
+        check(r#"{"direction":"inbound","mocks":["*"]}"#, "`mocks`: must be empty");
+        check(r#"{"mocks":"*"}"#, "invalid type: string");
         check(r#"{"listener":"127.0.0.1:8080"}"#, "`listener`: is for inbound traffic");
         check(r#"{"direction":"inbound","listener":"h:x"}"#, "`listener`: must be host[:port]");
         check(r#"{"direction":"inbound","listener":"http://h"}"#, "`listener`: must be host[:port]");
