@@ -31,18 +31,26 @@ pub(crate) enum Asked {
 pub(crate) fn asked(workload: &Value, target: &Target) -> Asked {
     let annotations = &workload["metadata"]["annotations"];
     let value = |end: &str| {
-        let both = GROUPS.map(|group| annotations[format!("{group}/{end}")].as_str().map(str::trim).filter(|v| !v.is_empty()));
+        let both = GROUPS.map(|group| {
+            annotations[format!("{group}/{end}")].as_str().map(str::trim).filter(|v| !v.is_empty())
+        });
         match both {
-            [Some(ours), Some(theirs)] if ours != theirs => {
-                Err(format!("the annotations {}/{end}: {ours:?} and {}/{end}: {theirs:?} disagree: remove one", GROUPS[0], GROUPS[1]))
-            }
+            [Some(ours), Some(theirs)] if ours != theirs => Err(format!(
+                "the annotations {}/{end}: {ours:?} and {}/{end}: {theirs:?} disagree: remove one",
+                GROUPS[0], GROUPS[1]
+            )),
             [ours, theirs] => Ok(ours.or(theirs)),
         }
     };
     let read = || -> Result<Option<Value>, String> {
         let (snapshot, mode) = (value(SNAPSHOT)?, value(MODE)?);
         let Some(snapshot) = snapshot else {
-            return mode.map_or(Ok(None), |mode| Err(format!("the annotation {MODE}: {mode:?} has no {SNAPSHOT} beside it: add {}/{SNAPSHOT}", GROUPS[1])));
+            return mode.map_or(Ok(None), |mode| {
+                Err(format!(
+                    "the annotation {MODE}: {mode:?} has no {SNAPSHOT} beside it: add {}/{SNAPSHOT}",
+                    GROUPS[1]
+                ))
+            });
         };
         let target = json!({ "apiVersion": "apps/v1", "kind": target.kind, "name": target.name });
         let mut spec = Map::from_iter([
@@ -90,9 +98,11 @@ mod tests {
     use super::*;
 
     fn ask(annotations: &[(&str, &str)]) -> Asked {
-        let annotations: Map<_, _> = annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        let annotations: Map<_, _> =
+            annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let workload = json!({ "metadata": { "uid": "1", "annotations": annotations } });
-        let target = Target { namespace: "payments".into(), kind: "StatefulSet".into(), name: "payment".into() };
+        let target =
+            Target { namespace: "payments".into(), kind: "StatefulSet".into(), name: "payment".into() };
         asked(&workload, &target)
     }
 

@@ -6,7 +6,9 @@ use crate::metrics::Metrics;
 use crate::resource::{Group, TrafficReplayStatus};
 use crate::spec::{KINDS, Target};
 use kube::Client;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{
+    Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
+};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -75,7 +77,12 @@ impl Cluster {
         }
     }
 
-    pub(crate) async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<DynamicObject>, Error> {
+    pub(crate) async fn get(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, Error> {
         let doing = || format!("reading {} {namespace}/{name}", kind.api().kind);
         self.within(kind, namespace).get_opt(name).await.doing(doing)
     }
@@ -94,9 +101,13 @@ impl Cluster {
     /// Deletes this very object, if it's still there: one of the same name that has come since stays.
     pub(crate) async fn delete(&self, kind: Kind, object: &DynamicObject) -> Result<(), Error> {
         let metadata = &object.metadata;
-        let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
+        let (namespace, name) =
+            (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let uid = metadata.uid.clone();
-        let params = DeleteParams { preconditions: Some(Preconditions { uid, resource_version: None }), ..DeleteParams::background() };
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid, resource_version: None }),
+            ..DeleteParams::background()
+        };
         match self.within(kind, namespace).delete(name, &params).await {
             Ok(_) => {
                 self.metrics.deleted.fetch_add(1, Relaxed);
@@ -114,7 +125,12 @@ impl Cluster {
         Ok(self.all(kind).list(&params).await.doing(doing)?.items)
     }
 
-    pub(crate) async fn list(&self, kind: Kind, namespace: &str, labels: Option<&str>) -> Result<Vec<Value>, Error> {
+    pub(crate) async fn list(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        labels: Option<&str>,
+    ) -> Result<Vec<Value>, Error> {
         let params = labels.map_or_else(ListParams::default, |labels| ListParams::default().labels(labels));
         let found = self.within(kind, namespace).list(&params).await;
         let found = found.doing(|| format!("listing {} in {namespace}", kind.api().plural))?;
@@ -122,32 +138,47 @@ impl Cluster {
     }
 
     /// Writes a status; refused with a conflict where the object has been changed since.
-    pub(crate) async fn write_status(&self, kind: Kind, object: &DynamicObject, status: &TrafficReplayStatus) -> Result<(), Error> {
+    pub(crate) async fn write_status(
+        &self,
+        kind: Kind,
+        object: &DynamicObject,
+        status: &TrafficReplayStatus,
+    ) -> Result<(), Error> {
         let metadata = &object.metadata;
-        let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
+        let (namespace, name) =
+            (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let mut object = object.clone();
         object.data["status"] = json!(status);
         // A list leaves it out.
         let api = kind.api();
         object.types = Some(TypeMeta { api_version: api.api_version, kind: api.kind });
-        let written = self.within(kind, namespace).replace_status(name, &PostParams::default(), &object).await;
+        let written =
+            self.within(kind, namespace).replace_status(name, &PostParams::default(), &object).await;
         written.doing(|| format!("writing the status of {namespace}/{name}"))?;
         self.metrics.status_writes.fetch_add(1, Relaxed);
         Ok(())
     }
 
     /// Puts our finalizer on it, or takes it off. Whether anything had to be changed.
-    pub(crate) async fn set_finalizer(&self, kind: Kind, object: &DynamicObject, wanted: bool) -> Result<bool, Error> {
+    pub(crate) async fn set_finalizer(
+        &self,
+        kind: Kind,
+        object: &DynamicObject,
+        wanted: bool,
+    ) -> Result<bool, Error> {
         let metadata = &object.metadata;
-        let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
+        let (namespace, name) =
+            (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
         if finalizers.iter().any(|one| one == FINALIZER) == wanted {
             return Ok(false);
         }
         finalizers.retain(|one| one != FINALIZER);
         finalizers.extend(wanted.then(|| FINALIZER.to_owned()));
-        let patch = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": metadata.resource_version } });
-        let patched = self.within(kind, namespace).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        let patch =
+            json!({ "metadata": { "finalizers": finalizers, "resourceVersion": metadata.resource_version } });
+        let patched =
+            self.within(kind, namespace).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         match patched {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
             other => other.map(|_| true).doing(|| format!("writing the finalizers of {namespace}/{name}")),

@@ -1,14 +1,15 @@
 //! What all reconciliations share: the cluster, what is known of it, and who is told.
 
 use crate::cluster::{Cluster, Kind};
+use crate::contest::Contests;
 use crate::controller::Settings;
 use crate::filters::{self, Id, OF};
 use crate::resource::{Condition, Group};
 use crate::spec::{KINDS, Target};
+use kube::Resource;
 use kube::api::DynamicObject;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::Resource;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) known: Known,
     pub(crate) recorder: Recorder,
+    /// Who else changes what was made.
+    pub(crate) contests: Contests,
     /// How often in a row each resource has failed.
     failures: Mutex<HashMap<String, u32>>,
 }
@@ -42,7 +45,7 @@ impl Context {
             instance: settings.lease.as_ref().map(|lease| lease.identity.clone()),
         };
         let recorder = Recorder::new(cluster.client.clone(), reporter);
-        Self { cluster, settings, known, recorder, failures: Mutex::default() }
+        Self { cluster, settings, known, recorder, contests: Contests::default(), failures: Mutex::default() }
     }
 
     /// Counts a failure in a row; gives how many there are.
@@ -71,7 +74,8 @@ impl Context {
     }
 
     pub(crate) async fn warn(&self, kind: Kind, object: &DynamicObject, reason: &str, note: &str) {
-        let (reason, action, note) = (reason.to_owned(), "Read".to_owned(), Some(note.chars().take(1000).collect()));
+        let (reason, action, note) =
+            (reason.to_owned(), "Read".to_owned(), Some(note.chars().take(1000).collect()));
         let event = Event { type_: EventType::Warning, reason, note, action, secondary: None };
         self.publish(kind, object, &event).await;
     }
@@ -86,7 +90,9 @@ impl Context {
 impl Known {
     /// Waits until all resources and workloads are known.
     pub(crate) async fn wait(&self) {
-        for store in self.replays.iter().map(|(_, store)| store).chain(self.workloads.iter().map(|(_, store)| store)) {
+        for store in
+            self.replays.iter().map(|(_, store)| store).chain(self.workloads.iter().map(|(_, store)| store))
+        {
             // Its writer is gone only when all of it ends.
             let _ = store.wait_until_ready().await;
         }
@@ -103,7 +109,8 @@ impl Known {
         self.workloads.iter().find_map(|(kind, store)| {
             let other = store.find(|other| {
                 let metadata = &other.metadata;
-                let is_target = *kind == target.kind && metadata.name.as_deref() == Some(target.name.as_str());
+                let is_target =
+                    *kind == target.kind && metadata.name.as_deref() == Some(target.name.as_str());
                 metadata.namespace.as_deref() == Some(target.namespace.as_str())
                     && !is_target
                     && metadata.deletion_timestamp.is_none()
@@ -137,6 +144,13 @@ impl Known {
                 }
             }
         }
+    }
+
+    /// What was made, by the watch.
+    pub(crate) fn filter(&self, wanted: &Value) -> Option<Arc<DynamicObject>> {
+        let text = |key: &str| wanted["metadata"][key].as_str().unwrap_or_default();
+        self.filters
+            .get(&ObjectRef::new_with(text("name"), Kind::EnvoyFilter.api()).within(text("namespace")))
     }
 
     /// Has all resources looked at that a workload is to do with: it's their target, or their selector is its pods' too.
@@ -185,7 +199,11 @@ pub(crate) fn id(group: Group, object: &DynamicObject) -> Option<Id> {
 /// Which workload an object is.
 pub(crate) fn target(kind: &'static str, object: &DynamicObject) -> Option<Target> {
     let metadata = &object.metadata;
-    Some(Target { namespace: metadata.namespace.clone()?, kind: kind.to_owned(), name: metadata.name.clone()? })
+    Some(Target {
+        namespace: metadata.namespace.clone()?,
+        kind: kind.to_owned(),
+        name: metadata.name.clone()?,
+    })
 }
 
 /// For whom a resource is, as far as that can be read.

@@ -176,7 +176,8 @@ impl Controller {
             namespace: self.settings.namespace.clone(),
             metrics: self.metrics.clone(),
         };
-        let groups: &[Group] = if self.settings.contract_group { &[Group::Own, Group::Contract] } else { &[Group::Own] };
+        let groups: &[Group] =
+            if self.settings.contract_group { &[Group::Own, Group::Contract] } else { &[Group::Own] };
         let (filters, filters_writer) = store(Kind::EnvoyFilter);
         let mut known =
             Known { replays: vec![], workloads: vec![], filters, wake: vec![], wake_workload: vec![] };
@@ -250,7 +251,8 @@ fn of_replays(
     let (reader, kind) = (writer.as_reader(), Kind::Replay(group));
     let metrics = context.cluster.metrics.clone();
     let api = context.cluster.all(kind);
-    let changes = watch::changes(api, watcher::Config::default(), writer, watch::of_replay, metrics, "TrafficReplays");
+    let changes =
+        watch::changes(api, watcher::Config::default(), writer, watch::of_replay, metrics, "TrafficReplays");
     let changes = changes.map(move |replay| {
         tell_others(&replay, &teller.known);
         Ok(replay)

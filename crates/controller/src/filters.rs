@@ -85,7 +85,10 @@ pub(crate) fn envoy_filter(
     let scope = scope.and_then(|scope| scope.called(&id.name_for(&workload.target.to_string())));
     let scope = scope.map_err(|error| format!("{}: {error}", workload.target))?;
     if scope.is_wide() {
-        return Err(format!("the pod template of {} has no labels to select its pods by: add one", workload.target));
+        return Err(format!(
+            "the pod template of {} has no labels to select its pods by: add one",
+            workload.target
+        ));
     }
     let respond = Respond {
         scope,
@@ -146,21 +149,32 @@ pub(crate) mod tests {
     #[test]
     fn a_filter_selects_the_pods_and_is_owned() {
         let filter = made(&["*"], "payments", &labels(&[("app", "payment"), ("version", "v1")])).unwrap();
-        assert_eq!(filter["spec"]["workloadSelector"]["labels"], json!({ "app": "payment", "version": "v1" }));
+        assert_eq!(
+            filter["spec"]["workloadSelector"]["labels"],
+            json!({ "app": "payment", "version": "v1" })
+        );
         let metadata = &filter["metadata"];
-        assert_eq!(metadata["name"].as_str().unwrap().rsplit_once('-').unwrap().0, "understudy-respond-friday-test");
+        assert_eq!(
+            metadata["name"].as_str().unwrap().rsplit_once('-').unwrap().0,
+            "understudy-respond-friday-test"
+        );
         assert_eq!(metadata["ownerReferences"][0]["uid"], id("x").uid);
         assert_eq!(metadata["annotations"][OF], "understudy.dev/payments/friday.test");
         assert_eq!(config(&filter), json!({ "default": "mock", "grpc_stub": true, "service": "payment" }));
         let elsewhere = made(&["*"], "orders", &labels(&[("app", "payment")])).unwrap();
-        assert_eq!((&elsewhere["metadata"]["namespace"], elsewhere["metadata"].get("ownerReferences")), (&json!("orders"), None));
+        assert_eq!(
+            (&elsewhere["metadata"]["namespace"], elsewhere["metadata"].get("ownerReferences")),
+            (&json!("orders"), None)
+        );
     }
 
     #[test]
     fn what_is_chosen_is_in_the_filters_configuration() {
-        let filter = made(&["api.stripe.com", "db:8000"], "payments", &labels(&[("app", "payment")])).unwrap();
+        let filter =
+            made(&["api.stripe.com", "db:8000"], "payments", &labels(&[("app", "payment")])).unwrap();
         assert_eq!(config(&filter)["mocks"], json!(["api.stripe.com", "db:8000"]));
-        let known = understudy_core::config::Config::from_json(config(&filter).to_string().as_bytes()).unwrap();
+        let known =
+            understudy_core::config::Config::from_json(config(&filter).to_string().as_bytes()).unwrap();
         assert_eq!(known.mocks, ["api.stripe.com", "db:8000"]);
     }
 
@@ -179,7 +193,10 @@ pub(crate) mod tests {
     fn names_are_names_however_long_and_are_told_apart() {
         let long = id(&format!("{}.{}", "a".repeat(120), "b".repeat(120)));
         let name = long.name_for("x");
-        assert!(name.len() <= STEM_MAX + 11 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{name}");
+        assert!(
+            name.len() <= STEM_MAX + 11 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+            "{name}"
+        );
         assert_ne!(name, long.name_for("y"));
         assert_eq!(name, long.name_for("x"));
         assert_ne!(name, id("other").name_for("x"));

@@ -50,7 +50,11 @@ pub struct Summary {
 pub(crate) enum Progress {
     Running,
     /// It has ended: well or not, and what it left.
-    Ended { completed: bool, why: String, summary: Option<Summary> },
+    Ended {
+        completed: bool,
+        why: String,
+        summary: Option<Summary>,
+    },
 }
 
 impl std::fmt::Display for Summary {
@@ -103,7 +107,8 @@ fn pod(replay: &Replay, url: &str, image: &str, settings: &JobSettings) -> Value
     ];
     args.extend(replay.build_tag.as_ref().map(|tag| format!("--build-tag={tag}")));
     args.extend(settings.plain_http.then(|| "--plain-http".to_owned()));
-    let secrets: Vec<_> = replay.secrets.iter().map(|name| json!({ "secretRef": { "name": name } })).collect();
+    let secrets: Vec<_> =
+        replay.secrets.iter().map(|name| json!({ "secretRef": { "name": name } })).collect();
     let mut mounts = vec![json!({ "name": "tmp", "mountPath": "/tmp" })];
     let mut volumes = vec![json!({ "name": "tmp", "emptyDir": {} })];
     let mut env = vec![];
@@ -159,7 +164,11 @@ pub(crate) fn progress(job: &Value, pods: &[Value]) -> Progress {
     let words: Vec<_> = pods.iter().filter_map(last_words).collect();
     let summary = words.iter().rev().find_map(|words| serde_json::from_str(words).ok());
     let said = words.last().map(|words| words.chars().take(400).collect::<String>());
-    let why = if summary.is_none() { said.map_or(why.clone(), |said| format!("{why}: {}", said.trim())) } else { why };
+    let why = if summary.is_none() {
+        said.map_or(why.clone(), |said| format!("{why}: {}", said.trim()))
+    } else {
+        why
+    };
     Progress::Ended { completed, why, summary }
 }
 
@@ -192,12 +201,16 @@ pub(crate) fn service_url(
             let name = service["metadata"]["name"].as_str().unwrap_or_default();
             let ports = service["spec"]["ports"].as_array().into_iter().flatten();
             let tcp = ports.filter(|port| port["protocol"].as_str().is_none_or(|protocol| protocol == "TCP"));
-            tcp.filter_map(move |port| Some(format!("http://{name}.{}.svc:{}", target.namespace, port["port"].as_u64()?)))
+            tcp.filter_map(move |port| {
+                Some(format!("http://{name}.{}.svc:{}", target.namespace, port["port"].as_u64()?))
+            })
         })
         .collect();
     match addresses.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(format!("no Service is for the pods of {target}: make one, or say its address in customURI")),
+        [] => {
+            Err(format!("no Service is for the pods of {target}: make one, or say its address in customURI"))
+        }
         several => Err(format!(
             "the pods of {target} are served at {}: say in customURI which one is meant",
             several.join(", ")
@@ -220,18 +233,35 @@ mod tests {
 
     #[test]
     fn a_job_runs_the_command_and_may_do_little() {
-        let replay = replay(&json!({ "timeout": "10m", "buildTag": "-x y", "secretRefs": [{ "name": "tokens" }] }));
-        let settings = JobSettings { registry_secret: Some("pull".to_owned()), plain_http: true, ..JobSettings::default() };
-        let job = job(&id("friday"), &replay, "http://payment:8080", "registry.example/understudy:1", &settings);
+        let replay =
+            replay(&json!({ "timeout": "10m", "buildTag": "-x y", "secretRefs": [{ "name": "tokens" }] }));
+        let settings = JobSettings {
+            registry_secret: Some("pull".to_owned()),
+            plain_http: true,
+            ..JobSettings::default()
+        };
+        let job =
+            job(&id("friday"), &replay, "http://payment:8080", "registry.example/understudy:1", &settings);
         let pod = &job["spec"]["template"]["spec"];
         let container = &pod["containers"][0];
         assert_eq!(
             container["args"],
-            json!(["replay", "oci://registry.example/payment-mocks:1", "--mode=generator-only", "--target=http://payment:8080",
-                "--timeout=600000ms", "--summary=/dev/termination-log", "--build-tag=-x y", "--plain-http"])
+            json!([
+                "replay",
+                "oci://registry.example/payment-mocks:1",
+                "--mode=generator-only",
+                "--target=http://payment:8080",
+                "--timeout=600000ms",
+                "--summary=/dev/termination-log",
+                "--build-tag=-x y",
+                "--plain-http"
+            ])
         );
         assert_eq!(job["spec"]["activeDeadlineSeconds"], 900);
-        assert_eq!((&pod["automountServiceAccountToken"], &job["spec"]["backoffLimit"]), (&json!(false), &json!(0)));
+        assert_eq!(
+            (&pod["automountServiceAccountToken"], &job["spec"]["backoffLimit"]),
+            (&json!(false), &json!(0))
+        );
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
         assert_eq!(container["envFrom"], json!([{ "secretRef": { "name": "tokens" } }]));
         assert_eq!(container["env"], json!([{ "name": "DOCKER_CONFIG", "value": "/docker" }]));
@@ -248,37 +278,57 @@ mod tests {
 
     #[test]
     fn a_job_tells_how_it_ended() {
-        let ended = |what: &str| json!({ "status": { "conditions": [
-            { "type": what, "status": "True", "reason": "BackoffLimitExceeded", "message": "it has failed" }] } });
-        let pod = |words: &str| {
-            json!({ "status": { "containerStatuses": [{ "name": "replay", "state": { "terminated": { "message": words } } }] } })
+        let ended = |what: &str| {
+            json!({ "status": { "conditions": [
+            { "type": what, "status": "True", "reason": "BackoffLimitExceeded", "message": "it has failed" }] } })
         };
+        let pod = |words: &str| json!({ "status": { "containerStatuses": [{ "name": "replay", "state": { "terminated": { "message": words } } }] } });
         assert_eq!(progress(&json!({}), &[]), Progress::Running);
-        let said = Summary { passed: false, succeeded: 1, requests: 2, missed: vec!["success >= 100%".into()], problem: None };
+        let said = Summary {
+            passed: false,
+            succeeded: 1,
+            requests: 2,
+            missed: vec!["success >= 100%".into()],
+            problem: None,
+        };
         let words = pod(&serde_json::to_string(&said).unwrap());
-        let Progress::Ended { completed, summary, .. } = progress(&ended("Failed"), &[words]) else { panic!() };
+        let Progress::Ended { completed, summary, .. } = progress(&ended("Failed"), &[words]) else {
+            panic!()
+        };
         assert_eq!((completed, summary), (false, Some(said)));
-        let Progress::Ended { why, summary, .. } = progress(&ended("Failed"), &[pod("no such host")]) else { panic!() };
+        let Progress::Ended { why, summary, .. } = progress(&ended("Failed"), &[pod("no such host")]) else {
+            panic!()
+        };
         assert_eq!((why.as_str(), summary), ("BackoffLimitExceeded it has failed: no such host", None));
         assert!(matches!(progress(&ended("Complete"), &[]), Progress::Ended { completed: true, .. }));
     }
 
     #[test]
     fn a_service_is_found_by_what_it_selects() {
-        let target = Target { namespace: "payments".into(), kind: "Deployment".into(), name: "payment".into() };
-        let labels: BTreeMap<_, _> = [("app".to_owned(), "payment".to_owned()), ("v".to_owned(), "1".to_owned())].into();
-        let service = |name: &str, selector: Value, ports: Value| {
-            json!({ "metadata": { "name": name }, "spec": { "selector": selector, "ports": ports } })
-        };
-        let ours = service("payment", json!({ "app": "payment" }), json!([{ "port": 80 }, { "port": 53, "protocol": "UDP" }]));
+        let target =
+            Target { namespace: "payments".into(), kind: "Deployment".into(), name: "payment".into() };
+        let labels: BTreeMap<_, _> =
+            [("app".to_owned(), "payment".to_owned()), ("v".to_owned(), "1".to_owned())].into();
+        let service = |name: &str, selector: Value, ports: Value| json!({ "metadata": { "name": name }, "spec": { "selector": selector, "ports": ports } });
+        let ours = service(
+            "payment",
+            json!({ "app": "payment" }),
+            json!([{ "port": 80 }, { "port": 53, "protocol": "UDP" }]),
+        );
         let other = service("orders", json!({ "app": "orders" }), json!([{ "port": 80 }]));
         let of_nobody = json!({ "metadata": { "name": "external" }, "spec": { "ports": [{ "port": 80 }] } });
         let url = |services: &[&Value]| {
             service_url(&services.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), &labels, &target)
         };
         assert_eq!(url(&[&other, &ours, &of_nobody]).unwrap(), "http://payment.payments.svc:80");
-        assert!(url(&[&other, &of_nobody]).unwrap_err().contains("no Service is for the pods of Deployment payments/payment"));
+        assert!(
+            url(&[&other, &of_nobody])
+                .unwrap_err()
+                .contains("no Service is for the pods of Deployment payments/payment")
+        );
         let two = service("payment-b", json!({ "v": "1" }), json!([{ "port": 9000 }]));
-        assert!(url(&[&ours, &two]).unwrap_err().contains("http://payment-b.payments.svc:9000: say in customURI"));
+        assert!(
+            url(&[&ours, &two]).unwrap_err().contains("http://payment-b.payments.svc:9000: say in customURI")
+        );
     }
 }

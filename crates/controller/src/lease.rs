@@ -4,8 +4,8 @@ use crate::error::{Doing, Error};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ObjectMeta, PostParams};
 use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -115,7 +115,8 @@ impl Election {
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
         let ours = holder == Some(self.settings.identity.as_str());
-        let theirs = Duration::from_secs(spec.lease_duration_seconds.and_then(|s| s.try_into().ok()).unwrap_or(0));
+        let theirs =
+            Duration::from_secs(spec.lease_duration_seconds.and_then(|s| s.try_into().ok()).unwrap_or(0));
         let over = self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() > theirs);
         if !ours && holder.is_some() && !over {
             return Ok(false);

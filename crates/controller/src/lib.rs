@@ -8,6 +8,7 @@
 
 mod annotations;
 mod cluster;
+mod contest;
 mod context;
 mod controller;
 mod error;
@@ -30,6 +31,6 @@ pub use error::Error;
 pub use job::{JobSettings, Summary};
 pub use lease::LeaseSettings;
 pub use resource::{
-    Cleanup, Condition, Group, KIND, Mode, SecretRef, TargetRef, TrafficReplay, TrafficReplaySpec, TrafficReplayStatus,
-    WorkloadSpec,
+    Cleanup, Condition, Group, KIND, Mode, SecretRef, TargetRef, TrafficReplay, TrafficReplaySpec,
+    TrafficReplayStatus, WorkloadSpec,
 };

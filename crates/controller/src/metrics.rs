@@ -51,30 +51,53 @@ impl Metrics {
         let mut text = String::new();
         let mut one = |name: &str, kind: &str, help: &str, lines: &[(String, String)]| {
             // Writing to a String doesn't fail.
-            let _ = write!(text, "# HELP understudy_controller_{name} {help}\n# TYPE understudy_controller_{name} {kind}\n");
+            let _ = write!(
+                text,
+                "# HELP understudy_controller_{name} {help}\n# TYPE understudy_controller_{name} {kind}\n"
+            );
             for (labels, value) in lines {
                 let _ = writeln!(text, "understudy_controller_{name}{labels} {value}");
             }
         };
         let plain = |value: u64| vec![(String::new(), value.to_string())];
         let counter = |counter: &AtomicU64| plain(counter.load(Relaxed));
-        one("leader", "gauge", "1 if this is the one that works.", &plain(u64::from(self.leader.load(Relaxed))));
+        one(
+            "leader",
+            "gauge",
+            "1 if this is the one that works.",
+            &plain(u64::from(self.leader.load(Relaxed))),
+        );
         one("elections_total", "counter", "How often it became the leader.", &counter(&self.elected));
         let seconds = self.reconcile_us.load(Relaxed) as f64 / 1e6;
-        let sum = vec![("_sum".to_owned(), seconds.to_string()), ("_count".to_owned(), self.reconciled.load(Relaxed).to_string())];
+        let sum = vec![
+            ("_sum".to_owned(), seconds.to_string()),
+            ("_count".to_owned(), self.reconciled.load(Relaxed).to_string()),
+        ];
         one("reconcile_seconds", "summary", "How long it took to look at a resource.", &sum);
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed: Vec<_> = failed.iter().map(|(code, n)| (format!("{{code=\"{code}\"}}"), n.to_string())).collect();
-        one("reconcile_errors_total", "counter", "Failures, which are tried again, by the code of the error.", &failed);
+        let failed: Vec<_> =
+            failed.iter().map(|(code, n)| (format!("{{code=\"{code}\"}}"), n.to_string())).collect();
+        one(
+            "reconcile_errors_total",
+            "counter",
+            "Failures, which are tried again, by the code of the error.",
+            &failed,
+        );
         one("status_writes_total", "counter", "Statuses written.", &counter(&self.status_writes));
         one("applied_total", "counter", "Resources of a replay applied.", &counter(&self.applied));
         one("deleted_total", "counter", "Resources of a replay deleted.", &counter(&self.deleted));
-        one("watch_errors_total", "counter", "Failures of watches, which begin again.", &counter(&self.watch_errors));
+        one(
+            "watch_errors_total",
+            "counter",
+            "Failures of watches, which begin again.",
+            &counter(&self.watch_errors),
+        );
         let mut states = BTreeMap::<String, u64>::new();
         for state in self.replays.lock().unwrap_or_else(PoisonError::into_inner).values() {
             *states.entry(state.clone()).or_default() += 1;
         }
-        let states: Vec<_> = states.iter().map(|(state, n)| (format!("{{state=\"{state}\"}}"), n.to_string())).collect();
+        let states: Vec<_> =
+            states.iter().map(|(state, n)| (format!("{{state=\"{state}\"}}"), n.to_string())).collect();
         one("replays", "gauge", "TrafficReplay resources, by the reason of their condition Ready.", &states);
         text
     }

@@ -1,7 +1,7 @@
 //! The mocks of a resource: which Istio resources there are to be, and why some can't be.
 
 use crate::cluster::{Cluster, Kind};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::Error;
 use crate::filters::{self, Id, REPLAY};
 use crate::spec::{Replay, Workload};
@@ -19,7 +19,12 @@ pub(crate) struct Wanted {
 }
 
 /// What there is to be for a resource.
-pub(crate) async fn wanted(id: &Id, object: &DynamicObject, replay: &Replay, context: &Context) -> Result<Wanted, Error> {
+pub(crate) async fn wanted(
+    id: &Id,
+    object: &DynamicObject,
+    replay: &Replay,
+    context: &Context,
+) -> Result<Wanted, Error> {
     let (mut filters, mut problem) = (Vec::new(), None);
     for workload in replay.mocked() {
         match filter(id, object, replay, workload, context).await? {
@@ -28,7 +33,10 @@ pub(crate) async fn wanted(id: &Id, object: &DynamicObject, replay: &Replay, con
         }
     }
     let said = problem.unwrap_or_else(|| match filters.len() {
-        0 => Said::yes("NothingToMock", "no workload has mocks, so nothing is mocked: mocks: [\"*\"] is all backends"),
+        0 => Said::yes(
+            "NothingToMock",
+            "no workload has mocks, so nothing is mocked: mocks: [\"*\"] is all backends",
+        ),
         _ => Said::yes("Applied", format!("{} mocked; a sidecar takes it on within seconds", names(replay))),
     });
     Ok(Wanted { filters, said })
@@ -50,7 +58,9 @@ async fn filter(
     if target.namespace != id.namespace && !context.settings.other_namespaces {
         return Ok(Err(Said::no(
             "ForeignNamespace",
-            format!("{target} is in another namespace: make the resource there, or start the controller with --other-namespaces"),
+            format!(
+                "{target} is in another namespace: make the resource there, or start the controller with --other-namespaces"
+            ),
         )));
     }
     let found = match context.known.workload(target) {
@@ -59,7 +69,10 @@ async fn filter(
         None => context.cluster.get(Kind::of(target), &target.namespace, &target.name).await?.map(Arc::new),
     };
     let Some(found) = found.filter(|found| found.metadata.deletion_timestamp.is_none()) else {
-        return Ok(Err(Said::no("TargetNotFound", format!("there is no {target}: create it, or correct workloads[].ref"))));
+        return Ok(Err(Said::no(
+            "TargetNotFound",
+            format!("there is no {target}: create it, or correct workloads[].ref"),
+        )));
     };
     if let Some(other) = earlier(object, workload, context) {
         return Ok(Err(Said::no(
@@ -77,7 +90,9 @@ async fn filter(
     if let Some(other) = context.known.selected_too(target, &labels) {
         return Ok(Err(Said::no(
             "SelectorShared",
-            format!("{other} has all labels of {target} in its pod template, and would be mocked too: give {target} a label of its own"),
+            format!(
+                "{other} has all labels of {target} in its pod template, and would be mocked too: give {target} a label of its own"
+            ),
         )));
     }
     Ok(filters::envoy_filter(id, replay, workload, &labels).map_err(|why| Said::no("InvalidSpec", why)))
@@ -85,7 +100,8 @@ async fn filter(
 
 /// An older resource that mocks the same workload.
 fn earlier(object: &DynamicObject, workload: &Workload, context: &Context) -> Option<String> {
-    let age = |object: &DynamicObject| (object.metadata.creation_timestamp.clone(), object.metadata.uid.clone());
+    let age =
+        |object: &DynamicObject| (object.metadata.creation_timestamp.clone(), object.metadata.uid.clone());
     let ours = age(object);
     context.known.all_replays().find_map(|(group, other)| {
         let metadata = &other.metadata;
@@ -94,6 +110,9 @@ fn earlier(object: &DynamicObject, workload: &Workload, context: &Context) -> Op
             return None;
         }
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        if !context::targets_of(&other.data["spec"], namespace).any(|target| target == workload.target) {
+            return None;
+        }
         // Only an older one that may mock it, and makes sense, stands in the way.
         let settings = &context.settings;
         if namespace != workload.target.namespace && !settings.other_namespaces {
@@ -101,14 +120,22 @@ fn earlier(object: &DynamicObject, workload: &Workload, context: &Context) -> Op
         }
         let theirs = Replay::read(&other.data["spec"], namespace, settings.registry.as_deref()).ok()?;
         let same = theirs.mocked().any(|one| one.target == workload.target);
-        same.then(|| format!("{} {namespace}/{}", group.api().plural, metadata.name.as_deref().unwrap_or_default()))
+        same.then(|| {
+            format!("{} {namespace}/{}", group.api().plural, metadata.name.as_deref().unwrap_or_default())
+        })
     })
 }
 
 /// Makes the mocks what they are to be: applies these, and deletes all others that were made for the resource.
 pub(crate) async fn bring_about(id: &Id, wanted: &[Value], context: &Context) -> Result<(), Error> {
     for filter in wanted {
-        context.cluster.apply(Kind::EnvoyFilter, filter).await?;
+        let text = |key: &str| filter["metadata"][key].as_str().unwrap_or_default();
+        let name = format!("{}/{}", text("namespace"), text("name"));
+        let changed = context.contests.changed(&id.uid, &name, context.known.filter(filter).as_deref());
+        if changed.is_none_or(|wait| wait.is_zero()) {
+            let applied = context.cluster.apply(Kind::EnvoyFilter, filter).await?;
+            context.contests.made(&id.uid, &name, &applied, changed.is_some());
+        }
     }
     let is_wanted = |known: &DynamicObject| {
         wanted.iter().any(|filter| {

@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::filters::{self, Id};
 use crate::job::{self, Progress};
 use crate::mocks;
-use crate::resource::{Cleanup, Group, TrafficReplayStatus};
 use crate::resource::Mode;
+use crate::resource::{Cleanup, Group, TrafficReplayStatus};
 use crate::spec::{Driven, Replay};
 use crate::status::{self, FINISHED, MOCKS_READY, READY, Said};
 use crate::{annotations, time};
@@ -37,7 +37,11 @@ struct Case<'a> {
 }
 
 /// Looks at one resource. What fails is said in its status and tried again.
-pub(crate) async fn reconcile(group: Group, object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(
+    group: Group,
+    object: Arc<DynamicObject>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     let began = Instant::now();
     let Some(id) = context::id(group, &object) else { return Ok(Action::await_change()) };
     let uid = id.uid.clone();
@@ -100,6 +104,7 @@ async fn leave(id: &Id, object: &DynamicObject, context: &Context) -> Result<Act
     let metrics = &context.cluster.metrics;
     metrics.replay(&id.uid, None);
     context.succeeded(&id.uid);
+    context.contests.forget(&id.uid);
     let ours = object.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == FINALIZER));
     if ours {
         mocks::remove_all(&id.uid, &context.cluster).await?;
@@ -124,7 +129,8 @@ impl Case<'_> {
             return self.after_the_end(&replay).await;
         }
         let wanted = mocks::wanted(&self.id, self.object, &replay, self.context).await?;
-        let elsewhere = wanted.filters.iter().any(|filter| filter["metadata"]["namespace"] != self.id.namespace.as_str());
+        let elsewhere =
+            wanted.filters.iter().any(|filter| filter["metadata"]["namespace"] != self.id.namespace.as_str());
         let kind = Kind::Replay(self.id.group);
         if elsewhere && self.context.cluster.set_finalizer(kind, self.object, true).await? {
             // The watch brings it back as it is now.
@@ -132,6 +138,12 @@ impl Case<'_> {
         }
         mocks::bring_about(&self.id, &wanted.filters, self.context).await?;
         self.status.active = !wanted.filters.is_empty();
+        if let Some((filter, again)) = self.context.contests.contested(&self.id.uid)
+            && self.status.report_id.is_none()
+        {
+            self.both(&Said::no("Contested", format!("something else changes EnvoyFilter {filter} again and again, so that it is repaired ever later: see its managedFields, and stop that")));
+            return Ok(Action::requeue(again));
+        }
         self.status.say(MOCKS_READY, &wanted.said, self.now);
         let ready = wanted.said.holds == status::Holds::Yes;
         if ready && self.status.initialized_time.is_none() {
@@ -167,24 +179,45 @@ impl Case<'_> {
         let found = self.context.cluster.get(Kind::Job, &self.id.namespace, &name).await?;
         let Some(found) = found else {
             if self.status.report_id.is_some() {
-                return self.end(replay, &Said::no("TestFailed", format!("the job {name} is gone: somebody has deleted it"))).await;
+                return self
+                    .end(
+                        replay,
+                        &Said::no("TestFailed", format!("the job {name} is gone: somebody has deleted it")),
+                    )
+                    .await;
             }
             return self.start(replay, name).await;
         };
         self.status.report_id = Some(name.clone());
-        let pods = self.context.cluster.list(Kind::Pod, &self.id.namespace, Some(&format!("job-name={name}"))).await?;
+        let pods = self
+            .context
+            .cluster
+            .list(Kind::Pod, &self.id.namespace, Some(&format!("job-name={name}")))
+            .await?;
         match job::progress(&value(&found), &pods) {
             Progress::Running => {
-                self.status.say(READY, &Said::unknown("Running", format!("the job {name} sends requests")), self.now);
+                self.status.say(
+                    READY,
+                    &Said::unknown("Running", format!("the job {name} sends requests")),
+                    self.now,
+                );
                 Ok(Action::requeue(JOB_AGAIN))
             }
             Progress::Ended { completed, why, summary } => {
                 let passed = completed && summary.as_ref().is_none_or(|summary| summary.passed);
-                let log = format!("`kubectl logs -n {} job/{name}` says more, while it is there", self.id.namespace);
+                let log = format!(
+                    "`kubectl logs -n {} job/{name}` says more, while it is there",
+                    self.id.namespace
+                );
                 let said = match (passed, summary) {
-                    (true, summary) => Said::yes("TestSucceeded", summary.map_or_else(String::new, |summary| summary.to_string())),
+                    (true, summary) => Said::yes(
+                        "TestSucceeded",
+                        summary.map_or_else(String::new, |summary| summary.to_string()),
+                    ),
                     (false, Some(summary)) => Said::no("TestFailed", format!("{summary}; {log}")),
-                    (false, None) => Said::no("TestFailed", format!("the replay could not run: {why}; {log}")),
+                    (false, None) => {
+                        Said::no("TestFailed", format!("the replay could not run: {why}; {log}"))
+                    }
                 };
                 self.end(replay, &said).await
             }
@@ -193,10 +226,19 @@ impl Case<'_> {
 
     async fn start(&mut self, replay: &Replay, name: String) -> Result<Action, Error> {
         let mocked = replay.mode == Mode::FullReplay && replay.mocked().next().is_some();
-        let waited = self.status.initialized_time.as_ref().and_then(|at| time::since(at, self.now)).unwrap_or_default();
+        let waited = self
+            .status
+            .initialized_time
+            .as_ref()
+            .and_then(|at| time::since(at, self.now))
+            .unwrap_or_default();
         let wait = self.context.settings.settle.saturating_sub(waited);
         if mocked && !wait.is_zero() {
-            self.status.say(READY, &Said::unknown("Settling", "the sidecars are given time to take on the mocks"), self.now);
+            self.status.say(
+                READY,
+                &Said::unknown("Settling", "the sidecars are given time to take on the mocks"),
+                self.now,
+            );
             return Ok(Action::requeue(wait));
         }
         let url = match self.url(replay).await? {
@@ -208,7 +250,8 @@ impl Case<'_> {
         };
         let settings = &self.context.settings.job;
         let Some(image) = &settings.image else {
-            let why = "the controller has no --job-image, the image with the understudy command: replays can't run";
+            let why =
+                "the controller has no --job-image, the image with the understudy command: replays can't run";
             self.status.say(READY, &Said::no("NoImage", why), self.now);
             return Ok(Action::requeue(AGAIN));
         };
@@ -220,7 +263,11 @@ impl Case<'_> {
         self.context.cluster.apply(Kind::Job, &job).await?;
         log::info!("{}: the job {name} sends requests to {url}", self.id);
         self.status.report_id = Some(name.clone());
-        self.status.say(READY, &Said::unknown("Running", format!("the job {name} sends requests to {url}")), self.now);
+        self.status.say(
+            READY,
+            &Said::unknown("Running", format!("the job {name} sends requests to {url}")),
+            self.now,
+        );
         Ok(Action::requeue(JOB_AGAIN))
     }
 
@@ -231,9 +278,12 @@ impl Case<'_> {
             Some(Driven::ServiceOf(number)) => *number,
             None => return Ok(Err("nobody says where requests are sent".to_owned())),
         };
-        let Some(workload) = replay.workloads.get(number) else { return Ok(Err("there is no workload".to_owned())) };
+        let Some(workload) = replay.workloads.get(number) else {
+            return Ok(Err("there is no workload".to_owned()));
+        };
         let target = &workload.target;
-        let Some(found) = self.context.cluster.get(Kind::of(target), &target.namespace, &target.name).await? else {
+        let Some(found) = self.context.cluster.get(Kind::of(target), &target.namespace, &target.name).await?
+        else {
             return Ok(Err(format!("there is no {target}: create it, or correct workloads[].ref")));
         };
         let services = self.context.cluster.list(Kind::Service, &target.namespace, None).await?;
@@ -264,9 +314,11 @@ impl Case<'_> {
                 self.context.cluster.delete(Kind::Job, &job).await?;
             }
         }
-        let ended = self.status.finished_time.as_ref().and_then(|at| time::since(at, self.now)).unwrap_or_default();
+        let ended =
+            self.status.finished_time.as_ref().and_then(|at| time::since(at, self.now)).unwrap_or_default();
         // What annotations ask for is removed with them, else it would begin again.
-        let annotated = self.object.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(annotations::MADE));
+        let annotated =
+            self.object.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(annotations::MADE));
         let ttl = replay.ttl.or((replay.cleanup == Cleanup::All).then_some(Duration::ZERO));
         let Some(ttl) = ttl.filter(|_| !annotated) else { return Ok(Action::await_change()) };
         if ended < ttl || !self.is_written() {
@@ -292,7 +344,14 @@ impl Case<'_> {
         }
         self.context.cluster.write_status(kind, self.object, &self.status).await?;
         for condition in self.status.news(old) {
-            log::info!("{}: {} is {}: {}: {}", self.id, condition.type_, condition.status, condition.reason, condition.message);
+            log::info!(
+                "{}: {} is {}: {}: {}",
+                self.id,
+                condition.type_,
+                condition.status,
+                condition.reason,
+                condition.message
+            );
             self.context.tell(kind, self.object, condition).await;
         }
         if old.observed_generation != self.status.observed_generation {

@@ -67,7 +67,11 @@ pub const KIND: &str = "TrafficReplay";
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"MocksReady\")].reason"
     ),
-    printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

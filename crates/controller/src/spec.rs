@@ -82,7 +82,10 @@ impl Replay {
             spec.workloads.iter().map(|one| workload(one, namespace)).collect::<Result<_, _>>()?;
         for (number, one) in workloads.iter().enumerate() {
             if workloads[..number].iter().any(|other| other.target == one.target) {
-                return Err(format!("workloads: {} is there twice: write its mocks into one entry", one.target));
+                return Err(format!(
+                    "workloads: {} is there twice: write its mocks into one entry",
+                    one.target
+                ));
             }
         }
         if mode != Mode::GeneratorOnly && workloads.is_empty() {
@@ -132,7 +135,9 @@ fn workload(one: &WorkloadSpec, namespace: &str) -> Result<Workload, String> {
     mocks.sort();
     mocks.dedup();
     if mocks.iter().any(String::is_empty) {
-        return Err(format!("mocks of {target}: an entry is empty: write service:host:port, a part of it, or *"));
+        return Err(format!(
+            "mocks of {target}: an entry is empty: write service:host:port, a part of it, or *"
+        ));
     }
     let mocks = match mocks.as_slice() {
         [] => Mocks::Nothing,
@@ -146,7 +151,9 @@ fn workload(one: &WorkloadSpec, namespace: &str) -> Result<Workload, String> {
 fn image(id: &str, registry: Option<&str>) -> Result<String, String> {
     let image = match (id.split_once("://"), registry) {
         (Some(("oci", _)), _) => id.to_owned(),
-        (Some(_), _) => return Err(format!("snapshotID: {id:?} isn't in a registry: write oci://REGISTRY/NAME:TAG")),
+        (Some(_), _) => {
+            return Err(format!("snapshotID: {id:?} isn't in a registry: write oci://REGISTRY/NAME:TAG"));
+        }
         (None, Some(registry)) => format!("{}/{id}", registry.trim_end_matches('/')),
         (None, None) => {
             return Err(format!(
@@ -156,25 +163,34 @@ fn image(id: &str, registry: Option<&str>) -> Result<String, String> {
     };
     let named = image.trim_start_matches("oci://").split('/').filter(|part| !part.is_empty()).count() > 1;
     Module::new(&image, None).ok().filter(|_| named && !id.is_empty()).ok_or_else(|| {
-        format!("snapshotID: {image:?} is no image: write oci://REGISTRY/NAME:TAG, as `understudy push` prints it")
+        format!(
+            "snapshotID: {image:?} is no image: write oci://REGISTRY/NAME:TAG, as `understudy push` prints it"
+        )
     })?;
     Ok(image)
 }
 
 /// To whom requests are sent: who is named, or the only workload.
 fn driven(spec: &TrafficReplaySpec) -> Result<Driven, String> {
-    let url = |key: &str, url: &str| match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
-        Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => Ok(Driven::At(url.to_owned())),
-        _ => Err(format!("{key}: {url:?} is no address: write http://HOST:PORT")),
-    };
+    let url =
+        |key: &str, url: &str| match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
+            Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => {
+                Ok(Driven::At(url.to_owned()))
+            }
+            _ => Err(format!("{key}: {url:?} is no address: write http://HOST:PORT")),
+        };
     if let Some(tests) = spec.workloads.iter().flat_map(|one| &one.tests).find(|tests| *tests != "*") {
-        return Err(format!("tests: {tests:?} can't be chosen: leave tests out, or write \"*\", and all recorded requests are sent"));
+        return Err(format!(
+            "tests: {tests:?} can't be chosen: leave tests out, or write \"*\", and all recorded requests are sent"
+        ));
     }
     if let Some(custom) = &spec.custom_url {
         return url("customURL", custom);
     }
-    let named: Vec<_> =
-        (0..).zip(&spec.workloads).filter(|(_, one)| one.custom_uri.is_some() || !one.tests.is_empty()).collect();
+    let named: Vec<_> = (0..)
+        .zip(&spec.workloads)
+        .filter(|(_, one)| one.custom_uri.is_some() || !one.tests.is_empty())
+        .collect();
     match (named.as_slice(), spec.workloads.len()) {
         ([(number, one)], _) => match &one.custom_uri {
             Some(uri) => url("customURI", uri),
@@ -182,7 +198,10 @@ fn driven(spec: &TrafficReplaySpec) -> Result<Driven, String> {
         },
         ([], 1) => Ok(Driven::ServiceOf(0)),
         ([], 0) => Err("customURL: there is none, and no workload: say to whom requests are sent".to_owned()),
-        _ => Err("workloads: to one of them requests are sent: give that one tests: [\"*\"], or say customURL".to_owned()),
+        _ => {
+            Err("workloads: to one of them requests are sent: give that one tests: [\"*\"], or say customURL"
+                .to_owned())
+        }
     }
 }
 
@@ -197,7 +216,9 @@ fn limit(key: &str, text: Option<&str>) -> Result<Option<Duration>, String> {
 fn ignored(spec: &TrafficReplaySpec) -> Vec<String> {
     let mut ignored = Vec::new();
     if let Some(other) = spec.test_config_id.as_deref().filter(|id| !["", "standard"].contains(id)) {
-        ignored.push(format!("testConfigID {other:?} isn't looked at: what is compared is in the snapshot's replay.yaml"));
+        ignored.push(format!(
+            "testConfigID {other:?} isn't looked at: what is compared is in the snapshot's replay.yaml"
+        ));
     }
     if spec.workloads.iter().any(|one| one.routing.is_some()) {
         ignored.push("routing isn't looked at: traffic stays on its way".to_owned());
@@ -225,12 +246,13 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_an_image() {
-        let check = |id: &str, registry: Option<&str>, expect: Result<&str, &str>| {
-            match (Replay::read(&with(json!({ "snapshotID": id })), "n", registry), expect) {
-                (Ok(replay), Ok(expect)) => assert_eq!(replay.image, expect),
-                (Err(error), Err(expect)) => assert!(error.contains(expect), "{error}"),
-                (other, _) => panic!("{id}: {other:?}"),
-            }
+        let check = |id: &str, registry: Option<&str>, expect: Result<&str, &str>| match (
+            Replay::read(&with(json!({ "snapshotID": id })), "n", registry),
+            expect,
+        ) {
+            (Ok(replay), Ok(expect)) => assert_eq!(replay.image, expect),
+            (Err(error), Err(expect)) => assert!(error.contains(expect), "{error}"),
+            (other, _) => panic!("{id}: {other:?}"),
         };
         let team = Some("oci://registry.test/team/");
         check("payment:1", team, Ok("oci://registry.test/team/payment:1"));
@@ -253,7 +275,10 @@ mod tests {
         check(json!({ "snapshotID": 5 }), "expected a string");
         check(json!({ "workloads": [] }), "workloads: there is none");
         check(json!({ "workloads": [{ "ref": { "name": "a", "kind": "Pod" } }] }), "apps/v1 Pod isn't known");
-        check(json!({ "workloads": [{ "ref": { "name": "a", "apiVersion": "v1" } }] }), "v1 Deployment isn't known");
+        check(
+            json!({ "workloads": [{ "ref": { "name": "a", "apiVersion": "v1" } }] }),
+            "v1 Deployment isn't known",
+        );
         check(json!({ "workloads": [{ "ref": { "name": "" } }] }), "has no name");
         check(json!({ "workloads": [{ "ref": { "name": "a" }, "mocks": [" "] }] }), "an entry is empty");
         let twice = json!([{ "ref": { "name": "a" } }, { "ref": { "name": "a", "namespace": "payments" } }]);
@@ -273,7 +298,8 @@ mod tests {
     #[test]
     fn nothing_is_mocked_that_nobody_named() {
         let mocks = |mocks: Value| {
-            let replay = read(with(json!({ "workloads": [{ "ref": { "name": "a" }, "mocks": mocks }] }))).unwrap();
+            let replay =
+                read(with(json!({ "workloads": [{ "ref": { "name": "a" }, "mocks": mocks }] }))).unwrap();
             (replay.workloads[0].mocks.clone(), replay.mocked().count())
         };
         assert_eq!(mocks(json!([])), (Mocks::Nothing, 0));
@@ -298,8 +324,10 @@ mod tests {
 
     #[test]
     fn the_contracts_other_fields_are_taken() {
-        let replay = read(with(json!({ "testConfigID": "regression", "buildTag": "v1", "needsReport": true, "cleanup": "all",
-            "timeout": "10m", "ttlAfterReady": "1h30m", "secretRefs": [{ "name": "tokens" }] })))
+        let replay = read(with(
+            json!({ "testConfigID": "regression", "buildTag": "v1", "needsReport": true, "cleanup": "all",
+            "timeout": "10m", "ttlAfterReady": "1h30m", "secretRefs": [{ "name": "tokens" }] }),
+        ))
         .unwrap();
         assert_eq!((replay.cleanup, replay.timeout.as_secs()), (Cleanup::All, 600));
         assert_eq!((replay.ttl.unwrap().as_secs(), replay.secrets), (5400, vec!["tokens".to_owned()]));

@@ -53,7 +53,11 @@ impl Said {
 }
 
 /// What a status begins with: that of an earlier generation says nothing of this one.
-pub(crate) fn of_generation(old: &TrafficReplayStatus, generation: i64, now: Timestamp) -> TrafficReplayStatus {
+pub(crate) fn of_generation(
+    old: &TrafficReplayStatus,
+    generation: i64,
+    now: Timestamp,
+) -> TrafficReplayStatus {
     if old.observed_generation == Some(generation) && old.started_time.is_some() {
         return old.clone();
     }
@@ -76,7 +80,8 @@ impl TrafficReplayStatus {
             status: said.holds.name().to_owned(),
             reason: said.reason.to_owned(),
             message: said.message.chars().take(1024).collect(),
-            last_transition_time: same.map_or_else(|| time::text(now), |known| known.last_transition_time.clone()),
+            last_transition_time: same
+                .map_or_else(|| time::text(now), |known| known.last_transition_time.clone()),
             observed_generation: self.observed_generation,
         };
         match known {

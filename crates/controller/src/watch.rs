@@ -3,9 +3,9 @@
 use crate::metrics::Metrics;
 use futures_util::{Stream, StreamExt, stream};
 use kube::api::{Api, DynamicObject};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::WatchStreamExt;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -113,6 +113,8 @@ pub(crate) fn of_part(object: &DynamicObject, hasher: &mut DefaultHasher) {
 }
 
 /// A channel's end as a stream.
-pub(crate) fn received<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+pub(crate) fn received<T: Send + 'static>(
+    receiver: UnboundedReceiver<T>,
+) -> impl Stream<Item = T> + Send + 'static {
     stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }

@@ -15,7 +15,11 @@ use std::time::Duration;
 const BACKOFF: Duration = Duration::from_secs(5);
 
 /// Looks at one workload.
-pub(crate) async fn reconcile(kind: &'static str, workload: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(
+    kind: &'static str,
+    workload: Arc<DynamicObject>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     match look_at(kind, &workload, &context).await {
         Ok(()) => Ok(Action::await_change()),
         Err(error) => {
@@ -52,7 +56,9 @@ async fn look_at(kind: &'static str, workload: &DynamicObject, context: &Context
             }
         }
         Asked::Resource(_) if there.is_some() && !ours => {
-            let why = format!("there is a TrafficReplay {name} already, which isn't of these annotations: delete it, or the annotations");
+            let why = format!(
+                "there is a TrafficReplay {name} already, which isn't of these annotations: delete it, or the annotations"
+            );
             context.warn(this, workload, "NameTaken", &why).await;
         }
         Asked::Resource(resource) => {
@@ -75,7 +81,8 @@ fn known(context: &Context, namespace: &str, name: &str) -> Option<Arc<DynamicOb
 fn is_owned(replay: &DynamicObject, workload: &DynamicObject) -> bool {
     let made = replay.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(MADE));
     let owners = replay.metadata.owner_references.as_ref();
-    made && owners.is_some_and(|owners| owners.iter().any(|owner| Some(&owner.uid) == workload.metadata.uid.as_ref()))
+    made && owners
+        .is_some_and(|owners| owners.iter().any(|owner| Some(&owner.uid) == workload.metadata.uid.as_ref()))
 }
 
 /// Has the workload looked at that a resource was made for.
@@ -84,7 +91,8 @@ pub(crate) fn wake_owner(replay: &DynamicObject, context: &crate::context::Known
     for owner in replay.metadata.owner_references.iter().flatten() {
         if let Some((kind, sender)) = context.wake_workload.iter().find(|(kind, _)| *kind == owner.kind) {
             // Nobody is there any more only when all of it ends.
-            let _ = sender.send(ObjectRef::new_with(&owner.name, Kind::Workload(kind).api()).within(namespace));
+            let _ =
+                sender.send(ObjectRef::new_with(&owner.name, Kind::Workload(kind).api()).within(namespace));
         }
     }
 }
