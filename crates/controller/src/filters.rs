@@ -102,6 +102,7 @@ pub(crate) fn envoy_filter(
         on_miss: None,
         collector: None,
         service: Some(name.clone()),
+        https: None,
     };
     let mut resources = respond.resources();
     let mut filter = resources.pop().ok_or("there is no resource")?;

@@ -19,13 +19,14 @@ mod lease;
 mod metrics;
 mod mocks;
 mod reconcile;
-mod resource;
+pub mod resource;
 mod spec;
 mod status;
 mod time;
 mod watch;
 mod workloads;
 
+pub use cluster::image_of;
 pub use controller::{Controller, Settings};
 pub use error::Error;
 pub use job::{JobSettings, Summary};

@@ -14,18 +14,23 @@ pub(super) fn chosen(mocks: &[String], known: &BTreeSet<String>) -> Result<BTree
     for entry in mocks {
         let wanted = entry.trim().to_ascii_lowercase();
         let within = |known: &&String| !wanted.is_empty() && known.to_ascii_lowercase().contains(&wanted);
-        let whole = |known: &&String| {
-            format!(":{}:", known.to_ascii_lowercase()).contains(&format!(":{wanted}:"))
-        };
+        let whole =
+            |known: &&String| format!(":{}:", known.to_ascii_lowercase()).contains(&format!(":{wanted}:"));
         let parts: Vec<_> = known.iter().filter(within).collect();
         let wholes: Vec<_> = parts.iter().copied().filter(|known| whole(&known)).collect();
         let one = match (wholes.as_slice(), parts.as_slice()) {
             ([one], _) | ([], [one]) => one,
             ([], []) => {
-                return Err(format!("{entry:?} is none of the snapshot's backends, which are {}", list(known)));
+                return Err(format!(
+                    "{entry:?} is none of the snapshot's backends, which are {}",
+                    list(known)
+                ));
             }
             ([], several) | (several, _) => {
-                return Err(format!("{entry:?} is several of the snapshot's backends, {}: write more of it", list(several.iter().copied())));
+                return Err(format!(
+                    "{entry:?} is several of the snapshot's backends, {}: write more of it",
+                    list(several.iter().copied())
+                ));
             }
         };
         chosen.insert((*one).clone());

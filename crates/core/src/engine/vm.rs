@@ -79,9 +79,8 @@ impl<S: Segment> Vm<S> {
     /// A VM with this configuration and table. `name` identifies it to the collector and must be unique.
     pub fn new(config: &Config, table: Table<S>, name: String) -> Self {
         let outbox = config.collector.as_ref().map(|c| Outbox::new(name.clone(), config.service.clone(), c));
-        // What is recorded of its backends is no answer to who calls the service.
-        let inbound = config.direction == DirectionName::Inbound;
-        let default = config.default.unwrap_or(match (table.is_empty() || inbound, &outbox) {
+        let no_table = table.is_empty() || config.ignores_table();
+        let default = config.default.unwrap_or(match (no_table, &outbox) {
             (false, _) => Mode::Mock,
             (true, Some(_)) => Mode::Tap,
             (true, None) => Mode::Off,
@@ -125,7 +124,7 @@ impl<S: Segment> Vm<S> {
         if let Some(listener) = &config.listener {
             vm.add_backend(backend::name("http", listener), other);
         }
-        let recorded = if inbound { Vec::new() } else { vm.table.meta().backends.clone() };
+        let recorded = if no_table { Vec::new() } else { vm.table.meta().backends.clone() };
         for backend in recorded {
             let on_miss = config.on_miss.or(backend.on_miss).unwrap_or(on_miss);
             let latency = config.latency.or(backend.latency).unwrap_or(latency);
@@ -163,7 +162,10 @@ impl<S: Segment> Vm<S> {
     /// # Errors
     /// An entry that names none of the backends, or several, and what there is.
     pub fn mock_only(&mut self, config: &Config) -> Result<(), String> {
-        if config.mocks.is_empty() || config.mocks.iter().any(|entry| entry == chosen::ALL) || self.table.is_empty() {
+        if config.mocks.is_empty()
+            || config.mocks.iter().any(|entry| entry == chosen::ALL)
+            || self.table.is_empty()
+        {
             return Ok(());
         }
         let meta = self.table.meta();
@@ -176,7 +178,8 @@ impl<S: Segment> Vm<S> {
         let chosen = chosen::chosen(&config.mocks, &named.iter().map(|(_, full)| full.clone()).collect())?;
         let leave = |mode: Mode| if mode == Mode::Mock { Mode::Off } else { mode };
         for (name, policy) in &mut self.backends {
-            let full = named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
+            let full =
+                named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
             let by_name = std::str::from_utf8(name).is_ok_and(|name| config.backends.contains_key(name));
             if full.is_some_and(|full| chosen.contains(full)) && !by_name {
                 policy.mode = Mode::Mock;

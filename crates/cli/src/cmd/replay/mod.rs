@@ -4,11 +4,13 @@ mod args;
 mod calls;
 mod exercise;
 mod responder;
+mod summary;
 
-pub(crate) use args::Args;
+pub(crate) use args::{Args, duration};
 
 use crate::child::Ended;
 use crate::cmd::respond;
+use crate::oci::Source;
 use crate::redaction::RedactionArgs;
 use crate::session::{self, Finished, Plan};
 use crate::{Outcome, output, say};
@@ -34,15 +36,38 @@ struct Prepared {
     notes: Vec<String>,
 }
 
-pub(crate) async fn run(args: Args) -> Outcome {
+pub(crate) async fn run(mut args: Args) -> Outcome {
+    let outcome = replay(&mut args).await;
+    if let Some(path) = &args.summary {
+        summary::write(path, outcome.as_ref())?;
+    }
+    Ok(ExitCode::from(u8::from(!outcome?.passed)))
+}
+
+async fn replay(args: &mut Args) -> anyhow::Result<Report> {
     args.check()?;
-    let prepared = prepare(&args)?;
+    // Kept until the end: what is replayed lies in it.
+    let _pulled = fetch(args).await?;
+    let args = &*args;
+    let prepared = prepare(args)?;
     let report = match args.mode {
-        Mode::GeneratorOnly => generate(&args, prepared).await?,
-        _ => mocked(&args, prepared).await?,
+        Mode::GeneratorOnly => generate(args, prepared).await?,
+        _ => mocked(args, prepared).await?,
     };
-    tell(&args, &report)?;
-    Ok(ExitCode::from(u8::from(!report.passed)))
+    tell(args, &report)?;
+    Ok(report)
+}
+
+/// Gets a snapshot that is in a registry.
+async fn fetch(args: &mut Args) -> anyhow::Result<Option<tempfile::TempDir>> {
+    let Some(source) = args.snapshot.to_str().filter(|text| text.starts_with("oci://")) else {
+        return Ok(None);
+    };
+    let source: Source = source.parse().map_err(anyhow::Error::msg)?;
+    let folder = tempfile::tempdir().context("can't make a temporary folder")?;
+    args.registry.pull(&source, folder.path()).await?;
+    args.snapshot = folder.path().to_owned();
+    Ok(Some(folder))
 }
 
 fn prepare(args: &Args) -> anyhow::Result<Prepared> {
@@ -53,7 +78,8 @@ fn prepare(args: &Args) -> anyhow::Result<Prepared> {
         (None, Vec::new())
     } else {
         let bar = say::working("reading what was recorded");
-        let (plan, notes) = understudy_replay::plan(&snapshot, &settings, baseline.as_ref())?;
+        let goals = settings.goals.iter().flatten().chain(&args.fail_if);
+        let (plan, notes) = understudy_replay::plan(&snapshot, &settings, goals, baseline.as_ref())?;
         bar.finish_and_clear();
         (Some(Arc::new(plan)), notes)
     };
@@ -107,7 +133,9 @@ async fn mocked(args: &Args, prepared: Prepared) -> anyhow::Result<Report> {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let (module, store) = (work.path().join("filter.wasm"), work.path().join("verdicts"));
     let built = respond::write_module(&snapshot, &module)?;
-    let config = respond::config(on_miss, args.latency, redaction.as_ref());
+    // What real backends answer is kept in the report: it can be added to the snapshot.
+    let on_wire = on_miss.map(|what| if what == OnMiss::Passthrough { OnMiss::Capture } else { what });
+    let config = respond::config(on_wire, args.latency, redaction.as_ref());
     let bootstrap = respond::bootstrap(&snapshot, on_miss);
     let session = Plan { bootstrap, module: &module, config, store: &store, inbound: &[] };
     let mut exercised: Option<Exercised> = None;
@@ -176,10 +204,27 @@ fn tell(args: &Args, report: &Report) -> anyhow::Result<()> {
         say::line(format_args!("report written to {}", path.display()));
     }
     args.pages.write(report)?;
+    if args.keep_reports > 0 {
+        keep(args, report);
+    }
     if args.proxy.json {
         output::json(&in_short(report))?;
     }
     Ok(())
+}
+
+/// Keeps the report for `understudy ui`. Nobody asked for it: where it can't be kept, the run counts all the same.
+fn keep(args: &Args, report: &Report) {
+    let snapshot = args.snapshot.display();
+    match report::kept::keep(&args.snapshot, report, args.keep_reports) {
+        Ok(_) => say::line(format_args!("`understudy ui {snapshot}` shows this report")),
+        Err(error) => {
+            let folder = report::kept::FOLDER;
+            say::warning(format_args!(
+                "the report isn't kept in {snapshot}/{folder}: {error} (--keep-reports 0 doesn't try)"
+            ));
+        }
+    }
 }
 
 /// What a machine wants to know first.
