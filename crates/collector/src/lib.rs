@@ -24,6 +24,7 @@ mod ingest;
 mod location;
 mod metrics;
 mod publish;
+mod queue;
 mod ranges;
 mod read;
 mod recover;

@@ -18,12 +18,13 @@ use crate::health::Health;
 use crate::index::{Begin, Index, Refusal};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
+use crate::queue::{self, Command, Job, Sink};
 use crate::read::{Durable, Reader, Start};
 use crate::recover::recover;
 use crate::seal;
 use crate::segment::Segment;
 use crate::wire::{Batch, BatchMeta};
-use crate::writer::{Command, Job, Writer};
+use crate::writer::Writer;
 
 /// How many [`Accepted`] an observer may be behind before it misses some.
 const OBSERVED: usize = 1024;
@@ -142,7 +143,7 @@ impl Store {
         let (closing, closing_receiver) = watch::channel(false);
         let sealer = tokio::spawn(seal::run(shared.clone(), jobs, closing_receiver));
         let writer = Writer::new(shared.clone(), segment, segment_bytes, segment_age, seal);
-        let commands = spawn(&shared, move |commands| writer.run(commands))?;
+        let commands = spawn(&shared, writer)?;
         let (sealer, probed) = (Mutex::new(Some(sealer)), tokio::sync::Mutex::default());
         Ok(Store { shared, commands, sealer, closing, probed })
     }
@@ -165,8 +166,8 @@ impl Store {
             observers: broadcast::channel(OBSERVED).0,
             lock: None,
         });
-        let publisher = Publisher::new(shared.clone(), linger).await?;
-        let commands = spawn(&shared, move |commands| publisher.run(commands))?;
+        let publisher = Publisher::new(shared.objects.clone(), linger).await?;
+        let commands = spawn(&shared, publisher)?;
         let (sealer, probed) = (Mutex::default(), tokio::sync::Mutex::default());
         Ok(Store { shared, commands, sealer, closing: watch::channel(false).0, probed })
     }
@@ -286,12 +287,16 @@ impl Store {
 
 /// Starts the thread that takes commands.
 fn spawn(
-    shared: &Shared,
-    run: impl FnOnce(&mpsc::Receiver<Command>) + Send + 'static,
+    shared: &Arc<Shared>,
+    sink: impl Sink + Send + 'static,
 ) -> Result<mpsc::Sender<Command>, StoreError> {
     let (commands, receiver) = mpsc::channel();
     let thread = std::thread::Builder::new().name("capture-store".into());
-    thread.spawn(move || run(&receiver)).map_err(|source| StoreError::Folder {
+    let run = {
+        let shared = shared.clone();
+        move || queue::run(sink, shared, &receiver)
+    };
+    thread.spawn(run).map_err(|source| StoreError::Folder {
         action: "start a thread to write to",
         path: shared.folder.clone(),
         source,
