@@ -10,9 +10,10 @@ use tokio::runtime::Handle;
 
 use crate::error::StoreError;
 use crate::frame::{self, Kind};
+use crate::names::Published;
 use crate::queue::{Job, Sink};
 use crate::seal::{LEVEL, chain};
-use crate::segment::{SegmentLine, published_path};
+use crate::segment::SegmentLine;
 
 /// What is written to see whether anything can be. All collectors of a store write the same.
 const PROBE: &str = "probe";
@@ -44,6 +45,10 @@ impl Publisher {
         tried.map_err(|source| StoreError::Objects { action: "write to", source })?;
         Ok(publisher)
     }
+
+    pub(crate) fn replica(&self) -> &str {
+        &self.replica
+    }
 }
 
 impl Sink for Publisher {
@@ -56,11 +61,11 @@ impl Sink for Publisher {
     /// As one object. After an error it may be there nevertheless: its senders send it again, and readers take each batch once.
     fn put(&mut self, group: &[Job]) -> Result<Duration, Failure> {
         self.number += 1;
-        let object = compress(self.number, group)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let path = published_path(now, &self.replica, self.number);
+        let name = Published::new(now, &self.replica, self.number);
+        let object = compress(&name, group)?;
         let start = Instant::now();
-        self.runtime.block_on(self.objects.put(&path, object.into()))?;
+        self.runtime.block_on(self.objects.put(&name.path(), object.into()))?;
         Ok(start.elapsed())
     }
 
@@ -80,10 +85,10 @@ pub(crate) enum Failure {
 }
 
 /// A whole segment: the same format as that of a folder's closed segments.
-fn compress(number: u64, group: &[Job]) -> io::Result<Vec<u8>> {
+fn compress(name: &Published, group: &[Job]) -> io::Result<Vec<u8>> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
     encoder.include_checksum(true)?;
-    let line = SegmentLine::new(number, Vec::new()).to_line()?;
+    let line = SegmentLine::published(name).to_line()?;
     let lines = [(Kind::Segment, &line[..])].into_iter();
     for (kind, payload) in lines.chain(group.iter().map(|job| (Kind::Batch, job.body()))) {
         io::Write::write_all(&mut encoder, &frame::head(kind, payload))?;
