@@ -10,6 +10,7 @@ mod moto;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fleet::Fleet;
@@ -90,7 +91,8 @@ async fn run(sidecars: usize, rate: f64, body: usize, seconds: u64) -> Result<()
     std::fs::create_dir_all(&dir)?;
     let moto = Moto::start(&dir);
     let running = (0..COLLECTORS).map(|_| Running::start(&moto)).collect::<Result<Vec<_>, _>>()?;
-    let collectors = running.iter().map(|collector| collector.address).collect();
+    let collectors = running.iter().map(|collector| collector.address).collect::<Vec<_>>();
+    let collectors = Arc::new(Mutex::new(collectors));
     let lasts = Duration::from_secs(seconds);
     let start = Instant::now();
     let played = Fleet { sidecars, rate, body, lasts, flush_ms: 200, collectors }.play().await;

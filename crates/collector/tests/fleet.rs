@@ -6,6 +6,7 @@ mod fleet;
 mod moto;
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleet::Fleet;
@@ -25,15 +26,22 @@ async fn what_sidecars_send_is_there_once_though_a_collector_dies() {
     let dir = tempfile::tempdir().unwrap();
     let moto = Moto::start(dir.path());
     let (first, second) = (collector(&moto).await, collector(&moto).await);
-    let (sidecars, collectors) = (20, vec![first.local_addr(), second.local_addr()]);
-    let played =
-        Fleet { sidecars, rate: 50.0, body: 600, lasts: Duration::from_secs(3), flush_ms: 100, collectors };
-    let playing = tokio::spawn(played.play());
+    let sidecars = 20;
+    let collectors = Arc::new(Mutex::new(vec![first.local_addr(), second.local_addr()]));
+    let (lasts, service) = (Duration::from_secs(3), collectors.clone());
+    let fleet = Fleet { sidecars, rate: 50.0, body: 600, lasts, flush_ms: 100, collectors: service };
+    let playing = tokio::spawn(fleet.play());
     while first.stats().batches < 50 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // At once, with batches on their way: its connections are cut, and nobody hears it any more.
     drop(first);
+    // Some are refused before Kubernetes has taken it off the Service.
+    let until = second.stats().batches + 20;
+    while second.stats().batches < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    collectors.lock().unwrap().remove(0);
     let played = playing.await.unwrap();
     assert_eq!((played.captured, played.dropped), (3000, 0), "{played:?}");
     assert!(played.refused > 0, "the one that died had some in its hands");

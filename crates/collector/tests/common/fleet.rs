@@ -2,8 +2,8 @@
 //! turns, as a Service spreads them. For the simulation in `tests/fleet.rs` and for `examples/fleet_bench.rs`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,8 +35,8 @@ pub(crate) struct Fleet {
     pub(crate) lasts: Duration,
     /// The filter's `flush_interval_ms`.
     pub(crate) flush_ms: u32,
-    /// Where batches go, in turn.
-    pub(crate) collectors: Vec<SocketAddr>,
+    /// Where batches go, in turn: what a Service says now.
+    pub(crate) collectors: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
 /// What came of it, over all sidecars.
@@ -113,7 +113,10 @@ async fn sidecar(fleet: Fleet, number: usize, turn: Arc<AtomicUsize>) -> Played 
             outbox.push(millis(start), |out| v1::write_record(&exchange, None, out));
         }
         while let Some((seq, bytes)) = outbox.next(millis(start)) {
-            let to = fleet.collectors[turn.fetch_add(1, Relaxed) % fleet.collectors.len()];
+            let to = {
+                let collectors = fleet.collectors.lock().expect("no panic");
+                collectors[turn.fetch_add(1, Relaxed) % collectors.len()]
+            };
             let (http, answers, bytes) = (http.clone(), answers.clone(), Bytes::copy_from_slice(bytes));
             tokio::spawn(async move {
                 let (length, sent) = (bytes.len() as u64, Instant::now());
