@@ -103,8 +103,7 @@ fn notes(plan: &Plan) -> Vec<String> {
             set.apply(&mut request);
         }
         for (at, value) in crate::place::of_request(&request) {
-            let carried = || plan.carries.all().iter().any(|carry| carry.to.contains(&(number, at.clone())));
-            if contains_token(&value) && !carried() {
+            if contains_token(&value) && !plan.carries.is_carried_to(number, &at) {
                 *secrets.entry(at.to_string()).or_default() += 1;
             }
         }

@@ -154,10 +154,14 @@ pub fn of_response(response: &Response) -> Vec<(At, Vec<u8>)> {
 
 /// The value at a place of an answer.
 pub fn read(response: &Response, at: &At) -> Option<Vec<u8>> {
-    match at {
-        At::Text(before) => behind(&plain(response)?, before.as_bytes()).map(<[u8]>::to_vec),
-        _ => of_response(response).into_iter().find(|(place, _)| place == at).map(|(_, value)| value),
-    }
+    let at_place = || of_response(response).into_iter().find(|(place, _)| place == at);
+    read_text(response, at).or_else(|| at_place().map(|(_, value)| value))
+}
+
+/// The value at a place of an answer's text.
+pub fn read_text(response: &Response, at: &At) -> Option<Vec<u8>> {
+    let At::Text(before) = at else { return None };
+    behind(&plain(response)?, before.as_bytes()).map(<[u8]>::to_vec)
 }
 
 /// An answer's body without its compression. `None` where that can't be undone.

@@ -1,4 +1,4 @@
-//! The report of a replay: one file, version 1, from which all else is made. `docs/reference/report.md` describes it.
+//! The report of a replay: one file, version 2, from which all else is made. `docs/reference/report.md` describes it.
 //!
 //! These types are the file's own. A reader refuses a version that it doesn't know, and keys that aren't its.
 
@@ -6,23 +6,29 @@ mod chart;
 mod file;
 mod html;
 mod junit;
+pub mod kept;
 mod markdown;
 mod text;
 mod versus;
+pub mod view;
+mod whole;
 
-pub use file::read;
+pub use file::{Head, head, read};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use text::summary;
+pub use text::{millis, number, summary};
 pub use versus::{Versus, versus};
+pub use whole::Whole;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use understudy_core::verdict::{Difference, Nearest};
 
-/// The format's version.
-pub const VERSION: u32 = 1;
+/// The format's version. 2 has [`Asked::whole`].
+pub const VERSION: u32 = 2;
+/// The oldest version that is read.
+pub const OLDEST: u32 = 1;
 /// What the file says that it is.
 pub const TYPE: &str = "replay";
 
@@ -33,7 +39,7 @@ pub struct Report {
     /// [`TYPE`].
     #[serde(rename = "type")]
     pub kind: String,
-    /// [`VERSION`].
+    /// From [`OLDEST`] to [`VERSION`].
     pub v: u32,
     /// Whether it ran to its end and all goals were reached.
     pub passed: bool,
@@ -402,6 +408,9 @@ pub struct Asked {
     /// The request, where it didn't match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Message>,
+    /// The same to the last byte, as long as there is room; since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Box<Whole>>,
 }
 
 /// A place at which answers differed, and why that doesn't count.

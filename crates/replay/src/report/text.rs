@@ -11,7 +11,7 @@ const DIFFERENCES: usize = 5;
 
 /// Microseconds as milliseconds, for people.
 #[expect(clippy::cast_precision_loss, reason = "a figure with three digits")]
-pub(super) fn millis(micros: u64) -> String {
+pub fn millis(micros: u64) -> String {
     let ms = micros as f64 / 1000.0;
     match micros {
         0..10_000 => format!("{ms:.2} ms"),
@@ -225,7 +225,7 @@ fn goals(report: &Report, out: &mut String) {
 }
 
 /// A figure with its unit. What isn't all doesn't read as 100 %.
-pub(super) fn number(value: f64, unit: &str) -> String {
+pub fn number(value: f64, unit: &str) -> String {
     match unit {
         "%" if value < 100.0 && value > 99.9 => format!("{:.3} %", (value * 1000.0).floor() / 1000.0),
         "%" => format!("{value:.1} %"),
