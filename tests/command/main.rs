@@ -22,6 +22,7 @@ mod replay_run;
 mod replay_wire;
 mod round_trip;
 mod s3;
+mod s3_joined;
 mod sample;
 mod scene;
 mod secrets;

@@ -1,6 +1,7 @@
 //! What all reconciliations share: the cluster, what is known of it, and who is told.
 
 use crate::cluster::{Cluster, Kind};
+use crate::contest::Contests;
 use crate::controller::Settings;
 use crate::filters::{self, Id, OF};
 use crate::resource::{Condition, Group};
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) known: Known,
     pub(crate) recorder: Recorder,
+    /// Who else changes what was made.
+    pub(crate) contests: Contests,
     /// How often in a row each resource has failed.
     failures: Mutex<HashMap<String, u32>>,
 }
@@ -42,7 +45,7 @@ impl Context {
             instance: settings.lease.as_ref().map(|lease| lease.identity.clone()),
         };
         let recorder = Recorder::new(cluster.client.clone(), reporter);
-        Self { cluster, settings, known, recorder, failures: Mutex::default() }
+        Self { cluster, settings, known, recorder, contests: Contests::default(), failures: Mutex::default() }
     }
 
     /// Counts a failure in a row; gives how many there are.
@@ -141,6 +144,13 @@ impl Known {
                 }
             }
         }
+    }
+
+    /// What was made, by the watch.
+    pub(crate) fn filter(&self, wanted: &Value) -> Option<Arc<DynamicObject>> {
+        let text = |key: &str| wanted["metadata"][key].as_str().unwrap_or_default();
+        self.filters
+            .get(&ObjectRef::new_with(text("name"), Kind::EnvoyFilter.api()).within(text("namespace")))
     }
 
     /// Has all resources looked at that a workload is to do with: it's their target, or their selector is its pods' too.

@@ -8,6 +8,7 @@
 
 mod annotations;
 mod cluster;
+mod contest;
 mod context;
 mod controller;
 mod error;

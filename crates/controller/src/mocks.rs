@@ -1,7 +1,7 @@
 //! The mocks of a resource: which Istio resources there are to be, and why some can't be.
 
 use crate::cluster::{Cluster, Kind};
-use crate::context::{Context, targets_of};
+use crate::context::{self, Context};
 use crate::error::Error;
 use crate::filters::{self, Id, REPLAY};
 use crate::spec::{Replay, Workload};
@@ -110,12 +110,12 @@ fn earlier(object: &DynamicObject, workload: &Workload, context: &Context) -> Op
             return None;
         }
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        if !context::targets_of(&other.data["spec"], namespace).any(|target| target == workload.target) {
+            return None;
+        }
         // Only an older one that may mock it, and makes sense, stands in the way.
         let settings = &context.settings;
         if namespace != workload.target.namespace && !settings.other_namespaces {
-            return None;
-        }
-        if !targets_of(&other.data["spec"], namespace).any(|target| target == workload.target) {
             return None;
         }
         let theirs = Replay::read(&other.data["spec"], namespace, settings.registry.as_deref()).ok()?;
@@ -129,7 +129,13 @@ fn earlier(object: &DynamicObject, workload: &Workload, context: &Context) -> Op
 /// Makes the mocks what they are to be: applies these, and deletes all others that were made for the resource.
 pub(crate) async fn bring_about(id: &Id, wanted: &[Value], context: &Context) -> Result<(), Error> {
     for filter in wanted {
-        context.cluster.apply(Kind::EnvoyFilter, filter).await?;
+        let text = |key: &str| filter["metadata"][key].as_str().unwrap_or_default();
+        let name = format!("{}/{}", text("namespace"), text("name"));
+        let changed = context.contests.changed(&id.uid, &name, context.known.filter(filter).as_deref());
+        if changed.is_none_or(|wait| wait.is_zero()) {
+            let applied = context.cluster.apply(Kind::EnvoyFilter, filter).await?;
+            context.contests.made(&id.uid, &name, &applied, changed.is_some());
+        }
     }
     let is_wanted = |known: &DynamicObject| {
         wanted.iter().any(|filter| {

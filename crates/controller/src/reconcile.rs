@@ -104,6 +104,7 @@ async fn leave(id: &Id, object: &DynamicObject, context: &Context) -> Result<Act
     let metrics = &context.cluster.metrics;
     metrics.replay(&id.uid, None);
     context.succeeded(&id.uid);
+    context.contests.forget(&id.uid);
     let ours = object.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == FINALIZER));
     if ours {
         mocks::remove_all(&id.uid, &context.cluster).await?;
@@ -137,6 +138,12 @@ impl Case<'_> {
         }
         mocks::bring_about(&self.id, &wanted.filters, self.context).await?;
         self.status.active = !wanted.filters.is_empty();
+        if let Some((filter, again)) = self.context.contests.contested(&self.id.uid)
+            && self.status.report_id.is_none()
+        {
+            self.both(&Said::no("Contested", format!("something else changes EnvoyFilter {filter} again and again, so that it is repaired ever later: see its managedFields, and stop that")));
+            return Ok(Action::requeue(again));
+        }
         self.status.say(MOCKS_READY, &wanted.said, self.now);
         let ready = wanted.said.holds == status::Holds::Yes;
         if ready && self.status.initialized_time.is_none() {

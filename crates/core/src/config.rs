@@ -8,6 +8,7 @@ mod redaction;
 pub use redaction::Redaction;
 
 use crate::latency::Latency;
+use crate::sample::Sample;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -116,6 +117,9 @@ pub struct Config {
     pub collector: Option<Collector>,
     /// The service's name, for the records.
     pub service: Option<String>,
+    /// Which share of the exchanges of tapped backends is copied. Verdicts and captured misses are always told.
+    #[serde(default)]
+    pub sample: Sample,
     /// Which way the traffic of this listener goes.
     #[serde(default)]
     pub direction: DirectionName,
@@ -346,6 +350,7 @@ impl Default for Config {
             mocks: Vec::new(),
             collector: None,
             service: None,
+            sample: Sample::WHOLE,
             direction: DirectionName::Outbound,
             listener: None,
             body_cap_bytes: default_body_cap(),
@@ -442,6 +447,8 @@ mod tests {
         check(r#"{"listener":"127.0.0.1:8080"}"#, "`listener`: is for inbound traffic");
         check(r#"{"direction":"inbound","listener":"h:x"}"#, "`listener`: must be host[:port]");
         check(r#"{"direction":"inbound","listener":"http://h"}"#, "`listener`: must be host[:port]");
+        check(r#"{"sample":0}"#, "`sample` is a number from 0.000001 to 1");
+        check(r#"{"sample":1.5}"#, "`sample` is a number from 0.000001 to 1");
         check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
         check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
         check(r#"{"latency":"slow"}"#, "\"slow\" is no latency");

@@ -424,6 +424,21 @@ fn modes_come_from_the_table_and_the_configuration_wins() {
 }
 
 #[test]
+fn what_taps_alone_mocks_nothing_whatever_the_table_says() {
+    let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+    for (config, idle) in [
+        (format!(r#"{{"tap_only":true,{COLLECTOR}}}"#), false),
+        (format!(r#"{{"tap_only":true,"default":"off",{COLLECTOR}}}"#), true),
+        (r#"{"tap_only":true}"#.to_owned(), true),
+    ] {
+        let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+        assert_eq!(vm.is_idle(), idle, "{config}");
+        let action = Stream::new().request_headers(headers("/"), true, &mut vm, &mut host);
+        assert_eq!(action, Action::Continue, "{config}");
+    }
+}
+
+#[test]
 fn the_nearest_recorded_requests_are_named_with_what_differs() {
     let exchanges =
         [exchange(1, "/a/1", "x", "a"), exchange(2, "/a/2?q=1", "x", "b"), exchange(3, "/b", "x", "c")];

@@ -17,7 +17,7 @@ pub(super) fn chosen(mocks: &[String], known: &BTreeSet<String>) -> Result<BTree
         let whole =
             |known: &&String| format!(":{}:", known.to_ascii_lowercase()).contains(&format!(":{wanted}:"));
         let parts: Vec<_> = known.iter().filter(within).collect();
-        let wholes: Vec<_> = parts.iter().copied().filter(|known| whole(&known)).collect();
+        let wholes: Vec<_> = parts.iter().copied().filter(|known| whole(known)).collect();
         let one = match (wholes.as_slice(), parts.as_slice()) {
             ([one], _) | ([], [one]) => one,
             ([], []) => {

@@ -5,11 +5,14 @@ use crate::backend;
 use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
+use crate::headers::Headers;
 use crate::latency::Latency;
 use crate::outbox::Outbox;
 use crate::redact::{Redactor, Settings};
 use crate::rules::Rules;
+use crate::sample::Sample;
 use crate::table::{Segment, Table};
+use crate::trace;
 use hashbrown::HashMap;
 
 /// What is counted for each backend, in the order of [`Counts`].
@@ -67,6 +70,9 @@ pub struct Vm<S> {
     idle: bool,
     name_of_vm: String,
     next_id: u64,
+    /// Which share of tapped exchanges is copied, and how many of them had nothing that ties them to others.
+    sample: Sample,
+    untied: u64,
     backends: HashMap<Vec<u8>, Policy>,
     other: Policy,
     names: Vec<String>,
@@ -78,7 +84,10 @@ pub struct Vm<S> {
 impl<S: Segment> Vm<S> {
     /// A VM with this configuration and table. `name` identifies it to the collector and must be unique.
     pub fn new(config: &Config, table: Table<S>, name: String) -> Self {
-        let outbox = config.collector.as_ref().map(|c| Outbox::new(name.clone(), config.service.clone(), c));
+        let outbox = config
+            .collector
+            .as_ref()
+            .map(|c| Outbox::new(name.clone(), config.service.clone(), c).sampled(config.sample));
         let no_table = table.is_empty() || config.ignores_table();
         let default = config.default.unwrap_or(match (no_table, &outbox) {
             (false, _) => Mode::Mock,
@@ -114,6 +123,8 @@ impl<S: Segment> Vm<S> {
             idle: false,
             name_of_vm: name,
             next_id: 0,
+            sample: config.sample,
+            untied: 0,
             backends: HashMap::new(),
             other,
             names: vec!["other".to_owned()],
@@ -263,6 +274,22 @@ impl<S: Segment> Vm<S> {
             }
         }
         named.unwrap_or(self.other)
+    }
+
+    /// Whether a tapped exchange with these request headers is to be copied. What one request has caused is copied with it, by every proxy
+    /// that has the same share; what is tied to nothing is chosen by its number.
+    pub(super) fn samples(&mut self, headers: &Headers) -> bool {
+        if self.sample.is_whole() {
+            return true;
+        }
+        if let Some(trace) = trace::trace_id(headers) {
+            return self.sample.takes(trace.as_bytes());
+        }
+        if let Some(request) = trace::request_id(headers) {
+            return self.sample.takes(request.as_bytes());
+        }
+        self.untied = self.untied.saturating_add(1);
+        self.sample.takes(format!("{}-{}", self.name_of_vm, self.untied).as_bytes())
     }
 
     pub(super) fn count(&mut self, backend: usize, counter: Counter) {

@@ -62,7 +62,7 @@ fn opted_in() -> Value {
 
 /// A backend at this address, and an app that nobody calls.
 fn backend(at: SocketAddr) -> Places {
-    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None }
+    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None, collector: None }
 }
 
 /// An agent that has the filter with these exchanges, in a folder that has to stay.

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::state::{Answer, State};
 use super::store::Key;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl State {
@@ -98,21 +98,18 @@ impl State {
     /// One round of the garbage collector. Whether it did anything.
     pub(super) fn collect(&mut self) -> bool {
         let before = self.store.version();
-        let owned: Vec<_> =
-            self.store.all().filter(|(_, object)| !owners(object).is_empty()).map(own).collect();
-        let waiting: Vec<_> =
-            self.store.all().filter(|(_, object)| waits(object).is_some()).map(own).collect();
-        for (key, owner) in waiting {
+        for (key, owner) in self.those(|object| waits(object).is_some()) {
+            let owned = self.those(|object| !owners(object).is_empty());
             self.release(&key, &owner, &owned);
         }
-        let there: BTreeSet<_> =
-            self.store.all().map(|(key, object)| (place(key), text(&object["metadata"]["uid"]))).collect();
-        for (key, object) in owned {
-            let exists = |owner: &Value| {
-                let uid = text(&owner["uid"]);
-                there.contains(&(key.1.clone(), uid.clone())) || there.contains(&(String::new(), uid))
-            };
-            let (left, gone): (Vec<_>, Vec<_>) = owners(&object).into_iter().partition(exists);
+        let uid = |(key, object): (&Key, &Arc<Value>)| (text(&object["metadata"]["uid"]), key.1.clone());
+        let there: BTreeMap<_, _> = self.store.all().map(uid).collect();
+        for (key, object) in self.those(|object| !owners(object).is_empty()) {
+            // An owner is in the same namespace, or in none.
+            let near = |namespace: &String| namespace.is_empty() || *namespace == key.1;
+            let exists =
+                |owner: &Value| owner["uid"].as_str().and_then(|uid| there.get(uid)).is_some_and(near);
+            let (left, gone): (Vec<_>, Vec<_>) = owners(&object).iter().cloned().partition(exists);
             if left.is_empty() && object["metadata"].get("deletionTimestamp").is_none() {
                 self.doom(&key, "Background");
             } else if !left.is_empty() && !gone.is_empty() {
@@ -122,8 +119,13 @@ impl State {
         self.store.version() != before
     }
 
+    fn those(&self, meant: impl Fn(&Value) -> bool) -> Vec<(Key, Arc<Value>)> {
+        let meant = self.store.all().filter(|(_, object)| meant(object));
+        meant.map(|(key, object)| (key.clone(), object.clone())).collect()
+    }
+
     /// Goes on with an object that waits for its dependents: to be let go, or to be gone.
-    fn release(&mut self, key: &Key, owner: &Value, owned: &[(Key, Value)]) {
+    fn release(&mut self, key: &Key, owner: &Value, owned: &[(Key, Arc<Value>)]) {
         let uid = &owner["metadata"]["uid"];
         let finalizer = waits(owner).unwrap_or_default();
         let mut blocked = false;
@@ -162,14 +164,6 @@ impl State {
     }
 }
 
-fn own((key, object): (&Key, &Arc<Value>)) -> (Key, Value) {
-    (key.clone(), Value::clone(object))
-}
-
-fn place(key: &Key) -> String {
-    key.1.clone()
-}
-
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -178,8 +172,8 @@ fn texts(list: &Value) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().map(text).collect()
 }
 
-fn owners(object: &Value) -> Vec<Value> {
-    object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default()
+fn owners(object: &Value) -> &[Value] {
+    object["metadata"]["ownerReferences"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Which of its own finalizers the garbage collector has to see to.

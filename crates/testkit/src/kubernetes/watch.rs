@@ -68,22 +68,20 @@ impl Watch {
         let initial = self.call.flag("sendInitialEvents");
         let known = self.call.number("resourceVersion").unwrap_or_default();
         if known > 0 && !initial {
-            self.version = known;
+            (self.version, self.told) = (known, known);
             return Ok(());
         }
+        let collection = self.collection();
         let objects = {
             let state = shared.state();
             self.version = state.store.version();
-            let objects = state
-                .store
-                .of(&self.collection(), self.call.namespace.as_deref())
-                .map(|(_, object)| object.clone())
-                .collect::<Vec<_>>();
-            objects
+            let objects = state.store.of(&collection, self.call.namespace.as_deref());
+            objects.map(|(_, object)| object.clone()).collect::<Vec<_>>()
         };
         for object in objects.iter().filter(|object| self.selector.matches(object)) {
             self.say("ADDED", self.call.shown(object)).await?;
         }
+        self.told = self.version;
         if initial { self.bookmark(true).await } else { Ok(()) }
     }
 

@@ -8,33 +8,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use understudy_testkit::ApiServer;
 
 /// An API server, and a namespace on it that is this test's own.
-pub struct Cluster {
-    pub client: Client,
-    pub namespace: String,
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
     /// None: a real one.
-    pub double: Option<ApiServer>,
+    pub(crate) double: Option<ApiServer>,
 }
 
-pub const WIDGETS: &str = "widgets.conformance.understudy.dev";
+pub(crate) const WIDGETS: &str = "widgets.conformance.understudy.dev";
 
 impl Cluster {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         static NAMES: AtomicU64 = AtomicU64::new(0);
         let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
         let namespace = format!("test-{}-{time}", NAMES.fetch_add(1, Ordering::Relaxed));
-        let (client, double) = match std::env::var("UNDERSTUDY_KUBECONFIG") {
+        let (mut config, double) = match std::env::var("UNDERSTUDY_KUBECONFIG") {
             Ok(path) => {
                 let file = kube::config::Kubeconfig::read_from(path).expect("a kubeconfig");
-                let config =
-                    Config::from_custom_kubeconfig(file, &Default::default()).await.expect("a kubeconfig");
-                (Client::try_from(config).expect("a client"), None)
+                (Config::from_custom_kubeconfig(file, &Default::default()).await.expect("a kubeconfig"), None)
             }
             Err(_) => {
                 let server = ApiServer::start().await;
-                let config = Config::new(server.url().parse().expect("an address"));
-                (Client::try_from(config).expect("a client"), Some(server))
+                (Config::new(server.url().parse().expect("an address")), Some(server))
             }
         };
+        // What is refused is looked at here, and not tried again for minutes.
+        config.default_retry = false;
+        let client = Client::try_from(config).expect("a client");
         let cluster = Self { client, namespace: namespace.clone(), double };
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         cluster
@@ -49,24 +49,24 @@ impl Cluster {
         ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
     }
 
-    pub fn api(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+    pub(crate) fn api(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &Self::resource(group, version, kind))
     }
 
-    pub fn global(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+    pub(crate) fn global(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
         Api::all_with(self.client.clone(), &Self::resource(group, version, kind))
     }
 
-    pub fn maps(&self) -> Api<DynamicObject> {
+    pub(crate) fn maps(&self) -> Api<DynamicObject> {
         self.api("", "v1", "ConfigMap")
     }
 
-    pub fn deployments(&self) -> Api<DynamicObject> {
+    pub(crate) fn deployments(&self) -> Api<DynamicObject> {
         self.api("apps", "v1", "Deployment")
     }
 
     /// Custom resources, whose definition is there afterwards.
-    pub async fn widgets(&self) -> Api<DynamicObject> {
+    pub(crate) async fn widgets(&self) -> Api<DynamicObject> {
         let definitions = self.global("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
         match definitions.create(&PostParams::default(), &object(definition())).await {
             Ok(_) => {}
@@ -91,35 +91,35 @@ impl Cluster {
     }
 }
 
-pub fn object(value: Value) -> DynamicObject {
+pub(crate) fn object(value: Value) -> DynamicObject {
     serde_json::from_value(value).expect("an object")
 }
 
 /// The whole of an object.
-pub fn value(object: &DynamicObject) -> Value {
+pub(crate) fn value(object: &DynamicObject) -> Value {
     serde_json::to_value(object).expect("an object")
 }
 
 /// Code and reason of a refusal.
-pub fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> (u16, String) {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> (u16, String) {
     match result {
         Err(Error::Api(status)) => (status.code, status.reason),
         other => panic!("not refused: {other:?}"),
     }
 }
 
-pub fn map(name: &str, data: Value) -> DynamicObject {
+pub(crate) fn map(name: &str, data: Value) -> DynamicObject {
     object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}))
 }
 
-pub fn widget(name: &str, spec: Value) -> DynamicObject {
+pub(crate) fn widget(name: &str, spec: Value) -> DynamicObject {
     let metadata = json!({"name": name});
     object(
         json!({"apiVersion": "conformance.understudy.dev/v1", "kind": "Widget", "metadata": metadata, "spec": spec}),
     )
 }
 
-pub fn deployment(name: &str) -> Value {
+pub(crate) fn deployment(name: &str) -> Value {
     let labels = json!({"app": name});
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels},

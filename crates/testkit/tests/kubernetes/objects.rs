@@ -49,7 +49,8 @@ async fn what_cannot_be_created_is_refused() {
     assert_eq!(create(elsewhere).await, (400, "BadRequest".into()));
     let nowhere =
         kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(cluster.client.clone(), "nowhere");
-    assert_eq!(refusal(nowhere.create(&PostParams::default(), &Default::default()).await).1, "NotFound");
+    let homeless = serde_json::from_value(json!({"metadata": {"name": "homeless"}})).unwrap();
+    assert_eq!(refusal(nowhere.create(&PostParams::default(), &homeless).await), (404, "NotFound".into()));
     assert_eq!(refusal(nowhere.get("x").await), (404, "NotFound".into()));
 }
 
