@@ -1,6 +1,7 @@
 //! The resource `TrafficReplay`: its fields, as `kubectl apply` takes them, and the definitions (CRDs) that tell a cluster of it.
 //!
 //! The fields are those of the contract that users of Speedscale know; there is one definition under our group, and the same under theirs.
+#![allow(clippy::duplicated_attributes, reason = "several columns are of one type")]
 #![allow(unreachable_pub, reason = "`KubeSchema` makes a type of its own of each, inside of a function")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

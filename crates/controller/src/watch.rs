@@ -60,9 +60,20 @@ pub(crate) fn changes(
 /// What has been seen, to tell what is new.
 struct Known {
     counts: Counts,
-    /// By namespace and name: what counted of it, in which round it was seen, and its metadata.
-    seen: HashMap<(Option<String>, Option<String>), (u64, u64, DynamicObject)>,
+    /// By namespace and name.
+    seen: HashMap<Key, Seen>,
     round: u64,
+}
+
+type Key = (Option<String>, Option<String>);
+
+/// What is kept of an object that has been seen.
+struct Seen {
+    /// What counted of it.
+    hash: u64,
+    round: u64,
+    /// Its metadata.
+    bare: DynamicObject,
 }
 
 impl Known {
@@ -77,8 +88,8 @@ impl Known {
                 (self.counts)(&object, &mut hasher);
                 let hash = hasher.finish();
                 let bare = DynamicObject { data: serde_json::Value::Null, ..object.clone() };
-                let old = self.seen.insert(key(&object), (hash, self.round, bare));
-                if old.is_some_and(|(known, ..)| known == hash) { Vec::new() } else { vec![object] }
+                let old = self.seen.insert(key(&object), Seen { hash, round: self.round, bare });
+                if old.is_some_and(|old| old.hash == hash) { Vec::new() } else { vec![object] }
             }
             Event::Delete(object) => {
                 self.seen.remove(&key(&object));
@@ -87,14 +98,14 @@ impl Known {
             // What a list hasn't got is gone, though nobody said so.
             Event::InitDone => {
                 let round = self.round;
-                let gone = self.seen.extract_if(|_, (_, seen, _)| *seen != round);
-                gone.map(|(_, (.., object))| object).collect()
+                let gone = self.seen.extract_if(|_, seen| seen.round != round);
+                gone.map(|(_, seen)| seen.bare).collect()
             }
         }
     }
 }
 
-fn key(object: &DynamicObject) -> (Option<String>, Option<String>) {
+fn key(object: &DynamicObject) -> Key {
     (object.metadata.namespace.clone(), object.metadata.name.clone())
 }
 
