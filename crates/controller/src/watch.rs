@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 /// What counts of an object: if that is as it was, nothing has changed.
 pub(crate) type Counts = fn(&DynamicObject, &mut DefaultHasher);
 
-/// Objects that are new, changed or gone. One that is gone may have its metadata alone.
+/// Objects that are new, changed or gone; `filled` is called when the store has been filled for the first time. One that is gone may have its metadata alone.
 pub(crate) fn changes(
     api: Api<DynamicObject>,
     config: watcher::Config,
@@ -23,9 +23,10 @@ pub(crate) fn changes(
     counts: Counts,
     metrics: Arc<Metrics>,
     what: &'static str,
+    filled: impl FnOnce() + Send + 'static,
 ) -> impl Stream<Item = DynamicObject> + Send + 'static {
     let mut known = Known { counts, seen: HashMap::new(), round: 0 };
-    let mut failing = false;
+    let (mut failing, mut filled) = (false, Some(filled));
     // The store has a bare form of what a reconciler needs; who changed which field when is much, and for nobody.
     let bare = |object: &mut DynamicObject| object.metadata.managed_fields = None;
     watcher(api, config)
@@ -34,6 +35,12 @@ pub(crate) fn changes(
         .reflect(writer)
         .map(move |event| match event {
             Ok(event) => {
+                // The store has it by now.
+                if matches!(event, Event::InitDone)
+                    && let Some(filled) = filled.take()
+                {
+                    filled();
+                }
                 if matches!(event, Event::InitDone) && std::mem::take(&mut failing) {
                     log::info!("watch of {what}: it goes on");
                 }
