@@ -26,6 +26,7 @@ pub(crate) struct Bucket {
     moto: Running,
     gate: watch::Sender<Gate>,
     address: SocketAddr,
+    upstream: SocketAddr,
 }
 
 impl Bucket {
@@ -53,7 +54,12 @@ impl Bucket {
                 tokio::spawn(pass(client, upstream, state.clone()));
             }
         });
-        Self { moto, gate, address }
+        Self { moto, gate, address, upstream }
+    }
+
+    /// Where moto itself listens, behind the gate.
+    pub(crate) fn moto(&self) -> SocketAddr {
+        self.upstream
     }
 
     /// From now on. What was on its way is cut.

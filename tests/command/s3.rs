@@ -16,16 +16,20 @@ use understudy_testkit::recorded;
 const STORE: &str = "s3://captures/team/payment";
 
 /// A collector on a port of its own.
-struct Collector {
+pub(crate) struct Collector {
     running: Running,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Collector {
     async fn start(scene: &Scene, bucket: &Bucket, name: &str) -> Self {
+        Self::start_with(scene, bucket, name, &[]).await
+    }
+
+    pub(crate) async fn start_with(scene: &Scene, bucket: &Bucket, name: &str, args: &[&str]) -> Self {
         let (log, listen) = (scene.file(name, ""), ["--listen", "127.0.0.1:0"]);
         let file = std::fs::OpenOptions::new().append(true).open(&log).expect("a log");
-        let call = scene.understudy([&["collect", "--store", STORE], &listen[..]].concat());
+        let call = scene.understudy([&["collect", "--store", STORE], &listen[..], args].concat());
         let running = bucket.tell(call).stderr(file).start();
         let address = until("the collector doesn't listen", || {
             let said = std::fs::read_to_string(&log).ok()?;
@@ -36,12 +40,16 @@ impl Collector {
         Self { address: address.await, running }
     }
 
-    async fn kill(self) {
+    pub(crate) fn pid(&self) -> i32 {
+        self.running.pid().as_raw_nonzero().get()
+    }
+
+    pub(crate) async fn kill(self) {
         self.running.signal(Signal::KILL);
         assert_eq!(self.running.end().await.code, 128 + 9);
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.signal(Signal::TERM);
         self.running.end().await.expect(0);
     }
@@ -57,12 +65,12 @@ fn body(vm: &str, seq: u64) -> Vec<u8> {
 }
 
 /// The status that a batch gets; none where the connection breaks.
-async fn post(to: SocketAddr, vm: &str, seq: u64) -> Option<u16> {
+pub(crate) async fn post(to: SocketAddr, vm: &str, seq: u64) -> Option<u16> {
     http(to, "POST", "/v1/exchanges", &body(vm, seq)).await.ok().map(|(status, _)| status)
 }
 
 /// The paths of a snapshot of all, in order of their names.
-async fn snapshot(scene: &Scene, bucket: &Bucket) -> Vec<String> {
+pub(crate) async fn snapshot(scene: &Scene, bucket: &Bucket) -> Vec<String> {
     let args = ["snapshot", "create", "all", "--store", STORE, "--force", "-o", "all"];
     bucket.tell(scene.understudy(args)).run().await.expect(0);
     let exchanges = scene.read("all/exchanges.ndjson");

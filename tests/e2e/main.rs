@@ -15,6 +15,7 @@ mod network;
 mod no_leak;
 mod opt_in;
 mod requests;
+mod sample;
 mod secrets;
 #[cfg(target_os = "linux")]
 mod sidecar;

@@ -1,5 +1,6 @@
 //! Times as a person gives them: a date with its time (RFC 3339), or how long ago.
 
+use std::time::Duration;
 use understudy_core::time;
 
 /// Seconds by the letter that stands behind a number.
@@ -21,6 +22,15 @@ pub(crate) fn parse(text: &str, now: u64) -> Result<u64, String> {
         Some(seconds) => Ok(now.saturating_sub(seconds.saturating_mul(SECOND))),
         None => rfc3339(text).ok_or_else(bad),
     }
+}
+
+/// Reads how long something takes: `5m`, `1h30m`.
+///
+/// # Errors
+/// What can be written instead.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = ago(text.trim()).filter(|seconds| *seconds > 0);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no duration: write 30s, 5m or 1h30m"))
 }
 
 /// `1h30m` in seconds.

@@ -33,6 +33,8 @@ pub struct StoreConfig {
     /// With `Some`, there is no folder: what comes within this time is put into `objects` as one object, before it is acknowledged. Any number
     /// of collectors may share `objects` then. `None` (default): batches are in the folder first.
     pub linger: Option<Duration>,
+    /// With `linger`: small objects that are older than this are joined, and deleted when they are. `None`: never. Default 5 minutes.
+    pub join_age: Option<Duration>,
     /// Where closed segments go; `None` (default): the capture folder. An object store given here must belong to this
     /// collector alone.
     pub objects: Option<Arc<dyn ObjectStore>>,
@@ -50,6 +52,7 @@ impl StoreConfig {
             max_vms: 16_384,
             max_runs: 4_096,
             linger: None,
+            join_age: Some(Duration::from_secs(300)),
             objects: None,
             disk: Arc::new(LocalDisk),
         }
@@ -126,6 +129,9 @@ impl CollectorConfig {
         }
         if self.store.segment_age.is_zero() {
             return bad("segment_age", "must not be zero".into());
+        }
+        if self.store.join_age.is_some_and(|age| age.is_zero()) {
+            return bad("join_age", "must not be zero".into());
         }
         if self.store.max_vms == 0 || self.store.max_runs == 0 {
             return bad("max_vms, max_runs", "must not be zero".into());

@@ -264,9 +264,10 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use understudy_core::sample::Sample;
 
     fn meta(vm: &str, seq: u64) -> BatchMeta {
-        BatchMeta { vm: vm.into(), seq, dropped: 0, service: None }
+        BatchMeta { vm: vm.into(), seq, dropped: 0, service: None, sample: Sample::WHOLE }
     }
 
     fn store(index: &mut Index, vm: &str, seq: u64) {

@@ -6,8 +6,8 @@
 //! The wire is `docs/reference/wire.md`. A batch is acknowledged when it is on disk, never earlier; it is kept once,
 //! however often it is sent; what never came is counted, per VM, in a [`GapReport`].
 //!
-//! What comes in is never looked into beyond a record's `type`, `id` and `v`. No byte of it is ever changed, and none
-//! deleted.
+//! What comes in is never looked into beyond a record's `type`, `id` and `v`. No byte of it is ever changed or
+//! lost: small objects of a bucket are joined, and deleted when they are.
 
 mod ahead;
 mod body;
@@ -21,9 +21,12 @@ mod health;
 mod http;
 mod index;
 mod ingest;
+mod join;
 mod location;
 mod metrics;
+mod names;
 mod publish;
+mod queue;
 mod ranges;
 mod read;
 mod recover;

@@ -50,6 +50,8 @@ pub(crate) struct Metrics {
     store_errors: AtomicU64,
     unsealed: AtomicU64,
     sealed: AtomicU64,
+    joined: AtomicU64,
+    join_errors: AtomicU64,
     rejected: Mutex<BTreeMap<&'static str, u64>>,
     fsync: Histogram,
 }
@@ -102,6 +104,15 @@ impl Metrics {
         self.sealed.fetch_add(1, Relaxed);
     }
 
+    /// So many objects are one now.
+    pub(crate) fn joined(&self, objects: u64) {
+        self.joined.fetch_add(objects, Relaxed);
+    }
+
+    pub(crate) fn join_error(&self) {
+        self.join_errors.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn unsealed(&self) -> u64 {
         self.unsealed.load(Relaxed)
     }
@@ -149,6 +160,8 @@ impl Metrics {
             stats.store_errors,
         );
         text.one("segments_sealed_total", "counter", "Segments put away.", self.sealed.load(Relaxed));
+        text.one("objects_joined_total", "counter", "Small objects joined.", self.joined.load(Relaxed));
+        text.one("join_errors_total", "counter", "Failures to join.", self.join_errors.load(Relaxed));
         text.head("rejected_total", "counter", "Requests refused, by the code of the error.");
         for (code, n) in &stats.rejected {
             text.line("rejected_total", &format!("{{reason=\"{code}\"}}"), n);

@@ -14,7 +14,7 @@ use crate::ahead::Ahead;
 use crate::error::ReadError;
 use crate::frame::Kind;
 use crate::ranges::Ranges;
-use crate::segment::open_path;
+use crate::segment::{SegmentLine, open_path};
 use crate::source::{FrameReader, Next, Source, list_objects, list_open};
 use crate::wire::{self, BatchMeta, RecordKind};
 
@@ -24,6 +24,10 @@ pub struct Reader {
     segments: VecDeque<(u64, FrameReader)>,
     /// The segments after these, in a store that collectors share.
     ahead: Option<Ahead>,
+    /// In such a store, where the segment began that is being read: in an object that joins several, each keeps its own name and offsets.
+    begun: Position,
+    /// What isn't behind this was read earlier.
+    after: Option<Position>,
     /// The batches that came by, by VM, in a store that collectors share: a sender that wasn't told of one sends it to another collector.
     seen: Option<HashMap<String, Ranges>>,
     batch: Option<StoredBatch>,
@@ -31,8 +35,9 @@ pub struct Reader {
     position: Option<Position>,
 }
 
-/// Where a reader is in a store: behind a batch. It stays where it is when a segment is put away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a reader is in a store: behind a batch. It stays where it is when a segment is put away, or joined with others. In a store that
+/// collectors share it is behind the latest batch that came by: whoever goes on from there must have read to the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub(crate) segment: u64,
     pub(crate) offset: u64,
@@ -143,8 +148,8 @@ impl Reader {
     /// # Errors
     /// The object store can't be read.
     pub async fn shared_from(store: Arc<dyn ObjectStore>, start: Start) -> Result<Reader, ReadError> {
-        let (ahead, position) = (Some(Ahead::new(store, start).await?), start.position());
-        Ok(Reader { ahead, seen: Some(HashMap::new()), position, ..Reader::default() })
+        let (ahead, after) = (Some(Ahead::new(store, start).await?), start.position());
+        Ok(Reader { ahead, seen: Some(HashMap::new()), after, position: after, ..Reader::default() })
     }
 
     pub(crate) async fn plan(
@@ -203,27 +208,47 @@ impl Reader {
                 self.segments.extend(ahead.next().await?);
             }
             let Some((number, reader)) = self.segments.front_mut() else { return Ok(None) };
-            let frame = match reader.next().await? {
-                Next::Frame(frame) => frame,
-                Next::End(torn) => {
+            let (number, start) = (*number, reader.offset());
+            let frame = match (reader.next().await, &mut self.ahead) {
+                (Ok(Next::Frame(frame)), _) => frame,
+                (Ok(Next::End(torn)), _) => {
                     self.torn = torn.map(|bytes| TornTail { segment: reader.name().to_owned(), bytes });
                     self.segments.pop_front();
                     continue;
                 }
+                (Err(error), Some(ahead)) => {
+                    ahead.go_on_without(error).await?;
+                    self.segments.pop_front();
+                    continue;
+                }
+                (Err(error), None) => return Err(error),
             };
-            self.position = Some(Position { segment: *number, offset: frame.end });
             if frame.kind == Kind::Segment {
+                let name = self.ahead.as_ref().and_then(|_| SegmentLine::name_in(&frame.payload));
+                self.begun = Position { segment: name.map_or(number, |name| name.time), offset: start };
                 continue;
             }
             let meta = wire::stored_meta(&frame.payload).map_err(|bad| reader.damaged(frame.end, bad))?;
-            if self.seen.as_mut().is_some_and(|seen| !is_new(seen, &meta)) {
+            let segment = reader.name().to_owned();
+            if !self.pass(number, frame.end) || self.seen.as_mut().is_some_and(|seen| !is_new(seen, &meta)) {
                 continue;
             }
             let mut lines = frame.payload;
             take_line(&mut lines);
-            let segment = reader.name().to_owned();
             return Ok(Some(StoredBatch { meta: Arc::new(meta), lines, segment, end: frame.end }));
         }
+    }
+
+    /// Notes that the batch that ends at this offset came by; whether it is behind where reading began.
+    fn pass(&mut self, number: u64, end: u64) -> bool {
+        if self.ahead.is_none() {
+            self.position = Some(Position { segment: number, offset: end });
+            return true;
+        }
+        let here = Position { segment: self.begun.segment, offset: end.saturating_sub(self.begun.offset) };
+        // What is joined is read as a whole: what comes after it may have been put there before its end.
+        self.position = self.position.max(Some(here));
+        self.after.is_none_or(|after| here > after)
     }
 
     /// The next record; `None` at the end.

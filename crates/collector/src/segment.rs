@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::{Disk, SegmentFile};
 use crate::frame::{self, Kind};
 use crate::index::Checkpoint;
+use crate::names::Published;
 
 /// Frames are gathered into writes of this size; longer ones are written as they are.
 const WRITE_SIZE: usize = 256 << 10;
@@ -22,11 +23,25 @@ pub(crate) struct SegmentLine {
     v: u64,
     pub(crate) number: u64,
     pub(crate) vms: Vec<Checkpoint>,
+    /// In a store that collectors share: its name there, which it keeps when it is joined with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
 }
 
 impl SegmentLine {
     pub(crate) fn new(number: u64, vms: Vec<Checkpoint>) -> SegmentLine {
-        SegmentLine { r#type: "segment".into(), v: 1, number, vms }
+        SegmentLine { r#type: "segment".into(), v: 1, number, vms, name: None }
+    }
+
+    /// The line of a segment that goes straight into a store which collectors share.
+    pub(crate) fn published(name: &Published) -> SegmentLine {
+        SegmentLine { name: Some(name.stem()), ..SegmentLine::new(name.number, Vec::new()) }
+    }
+
+    /// The name in a segment's first payload, where it has one.
+    pub(crate) fn name_in(payload: &[u8]) -> Option<Published> {
+        let line: SegmentLine = serde_json::from_slice(payload).ok()?;
+        Published::of_stem(&line.name?)
     }
 
     pub(crate) fn to_line(&self) -> io::Result<Vec<u8>> {
@@ -59,24 +74,6 @@ pub(crate) fn object_folder() -> ObjectPath {
 /// The object of a closed segment.
 pub(crate) fn object_path(number: u64) -> ObjectPath {
     ObjectPath::from(format!("segments/{number:010}.ndjson.zst"))
-}
-
-/// The object of a segment in a store that collectors share: by the time since 1970 at which it was put there, so that the order of the names
-/// is roughly that of the segments; by its collector; and by its number there.
-pub(crate) fn published_path(now: Duration, replica: &str, number: u64) -> ObjectPath {
-    ObjectPath::from(format!("segments/{:020}-{replica}-{number:010}.ndjson.zst", now.as_micros()))
-}
-
-/// Whether an object of a shared store is a segment.
-pub(crate) fn is_segment(name: &str) -> bool {
-    name.ends_with(".ndjson.zst")
-}
-
-/// By what a segment of a shared store is sorted: the number that its name begins with.
-pub(crate) fn segment_order(path: &ObjectPath) -> u64 {
-    let name = path.filename().unwrap_or_default();
-    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
-    name[..digits].parse().unwrap_or(0)
 }
 
 /// The number of a closed segment's object, if it is one.

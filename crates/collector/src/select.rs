@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use understudy_core::backend::Pattern;
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::sample::Sample;
 use understudy_core::v1;
 
 use crate::error::ReadError;
@@ -53,6 +54,8 @@ pub struct Counts {
     pub read: u64,
     /// How often one came again.
     pub repeated: u64,
+    /// Which share of what there was the exchanges are that were taken; the smallest, where there are several.
+    pub sample: Sample,
 }
 
 impl Selected {
@@ -80,6 +83,7 @@ impl Selected {
                 }
                 self.counts.read += 1;
                 if self.selection.takes(&read.exchange) {
+                    self.counts.sample = self.counts.sample.min(record.batch.sample);
                     return Ok(Some((read.exchange, record.batch.service.clone())));
                 }
                 continue;

@@ -12,7 +12,8 @@ use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 use crate::error::ReadError;
 use crate::frame::{BadFrame, Frame, Parser};
-use crate::segment::{is_segment, object_folder, object_number, open_folder, open_number};
+use crate::names::{self, is_segment, joined_folder};
+use crate::segment::{object_folder, object_number, open_folder, open_number};
 
 const FILE_PIECE: usize = 1 << 20;
 /// So much of an object is asked for at a time.
@@ -50,14 +51,24 @@ pub(crate) async fn list_objects(
     Ok(segments)
 }
 
-/// The names and sizes of the segments in an object store that collectors share, roughly in the order in which they were put there.
+/// The names and sizes of what holds segments in an object store that collectors share, roughly in the order in which they were put there.
 pub(crate) async fn list_shared(objects: &dyn ObjectStore) -> Result<Vec<(ObjectPath, u64)>, ReadError> {
-    let list = objects.list_with_delimiter(Some(&object_folder())).await;
+    // In this order: what is joined is in the second folder before it is gone from the first.
+    let mut segments = list_folder(objects, &object_folder()).await?;
+    segments.extend(list_folder(objects, &joined_folder()).await?);
+    segments.sort_unstable_by(|(a, _), (b, _)| (names::order(a), a).cmp(&(names::order(b), b)));
+    Ok(segments)
+}
+
+/// The names and sizes of what holds segments in one folder of it.
+pub(crate) async fn list_folder(
+    objects: &dyn ObjectStore,
+    folder: &ObjectPath,
+) -> Result<Vec<(ObjectPath, u64)>, ReadError> {
+    let list = objects.list_with_delimiter(Some(folder)).await;
     let list = list.map_err(|source| ReadError::Objects { segment: String::new(), source })?;
     let segments = list.objects.into_iter().filter(|meta| meta.location.filename().is_some_and(is_segment));
-    let mut segments: Vec<_> = segments.map(|meta| (meta.location, meta.size)).collect();
-    segments.sort_unstable();
-    Ok(segments)
+    Ok(segments.map(|meta| (meta.location, meta.size)).collect())
 }
 
 /// What a frame reader gives.

@@ -1,5 +1,5 @@
 //! The capture store: keeps batches in a folder, durably, each once, and reads them back.
-//! Never acknowledges what isn't on the disk, and never deletes what is.
+//! Never acknowledges what isn't on the disk, and deletes nothing but what is elsewhere in the store.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,14 +16,16 @@ use crate::error::{ReadError, StoreError};
 use crate::gaps::GapReport;
 use crate::health::Health;
 use crate::index::{Begin, Index, Refusal};
+use crate::join::Joiner;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
+use crate::queue::{self, Command, Job, Sink};
 use crate::read::{Durable, Reader, Start};
 use crate::recover::recover;
 use crate::seal;
 use crate::segment::Segment;
 use crate::wire::{Batch, BatchMeta};
-use crate::writer::{Command, Job, Writer};
+use crate::writer::Writer;
 
 /// How many [`Accepted`] an observer may be behind before it misses some.
 const OBSERVED: usize = 1024;
@@ -35,7 +37,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Store {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    sealer: Mutex<Option<JoinHandle<()>>>,
+    /// What puts segments away, or joins objects.
+    background: Mutex<Option<JoinHandle<()>>>,
     closing: watch::Sender<bool>,
     probed: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -142,9 +145,9 @@ impl Store {
         let (closing, closing_receiver) = watch::channel(false);
         let sealer = tokio::spawn(seal::run(shared.clone(), jobs, closing_receiver));
         let writer = Writer::new(shared.clone(), segment, segment_bytes, segment_age, seal);
-        let commands = spawn(&shared, move |commands| writer.run(commands))?;
-        let (sealer, probed) = (Mutex::new(Some(sealer)), tokio::sync::Mutex::default());
-        Ok(Store { shared, commands, sealer, closing, probed })
+        let commands = spawn(&shared, writer)?;
+        let (background, probed) = (Mutex::new(Some(sealer)), tokio::sync::Mutex::default());
+        Ok(Store { shared, commands, background, closing, probed })
     }
 
     /// One of any number of stores that put batches straight into `objects`. Nothing is read: readers take each batch once.
@@ -165,10 +168,14 @@ impl Store {
             observers: broadcast::channel(OBSERVED).0,
             lock: None,
         });
-        let publisher = Publisher::new(shared.clone(), linger).await?;
-        let commands = spawn(&shared, move |commands| publisher.run(commands))?;
-        let (sealer, probed) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Store { shared, commands, sealer, closing: watch::channel(false).0, probed })
+        let publisher = Publisher::new(shared.objects.clone(), linger).await?;
+        let (closing, closing_receiver) = watch::channel(false);
+        let joiner =
+            config.join_age.map(|age| Joiner::new(shared.clone(), publisher.replica().to_owned(), age));
+        let commands = spawn(&shared, publisher)?;
+        let joiner = joiner.map(|joiner| tokio::spawn(joiner.run(closing_receiver)));
+        let (background, probed) = (Mutex::new(joiner), tokio::sync::Mutex::default());
+        Ok(Store { shared, commands, background, closing, probed })
     }
 
     /// Stores a batch, unless it is stored already, and returns when it is durable. Also when the caller goes away
@@ -269,12 +276,12 @@ impl Store {
             let _ = tokio::time::timeout_at(until, closed).await;
         }
         let _ = self.closing.send(true);
-        let sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut sealer) = sealer
-            && tokio::time::timeout_at(until, &mut sealer).await.is_err()
+        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut background) = background
+            && tokio::time::timeout_at(until, &mut background).await.is_err()
         {
-            sealer.abort();
-            let _ = sealer.await;
+            background.abort();
+            let _ = background.await;
         }
         self.shared.metrics.unsealed()
     }
@@ -286,12 +293,16 @@ impl Store {
 
 /// Starts the thread that takes commands.
 fn spawn(
-    shared: &Shared,
-    run: impl FnOnce(&mpsc::Receiver<Command>) + Send + 'static,
+    shared: &Arc<Shared>,
+    sink: impl Sink + Send + 'static,
 ) -> Result<mpsc::Sender<Command>, StoreError> {
     let (commands, receiver) = mpsc::channel();
     let thread = std::thread::Builder::new().name("capture-store".into());
-    thread.spawn(move || run(&receiver)).map_err(|source| StoreError::Folder {
+    let run = {
+        let shared = shared.clone();
+        move || queue::run(sink, shared, &receiver)
+    };
+    thread.spawn(run).map_err(|source| StoreError::Folder {
         action: "start a thread to write to",
         path: shared.folder.clone(),
         source,

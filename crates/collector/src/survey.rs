@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use understudy_core::exchange::Direction;
+use understudy_core::sample::Sample;
 use understudy_core::{time, v1};
 
 use crate::error::ReadError;
@@ -32,6 +33,9 @@ pub struct ServiceSurvey {
     /// How many inbound exchanges, by the name under which the service was called.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inbound: BTreeMap<String, u64>,
+    /// Which share of what there was these are; the smallest, where there are several.
+    #[serde(skip_serializing_if = "Sample::is_whole")]
+    pub sample: Sample,
     /// How many exchanges under further names, where there are very many.
     pub others: u64,
     #[serde(skip)]
@@ -66,6 +70,7 @@ impl Reader {
         while let Some(mut batch) = self.next_batch().await? {
             let service = batch.meta().service.clone();
             let survey = services.entry(service).or_default();
+            survey.sample = survey.sample.min(batch.meta().sample);
             while let Some(record) = batch.next_record()? {
                 let exchange = v1::read_record(&record.line).map_err(|error| batch.damaged(error))?.exchange;
                 if record.kind == RecordKind::Verdict {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use understudy_core::sample::Sample;
 
 const VERSION: u64 = 1;
 /// A `vm` is 16 characters from our filter. The bound keeps the memory for each VM known.
@@ -23,6 +24,8 @@ pub struct BatchMeta {
     pub dropped: u64,
     /// The name from the filter's configuration.
     pub service: Option<String>,
+    /// Which share of the exchanges that there were the VM copies.
+    pub sample: Sample,
 }
 
 /// What a record is.
@@ -153,6 +156,8 @@ struct BatchLine<'a> {
     seq: Option<u64>,
     dropped: Option<u64>,
     service: Option<String>,
+    #[serde(default)]
+    sample: Sample,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +170,7 @@ struct RecordLine<'a> {
 }
 
 fn batch_line(line: &[u8]) -> Result<BatchMeta, Bad> {
-    let BatchLine { r#type, v, vm, seq, dropped, service } = object(line)?;
+    let BatchLine { r#type, v, vm, seq, dropped, service, sample } = object(line)?;
     if r#type.as_deref() != Some("batch") {
         return Err(Bad::new("the first line must have \"type\":\"batch\""));
     }
@@ -177,7 +182,7 @@ fn batch_line(line: &[u8]) -> Result<BatchMeta, Bad> {
     if service.as_ref().is_some_and(|service| service.len() > MAX_SERVICE) {
         return Err(Bad::new(format!("`service` must have at most {MAX_SERVICE} bytes")));
     }
-    Ok(BatchMeta { vm, seq, dropped, service })
+    Ok(BatchMeta { vm, seq, dropped, service, sample })
 }
 
 fn record_line(line: &[u8]) -> Result<RecordKind, Bad> {
@@ -236,7 +241,10 @@ mod tests {
         let batch = parse(&[HEAD, exchange, verdict, exchange]).unwrap();
         assert_eq!((batch.exchanges, batch.verdicts), (2, 1));
         let service = Some("payment".to_owned());
-        assert_eq!(*batch.meta(), BatchMeta { vm: "a".into(), seq: 7, dropped: 3, service });
+        assert_eq!(
+            *batch.meta(),
+            BatchMeta { vm: "a".into(), seq: 7, dropped: 3, service, sample: Sample::WHOLE }
+        );
         assert_eq!(batch.body, format!("{HEAD}\n{exchange}\n{verdict}\n{exchange}\n"));
         assert_eq!(parse(&[HEAD]).unwrap().exchanges, 0, "a batch without records tells `dropped`");
     }
@@ -258,6 +266,7 @@ mod tests {
         check(&[r#"{"type":"batch","v":1,"vm":"a","seq":0,"dropped":0}"#], 1, "`seq`");
         check(&[r#"{"type":"batch","v":1,"vm":"a","seq":-1,"dropped":0}"#], 1, "invalid value");
         check(&[r#"{"type":"batch","v":1,"vm":"a","seq":1}"#], 1, "`dropped`");
+        check(&[r#"{"type":"batch","v":1,"vm":"a","seq":1,"dropped":0,"sample":2}"#], 1, "`sample`");
         check(&[HEAD, HEAD], 2, "`type` must be");
         check(&[HEAD, r#"{"type":"exchange","id":"x"}"#, r#"{"type":"exchange"}"#], 3, "without `id`");
         check(&[HEAD, r#"{"type":"exchange","id":7}"#], 2, "expected a string");

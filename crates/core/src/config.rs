@@ -8,6 +8,7 @@ mod redaction;
 pub use redaction::Redaction;
 
 use crate::latency::Latency;
+use crate::sample::Sample;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -108,10 +109,17 @@ pub struct Config {
     /// Backends by name (`scheme://authority`); what stands here wins over the table.
     #[serde(default)]
     pub backends: BTreeMap<String, BackendRule>,
+    /// Which of the table's backends are mocked: `service:host:port`, or a part that only one of them has; `*` is all. What isn't named is
+    /// left alone. Empty: the table says it.
+    #[serde(default)]
+    pub mocks: Vec<String>,
     /// Where records go. Without it nothing is tapped and no verdicts are reported.
     pub collector: Option<Collector>,
     /// The service's name, for the records.
     pub service: Option<String>,
+    /// Which share of the exchanges of tapped backends is copied. Verdicts and captured misses are always told.
+    #[serde(default)]
+    pub sample: Sample,
     /// Which way the traffic of this listener goes.
     #[serde(default)]
     pub direction: DirectionName,
@@ -197,6 +205,12 @@ impl Config {
                 return refuse(&format!("backends.{backend}"), format!("must be written as {name}"));
             }
         }
+        if self.mocks.iter().any(|entry| entry.trim().is_empty()) {
+            return refuse(
+                "mocks",
+                "an entry is empty: write service:host:port, a part of it, or *".to_owned(),
+            );
+        }
         self.check_direction()?;
         self.check_tap_only()?;
         if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
@@ -230,6 +244,12 @@ impl Config {
                 "must be empty where `direction` is `inbound`: it names whom the service calls",
             );
         }
+        if inbound && !self.mocks.is_empty() {
+            return refuse(
+                "mocks",
+                "must be empty where `direction` is `inbound`: it names whom the service calls",
+            );
+        }
         let Some(listener) = &self.listener else { return Ok(()) };
         if !inbound {
             return refuse("listener", "is for inbound traffic: set `direction` to `inbound`");
@@ -251,6 +271,10 @@ impl Config {
         };
         if self.default == Some(Mode::Mock) {
             return refuse("default".to_owned());
+        }
+        if !self.mocks.is_empty() {
+            let problem = "must be empty where `tap_only` is true: leave one of the two out".to_owned();
+            return Err(ConfigError::Value { key: "mocks".to_owned(), problem });
         }
         let mocked = self.backends.iter().find(|(_, rule)| rule.mode == Mode::Mock);
         mocked.map_or(Ok(()), |(name, _)| refuse(format!("backends.{name}.mode")))
@@ -323,8 +347,10 @@ impl Default for Config {
             tap_only: false,
             snapshot: None,
             backends: BTreeMap::new(),
+            mocks: Vec::new(),
             collector: None,
             service: None,
+            sample: Sample::WHOLE,
             direction: DirectionName::Outbound,
             listener: None,
             body_cap_bytes: default_body_cap(),
@@ -410,6 +436,9 @@ mod tests {
             r#"{"direction":"inbound","backends":{"http://s":{"mode":"off"}}}"#,
             "`backends`: must be empty",
         );
+        check(r#"{"direction":"inbound","mocks":["*"]}"#, "`mocks`: must be empty");
+        check(r#"{"mocks":"*"}"#, "invalid type: string");
+        check(r#"{"tap_only":true,"mocks":["*"]}"#, "`mocks`: must be empty where `tap_only`");
         check(r#"{"tap_only":true,"default":"mock"}"#, "`default`: can't be `mock` where `tap_only` is true");
         check(
             r#"{"tap_only":true,"backends":{"http://a":{"mode":"off"},"http://b":{"mode":"mock"}}}"#,
@@ -418,6 +447,8 @@ mod tests {
         check(r#"{"listener":"127.0.0.1:8080"}"#, "`listener`: is for inbound traffic");
         check(r#"{"direction":"inbound","listener":"h:x"}"#, "`listener`: must be host[:port]");
         check(r#"{"direction":"inbound","listener":"http://h"}"#, "`listener`: must be host[:port]");
+        check(r#"{"sample":0}"#, "`sample` is a number from 0.000001 to 1");
+        check(r#"{"sample":1.5}"#, "`sample` is a number from 0.000001 to 1");
         check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
         check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
         check(r#"{"latency":"slow"}"#, "\"slow\" is no latency");

@@ -4,6 +4,7 @@
 //! as arguments, batches go out as bytes.
 
 use crate::config::Collector;
+use crate::sample::Sample;
 use crate::v1;
 use std::collections::VecDeque;
 
@@ -62,6 +63,7 @@ struct Batch {
 pub struct Outbox {
     vm: String,
     service: Option<String>,
+    sample: Sample,
     flush_ms: u64,
     batch_max: usize,
     queue_max: usize,
@@ -80,6 +82,7 @@ impl Outbox {
         Self {
             vm,
             service,
+            sample: Sample::WHOLE,
             flush_ms: u64::from(collector.flush_interval_ms),
             batch_max: usize::try_from(collector.batch_max_bytes).unwrap_or(usize::MAX),
             queue_max: usize::try_from(collector.queue_max_bytes).unwrap_or(usize::MAX),
@@ -91,6 +94,12 @@ impl Outbox {
             seq: 0,
             totals: Totals::default(),
         }
+    }
+
+    /// The same, for exchanges that are this share of those that there were.
+    #[must_use]
+    pub fn sampled(self, sample: Sample) -> Self {
+        Self { sample, ..self }
     }
 
     /// The totals so far.
@@ -163,7 +172,8 @@ impl Outbox {
     fn seal(&mut self) {
         self.seq = self.seq.saturating_add(1);
         let mut bytes = Vec::with_capacity(self.open.len().saturating_add(128));
-        v1::write_batch(&self.vm, self.seq, self.totals.dropped, self.service.as_deref(), &mut bytes);
+        let (service, sample) = (self.service.as_deref(), self.sample);
+        v1::write_sampled_batch(&self.vm, self.seq, self.totals.dropped, service, sample, &mut bytes);
         bytes.append(&mut self.open);
         self.sealed_bytes = self.sealed_bytes.saturating_add(bytes.len());
         let records = std::mem::take(&mut self.open_records);

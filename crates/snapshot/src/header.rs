@@ -11,6 +11,7 @@ use understudy_core::config::{Mode, OnMiss};
 use understudy_core::latency::Latency;
 use understudy_core::redact::Settings;
 use understudy_core::rules::Rule;
+use understudy_core::sample::Sample;
 use understudy_core::table::Sequence;
 use understudy_core::{backend, time};
 
@@ -52,6 +53,8 @@ pub struct Header {
     pub on_miss: OnMiss,
     /// How long answers are held back.
     pub latency: Latency,
+    /// Which share of the exchanges that there were was recorded.
+    pub sample: Sample,
     /// With which key and names secrets were replaced by tokens, where they were.
     pub redaction: Option<Settings>,
     /// The backends by name (`scheme://authority`).
@@ -136,6 +139,7 @@ impl Header {
             recorded: read.recorded.0,
             on_miss: read.on_miss,
             latency: read.latency,
+            sample: read.sample,
             redaction: read.redaction,
             backends: read.backends.into_iter().map(|(name, backend)| (name.0, backend)).collect(),
             inbound: read.inbound.into_iter().map(|(name, inbound)| (name.0, inbound)).collect(),
@@ -154,6 +158,7 @@ impl Header {
             recorded: v1::Time(self.recorded),
             on_miss: self.on_miss,
             latency: self.latency,
+            sample: self.sample,
             redaction: self.redaction.clone(),
             backends,
             inbound: self
@@ -235,7 +240,8 @@ fn reason(error: &serde_saphyr::Error, file: &str) -> String {
 /// The file's own types.
 mod v1 {
     use super::{
-        BTreeMap, Backend, Deserialize, Inbound, Latency, OnMiss, Rule, Serialize, Settings, check_name, time,
+        BTreeMap, Backend, Deserialize, Inbound, Latency, OnMiss, Rule, Sample, Serialize, Settings,
+        check_name, time,
     };
 
     /// What is looked at before the rest, so that another version gives its own error.
@@ -256,6 +262,8 @@ mod v1 {
         pub(super) on_miss: OnMiss,
         #[serde(default, skip_serializing_if = "Latency::is_none")]
         pub(super) latency: Latency,
+        #[serde(default, skip_serializing_if = "Sample::is_whole")]
+        pub(super) sample: Sample,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub(super) redaction: Option<Settings>,
         pub(super) backends: BTreeMap<Name, Backend>,
@@ -324,6 +332,7 @@ mod tests {
             recorded: 1_795_248_000_123_456,
             on_miss: OnMiss::Fail,
             latency: Latency::RECORDED,
+            sample: Sample::WHOLE,
             redaction: Some(Settings {
                 key: "0123".into(),
                 fields: vec!["pin".into()],
@@ -387,6 +396,9 @@ rules:
   why: differs in 3 of 3
 "#;
         assert_eq!(text.strip_prefix(COMMENT).unwrap(), expect);
+        let sampled = Header { sample: Sample::try_from(0.01).unwrap(), ..example() };
+        assert!(sampled.to_yaml().contains("\nsample: 0.01\n"));
+        assert_eq!(read(&sampled.to_yaml()).unwrap(), sampled);
     }
 
     #[test]

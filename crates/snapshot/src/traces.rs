@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use understudy_core::exchange::{Direction, Exchange};
-use understudy_core::headers::Headers;
+use understudy_core::trace;
 
 /// What ties exchanges together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -25,38 +25,9 @@ pub enum Context {
 /// What a request carries of a trace: each identifier that is there, the stronger first.
 pub fn contexts(exchange: &Exchange) -> Vec<Context> {
     let headers = &exchange.request.headers;
-    let trace = traceparent(headers).or_else(|| b3(headers)).map(Context::Trace);
-    let request = text(headers, b"x-request-id").map(|id| Context::RequestId(id.to_owned()));
+    let trace = trace::trace_id(headers).map(Context::Trace);
+    let request = trace::request_id(headers).map(|id| Context::RequestId(id.to_owned()));
     trace.into_iter().chain(request).collect()
-}
-
-/// `00-TRACE-PARENT-FLAGS`; of later versions more may follow (W3C Trace Context, 3.2.2 and 4.3).
-fn traceparent(headers: &Headers) -> Option<String> {
-    let mut parts = text(headers, b"traceparent")?.split('-');
-    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
-    let known =
-        is(version, 2) && !version.eq_ignore_ascii_case("ff") && (version != "00" || parts.next().is_none());
-    let whole = known && is(parent, 16) && is(flags, 2) && trace.len() == 32;
-    trace_id(trace).filter(|_| whole)
-}
-
-/// `b3: TRACE-SPAN…`, or `x-b3-traceid` (B3 Propagation, "Single Header", "Multiple Headers").
-fn b3(headers: &Headers) -> Option<String> {
-    let single = text(headers, b"b3").and_then(|value| trace_id(value.split_once('-')?.0));
-    single.or_else(|| trace_id(text(headers, b"x-b3-traceid")?))
-}
-
-/// One of 64 bits is the right half of one of 128 (B3 Propagation, "TraceId"). All zeros is none.
-fn trace_id(text: &str) -> Option<String> {
-    let is_id = matches!(text.len(), 16 | 32) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let says_something = text.bytes().any(|b| b != b'0');
-    (is_id && says_something).then(|| format!("{:0>32}", text.to_ascii_lowercase()))
-}
-
-fn text<'a>(headers: &'a Headers, name: &[u8]) -> Option<&'a str> {
-    let value = std::str::from_utf8(headers.get(name)?).ok()?.trim();
-    (!value.is_empty()).then_some(value)
 }
 
 /// An exchange of a snapshot.
@@ -182,6 +153,7 @@ impl Traces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use understudy_core::headers::Headers;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 

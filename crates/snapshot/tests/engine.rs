@@ -696,3 +696,56 @@ fn an_answer_comes_in_an_encoding_that_the_client_offers() {
     // An object that is stored compressed is what it is.
     assert_eq!(served(&recorded("identity"), None), (true, gzip.clone()));
 }
+
+/// `mocks` chooses backends; the others are left alone, whatever the table and the default say.
+#[test]
+fn only_the_chosen_backends_are_mocked() {
+    let names = [BACKEND, "http://other.test", "https://api.test"];
+    let header = Header {
+        backends: names.iter().map(|name| ((*name).to_owned(), Backend::default())).collect(),
+        ..Header::default()
+    };
+    let mut builder = TableBuilder::new(&header);
+    builder.push(&exchange(1, "/", "", "a")).unwrap();
+    builder.push(&Exchange { backend: names[1].to_owned(), ..exchange(2, "/", "", "b") }).unwrap();
+    let table = builder.finish().unwrap().bytes;
+    let start = |mocks: &str| {
+        let config = format!(r#"{{"default":"mock","service":"shop","mocks":{mocks}}}"#);
+        let mut vm = vm(&table, &config);
+        let chosen = vm.mock_only(&Config::from_json(config.as_bytes()).unwrap());
+        (vm, chosen)
+    };
+    let mut goes = |mocks: &str, authority: &str| {
+        let (mut vm, chosen) = start(mocks);
+        chosen.unwrap();
+        let headers = Headers::from_pairs([
+            (":method", "POST"),
+            (":path", "/"),
+            (":scheme", "http"),
+            (":authority", authority),
+        ]);
+        match Stream::new().request_headers(headers, true, &mut vm, &mut Fake::default()) {
+            Action::Continue => "on".to_owned(),
+            action => answer(&action).1,
+        }
+    };
+    assert_eq!(
+        (goes(r#"["api.test:80"]"#, "api.test").as_str(), goes(r#"["api.test:80"]"#, "other.test").as_str()),
+        ("a", "on")
+    );
+    assert_eq!(
+        (goes(r#"["shop:other.test:80"]"#, "api.test").as_str(), goes(r#"["other"]"#, "other.test").as_str()),
+        ("on", "b")
+    );
+    assert_eq!(goes(r#"["other"]"#, "nowhere.test"), "on");
+    assert_ne!(goes(r#"["*", "other"]"#, "nowhere.test"), "on");
+    assert_ne!(goes("[]", "nowhere.test"), "on");
+    for (mocks, says) in [
+        (r#"["api.test"]"#, "is several"),
+        (r#"["stripe"]"#, "is none of"),
+        (r#"["payment:api.test:80"]"#, "is none of"),
+    ] {
+        let error = start(mocks).1.unwrap_err();
+        assert!(error.contains(says) && error.contains("shop:api.test:443"), "{error}");
+    }
+}

@@ -158,6 +158,17 @@ fn backends_that_only_one_file_knows_are_told() {
 }
 
 #[test]
+fn that_not_all_was_recorded_is_told() {
+    let (_folder, snapshot) = snapshot(&[plain(1), plain(2)]);
+    let file = snapshot.path().join(HEADER_FILE);
+    let yaml = fs::read_to_string(&file).unwrap().replace("backends:\n", "sample: 0.01\nbackends:\n");
+    fs::write(&file, yaml).unwrap();
+    let findings = lint(&Snapshot::open(snapshot.path()).unwrap()).unwrap();
+    assert_eq!(short(&findings), ["Warning sampled - 2"], "{findings:#?}");
+    assert!(findings[0].message.starts_with("1 % of the exchanges"), "{findings:#?}");
+}
+
+#[test]
 fn bad_lines_are_findings_and_the_others_are_looked_at() {
     let (_folder, snapshot) = snapshot(&[plain(1), plain(2), plain(3)]);
     let file = snapshot.path().join(EXCHANGES_FILE);

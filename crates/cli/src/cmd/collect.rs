@@ -1,8 +1,9 @@
 //! `understudy collect`: the collector as a service.
 
-use crate::{Outcome, say};
+use crate::{Outcome, say, when};
 use anyhow::bail;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use understudy_collector::{Collector, CollectorConfig, CollectorError, StoreConfig, StoreUrl};
 
@@ -27,9 +28,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
 
+    /// Join the small objects of a bucket that are older than this, and delete them when they are; `never` leaves them
+    #[arg(long, value_name = "AGE", default_value = "5m", value_parser = join_age)]
+    join: JoinAge,
+
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4440")]
     listen: String,
+}
+
+/// When objects are joined, if at all.
+#[derive(Clone, Copy, Debug)]
+struct JoinAge(Option<Duration>);
+
+fn join_age(text: &str) -> Result<JoinAge, String> {
+    if text == "never" { Ok(JoinAge(None)) } else { when::duration(text).map(|age| JoinAge(Some(age))) }
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
@@ -37,7 +50,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if args.s3_endpoint.is_some() && matches!(args.store, StoreUrl::Folder(_)) {
         bail!("--s3-endpoint is of no use with the folder {}; leave it out", args.store);
     }
-    let store = StoreConfig::at(&args.store, args.s3_endpoint.as_deref())?;
+    let mut store = StoreConfig::at(&args.store, args.s3_endpoint.as_deref())?;
+    store.join_age = args.join.0;
     let bound = Collector::bind(&args.listen, CollectorConfig::of(store)).await;
     let collector = bound.map_err(|error| match error {
         // As it was given, which may be a name.

@@ -85,7 +85,7 @@ impl Stream {
             Mode::Tap => {
                 vm.count(policy.counter, Counter::Tap);
                 // What follows an upgrade is another protocol, of which this copy would make nothing.
-                if vm.outbox.is_some() && !upgrade {
+                if vm.outbox.is_some() && !upgrade && vm.samples(&headers) {
                     let mut capture = Capture::begin(&headers, &facts, vm, host);
                     if ended {
                         capture.ended(Side::Request);

@@ -1,14 +1,18 @@
 //! What the streams of one VM share: the table, what happens to which backend, the outbox, the counters.
 
+use super::chosen;
 use crate::backend;
 use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
+use crate::headers::Headers;
 use crate::latency::Latency;
 use crate::outbox::Outbox;
 use crate::redact::{Redactor, Settings};
 use crate::rules::Rules;
+use crate::sample::Sample;
 use crate::table::{Segment, Table};
+use crate::trace;
 use hashbrown::HashMap;
 
 /// What is counted for each backend, in the order of [`Counts`].
@@ -66,6 +70,9 @@ pub struct Vm<S> {
     idle: bool,
     name_of_vm: String,
     next_id: u64,
+    /// Which share of tapped exchanges is copied, and how many of them had nothing that ties them to others.
+    sample: Sample,
+    untied: u64,
     backends: HashMap<Vec<u8>, Policy>,
     other: Policy,
     names: Vec<String>,
@@ -77,7 +84,10 @@ pub struct Vm<S> {
 impl<S: Segment> Vm<S> {
     /// A VM with this configuration and table. `name` identifies it to the collector and must be unique.
     pub fn new(config: &Config, table: Table<S>, name: String) -> Self {
-        let outbox = config.collector.as_ref().map(|c| Outbox::new(name.clone(), config.service.clone(), c));
+        let outbox = config
+            .collector
+            .as_ref()
+            .map(|c| Outbox::new(name.clone(), config.service.clone(), c).sampled(config.sample));
         let no_table = table.is_empty() || config.ignores_table();
         let default = config.default.unwrap_or(match (no_table, &outbox) {
             (false, _) => Mode::Mock,
@@ -113,6 +123,8 @@ impl<S: Segment> Vm<S> {
             idle: false,
             name_of_vm: name,
             next_id: 0,
+            sample: config.sample,
+            untied: 0,
             backends: HashMap::new(),
             other,
             names: vec!["other".to_owned()],
@@ -153,6 +165,42 @@ impl<S: Segment> Vm<S> {
             }
         }
         self.idle = self.stays_out();
+    }
+
+    /// Leaves all but these of the table's backends alone (`mocks` in the configuration). What the configuration says of a backend by its name
+    /// stays. A table that isn't there has no backends to choose from: then all is as it was.
+    ///
+    /// # Errors
+    /// An entry that names none of the backends, or several, and what there is.
+    pub fn mock_only(&mut self, config: &Config) -> Result<(), String> {
+        if config.mocks.is_empty()
+            || config.mocks.iter().any(|entry| entry == chosen::ALL)
+            || self.table.is_empty()
+        {
+            return Ok(());
+        }
+        let meta = self.table.meta();
+        let service = config.service.as_deref().unwrap_or(&meta.snapshot);
+        let named: Vec<_> = meta
+            .backends
+            .iter()
+            .filter_map(|backend| Some((backend.name.clone(), chosen::full_name(service, &backend.name)?)))
+            .collect();
+        let chosen = chosen::chosen(&config.mocks, &named.iter().map(|(_, full)| full.clone()).collect())?;
+        let leave = |mode: Mode| if mode == Mode::Mock { Mode::Off } else { mode };
+        for (name, policy) in &mut self.backends {
+            let full =
+                named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
+            let by_name = std::str::from_utf8(name).is_ok_and(|name| config.backends.contains_key(name));
+            if full.is_some_and(|full| chosen.contains(full)) && !by_name {
+                policy.mode = Mode::Mock;
+            } else if !by_name {
+                policy.mode = leave(policy.mode);
+            }
+        }
+        self.other.mode = leave(self.other.mode);
+        self.idle = self.stays_out();
+        Ok(())
     }
 
     fn stays_out(&self) -> bool {
@@ -226,6 +274,22 @@ impl<S: Segment> Vm<S> {
             }
         }
         named.unwrap_or(self.other)
+    }
+
+    /// Whether a tapped exchange with these request headers is to be copied. What one request has caused is copied with it, by every proxy
+    /// that has the same share; what is tied to nothing is chosen by its number.
+    pub(super) fn samples(&mut self, headers: &Headers) -> bool {
+        if self.sample.is_whole() {
+            return true;
+        }
+        if let Some(trace) = trace::trace_id(headers) {
+            return self.sample.takes(trace.as_bytes());
+        }
+        if let Some(request) = trace::request_id(headers) {
+            return self.sample.takes(request.as_bytes());
+        }
+        self.untied = self.untied.saturating_add(1);
+        self.sample.takes(format!("{}-{}", self.name_of_vm, self.untied).as_bytes())
     }
 
     pub(super) fn count(&mut self, backend: usize, counter: Counter) {

@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 pub use read::{LineError, read_record};
-pub use write::{write_batch, write_record};
+pub use write::{write_batch, write_record, write_sampled_batch};
 
 use crate::exchange::Exchange;
 use crate::verdict::Verdict;

@@ -4,6 +4,7 @@ use super::VERSION;
 use crate::digest;
 use crate::exchange::{Body, Direction, End, Exchange};
 use crate::headers::Headers;
+use crate::sample::Sample;
 use crate::time;
 use crate::verdict::Verdict;
 use base64::Engine as _;
@@ -19,7 +20,19 @@ pub fn write_record(exchange: &Exchange, verdict: Option<&Verdict>, out: &mut Ve
 
 /// Appends a batch's first line.
 pub fn write_batch(vm: &str, seq: u64, dropped: u64, service: Option<&str>, out: &mut Vec<u8>) {
-    append(&Batch { kind: "batch", v: VERSION, vm, seq, dropped, service }, out);
+    write_sampled_batch(vm, seq, dropped, service, Sample::WHOLE, out);
+}
+
+/// The same where the exchanges in it are this share of those that there were.
+pub fn write_sampled_batch(
+    vm: &str,
+    seq: u64,
+    dropped: u64,
+    service: Option<&str>,
+    sample: Sample,
+    out: &mut Vec<u8>,
+) {
+    append(&Batch { kind: "batch", v: VERSION, vm, seq, dropped, service, sample }, out);
 }
 
 fn append(value: &impl Serialize, out: &mut Vec<u8>) {
@@ -41,6 +54,8 @@ struct Batch<'a> {
     dropped: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
+    #[serde(skip_serializing_if = "Sample::is_whole")]
+    sample: Sample,
 }
 
 struct Line<'a> {

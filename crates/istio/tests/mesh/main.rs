@@ -51,7 +51,8 @@ fn tap(scope: Scope, collector: SocketAddr) -> Vec<Value> {
 
 fn respond(scope: Scope, opt_in: bool) -> Vec<Value> {
     let (snapshot, on_miss, collector, service) = (None, None, None, None);
-    Respond { scope, module: module(), opt_in, snapshot, on_miss, collector, service, https: None }
+    let mocks = Vec::new();
+    Respond { scope, module: module(), opt_in, snapshot, mocks, on_miss, collector, service, https: None }
         .resources()
 }
 

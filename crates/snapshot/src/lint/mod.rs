@@ -208,6 +208,7 @@ impl<'a> Linter<'a> {
 
     fn finish(mut self) -> Vec<Finding> {
         self.check_backends();
+        self.check_sample();
         let mut findings = self.others;
         findings.extend(self.counted.into_values());
         findings.extend(self.sequences.findings(&self.rules, self.rule_use.lines()));
@@ -215,6 +216,20 @@ impl<'a> Linter<'a> {
         let order = |f: &Finding| (f.severity, f.file == EXCHANGES_FILE, f.line, f.code);
         findings.sort_by(|a, b| order(a).cmp(&order(b)));
         findings
+    }
+
+    fn check_sample(&mut self) {
+        let (sample, count) = (self.header.sample, self.backends.values().sum());
+        if sample.is_whole() {
+            return;
+        }
+        let message = format!(
+            "{sample} of the exchanges were recorded, whole traces at a time: requests that were made between them will miss, and of several answers to one \
+             request some aren't here; record with `sample: 1` where the snapshot is to stand in"
+        );
+        let (code, severity, file) = ("sampled", Severity::Warning, HEADER_FILE);
+        let (backend, line, exchange) = (None, None, None);
+        self.others.push(Finding { code, severity, backend, file, line, exchange, count, message });
     }
 
     fn check_backends(&mut self) {

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use understudy_collector::{Reader, Selected, Selection, StoreUrl};
+use understudy_collector::{Counts, Reader, Selected, Selection, StoreUrl};
 use understudy_core::backend::Pattern;
 use understudy_core::config::{Config, Redaction};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
+use understudy_core::sample::Sample;
 use understudy_core::time;
 use understudy_snapshot::{Existing, Header, Snapshot};
 
@@ -103,6 +104,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         name: args.name.clone(),
         service: taken.service.clone(),
         recorded: taken.last,
+        sample: taken.sample,
         redaction,
         inbound,
         ..Header::default()
@@ -144,6 +146,7 @@ struct Taken {
     /// When the last exchange began.
     last: u64,
     repeated: u64,
+    sample: Sample,
     has_tokens: bool,
     inbound: u64,
 }
@@ -181,8 +184,9 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
             args.store
         );
     }
-    let (service, repeated) = (services.into_iter().next().flatten(), selected.counts().repeated);
-    Ok(Taken { draft, service, last, repeated, has_tokens, inbound })
+    let (service, Counts { repeated, sample, .. }) =
+        (services.into_iter().next().flatten(), selected.counts());
+    Ok(Taken { draft, service, last, repeated, sample, has_tokens, inbound })
 }
 
 /// A snapshot is of one service: what two say to a backend would be answered to either.
@@ -224,6 +228,12 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     ));
     for (name, backend) in &header.backends {
         say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
+    }
+    if !header.sample.is_whole() {
+        say::warning(format_args!(
+            "{} of the exchanges were recorded (`sample` in the filter's configuration): what wasn't will miss",
+            header.sample
+        ));
     }
     if repeated > 0 {
         say::line(format_args!("{} sent more than once, and taken once", say::count(repeated, "exchange")));

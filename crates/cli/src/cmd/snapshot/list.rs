@@ -133,6 +133,9 @@ fn tell_service(service: &ServiceSurvey, text: &mut String) {
     if let (Some(from), Some(to)) = (&service.from, &service.to) {
         let _ = writeln!(text, "  from {from}\n  to   {to}");
     }
+    if !service.sample.is_whole() {
+        let _ = writeln!(text, "  {} of those that there were", service.sample);
+    }
     let inbound = service.inbound.iter().map(|(name, count)| (count, name, "  inbound"));
     let outbound = service.backends.iter().map(|(name, count)| (count, name, ""));
     let mut rows: Vec<_> = inbound.chain(outbound).collect();
