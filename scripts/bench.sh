@@ -1,5 +1,5 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|all] [SECONDS]`; takes half an hour and wants an idle machine with two
+# The numbers of docs/reference/numbers.md, and of docs/reference/sizing.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|replay|fleet|all] [SECONDS]`; takes half an hour and wants an idle machine with two
 # cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -7,7 +7,7 @@ set -eu
 what=${1:-all}
 seconds=${2:-3}
 have wrk || packages "the load generator" wrk
-case $what in tls | all) have h2load || packages "the load generator of HTTP/2" nghttp2-client ;; esac
+case $what in tls | replay | all) have h2load || packages "the load generator of HTTP/2" nghttp2-client ;; esac
 case $what in
     peers | all)
         have java || packages "WireMock's Java" default-jre-headless
@@ -21,10 +21,26 @@ pages() {
     say "" "## Pages of a snapshot" ""
     "${CARGO_TARGET_DIR:-target}/release/examples/ui_bench"
 }
-if [ "$what" = pages ]; then
-    pages
-    exit 0
-fi
+replay() {
+    cargo build --quiet --locked --release -p understudy-replay --example generator_bench
+    say "" "## Generator of replays, beside wrk and h2load" ""
+    "${CARGO_TARGET_DIR:-target}/release/examples/generator_bench" "$seconds"
+}
+fleet() {
+    cargo build --quiet --locked --release -p understudy-collector --example fleet_bench
+    say "" "## Sidecars, two collectors, S3 (moto)" ""
+    for load in "500 4 1000" "50 40 1000" "1000 0.2 1000"; do
+        # Sidecars, exchanges a second, bytes of a body.
+        # shellcheck disable=SC2086
+        "${CARGO_TARGET_DIR:-target}/release/examples/fleet_bench" $load 20
+    done
+}
+case $what in
+    pages | replay | fleet)
+        $what
+        exit 0
+        ;;
+esac
 say "--- building"
 cargo build --quiet --locked --release -p understudy-core --example canonical_bench
 cargo build --quiet --locked --profile filter --target wasm32-wasip1 -p understudy-core --example canonical_bench
@@ -32,7 +48,6 @@ cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target
 cargo build --quiet --locked --release -p understudy-testkit --example bench
 cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
 cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
-cargo build --quiet --locked --release -p understudy-replay --example generator_bench
 examples=${CARGO_TARGET_DIR:-target}/release/examples
 canonical() {
     say "" "## Normal form and digest, natively" ""
@@ -58,5 +73,5 @@ say "" "## Bundling 64 MiB" ""
 say "" "## Collector, durable" ""
 "$examples/ingest_bench"
 pages
-say "" "## Generator of replays, beside wrk and h2load" ""
-"$examples/generator_bench" "$seconds"
+fleet
+replay

@@ -27,3 +27,22 @@ packages() {
 
 # The version of a package in Cargo.lock.
 locked() { awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock; }
+
+# Installs the packages of Node.js that FOLDER/package-lock.json names, once: `node_packages FOLDER OLDEST "what they are"`. OLDEST is the Node.js
+# that they need.
+node_packages() {
+    folder=$1 oldest=$2 what=$3
+    missing=
+    have node || missing="$missing nodejs"
+    have npm || missing="$missing npm"
+    # shellcheck disable=SC2086  # one word for each package
+    [ -z "$missing" ] || packages "Node.js with npm" $missing
+    found=$(node -p 'process.versions.node.split(".")[0]')
+    [ "$found" -ge "$oldest" ] || fail "Node.js $oldest or later is needed, and this is $found"
+    stamp="$(cksum <"$folder/package-lock.json") $found"
+    [ "$(cat "$folder/node_modules/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "installing $what into $folder/node_modules ($(grep -c '"integrity"' "$folder/package-lock.json") packages)"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
+        fail "npm could not install $folder/package-lock.json: see its message"
+    printf '%s' "$stamp" >"$folder/node_modules/.stamp"
+}

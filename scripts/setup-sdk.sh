@@ -5,8 +5,6 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-NODE=18 # the oldest that the SDKs pinned in package.json run on
-
 python_sdks() {
     list=tests/sdk/requirements.lock
     [ -f .venv/stamp ] || fail ".venv is missing: run scripts/setup.sh first"
@@ -17,23 +15,6 @@ python_sdks() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c examples/payment/requirements.lock -r "$list" ||
         fail "pip could not install $list: see its message"
     printf '%s' "$stamp" >.venv/stamp-sdk
-}
-
-node_sdks() {
-    missing=
-    have node || missing="$missing nodejs"
-    have npm || missing="$missing npm"
-    # shellcheck disable=SC2086  # one word for each package
-    [ -z "$missing" ] || packages "Node.js with npm" $missing
-    found=$(node -p 'process.versions.node.split(".")[0]')
-    [ "$found" -ge "$NODE" ] || fail "Node.js $NODE or later is needed, and this is $found"
-    folder=tests/sdk
-    stamp="$(cksum <"$folder/package-lock.json") $found"
-    [ "$(cat "$folder/node_modules/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
-    say "installing the SDKs for Node.js into $folder/node_modules ($(grep -c '"integrity"' "$folder/package-lock.json") packages)"
-    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
-        fail "npm could not install $folder/package-lock.json: see its message"
-    printf '%s' "$stamp" >"$folder/node_modules/.stamp"
 }
 
 # `java File.java` needs the compiler, which a mere runtime doesn't have.
@@ -49,7 +30,7 @@ rust_clients() {
 }
 
 python_sdks
-node_sdks
+node_packages tests/sdk 18 "the SDKs for Node.js"
 jdk
 rust_clients
 have curl || packages "curl" curl

@@ -75,6 +75,8 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
     let chosen = Shelf::open(Passive).and_then(|shelf| shelf.choose(asked, called.as_deref()));
     let table = match chosen {
         Ok(Ok(table)) => table,
+        // It isn't used: which one it is doesn't matter.
+        Ok(Err(_)) if config.ignores_table() => Table::open(Part::nothing(Passive)).ok()?,
         Ok(Err(names)) => {
             let names = names.join(", ");
             let asked = asked.unwrap_or("no snapshot");
@@ -92,7 +94,9 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
         }
     };
     let meta = table.meta();
-    if !table.is_empty() {
+    if config.tap_only && !table.is_empty() {
+        log::info!("understudy: this filter taps alone: what its module has recorded isn't used");
+    } else if !table.is_empty() {
         let digest = digest::hex(&table.digest());
         log::info!("understudy: snapshot {} with {} signatures, table {digest}", meta.snapshot, meta.entries);
     }

@@ -5,7 +5,17 @@ use crate::scene::{Scene, root};
 #[tokio::test]
 async fn each_file_says_how_it_was_made() {
     let scene = Scene::new().await;
-    for name in ["tap", "tap-simple", "respond", "respond-opt-in", "remove"] {
+    for name in [
+        "tap",
+        "tap-simple",
+        "tap-simple-1.30",
+        "respond",
+        "respond-opt-in",
+        "remove",
+        "https/pod-patch",
+        "https/tap",
+        "https/respond",
+    ] {
         let path = root().join(format!("envoy/istio/{name}.yaml"));
         let text = std::fs::read_to_string(&path).expect("a manifest");
         let (first, rest) = text.split_once('\n').expect("a first line");
@@ -28,6 +38,19 @@ async fn what_no_cluster_would_take_is_refused() {
         (vec!["tap", "-n", "a", "--module", "registry.test/m:1"], "is no module: give oci://"),
         (vec!["tap", "-n", "a", "--simple", "--module", "/m.wasm"], "leave --simple out"),
         (vec!["tap", "-n", "a", "--collector", "c", module[0], module[1]], "\"c\" is no collector"),
+        (
+            vec!["tap", "-n", "a", "--simple", "--https", "a.test", module[0], module[1]],
+            "leave --simple or --https out",
+        ),
+        (vec!["tap", "-n", "a", "--https", "*.test", module[0], module[1]], "\"*.test\" is no host"),
+        (vec!["tap", "--mesh", "--https", "a.test", module[0], module[1]], "cannot be used with"),
+        (
+            vec!["respond", "-n", "a", "--opt-in", "--https", "a.test", module[0], module[1]],
+            "cannot be used with",
+        ),
+        (vec!["respond", "-n", "a", "--https-port", "8443", module[0], module[1]], "--https"),
+        (vec!["certificates", "-n", "a", "--https", "10.0.0.1"], "\"10.0.0.1\" is no host"),
+        (vec!["certificates", "-n", "a", "--https", "a.test", "--days", "398"], "398"),
         (vec!["respond", "-n", "a", "--on-miss", "capture", module[0], module[1]], "needs --collector"),
         (vec!["respond", "-n", "a", "--sha256", "ab", module[0], module[1]], "\"ab\" is no SHA-256"),
     ] {
@@ -35,4 +58,36 @@ async fn what_no_cluster_would_take_is_refused() {
         assert!(done.err.contains(says), "{args:?}: {done}");
         assert_eq!(done.out, "", "{args:?}");
     }
+}
+
+#[tokio::test]
+async fn certificates_are_signed_by_the_users_authority_whose_key_stays_at_home() {
+    let scene = Scene::new().await;
+    let hosts = "api.stripe.com,api.hubapi.com";
+    let args =
+        ["istio", "certificates", "-n", "payments", "--service", "payment", "--https", hosts, "--json"];
+    let list = scene.understudy(args).run().await.expect(0).json();
+    let [secret, trust] = [0, 1].map(|number| &list["items"][number]);
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    assert_eq!((text(&secret["kind"]), text(&trust["kind"])), ("Secret".to_owned(), "ConfigMap".to_owned()));
+    let patch =
+        ["istio", "pod-patch", "-n", "payments", "--service", "payment", "--container", "app", "--json"];
+    let patch = scene.understudy(patch).run().await.expect(0).json()["spec"]["template"].clone();
+    let annotation = text(&patch["metadata"]["annotations"]["sidecar.istio.io/userVolume"]);
+    assert!(annotation.contains(&text(&secret["metadata"]["name"])), "{annotation}");
+    assert_eq!(patch["spec"]["volumes"][0]["configMap"]["name"], trust["metadata"]["name"]);
+
+    scene.file("leaf.pem", text(&secret["stringData"]["tls.crt"]));
+    scene.file("bundle.pem", text(&trust["data"]["bundle.pem"]));
+    for host in hosts.split(',') {
+        let verify = ["verify", "-CAfile", "bundle.pem", "-verify_hostname", host, "leaf.pem"];
+        scene.program("openssl", verify).run().await.expect(0);
+    }
+    let days = scene.program("openssl", ["x509", "-in", "leaf.pem", "-noout", "-checkend", "31000000"]);
+    days.run().await.expect(0);
+    let authority = scene.read("config/authority.pem");
+    let (_, key) = authority.split_once("PRIVATE KEY-----\n").expect("a key");
+    let key = key.lines().next().expect("its first line");
+    assert!(!list.to_string().contains(key), "the authority's key is nobody else's");
+    assert_eq!(text(&trust["data"]["extra.pem"]), scene.read("config/ca.pem"));
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
 use understudy_testkit::{
-    H2_AND_HTTP1, H2Answer, H2Upstream, Nobody, Recorded, TestAuthority, Upstream, frames, message, metadata,
-    recorded,
+    H2_AND_HTTP1, H2Answer, H2Upstream, Nobody, Recorded, TestAuthority, Upstream, frames, gzip_frame,
+    message, metadata, recorded,
 };
 
 /// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after another.
@@ -126,6 +126,51 @@ async fn grpc_is_compared_by_message_and_status() {
 }
 
 #[tokio::test]
+async fn what_a_grpc_service_issues_is_carried_into_later_messages() {
+    const RECORDED: &str = "ord_8f3kq2LmZ7";
+    const LIVE: &str = "ord_5tYpW0aXc9Qe4";
+    let scene = Scene::new().await;
+    let service = H2Upstream::start(|seen| {
+        // It knows no other order than the one that it has made.
+        let known = seen.body.windows(LIVE.len()).any(|part| part == LIVE.as_bytes());
+        let (body, status) = match seen.path.as_str() {
+            "/shop.Orders/Create" => (frames([message(&[(1, LIVE), (2, "new")])]), "0"),
+            _ if known => (frames([message(&[(1, "a hat")])]), "0"),
+            _ => (Vec::new(), "5"),
+        };
+        H2Answer {
+            status: 200,
+            headers: metadata(&[("content-type", "application/grpc")]),
+            body,
+            trailers: Some(metadata(&[("grpc-status", status)])),
+        }
+    })
+    .await;
+    let call = |path: &str, sent: Vec<u8>, got: &[(u8, &str)]| {
+        recorded("POST", "http://shop.test", path)
+            .with("content-type", "application/grpc")
+            .with("grpc-encoding", "gzip")
+            .sent(sent)
+            .header("content-type", "application/grpc")
+            .body(frames([message(got)]))
+            .trailer("grpc-status", "0")
+    };
+    let inner = |id: &str| String::from_utf8(message(&[(1, id)])).expect("text");
+    let asked = vec![
+        call("/shop.Orders/Create", frames([message(&[(1, "hat")])]), &[(1, RECORDED), (2, "new")]),
+        call("/shop.Orders/Get", gzip_frame(&message(&[(1, RECORDED)])), &[(1, "a hat")]),
+        call("/shop.Orders/Pay", frames([message(&[(2, &inner(RECORDED)), (3, "USD")])]), &[(1, "a hat")]),
+    ];
+    snapshot(&scene, "HTTP/2", asked);
+    let (done, report) = generate(&scene, http(service.address()), &["--speed", "max"]).await;
+    done.expect(0).says(&["3 of 3"]);
+    let sent: Vec<_> = service.seen().into_iter().skip(1).map(|seen| seen.body).collect();
+    assert_eq!(sent, [frames([message(&[(1, LIVE)])]), frames([message(&[(2, &inner(LIVE)), (3, "USD")])])]);
+    let carried = report["carried"].to_string();
+    assert!(carried.contains("body/0/1") && carried.contains("body/0/2/1"), "{carried}");
+}
+
+#[tokio::test]
 async fn the_pace_is_that_of_the_recording_or_of_the_rate() {
     let scene = Scene::new().await;
     let service = Upstream::start(|_| hello()).await;
@@ -166,6 +211,38 @@ async fn a_stall_is_in_the_latency_of_all_that_it_kept_waiting() {
 }
 
 #[tokio::test]
+async fn a_goal_about_some_requests_looks_at_no_others() {
+    let scene = Scene::new().await;
+    let service = Upstream::start(|seen| {
+        if seen.path().starts_with("/slow") {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        hello()
+    })
+    .await;
+    let asked = (0..10).map(|n| get(&format!("/{}/{n}", if n % 5 == 4 { "slow" } else { "fast" })));
+    snapshot(&scene, "HTTP/1.1", asked.collect());
+    let settings = |goals: &str| scene.file("s/replay.yaml", format!("version: 1\ngoals: [{goals}]\n"));
+    settings(r#""GET /fast/*: p95 < 250ms", "GET /slow/*: p50 >= 250ms", "* /**: success >= 100%""#);
+    let args = ["--speed", "max", "--verbose"];
+    let (done, report) = generate(&scene, http(service.address()), &args).await;
+    done.expect(0).says(&["reached  GET /fast/*: p95 < 250ms", "GET /fast/*\n", "GET /slow/*\n"]);
+    let counts: Vec<_> = report["endpoints"].as_array().expect("a list").iter().map(|e| &e["sent"]).collect();
+    assert_eq!(counts, [8, 2, 8, 2, 10], "two endpoints, then those of the goals");
+    settings(r#""GET /slow/*: p95 < 250ms""#);
+    let (done, _) = generate(&scene, http(service.address()), &args).await;
+    done.expect(1).says(&["MISSED   GET /slow/*: p95 < 250ms: 3"]);
+    let unmet =
+        [&args[..], &["--fail-if", "GET /fast/*: errors > 0", "--fail-if", "GET /slow/*: mean > 250ms"]];
+    settings("");
+    let (done, _) = generate(&scene, http(service.address()), &unmet.concat()).await;
+    done.expect(1).says(&["reached  fail if GET /fast/*: errors > 0", "MISSED   fail if GET /slow/*: mean"]);
+    settings(r#""GET /none: success >= 0%""#);
+    let (done, _) = generate(&scene, http(service.address()), &args).await;
+    done.expect(1).says(&["MISSED   GET /none: success >= 0%: nothing measured"]);
+}
+
+#[tokio::test]
 async fn a_service_that_never_answers_is_given_up() {
     let scene = Scene::new().await;
     let service = Upstream::script(async |wire| {
@@ -201,6 +278,6 @@ async fn nobody_at_the_target_is_never_ready() {
     snapshot(&scene, "HTTP/1.1", vec![get("/")]);
     let nobody = Nobody::here();
     let (done, report) = generate(&scene, http(nobody.address()), &["--ready-timeout", "300ms"]).await;
-    done.expect(1).says(&["the service never was ready: within 0.3 s", "refused"]);
+    done.expect(1).says(&["the service never was ready: within 0.3 s", "refused", "--target"]);
     assert_eq!(report["success"]["not_sent"], 1);
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long a certificate is valid where nobody says something else.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(7 * DAY.as_secs());
-/// The longest that [`Minter::new`] gives. Some clients refuse more than 398 days; short ones need no revocation.
-const LIFETIME_MAX: Duration = Duration::from_secs(30 * DAY.as_secs());
+/// The longest that [`Minter::new`] gives: some clients refuse more than 398 days, and [`SKEW`] is added.
+const LIFETIME_MAX: Duration = Duration::from_secs(397 * DAY.as_secs());
 /// So far may a client's clock be behind.
 const SKEW: Duration = DAY;
 
@@ -35,7 +35,7 @@ pub struct Minter {
 }
 
 impl Minter {
-    /// Certificates by this authority, valid this long from when they are made, and 30 days at most.
+    /// Certificates by this authority, valid this long from when they are made, and 397 days at most.
     ///
     /// # Errors
     /// The system has no randomness for a key.

@@ -101,6 +101,9 @@ pub struct Config {
     /// Whether mocking waits for the workload's own word, an annotation of its pod: without it, what would be mocked is `off`.
     #[serde(default)]
     pub opt_in: bool,
+    /// Whether this filter mocks nothing, whatever table is in its module.
+    #[serde(default)]
+    pub tap_only: bool,
     /// Which of the module's snapshots is used. An annotation of the workload wins. Default: the only one, or the one called like the workload.
     pub snapshot: Option<String>,
     /// Backends by name (`scheme://authority`); what stands here wins over the table.
@@ -199,6 +202,7 @@ impl Config {
             }
         }
         self.check_direction()?;
+        self.check_tap_only()?;
         if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
             return refuse("body_cap_bytes", "must be between 1 and 268435456".to_owned());
         }
@@ -238,6 +242,28 @@ impl Config {
             Some(_) if !listener.contains('@') => Ok(()),
             _ => refuse("listener", "must be host[:port]"),
         }
+    }
+
+    /// Who says that nothing is mocked can't say what is.
+    fn check_tap_only(&self) -> Result<(), ConfigError> {
+        if !self.tap_only {
+            return Ok(());
+        }
+        let refuse = |key: String| {
+            let problem = "can't be `mock` where `tap_only` is true: leave one of the two out".to_owned();
+            Err(ConfigError::Value { key, problem })
+        };
+        if self.default == Some(Mode::Mock) {
+            return refuse("default".to_owned());
+        }
+        let mocked = self.backends.iter().find(|(_, rule)| rule.mode == Mode::Mock);
+        mocked.map_or(Ok(()), |(name, _)| refuse(format!("backends.{name}.mode")))
+    }
+
+    /// Whether the table says nothing of what happens to a request: what is recorded of the backends is no answer to who calls the service,
+    /// and what taps alone has no use for answers.
+    pub fn ignores_table(&self) -> bool {
+        self.tap_only || self.direction == DirectionName::Inbound
     }
 
     /// What is to be copied must have somewhere to go.
@@ -298,6 +324,7 @@ impl Default for Config {
             on_miss: None,
             latency: None,
             opt_in: false,
+            tap_only: false,
             snapshot: None,
             backends: BTreeMap::new(),
             collector: None,
@@ -387,6 +414,11 @@ mod tests {
         check(
             r#"{"direction":"inbound","backends":{"http://s":{"mode":"off"}}}"#,
             "`backends`: must be empty",
+        );
+        check(r#"{"tap_only":true,"default":"mock"}"#, "`default`: can't be `mock` where `tap_only` is true");
+        check(
+            r#"{"tap_only":true,"backends":{"http://a":{"mode":"off"},"http://b":{"mode":"mock"}}}"#,
+            "`backends.http://b.mode`: can't be `mock`",
         );
         check(r#"{"listener":"127.0.0.1:8080"}"#, "`listener`: is for inbound traffic");
         check(r#"{"direction":"inbound","listener":"h:x"}"#, "`listener`: must be host[:port]");

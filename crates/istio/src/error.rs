@@ -24,8 +24,25 @@ pub enum Error {
     )]
     Collector(String),
     /// A file for the simple form, which takes none.
-    #[error("a WasmPlugin takes its module from oci:// or https:// alone: leave --simple out for a file")]
+    #[error("the simple form takes its module from oci:// or https:// alone: leave --simple out for a file")]
     SimpleFile,
+    /// HTTPS for the simple form, which can't read it.
+    #[error("the simple form can't read HTTPS: leave --simple or --https out")]
+    SimpleHttps,
+    /// HTTPS of a host that no certificate can be for.
+    #[error(
+        "{0:?} is no host: write its name alone, as in api.stripe.com; a certificate can't be for a wildcard or an address"
+    )]
+    Host(String),
+    /// HTTPS of nobody.
+    #[error("HTTPS needs the names of its hosts, as in --https api.stripe.com,api.hubapi.com")]
+    NoHost,
+    /// HTTPS on no port.
+    #[error("0 is no port: HTTPS has 443")]
+    Port,
+    /// Certificates of backends in a file that isn't in the sidecar's container.
+    #[error("{0:?} is no path in the sidecar's container: it begins with /")]
+    Roots(String),
 }
 
 impl Error {
@@ -38,6 +55,11 @@ impl Error {
             Self::Name(_) => "istio-name",
             Self::Collector(_) => "istio-collector",
             Self::SimpleFile => "istio-simple-file",
+            Self::SimpleHttps => "istio-simple-https",
+            Self::Host(_) => "istio-host",
+            Self::NoHost => "istio-no-host",
+            Self::Port => "istio-port",
+            Self::Roots(_) => "istio-roots",
         }
     }
 }

@@ -110,14 +110,14 @@ pub(crate) fn nothing() -> Value {
     json!({ "@type": RBAC })
 }
 
-/// Lets nothing pass for which one of these principals holds. Envoy's `response_code_details` name the policy.
-pub(crate) fn deny(principals: &Value) -> Value {
+/// Lets nothing pass. Envoy's `response_code_details` name the policy.
+pub(crate) fn deny() -> Value {
     json!({
         "@type": RBAC,
         "rules": {
             "action": "DENY",
             "policies": {
-                "understudy_module_missing": { "permissions": [{ "any": true }], "principals": principals },
+                "understudy_module_missing": { "permissions": [{ "any": true }], "principals": [{ "any": true }] },
             },
         },
     })

@@ -1,5 +1,6 @@
 //! What mocks: a workload's backends are answered for from the table in the module.
 
+use crate::https::{Handling, Https, Precedence};
 use crate::module::Module;
 use crate::parts::{OnCrash, Way, add, before_router, deny, envoy_filter, place, plugin};
 use crate::scope::Scope;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 pub(crate) const NAME: &str = "understudy-respond";
 /// Before a tap's: what is mocked has no backend to tap.
 const PRIORITY: i32 = 10;
-/// Where the proxy keeps what the workload's annotation says, for the guard.
+/// Where the proxy keeps what the workload's annotation says.
 const MODE: &str = "understudy.mode";
 /// The annotations that turn mocking on, as `understudy_core::workload` has them; a test compares them.
 const ANNOTATIONS: [&str; 2] = ["replay.understudy.dev/mode", "replay.speedscale.com/mode"];
@@ -32,10 +33,12 @@ pub struct Respond {
     pub collector: Option<Collector>,
     /// The service's name, for the records.
     pub service: Option<String>,
+    /// The HTTPS that is read too. Not together with `opt_in`, which doesn't reach so far: the pod's label says who is meant.
+    pub https: Option<Https>,
 }
 
 impl Respond {
-    /// The `EnvoyFilter`.
+    /// The `EnvoyFilter`, and another one where HTTPS is read.
     pub fn resources(&self) -> Vec<Value> {
         let (way, name) = (Way::Outbound, self.scope.unique(NAME));
         let mut patches: Vec<_> = stub::patches(&name).into();
@@ -45,17 +48,17 @@ impl Respond {
         if self.opt_in {
             patches.push(before_router(way, &annotations()));
         }
-        patches.push(before_router(way, &place(&name, &self.guard())));
-        vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
-    }
-
-    /// What stands in the filter's place while it can't be had. A mocked backend is never touched, and who hasn't opted in doesn't notice.
-    fn guard(&self) -> Value {
-        if !self.opt_in {
-            return deny(&json!([{ "any": true }]));
-        }
-        let says = |key: String| json!({ "filter_state": { "key": key, "string_match": { "exact": "responder-only" } } });
-        deny(&json!([says(key(0)), says(key(1))]))
+        let filter = place(&name, &deny());
+        let filter = if self.opt_in { for_those_who_asked(&name, &filter) } else { filter };
+        patches.push(before_router(way, &filter));
+        let filter = envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches);
+        let https = self.https.as_ref().map(|https| {
+            let place = place(&name, &deny());
+            let precedence = Precedence::First;
+            let handling = Handling { start: NAME, precedence, priority: PRIORITY, place, with_stub: true };
+            https.resource(&self.scope, handling)
+        });
+        [filter].into_iter().chain(https).collect()
     }
 
     fn config(&self) -> Value {
@@ -81,7 +84,43 @@ fn key(number: usize) -> String {
     format!("{MODE}.{number}")
 }
 
-/// Keeps what the annotations of the workload's pod say, where the guard can read it: it has no eyes for node metadata itself.
+/// A place for the filter that only requests of workloads with the annotation come to: whatever becomes of the filter, all others pass by. It
+/// isn't even made for them.
+fn for_those_who_asked(name: &str, place: &Value) -> Value {
+    let says = |number| {
+        let input = json!({
+            "name": "understudy-mode",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+                "key": key(number),
+            },
+        });
+        json!({ "single_predicate": { "input": input, "value_match": { "exact": "responder-only" } } })
+    };
+    let action = json!({
+        "name": "understudy",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
+            "dynamic_config": place,
+        },
+    });
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+            "extension_config": {
+                "name": "envoy.filters.http.composite",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite" },
+            },
+            "xds_matcher": { "matcher_list": { "matchers": [{
+                "predicate": { "or_matcher": { "predicate": [says(0), says(1)] } },
+                "on_match": { "action": action },
+            }] } },
+        },
+    })
+}
+
+/// Keeps what the annotations of the workload's pod say, where a matcher can read it: it has no eyes for node metadata itself.
 fn annotations() -> Value {
     let kept: Vec<_> = ANNOTATIONS
         .iter()

@@ -57,6 +57,18 @@ impl Scope {
         format!("{}.{}", self.name(start), self.namespace)
     }
 
+    /// What tells this scope from another one of its namespace, as a label's value.
+    pub(crate) fn identity(&self) -> String {
+        if self.labels.is_empty() { "all".to_owned() } else { self.name("for") }
+    }
+
+    /// Those of them that have this label too. The names of resources stay those of the scope.
+    pub(crate) fn and(&self, key: &str, value: &str) -> Self {
+        let mut scope = self.clone();
+        scope.labels.insert(key.to_owned(), value.to_owned());
+        scope
+    }
+
     /// The resource's `metadata`.
     pub(crate) fn metadata(&self, name: &str) -> Value {
         json!({

@@ -10,7 +10,7 @@ const AUTHORITY: &str = "understudy-stub.invalid";
 
 /// For the resource with this name.
 pub(crate) fn patches(resource: &str) -> [Value; 3] {
-    let name = format!("stub-of-{resource}");
+    let name = name(resource);
     [
         add("LISTENER", Way::Outbound, &listener(&name)),
         add("CLUSTER", Way::Outbound, &cluster(&name)),
@@ -18,19 +18,28 @@ pub(crate) fn patches(resource: &str) -> [Value; 3] {
     ]
 }
 
+/// The stub's name, of the resource with this name.
+pub(crate) fn name(resource: &str) -> String {
+    format!("stub-of-{resource}")
+}
+
 /// A route in each virtual host, the one for all names among them. A virtual host of its own would be simpler; but if two resources are for one
 /// workload, there would be two for one name, and Envoy would refuse all routes.
 fn first_route(name: &str) -> Value {
-    let exactly = json!({ "name": ":authority", "string_match": { "exact": AUTHORITY } });
-    let route = json!({
-        "name": name,
-        "match": { "prefix": "/", "headers": [exactly, { "name": HEADER, "present_match": true }] },
-        "route": { "cluster": name },
-    });
     json!({
         "applyTo": "HTTP_ROUTE",
         "match": { "context": Way::Outbound.context() },
-        "patch": { "operation": "INSERT_FIRST", "value": route },
+        "patch": { "operation": "INSERT_FIRST", "value": route(name) },
+    })
+}
+
+/// The route to the stub with this name.
+pub(crate) fn route(name: &str) -> Value {
+    let exactly = json!({ "name": ":authority", "string_match": { "exact": AUTHORITY } });
+    json!({
+        "name": name,
+        "match": { "prefix": "/", "headers": [exactly, { "name": HEADER, "present_match": true }] },
+        "route": { "cluster": name },
     })
 }
 

@@ -1,6 +1,7 @@
 //! What taps: copies of what a workload says to its backends, and of what it is asked, go to the collector.
 
 use crate::error::Error;
+use crate::https::{Handling, Https, Precedence};
 use crate::module::Module;
 use crate::parts::{OnCrash, Way, add, before_router, envoy_filter, nothing, place, plugin};
 use crate::scope::Scope;
@@ -65,6 +66,25 @@ impl Collector {
     }
 }
 
+/// Which resource the simple form is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simple {
+    /// In all versions of Istio that have what the filter needs.
+    WasmPlugin,
+    /// What takes its place: from Istio 1.30 on.
+    TrafficExtension,
+}
+
+impl Simple {
+    /// The resource's `kind`.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::WasmPlugin => "WasmPlugin",
+            Self::TrafficExtension => "TrafficExtension",
+        }
+    }
+}
+
 /// What is to be tapped, and where the copies go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap {
@@ -78,10 +98,12 @@ pub struct Tap {
     pub inbound: bool,
     /// The service's name, for the records.
     pub service: Option<String>,
+    /// The HTTPS that is read too.
+    pub https: Option<Https>,
 }
 
 impl Tap {
-    /// The `EnvoyFilter`.
+    /// The `EnvoyFilter`, and another one where HTTPS is read.
     pub fn resources(&self) -> Vec<Value> {
         let name = self.scope.unique(NAME);
         let mut patches: Vec<_> = self.collector.patch(&name).into_iter().collect();
@@ -91,40 +113,54 @@ impl Tap {
             patches.push(add("EXTENSION_CONFIG", way, &plugin));
             patches.push(before_router(way, &place(&name, &nothing())));
         }
-        vec![envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches)]
+        let filter = envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches);
+        let https = self.https.as_ref().map(|https| {
+            let place = place(&self.scope.unique(NAME), &nothing());
+            let precedence = Precedence::Second;
+            let handling = Handling { start: NAME, precedence, priority: PRIORITY, place, with_stub: false };
+            https.resource(&self.scope, handling)
+        });
+        [filter].into_iter().chain(https).collect()
     }
 
-    /// A `WasmPlugin` in its place: shorter, and without a word on what happens when the filter crashes. Needs the collector's service in
+    /// A simpler resource in its place: shorter, and without a word on what happens when the filter crashes. Needs the collector's service in
     /// the mesh.
     ///
     /// # Errors
-    /// [`Error::SimpleFile`].
-    pub fn simple(&self) -> Result<Vec<Value>, Error> {
+    /// [`Error::SimpleFile`], [`Error::SimpleHttps`].
+    pub fn simple(&self, form: Simple) -> Result<Vec<Value>, Error> {
         if self.module.is_file() {
             return Err(Error::SimpleFile);
         }
+        if self.https.is_some() {
+            return Err(Error::SimpleHttps);
+        }
         let collector = Collector { through_mesh: true, ..self.collector.clone() };
+        let mut wasm = json!({ "url": self.module.address() });
+        if let Some(sum) = self.module.sha256() {
+            wasm["sha256"] = json!(sum);
+        }
+        wasm["failStrategy"] = json!("FAIL_OPEN");
+        wasm["pluginConfig"] = Self { collector, ..self.clone() }.config(Way::Outbound);
         let mut spec = json!({});
         if let Some(selector) = self.scope.selector("matchLabels") {
             spec["selector"] = selector;
         }
-        spec["url"] = json!(self.module.address());
-        if let Some(sum) = self.module.sha256() {
-            spec["sha256"] = json!(sum);
-        }
-        spec["failStrategy"] = json!("FAIL_OPEN");
         spec["match"] = json!([{ "mode": "CLIENT" }]);
-        spec["pluginConfig"] = Self { collector, ..self.clone() }.config(Way::Outbound);
+        match (form, &mut spec, wasm) {
+            (Simple::WasmPlugin, Value::Object(spec), Value::Object(wasm)) => spec.extend(wasm),
+            (_, spec, wasm) => spec["wasm"] = wasm,
+        }
         Ok(vec![json!({
             "apiVersion": "extensions.istio.io/v1alpha1",
-            "kind": "WasmPlugin",
+            "kind": form.kind(),
             "metadata": self.scope.metadata(&self.scope.name(NAME)),
             "spec": spec,
         })])
     }
 
     fn config(&self, way: Way) -> Value {
-        let mut config = json!({ "default": "tap" });
+        let mut config = json!({ "default": "tap", "tap_only": true });
         if way == Way::Inbound {
             config["direction"] = json!("inbound");
         }

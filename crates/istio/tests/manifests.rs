@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap, removal, to_yaml};
+use understudy_istio::{
+    Certificates, Collector, Https, Module, ROOT_NAMESPACE, Respond, Scope, Simple, Tap, pod_patch, removal,
+    to_yaml,
+};
 
 const COLLECTOR: &str = "understudy-collector.understudy.svc.cluster.local:4440";
 
@@ -14,7 +17,14 @@ fn payment() -> Scope {
 fn tap() -> Tap {
     let module = Module::new("oci://registry.example/understudy:0.1.0", None).unwrap();
     let collector = Collector::new(COLLECTOR, false).unwrap();
-    Tap { scope: payment(), module, collector, inbound: true, service: Some("payment".to_owned()) }
+    Tap {
+        scope: payment(),
+        module,
+        collector,
+        inbound: true,
+        service: Some("payment".to_owned()),
+        https: None,
+    }
 }
 
 fn respond() -> Respond {
@@ -26,6 +36,7 @@ fn respond() -> Respond {
         on_miss: None,
         collector: None,
         service: Some("payment".to_owned()),
+        https: None,
     }
 }
 
@@ -33,6 +44,18 @@ fn opt_in() -> Respond {
     let scope = Scope::namespace(ROOT_NAMESPACE).unwrap();
     let collector = Some(Collector::new(COLLECTOR, true).unwrap());
     Respond { scope, opt_in: true, service: None, collector, on_miss: Some("fail".to_owned()), ..respond() }
+}
+
+fn https() -> Option<Https> {
+    Some(Https::new(["api.stripe.com", "api.hubapi.com"], 443, None).unwrap())
+}
+
+/// With a word where each certificate is: they are new ones each time.
+fn certificates() -> Certificates {
+    let [chain, key, authority, bundle] =
+        ["the certificate", "its key", "the authority", "the authority and the system's roots"]
+            .map(|what| format!("({what}: PEM)\n"));
+    Certificates { scope: payment(), chain, key, authority, bundle }
 }
 
 /// The files, and by which command each is made.
@@ -46,7 +69,32 @@ fn files() -> Vec<(&'static str, &'static str, Vec<Value>)> {
         (
             "tap-simple.yaml",
             "istio tap -n payments --service payment --simple --module oci://registry.example/understudy:0.1.0",
-            Tap { inbound: false, ..tap() }.simple().unwrap(),
+            Tap { inbound: false, ..tap() }.simple(Simple::WasmPlugin).unwrap(),
+        ),
+        (
+            "tap-simple-1.30.yaml",
+            "istio tap -n payments --service payment --simple=traffic-extension --module oci://registry.example/understudy:0.1.0",
+            Tap { inbound: false, ..tap() }.simple(Simple::TrafficExtension).unwrap(),
+        ),
+        (
+            "https/certificates.yaml",
+            "istio certificates -n payments --service payment --https api.stripe.com,api.hubapi.com",
+            certificates().resources(),
+        ),
+        (
+            "https/pod-patch.yaml",
+            "istio pod-patch -n payments --service payment --container payment",
+            vec![pod_patch(&payment(), "payment")],
+        ),
+        (
+            "https/tap.yaml",
+            "istio tap -n payments --service payment --https api.stripe.com,api.hubapi.com --module oci://registry.example/understudy:0.1.0",
+            Tap { inbound: false, https: https(), ..tap() }.resources(),
+        ),
+        (
+            "https/respond.yaml",
+            "istio respond -n payments --service payment --https api.stripe.com,api.hubapi.com --module oci://registry.example/payment-mocks:1",
+            Respond { https: https(), ..respond() }.resources(),
         ),
         (
             "respond.yaml",
@@ -80,11 +128,17 @@ fn the_files_are_what_the_settings_give() {
 #[test]
 fn what_is_removed_is_what_was_made() {
     let removed: Vec<_> = removal(&payment()).iter().map(identity).collect();
-    let made = [tap().resources(), Tap { inbound: false, ..tap() }.simple().unwrap(), respond().resources()];
+    let simple = |form| Tap { inbound: false, ..tap() }.simple(form).unwrap();
+    let made = [
+        Tap { https: https(), ..tap() }.resources(),
+        Respond { https: https(), ..respond() }.resources(),
+        simple(Simple::WasmPlugin),
+        simple(Simple::TrafficExtension),
+    ];
     for resource in made.concat() {
         assert!(removed.contains(&identity(&resource)), "{resource}");
     }
-    assert_eq!(removed.len(), 3);
+    assert_eq!(removed.len(), 6);
 }
 
 fn identity(resource: &Value) -> [Value; 4] {
@@ -120,7 +174,7 @@ fn the_filter_takes_each_configuration() {
             }
         }
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 8);
 }
 
 #[test]
@@ -139,7 +193,42 @@ fn stub_and_annotations_are_those_of_the_filter() {
         assert!(text.contains(&format!("ANNOTATIONS['{group}/{}']", workload::MODE)), "{group}");
     }
     let (mut matches, expect) = (Vec::new(), workload::RESPONDER_ONLY);
-    find(&resources[0], "string_match", &mut matches);
+    find(&resources[0], "value_match", &mut matches);
     matches.retain(|value| value["exact"] == expect);
     assert_eq!(matches.len(), workload::GROUPS.len());
+}
+
+/// What the container of an Envoy beside the app does to the files in `envoy/`, done.
+#[test]
+fn an_envoy_beside_the_app_has_none_of_istios_ports() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../envoy"));
+    let text = std::fs::read_to_string(root.join("istio/https/own-envoy.yaml")).unwrap();
+    let patch: Value = serde_saphyr::from_str(&text).unwrap();
+    let containers = patch["spec"]["template"]["spec"]["initContainers"].as_array().unwrap();
+    let named = |name: &str| containers.iter().find(|container| container["name"] == name).unwrap();
+    let envoy = named("understudy-envoy");
+    assert_eq!(envoy["image"], format!("envoyproxy/envoy:v{}", understudy_envoy::TESTED_VERSION));
+
+    let folder = tempfile::tempdir().unwrap();
+    let script = envoy["command"][2].as_str().unwrap();
+    let (edit, rest) = script.split_once("until").unwrap();
+    let place = |path: &std::path::Path| format!("{}/", path.display());
+    let edit = edit.replace("/config/", &place(&root)).replace("/tmp/", &place(folder.path()));
+    let status = std::process::Command::new("sh").args(["-c", &edit]).status().unwrap();
+    assert!(status.success(), "{edit}");
+    let [tap, sidecar] = ["envoy.yaml", "sidecar.yaml"].map(|name| {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(
+            !text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("1500")),
+            "{text}"
+        );
+        text
+    });
+    let redirect = named("understudy-redirect")["args"].as_array().unwrap().last().unwrap();
+    assert!(sidecar.contains(&format!("port_value: {}", redirect.as_str().unwrap())), "{sidecar}");
+    let (host, port) = COLLECTOR.split_once(':').unwrap();
+    assert!(tap.contains(&format!("address: {host}, port_value: {port}")), "{tap}");
+    let socket = &named("understudy-certificates")["args"][3];
+    let socket = socket.as_str().unwrap();
+    assert!(tap.contains(&format!("path: {socket}")) && rest.contains(socket), "{tap}");
 }

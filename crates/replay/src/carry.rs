@@ -1,12 +1,18 @@
 //! Values that the service issues while it is driven and that its client sends back: tokens, identifiers, cookies. They are learnt from the
 //! recording: a value that an answer had before any request did, and that a later request has. Each has its evidence.
 
+use crate::endpoint::Requests;
 use crate::place::{self, At};
 use crate::recording::end_of;
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
+use understudy_core::canonical::json_text;
 use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::redact;
 use understudy_core::rules::{Shape, dates, tokens};
+
+/// A value may come from so many texts before a request: who fills in a form has just seen it.
+const TEXTS: usize = 64;
 
 /// A value that is carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,47 +29,46 @@ pub struct Carry {
     pub told: bool,
 }
 
+impl Carry {
+    /// Whether the last request that was added has it at this place.
+    fn is_carried_to(&self, step: usize, at: &At) -> bool {
+        self.to.iter().rev().take_while(|(last, _)| *last == step).any(|(_, known)| known == at)
+    }
+}
+
 /// What `replay.yaml` says of carried values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CarryRules {
     /// Whether nothing is learnt.
     pub off: bool,
     /// What is carried from where to where.
-    pub rules: Vec<(Endpoint, Endpoint)>,
+    pub rules: Vec<(Spot, Spot)>,
     /// What isn't carried there.
-    pub never: Vec<Endpoint>,
+    pub never: Vec<Spot>,
 }
 
-/// Requests to an endpoint, and a place in them or in their answers.
+/// A place in some requests, or in their answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The method; `None`: any.
-    pub method: Option<String>,
-    /// The path: `*` stands for a segment, `**` for all that follow.
-    pub path: understudy_core::rules::PathPattern,
+pub struct Spot {
+    /// Which requests.
+    pub requests: Requests,
     /// The place.
     pub at: At,
 }
 
-impl Endpoint {
+impl Spot {
     /// Reads `METHOD PATH PLACE`.
     ///
     /// # Errors
     /// What can be written.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let [method, path, at] = words.as_slice() else {
-            return Err(format!("{text:?}: write METHOD PATH PLACE, as in `POST /v1/tokens body/id`"));
-        };
-        let method = (*method != "*").then(|| (*method).to_owned());
-        let path = understudy_core::rules::PathPattern::try_from((*path).to_owned())?;
-        Ok(Self { method, path, at: At::parse(at)? })
+        let (requests, at) = text.trim().rsplit_once(char::is_whitespace).unwrap_or_default();
+        let bad = |_| format!("{text:?}: write METHOD PATH PLACE, as in `POST /v1/tokens body/id`");
+        Ok(Self { requests: Requests::parse(requests).map_err(bad)?, at: At::parse(at)? })
     }
 
     pub(crate) fn is_about(&self, request: &Request) -> bool {
-        let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
-        self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
-            && self.path.matches(path)
+        self.requests.is_about(request)
     }
 }
 
@@ -71,6 +76,8 @@ impl Endpoint {
 #[derive(Debug, Default)]
 pub struct Carries {
     all: Vec<Carry>,
+    /// By what was recorded.
+    by_value: HashMap<Vec<u8>, usize>,
     /// By step: the values that its answer has.
     from: HashMap<usize, Vec<usize>>,
     /// By step: the values that its request has.
@@ -87,12 +94,18 @@ impl Carries {
         all.retain(|carry| !carry.to.is_empty());
         let mut carries = Self { all, ..Self::default() };
         for (number, carry) in carries.all.iter().enumerate() {
+            carries.by_value.insert(carry.recorded.clone(), number);
             carries.from.entry(carry.from).or_default().push(number);
             for (step, at) in &carry.to {
                 carries.to.entry(*step).or_default().push((number, at.clone()));
             }
         }
         carries
+    }
+
+    /// Whether something is carried to this place of a step's request.
+    pub(crate) fn is_carried_to(&self, step: usize, at: &At) -> bool {
+        self.to.get(&step).into_iter().flatten().any(|(_, known)| known == at)
     }
 
     /// All of them.
@@ -111,8 +124,14 @@ impl Given {
     /// Takes from a step's answer what is carried. Gives the values that weren't there.
     pub fn take(&mut self, carries: &Carries, step: usize, response: &Response) -> Vec<usize> {
         let mut missing = Vec::new();
-        for &number in carries.from.get(&step).into_iter().flatten() {
-            match place::read(response, &carries.all[number].from_at) {
+        let Some(numbers) = carries.from.get(&step) else { return missing };
+        let mut found: HashMap<At, Vec<u8>> = HashMap::new();
+        for (at, value) in place::of_response(response) {
+            found.entry(at).or_insert(value);
+        }
+        for &number in numbers {
+            let at = &carries.all[number].from_at;
+            match found.get(at).cloned().or_else(|| place::read_text(response, at)) {
                 Some(value) => drop(self.live.insert(number, value)),
                 None => missing.push(number),
             }
@@ -125,7 +144,10 @@ impl Given {
         for (number, at) in carries.to.get(&step).into_iter().flatten() {
             let Some(live) = self.live.get(number) else { continue };
             let carry = &carries.all[*number];
-            if *live != carry.recorded && !place::replace(request, at, &carry.recorded, live) {
+            if *live == carry.recorded || place::replace(request, at, &carry.recorded, live) {
+                continue;
+            }
+            if carry.told {
                 // The person who said so knows that something else stands there.
                 place::set(request, at, live);
             }
@@ -134,11 +156,14 @@ impl Given {
 
     /// Whether a live text is the recorded one, but for carried values: those stand in answers too.
     pub fn explains(&self, carries: &Carries, recorded: &str, live: &str) -> Option<usize> {
-        self.live.iter().find_map(|(number, value)| {
-            let old = &carries.all[*number].recorded;
-            let swapped = place::swap(recorded.as_bytes(), old, value)?;
-            (swapped == live.as_bytes()).then_some(*number)
-        })
+        let explains = |number: usize, value: &Vec<u8>| {
+            let swapped = place::swap(recorded.as_bytes(), &carries.all[number].recorded, value)?;
+            (swapped == live.as_bytes()).then_some(number)
+        };
+        // Most often it is the whole text.
+        let whole = carries.by_value.get(json_text(recorded.as_bytes()).as_slice());
+        let whole = whole.and_then(|number| explains(*number, self.live.get(number)?));
+        whole.or_else(|| self.live.iter().find_map(|(number, value)| explains(*number, value)))
     }
 }
 
@@ -151,12 +176,12 @@ fn events(steps: &[Exchange]) -> Vec<(u64, bool, usize)> {
     events
 }
 
-fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
+fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
     let asked: Vec<Vec<(At, Vec<u8>)>> = steps.iter().map(|step| place::of_request(&step.request)).collect();
     let wanted: HashSet<&[u8]> = asked.iter().flatten().map(|(_, value)| &value[..]).collect();
     let mut told: HashSet<&[u8]> = HashSet::new();
     let mut issued: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut texts: Vec<usize> = Vec::new();
+    let mut texts: VecDeque<(usize, Cow<'_, [u8]>)> = VecDeque::new();
     let mut carries: Vec<Carry> = Vec::new();
     for (_, begins, number) in events(steps) {
         if !begins {
@@ -169,24 +194,25 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
                     carries.push(Carry { from: number, from_at: at, recorded: value, to, told: false });
                 }
             }
-            if is_text(response) {
-                texts.push(number);
-            }
+            texts.extend(text(response).map(|text| (number, text)));
+            texts.drain(..texts.len().saturating_sub(TEXTS));
             continue;
         }
         for (at, value) in &asked[number] {
-            let unwanted = |rule: &Endpoint| rule.at == *at && rule.is_about(&steps[number].request);
+            let unwanted = |rule: &Spot| rule.at == *at && rule.is_about(&steps[number].request);
             if never.iter().any(unwanted) {
                 continue;
             }
             let found = issued.get(value).copied().or_else(|| {
                 let new = !told.contains(&value[..]) && is_random(value);
-                let carry = if new { in_texts(steps, &texts, value) } else { None }?;
+                let carry = if new { in_texts(&texts, value) } else { None }?;
                 carries.push(carry);
                 issued.insert(value.clone(), carries.len() - 1);
                 Some(carries.len() - 1)
             });
             match found {
+                // Where it stands in a list of one name, it stands there more than once.
+                Some(carry) if carries[carry].is_carried_to(number, at) => {}
                 Some(carry) if fits(&carries[carry].recorded, at) => {
                     carries[carry].to.push((number, at.clone()));
                 }
@@ -199,42 +225,73 @@ fn learnt(steps: &[Exchange], never: &[Endpoint]) -> Vec<Carry> {
 }
 
 /// A value that stands amid the text of an earlier answer, such as a page with a hidden field.
-fn in_texts(steps: &[Exchange], texts: &[usize], value: &[u8]) -> Option<Carry> {
-    texts.iter().rev().find_map(|&number| {
-        let body = &steps[number].response.as_ref()?.body.bytes;
-        let before = place::words_before(body, value)?;
-        let from_at = At::Text(before);
-        Some(Carry { from: number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
+fn in_texts(texts: &VecDeque<(usize, Cow<'_, [u8]>)>, value: &[u8]) -> Option<Carry> {
+    texts.iter().rev().find_map(|(number, text)| {
+        let from_at = At::Text(place::words_before(text, value)?);
+        Some(Carry { from: *number, from_at, recorded: value.to_vec(), to: Vec::new(), told: false })
     })
 }
 
-fn is_text(response: &Response) -> bool {
+/// The text of an answer that is one.
+fn text(response: &Response) -> Option<Cow<'_, [u8]>> {
     let starts = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"text/");
-    response.headers.get(b"content-type").is_some_and(starts)
-        && response.headers.get(b"content-encoding").is_none()
+    response.headers.get(b"content-type").filter(|value| starts(value))?;
+    place::plain(response)
 }
 
 /// Carries what a person says: to each request that is meant, from the last answer before it that is meant.
-fn tell(steps: &[Exchange], from: &Endpoint, to: &Endpoint, all: &mut Vec<Carry>) {
-    for (number, step) in steps.iter().enumerate().filter(|(_, step)| to.is_about(&step.request)) {
-        let answered = |other: &&Exchange| end_of(other) <= step.time && from.is_about(&other.request);
-        let Some(source) = steps.iter().rposition(|other| answered(&other)) else { continue };
-        let Some(recorded) =
-            steps[source].response.as_ref().and_then(|response| place::read(response, &from.at))
-        else {
-            continue;
-        };
-        for carry in all.iter_mut() {
-            carry.to.retain(|(other, at)| !(*other == number && *at == to.at));
+fn tell(steps: &[Exchange], from: &Spot, to: &Spot, all: &mut Vec<Carry>) {
+    let sources = Sources::find(steps, from);
+    let own = steps.iter().enumerate().filter(|(_, step)| to.is_about(&step.request));
+    let told: HashMap<usize, usize> =
+        own.filter_map(|(number, step)| Some((number, sources.before(step.time)?))).collect();
+    for carry in all.iter_mut() {
+        carry.to.retain(|(step, at)| *at != to.at || !told.contains_key(step));
+    }
+    let known = |(number, carry): (usize, &Carry)| {
+        (carry.told && carry.from_at == from.at).then_some((carry.from, number))
+    };
+    let mut by_source: HashMap<usize, usize> = all.iter().enumerate().filter_map(known).collect();
+    let mut told: Vec<_> = told.into_iter().collect();
+    told.sort_unstable();
+    for (step, source) in told {
+        let number = *by_source.entry(source).or_insert_with(|| {
+            let recorded = sources.values[&source].clone();
+            let from_at = from.at.clone();
+            all.push(Carry { from: source, from_at, recorded, to: Vec::new(), told: true });
+            all.len() - 1
+        });
+        all[number].to.push((step, to.at.clone()));
+    }
+}
+
+/// The answers that have a value which a person wants carried.
+struct Sources {
+    /// When each came, and which is the last of all requests that were answered by then.
+    ends: Vec<(u64, usize)>,
+    values: HashMap<usize, Vec<u8>>,
+}
+
+impl Sources {
+    fn find(steps: &[Exchange], from: &Spot) -> Self {
+        let mut values = HashMap::new();
+        for (number, step) in steps.iter().enumerate().filter(|(_, step)| from.is_about(&step.request)) {
+            let value = step.response.as_ref().and_then(|response| place::read(response, &from.at));
+            values.extend(value.map(|value| (number, value)));
         }
-        let entry = (number, to.at.clone());
-        match all.iter_mut().find(|carry| carry.told && carry.from == source && carry.from_at == from.at) {
-            Some(carry) => carry.to.push(entry),
-            None => {
-                let from_at = from.at.clone();
-                all.push(Carry { from: source, from_at, recorded, to: vec![entry], told: true });
-            }
+        let mut ends: Vec<_> = values.keys().map(|number| (end_of(&steps[*number]), *number)).collect();
+        ends.sort_unstable();
+        let mut last = 0;
+        for (_, number) in &mut ends {
+            last = last.max(*number);
+            *number = last;
         }
+        Self { ends, values }
+    }
+
+    fn before(&self, time: u64) -> Option<usize> {
+        let answered = self.ends.partition_point(|(end, _)| *end <= time);
+        answered.checked_sub(1).map(|at| self.ends[at].1)
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::carry::{Carries, Given};
 use crate::client::{Answered, Client, Connector, Failure};
 use crate::compare::{Comparer, Context};
+use crate::endpoint::Requests;
 use crate::load::{Load, Schedule};
 use crate::recording::{Recording, end_of};
 use crate::report::{Ending, Figures, How, Success};
@@ -40,6 +41,8 @@ pub struct Plan {
     pub set: Vec<Set>,
     /// How answers are compared.
     pub comparer: Comparer,
+    /// Requests that are counted by themselves, since goals are about them.
+    pub watched: Vec<Requests>,
 }
 
 /// What came of it.
@@ -87,7 +90,7 @@ struct Shared {
 impl Driver {
     /// One that has sent nothing yet.
     pub fn new(plan: Arc<Plan>, load: Load, connector: Connector) -> Self {
-        let tally = Mutex::new(Tally::new(plan.recording.steps()));
+        let tally = Mutex::new(Tally::new(plan.recording.steps(), &plan.watched));
         let shared = Shared {
             plan,
             tally,
@@ -151,7 +154,7 @@ impl Driver {
         if end.how == How::Complete && *hangs.borrow() {
             end = self.hanging();
         }
-        let tally = std::mem::replace(&mut *self.shared.tally(), Tally::new(&[]));
+        let tally = std::mem::replace(&mut *self.shared.tally(), Tally::new(&[], &[]));
         Driven { end, duration: start.elapsed(), started, tally, recorded: self.recorded() }
     }
 

@@ -1,7 +1,10 @@
-//! Goals, and conditions that fail a run: `success >= 100%`, `p95 <= 1.2 x recorded`, `errors > 0`.
+//! Goals, and conditions that fail a run: `success >= 100%`, `p95 <= 1.2 x recorded`, `errors > 0`; of all requests, or of some: `GET /orders/*:
+//! p95 <= 200ms`.
 
+use crate::endpoint::{self, Requests};
 use crate::error::Error;
-use crate::report::{GoalResult, Report};
+use crate::report::{Endpoint, Figures, GoalResult, Report};
+use crate::tally::share;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ enum Value {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Goal {
     text: String,
+    /// Which requests it is about; `None`: all.
+    requests: Option<Requests>,
     metric: Metric,
     op: Op,
     value: Value,
@@ -108,17 +113,25 @@ impl Goal {
         parse(text, true).map_err(|problem| Error::Goal { text: text.to_owned(), problem })
     }
 
-    /// Whether it is about the same as another one.
-    pub fn is_like(&self, other: &Self) -> bool {
-        self.metric == other.metric && self.fails == other.fails
+    /// Which requests it is about, where not all.
+    pub fn requests(&self) -> Option<&Requests> {
+        self.requests.as_ref()
     }
 
     /// What became of it. A measure that there isn't reaches no goal: nothing must not pass for good.
     pub fn judge(&self, report: &Report) -> GoalResult {
-        let measured = self.metric.of(report);
+        let (measured, recorded) = match &self.requests {
+            None => (self.metric.of(report), self.metric.recorded(report.performance.recorded.as_ref())),
+            Some(requests) => {
+                let endpoint = endpoint::find(&report.endpoints, requests);
+                let of = |endpoint| self.metric.of_endpoint(endpoint);
+                let recorded = endpoint.and_then(|endpoint| endpoint.recorded.as_ref());
+                (endpoint.and_then(of), self.metric.recorded(recorded))
+            }
+        };
         let wanted = match self.value {
             Value::Number(number) => Some(number),
-            Value::TimesRecorded(factor) => self.metric.recorded(report).map(|value| value * factor),
+            Value::TimesRecorded(factor) => recorded.map(|value| value * factor),
         };
         let holds = match (measured, wanted) {
             (Some(measured), Some(wanted)) => Some(self.op.holds(measured, wanted)),
@@ -138,16 +151,25 @@ impl Goal {
 fn parse(text: &str, fails: bool) -> Result<Goal, String> {
     let names = || METRICS.map(|(name, _)| name).join(", ");
     let example = "write METRIC OP VALUE, as in `success >= 100%` or `p95 <= 1.2 x recorded`";
-    let found = OPERATORS.iter().filter_map(|(sign, op)| Some((text.find(sign)?, *sign, *op)));
+    let (requests, condition) = match text.rsplit_once(": ") {
+        Some((requests, condition)) => (Some(Requests::parse(requests)?), condition),
+        None => (None, text),
+    };
+    let found = OPERATORS.iter().filter_map(|(sign, op)| Some((condition.find(sign)?, *sign, *op)));
     // The first one, and of those that begin there the longest.
     let (at, sign, op) =
         found.min_by_key(|(at, sign, _)| (*at, usize::MAX - sign.len())).ok_or(example.to_owned())?;
-    let name = text[..at].trim();
+    let name = condition[..at].trim();
     let metric = METRICS.iter().find(|(known, _)| *known == name);
     let metric = metric.ok_or_else(|| format!("{name:?} isn't measured; there are {}", names()))?.1;
-    let value = text[at + sign.len()..].trim();
+    if requests.is_some() && !metric.is_of_requests() {
+        let known = METRICS.iter().filter(|(_, metric)| metric.is_of_requests()).map(|(name, _)| *name);
+        let known: Vec<_> = known.collect();
+        return Err(format!("{name} isn't measured of some requests alone; there are {}", known.join(", ")));
+    }
+    let value = condition[at + sign.len()..].trim();
     let value = metric.value(value).ok_or_else(|| format!("{value:?} is no value for {name}; {example}"))?;
-    Ok(Goal { text: text.trim().to_owned(), metric, op, value, fails })
+    Ok(Goal { text: text.trim().to_owned(), requests, metric, op, value, fails })
 }
 
 impl Op {
@@ -217,8 +239,28 @@ impl Metric {
         }
     }
 
-    fn recorded(self, report: &Report) -> Option<f64> {
-        let recorded = report.performance.recorded.as_ref()?;
+    /// Of some requests alone. Those that nothing was sent to have no measure.
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    fn of_endpoint(self, endpoint: &Endpoint) -> Option<f64> {
+        let replayed = endpoint.replayed.as_ref();
+        match self {
+            Self::Success => share(endpoint.same, endpoint.sent),
+            Self::Errors => Some(endpoint.errors as f64),
+            Self::Different => Some(endpoint.different as f64),
+            Self::Latency(quantile) => quantile.of(replayed?),
+            Self::Throughput => replayed.map(|figures| figures.per_second),
+            _ => None,
+        }
+        .filter(|_| endpoint.sent > 0)
+    }
+
+    /// Whether there is a measure of some requests alone.
+    fn is_of_requests(self) -> bool {
+        matches!(self, Self::Success | Self::Errors | Self::Different | Self::Latency(_) | Self::Throughput)
+    }
+
+    fn recorded(self, recorded: Option<&Figures>) -> Option<f64> {
+        let recorded = recorded?;
         match self {
             Self::Latency(quantile) => quantile.of(recorded),
             Self::Throughput => Some(recorded.per_second),
@@ -229,7 +271,7 @@ impl Metric {
 
 impl Quantile {
     #[expect(clippy::cast_precision_loss, reason = "microseconds far below 2^52")]
-    fn of(self, figures: &crate::report::Figures) -> Option<f64> {
+    fn of(self, figures: &Figures) -> Option<f64> {
         let micros = match self {
             Self::P50 => figures.p50_us,
             Self::P90 => figures.p90_us,

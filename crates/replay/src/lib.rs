@@ -10,6 +10,7 @@
 pub mod carry;
 pub mod client;
 pub mod compare;
+pub mod endpoint;
 pub mod goal;
 pub mod load;
 pub mod noise;

@@ -205,8 +205,8 @@ fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> 
     })
 }
 
-/// The path of requests that do the same.
-fn endpoint(path: &[u8]) -> String {
+/// The path of requests that do the same: `*` stands for what is called otherwise in each.
+pub(crate) fn endpoint(path: &[u8]) -> String {
     let path = String::from_utf8_lossy(path.split(|&b| b == b'?').next().unwrap_or_default()).into_owned();
     let stands_for_many = |segment: &str| {
         let bytes = segment.as_bytes();

@@ -39,13 +39,14 @@ pub struct About {
     pub goals: Vec<Goal>,
 }
 
-/// Makes a plan of a snapshot. Gives with it what a reader of the report should know.
+/// Makes a plan of a snapshot: `goals` are those that a person says. Gives with it what a reader of the report should know.
 ///
 /// # Errors
 /// The snapshot can't be read, or nobody calls the service in it.
-pub fn plan(
+pub fn plan<'a>(
     snapshot: &Snapshot,
     settings: &Settings,
+    goals: impl Iterator<Item = &'a Goal>,
     baseline: Option<&Report>,
 ) -> Result<(Plan, Vec<String>), Error> {
     let recording = Recording::read(snapshot)?;
@@ -64,13 +65,14 @@ pub fn plan(
         rules = learnt;
     }
     let carries = Carries::learn(recording.steps(), &settings.carry);
+    let watched = goals.filter_map(|goal| goal.requests().cloned()).collect();
     let comparer = Comparer {
         headers: settings.headers.clone(),
         rules,
         baseline: baseline.map(differences_of).unwrap_or_default(),
         redactor: snapshot.header().redaction.as_ref().map(Redactor::new),
     };
-    let plan = Plan { recording, carries, set: settings.set.clone(), comparer };
+    let plan = Plan { recording, carries, set: settings.set.clone(), comparer, watched };
     let notes = notes(&plan);
     Ok((plan, notes))
 }
@@ -101,8 +103,7 @@ fn notes(plan: &Plan) -> Vec<String> {
             set.apply(&mut request);
         }
         for (at, value) in crate::place::of_request(&request) {
-            let carried = || plan.carries.all().iter().any(|carry| carry.to.contains(&(number, at.clone())));
-            if contains_token(&value) && !carried() {
+            if contains_token(&value) && !plan.carries.is_carried_to(number, &at) {
                 *secrets.entry(at.to_string()).or_default() += 1;
             }
         }
@@ -138,6 +139,7 @@ pub fn report(
         goals: Vec::new(),
         success: crate::report::Success::default(),
         performance: Performance::default(),
+        endpoints: Vec::new(),
         responder: about.responder,
         pairs: Vec::new(),
         ignored: Vec::new(),
@@ -175,6 +177,7 @@ fn take(report: &mut Report, plan: Option<&Plan>, mut driven: Driven) {
         recorded_timeline: driven.recorded.timeline(),
         timeline: tally.latency.timeline(),
     };
+    report.endpoints = tally.endpoints.rows();
     report.pairs = std::mem::take(&mut tally.pairs);
     if let Some(plan) = plan {
         let steps = plan.recording.steps();

@@ -1,11 +1,13 @@
 //! Where in a message a value stands that is handed on from an answer to a later request, how it is read there, and how another is put in its
 //! place. Places are named as in rules; `cookie.NAME`, a segment of a URL in a header, and a spot in a text come on top.
 
+mod body;
+mod message;
+
 use memchr::memmem;
+use std::borrow::Cow;
 use std::fmt;
-use understudy_core::canonical::{json_leaves, json_string, json_text};
 use understudy_core::exchange::{Request, Response};
-use understudy_core::facts::media_type;
 use understudy_core::headers::Headers;
 
 /// A place in a request or an answer.
@@ -21,7 +23,7 @@ pub enum At {
     HeaderPath(String, usize),
     /// A cookie.
     Cookie(String),
-    /// A leaf of a JSON body by its pointer, or a field of a form.
+    /// A leaf of a JSON body by its pointer, a field of a form, or one of a protobuf message by field numbers.
     Body(String),
     /// What stands in a text behind these words, up to a character that no token has.
     Text(String),
@@ -127,7 +129,7 @@ pub fn of_request(request: &Request) -> Vec<(At, Vec<u8>)> {
             found.push((At::Header(text), behind_scheme(value).to_vec()));
         }
     }
-    of_body(&request.headers, &request.body.bytes, &mut found);
+    body::values(&request.headers, &request.body.bytes, &mut found);
     found
 }
 
@@ -146,32 +148,25 @@ pub fn of_response(response: &Response) -> Vec<(At, Vec<u8>)> {
             found.push((At::Header(text), behind_scheme(value).to_vec()));
         }
     }
-    of_body(&response.headers, &response.body.bytes, &mut found);
+    body::values(&response.headers, &response.body.bytes, &mut found);
     found
 }
 
 /// The value at a place of an answer.
 pub fn read(response: &Response, at: &At) -> Option<Vec<u8>> {
-    match at {
-        At::Text(before) => behind(&response.body.bytes, before.as_bytes()).map(<[u8]>::to_vec),
-        _ => of_response(response).into_iter().find(|(place, _)| place == at).map(|(_, value)| value),
-    }
+    let at_place = || of_response(response).into_iter().find(|(place, _)| place == at);
+    read_text(response, at).or_else(|| at_place().map(|(_, value)| value))
 }
 
-fn of_body(headers: &Headers, body: &[u8], found: &mut Vec<(At, Vec<u8>)>) {
-    if headers.get(b"content-encoding").is_some_and(|coding| coding != b"identity") {
-        return;
-    }
-    if is_form(headers) {
-        found.extend(pairs(body).map(|(name, value)| (At::Body(format!("/{}", escape(&name))), value)));
-    } else if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        json_leaves(body, |pointer, value, _| {
-            let text = json_text(value);
-            if !matches!(&text[..], b"true" | b"false" | b"null" | b"") {
-                found.push((At::Body(pointer.to_owned()), text));
-            }
-        });
-    }
+/// The value at a place of an answer's text.
+pub fn read_text(response: &Response, at: &At) -> Option<Vec<u8>> {
+    let At::Text(before) = at else { return None };
+    behind(&plain(response)?, before.as_bytes()).map(<[u8]>::to_vec)
+}
+
+/// An answer's body without its compression. `None` where that can't be undone.
+pub fn plain(response: &Response) -> Option<Cow<'_, [u8]>> {
+    body::plain(&response.headers, &response.body.bytes)
 }
 
 /// The words before a value in a text, by which it is found again.
@@ -210,16 +205,7 @@ pub fn replace(request: &mut Request, at: &At, old: &[u8], new: &[u8]) -> bool {
         At::Cookie(name) => {
             replace_header(&mut request.headers, "cookie", |value| with_cookie(value, name, old, new))
         }
-        At::Body(pointer) => {
-            let body = &request.body.bytes;
-            let changed = if is_form(&request.headers) {
-                let name = unescape(pointer.get(1..).unwrap_or_default());
-                with_pair(body, &name, old, new)
-            } else {
-                with_leaf(body, pointer, old, new)
-            };
-            changed.map(|body| request.body.bytes = body).is_some()
-        }
+        At::Body(pointer) => body::replace(request, pointer, old, new),
         At::HeaderPath(..) | At::Text(_) => false,
     }
 }
@@ -308,22 +294,6 @@ fn with_cookie(header: &[u8], name: &str, old: &[u8], new: &[u8]) -> Option<Vec<
     changed.then(|| all.join(&b';'))
 }
 
-fn with_leaf(body: &[u8], pointer: &str, old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
-    let mut edit = None;
-    json_leaves(body, |at, value, range| {
-        if at == pointer && edit.is_none() {
-            let swapped = swap(&json_text(value), old, new);
-            // A number stays one where it can.
-            let literal = !value.starts_with(b"\"");
-            let is_number = |text: &[u8]| understudy_core::canonical::is_json_literal(text);
-            edit = swapped
-                .map(|text| (range, if literal && is_number(&text) { text } else { json_string(&text) }));
-        }
-    });
-    let (range, text) = edit?;
-    Some([body.get(..range.start)?, &text, body.get(range.end..)?].concat())
-}
-
 /// The text with the new value in the place of the old one, where that is there.
 pub(crate) fn swap(text: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     if old.is_empty() {
@@ -339,11 +309,6 @@ pub(crate) fn swap(text: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(rest);
     Some(out)
-}
-
-fn is_form(headers: &Headers) -> bool {
-    let form: &[u8] = b"application/x-www-form-urlencoded";
-    headers.get(b"content-type").is_some_and(|value| media_type(value).eq_ignore_ascii_case(form))
 }
 
 /// What stands behind a scheme such as `Bearer`; the whole value where there is none.
@@ -421,14 +386,6 @@ fn encode(text: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1").replace('*', "~2")
-}
-
-fn unescape(name: &str) -> String {
-    name.replace("~2", "*").replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]

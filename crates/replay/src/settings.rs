@@ -1,7 +1,7 @@
 //! `replay.yaml`: what is compared, what is carried, what is sent in other words, and what the run is to reach. A person writes it; a key that
 //! isn't known is refused. `docs/reference/replay.md` describes it.
 
-use crate::carry::{CarryRules, Endpoint};
+use crate::carry::{CarryRules, Spot};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::place::At;
@@ -37,7 +37,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
     /// In which requests, and where.
-    pub at: Endpoint,
+    pub at: Spot,
     /// The value.
     pub value: String,
 }
@@ -148,7 +148,7 @@ impl Settings {
             )));
         }
         let goals = read.goals.map(|goals| goals.iter().map(|text| Goal::must(text)).collect());
-        let endpoint = |text: &String| Endpoint::parse(text).map_err(bad);
+        let endpoint = |text: &String| Spot::parse(text).map_err(bad);
         let mut carry = CarryRules { off: !read.carry.learn, ..CarryRules::default() };
         for rule in &read.carry.rules {
             carry.rules.push((endpoint(&rule.from)?, endpoint(&rule.to)?));

@@ -15,13 +15,19 @@ const DIGITS_OF_INTERVAL: u8 = 2;
 /// Nothing takes longer: an hour, in microseconds.
 const MAX: u64 = 3_600_000_000;
 
+/// Latencies.
+#[derive(Debug)]
+pub struct Latencies {
+    all: Histogram<u64>,
+    last: Duration,
+}
+
 /// Latencies, and when they were.
 #[derive(Debug)]
 pub struct Stats {
-    all: Histogram<u64>,
+    latencies: Latencies,
     interval: Duration,
     intervals: Vec<Slot>,
-    last: Duration,
 }
 
 #[derive(Debug)]
@@ -30,9 +36,15 @@ struct Slot {
     failed: u64,
 }
 
+impl Default for Latencies {
+    fn default() -> Self {
+        Self { all: histogram(DIGITS), last: Duration::ZERO }
+    }
+}
+
 impl Default for Stats {
     fn default() -> Self {
-        Self { all: histogram(DIGITS), interval: FIRST, intervals: Vec::new(), last: Duration::ZERO }
+        Self { latencies: Latencies::default(), interval: FIRST, intervals: Vec::new() }
     }
 }
 
@@ -42,18 +54,52 @@ fn histogram<C: hdrhistogram::Counter>(digits: u8) -> Histogram<C> {
     Histogram::new_with_bounds(1, MAX, digits).unwrap_or_else(|_| unreachable!("the bounds are right"))
 }
 
+/// In microseconds, as histograms hold it.
+fn micros(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(MAX).clamp(1, MAX)
+}
+
+impl Latencies {
+    /// Takes in an answer that came `at` after the beginning.
+    pub fn add(&mut self, at: Duration, latency: Duration) {
+        self.last = self.last.max(at);
+        self.all.saturating_record(micros(latency));
+    }
+
+    /// The figures. `None` where there was no answer.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "microseconds, rounded"
+    )]
+    pub fn figures(&self) -> Option<Figures> {
+        let at = |quantile| self.all.value_at_quantile(quantile).min(self.all.max());
+        (!self.all.is_empty()).then(|| Figures {
+            count: self.all.len(),
+            per_second: self.all.len() as f64 / self.last.as_secs_f64().max(1e-6),
+            mean_us: self.all.mean().round() as u64,
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p95_us: at(0.95),
+            p99_us: at(0.99),
+            max_us: self.all.max(),
+        })
+    }
+}
+
 impl Stats {
     /// Takes in an answer that came `at` after the beginning. `latency`: none where there was no answer.
     pub fn add(&mut self, at: Duration, latency: Option<Duration>, failed: bool) {
-        self.last = self.last.max(at);
-        let micros = latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(MAX).clamp(1, MAX));
-        if let Some(micros) = micros {
-            self.all.saturating_record(micros);
+        self.latencies.last = self.latencies.last.max(at);
+        if let Some(latency) = latency {
+            self.latencies.add(at, latency);
         }
         let slot = self.slot(at);
         slot.failed += u64::from(failed);
-        if let Some(micros) = micros {
-            slot.latencies.get_or_insert_with(|| histogram(DIGITS_OF_INTERVAL)).saturating_record(micros);
+        if let Some(latency) = latency {
+            let all = slot.latencies.get_or_insert_with(|| histogram(DIGITS_OF_INTERVAL));
+            all.saturating_record(micros(latency));
         }
     }
 
@@ -101,24 +147,8 @@ impl Stats {
     }
 
     /// The figures. `None` where there was no answer.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "microseconds, rounded"
-    )]
     pub fn figures(&self) -> Option<Figures> {
-        let at = |quantile| self.all.value_at_quantile(quantile).min(self.all.max());
-        (!self.all.is_empty()).then(|| Figures {
-            count: self.all.len(),
-            per_second: self.all.len() as f64 / self.last.as_secs_f64().max(1e-6),
-            mean_us: self.all.mean().round() as u64,
-            p50_us: at(0.5),
-            p90_us: at(0.9),
-            p95_us: at(0.95),
-            p99_us: at(0.99),
-            max_us: self.all.max(),
-        })
+        self.latencies.figures()
     }
 
     /// The intervals, in order.

@@ -2,6 +2,7 @@
 //! the first failures are kept in full.
 
 use crate::compare::Compared;
+use crate::endpoint::{Endpoints, Requests};
 use crate::report::{Detail, IgnoredPlace, Message, Pair, Success};
 use crate::stats::Stats;
 use std::collections::{BTreeMap, HashMap};
@@ -23,6 +24,7 @@ const IGNORED: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) pairs: Vec<Pair>,
+    pub(crate) endpoints: Endpoints,
     /// From the moment at which they were to be sent.
     pub(crate) latency: Stats,
     /// From the moment at which they were sent.
@@ -49,8 +51,9 @@ pub(crate) struct Settled<'a> {
 }
 
 impl Tally {
-    pub(crate) fn new(steps: &[Exchange]) -> Self {
+    pub(crate) fn new(steps: &[Exchange], watched: &[Requests]) -> Self {
         Self {
+            endpoints: Endpoints::new(steps, watched),
             pairs: steps.iter().map(row).collect(),
             latency: Stats::default(),
             service: Stats::default(),
@@ -66,6 +69,7 @@ impl Tally {
         let of = |duration: Duration| settled.error.is_none().then_some(duration);
         self.latency.add(settled.at, of(settled.latency), failed);
         self.service.add(settled.at, of(settled.service), failed);
+        self.endpoints.add(settled.step, settled.at, of(settled.latency), failed);
         for number in &settled.missing {
             *self.missing.entry(*number).or_default() += 1;
         }

@@ -12,6 +12,7 @@ pub mod bundle;
 pub mod convert;
 pub mod learn;
 pub mod lint;
+pub mod matcher;
 pub mod merge;
 pub mod select;
 pub mod service_map;

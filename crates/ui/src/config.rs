@@ -22,6 +22,8 @@ pub enum Source {
 pub struct Config {
     /// What is shown.
     pub source: Source,
+    /// A folder with reports of replays, besides those that are kept beside the snapshots.
+    pub reports: Option<PathBuf>,
     /// The longest that a page waits for something that is still being read, in milliseconds. Then it shows what there is. Default 200.
     pub patience_ms: u64,
 }
@@ -29,7 +31,7 @@ pub struct Config {
 impl Config {
     /// The defaults.
     pub fn new(source: Source) -> Self {
-        Self { source, patience_ms: 200 }
+        Self { source, reports: None, patience_ms: 200 }
     }
 }
 
@@ -45,8 +47,8 @@ pub enum UiError {
         /// Why it failed.
         source: io::Error,
     },
-    /// The folder of snapshots can't be read.
-    #[error("can't read the folder {}; name a folder with snapshots, or a snapshot", folder.display())]
+    /// The folder of snapshots, or of reports, can't be read.
+    #[error("can't read the folder {}; name a folder with snapshots, or a snapshot; for --reports a folder with reports", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,

@@ -2,7 +2,7 @@
 //!
 //! Rendered here, with everything that a page needs in the binary; what is recorded is shown, never run. Pages work without JavaScript.
 //! Never listens beyond this machine without a token, never reads outside of the folder that it was given, and changes nothing
-//! but `snapshot.yaml`.
+//! but snapshots.
 
 mod assets;
 mod config;
@@ -12,6 +12,7 @@ mod index;
 mod live;
 mod page;
 mod pages;
+mod reports;
 mod routes;
 mod server;
 mod show;

@@ -36,7 +36,13 @@ pub(crate) struct Tabs {
 impl Tabs {
     /// All of them: the address, the name, and whether it is the one that is shown.
     pub(crate) fn all(&self) -> impl Iterator<Item = (String, &'static str, bool)> {
-        let all = [("", "Summary"), ("/traffic", "Traffic"), ("/rules", "Rules"), ("/lint", "Lint")];
+        let all = [
+            ("", "Summary"),
+            ("/traffic", "Traffic"),
+            ("/rules", "Rules"),
+            ("/lint", "Lint"),
+            ("/reports", "Reports"),
+        ];
         all.into_iter().map(|(end, text)| (format!("{}{end}", self.base), text, end == self.current))
     }
 }
@@ -71,6 +77,16 @@ impl PageError {
 
     pub(crate) fn failed(text: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "It didn't work", text)
+    }
+
+    /// A report that can't be read.
+    pub(crate) fn report(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The report can’t be read", text)
+    }
+
+    /// What somebody filled in can't be taken.
+    pub(crate) fn refused(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Nothing was saved", text)
     }
 
     /// A snapshot that can't be read. Where a line is at fault it is shown.

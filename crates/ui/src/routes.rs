@@ -3,6 +3,8 @@
 use crate::guard::{Guard, Verdict};
 use crate::live::Live;
 use crate::page::{PageError, protect, see_other};
+use crate::pages::report;
+use crate::reports::Reports;
 use crate::snapshots::Shelf;
 use crate::{assets, pages};
 use axum::Router;
@@ -20,6 +22,7 @@ const FORM_MAX: usize = 2 << 20;
 /// What all pages share.
 pub(crate) struct App {
     pub(crate) shelf: Option<Shelf>,
+    pub(crate) reports: Reports,
     pub(crate) live: Option<Live>,
     pub(crate) guard: Guard,
     /// The longest that a page waits for what takes long.
@@ -57,6 +60,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/s/{name}/rules/apply", post(pages::rules::apply))
         .route("/s/{name}/rules/undo", post(pages::rules::undo))
         .route("/s/{name}/lint", get(pages::lint::show))
+        .route("/s/{name}/reports", get(report::list::show))
+        .route("/s/{name}/compare", get(report::compare::show))
+        .route("/s/{name}/reports/{id}", get(report::performance))
+        .route("/s/{name}/reports/{id}/download", get(report::download))
+        .route("/s/{name}/reports/{id}/success", get(report::success::show))
+        .route("/s/{name}/reports/{id}/success/{number}", get(report::success::pair))
+        .route("/s/{name}/reports/{id}/responder", get(report::responder::show))
+        .route("/s/{name}/reports/{id}/responder/{number}", get(report::asked::show))
+        .route("/s/{name}/reports/{id}/responder/{number}/rule", post(report::mend::rule))
+        .route("/s/{name}/reports/{id}/responder/{number}/add", post(report::mend::add))
+        .route("/s/{name}/reports/{id}/logs", get(report::logs))
         .route("/assets/{name}", get(asset))
         .fallback(|| async { PageError::not_found("There is no such page.") })
         .method_not_allowed_fallback(|| async {

@@ -3,6 +3,7 @@
 use crate::config::{Config, Source, UiError};
 use crate::guard::Guard;
 use crate::live::Live;
+use crate::reports::Reports;
 use crate::routes::{App, router};
 use crate::snapshots::Shelf;
 use std::net::SocketAddr;
@@ -51,7 +52,8 @@ impl Ui {
             None => format!("http://{address}/"),
         };
         let patience = Duration::from_millis(config.patience_ms);
-        let app = App { shelf: Shelf::new(&config.source)?, live, guard, patience };
+        let reports = Reports::new(&config)?;
+        let app = App { shelf: Shelf::new(&config.source)?, reports, live, guard, patience };
         let (stop, stopped) = oneshot::channel::<()>();
         let stopping = async {
             // Told to, or left alone.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use understudy_core::digest::{hex, sha1};
 use understudy_core::rules::Rule;
+use understudy_replay::report::kept;
 use understudy_snapshot::lint::Finding;
 use understudy_snapshot::summary::Summary;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Header, Snapshot, SnapshotError};
@@ -29,7 +30,7 @@ pub(crate) struct Shelf {
 }
 
 /// Both files in one state.
-type State = (Stamp, Stamp);
+pub(crate) type State = (Stamp, Stamp);
 type Result<T, E = PageError> = std::result::Result<T, E>;
 
 /// One snapshot, with what was found out about it.
@@ -144,6 +145,19 @@ impl Book {
     /// One of its files, which must not lead out of the folder.
     fn file(&self, name: &str) -> Result<PathBuf> {
         inside(&self.root, &self.path.join(name))
+    }
+
+    /// The folder of the reports that are kept beside it, where there is one.
+    pub(crate) fn reports(&self) -> Result<Option<PathBuf>> {
+        match self.path.join(kept::FOLDER).is_dir() {
+            true => self.file(kept::FOLDER).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Whether it is the one snapshot that is shown.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.path == self.root
     }
 
     /// The file of its exchanges.

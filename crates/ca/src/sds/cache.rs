@@ -68,16 +68,19 @@ impl Cache {
 
     /// The certificate for a name as Envoy has it, from the cache or new.
     pub(crate) fn get(&self, name: &str) -> Result<Arc<Numbered>, Error> {
-        let now = SystemTime::now();
-        let addresses = if name == NOBODY { self.addresses.names() } else { Vec::new() };
-        let names = match addresses.is_empty() {
-            false => Ok(addresses),
-            true => ServerName::parse(name).map(|name| vec![name]),
-        };
-        let leaf = names.and_then(|names| self.get_at(names, now));
+        let leaf = self.names(name).and_then(|names| self.get_at(names, SystemTime::now()));
         leaf.inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })
+    }
+
+    /// Whom the certificate is for.
+    fn names(&self, name: &str) -> Result<Vec<ServerName>, Error> {
+        let addresses = self.addresses.names();
+        match name {
+            NOBODY if !addresses.is_empty() => Ok(addresses),
+            _ => Ok(vec![ServerName::parse(name)?]),
+        }
     }
 
     fn get_at(&self, names: Vec<ServerName>, now: SystemTime) -> Result<Arc<Numbered>, Error> {
@@ -93,6 +96,10 @@ impl Cache {
         let number = self.minted.fetch_add(1, Ordering::Relaxed) + 1;
         let left = leaf.not_after.duration_since(now).unwrap_or_default();
         let leaf = Arc::new(Numbered { leaf, number, renew_at: now + left * 2 / 3 });
+        if names.len() > 1 {
+            // For who names nobody: with one more address than the one before it, which nobody asks for any more.
+            leaves.retain(|others, _| others.len() == 1);
+        }
         if leaves.len() >= NAMES_MAX && !leaves.contains_key(&names) {
             let first =
                 leaves.iter().min_by_key(|(_, leaf)| leaf.leaf.not_after).map(|(names, _)| names.clone());

@@ -1,10 +1,15 @@
 //! `understudy istio`: the resources that tap or mock in a mesh, as text for `kubectl apply -f -`.
 
-use crate::{Outcome, output};
-use anyhow::ensure;
+use crate::{Outcome, output, say};
+use anyhow::{Context, ensure};
 use serde_json::Value;
 use std::process::ExitCode;
-use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap, removal, to_yaml};
+use std::time::{Duration, SystemTime};
+use understudy_ca::{Authority, Minter, ServerName, Trust};
+use understudy_istio::{
+    Certificates, Collector, Https, Module, ROOT_NAMESPACE, Respond, Scope, Simple, Tap, pod_patch, removal,
+    to_yaml,
+};
 
 /// Where the manifests in envoy/istio put the collector.
 const COLLECTOR: &str = "understudy-collector.understudy.svc.cluster.local:4440";
@@ -29,6 +34,8 @@ pub(crate) struct Args {
 enum Action {
     Tap(TapArgs),
     Respond(RespondArgs),
+    Certificates(CertificatesArgs),
+    PodPatch(PodPatchArgs),
     Remove(RemoveArgs),
 }
 
@@ -60,9 +67,20 @@ struct TapArgs {
     #[arg(long)]
     inbound: bool,
 
-    /// A WasmPlugin in the place of an EnvoyFilter: shorter, outbound alone, always --through-mesh
-    #[arg(long, conflicts_with = "inbound")]
-    simple: bool,
+    /// A WasmPlugin in the place of an EnvoyFilter, or a TrafficExtension (Istio 1.30): shorter, outbound alone, always --through-mesh
+    #[arg(
+        long,
+        value_name = "KIND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "wasm-plugin",
+        value_parser = ["wasm-plugin", "traffic-extension"],
+        conflicts_with = "inbound"
+    )]
+    simple: Option<String>,
+
+    #[command(flatten)]
+    https: HttpsArgs,
 }
 
 /// Answer for the backends of workloads from a bundled snapshot
@@ -84,7 +102,7 @@ struct RespondArgs {
     module: ModuleArgs,
 
     /// Mock only workloads whose pods have the annotation replay.speedscale.com/mode: responder-only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "https")]
     opt_in: bool,
 
     /// Which snapshot of the module, where the annotation replay.speedscale.com/snapshot-id doesn't say it
@@ -102,6 +120,84 @@ struct RespondArgs {
     /// Reach the collector by Istio's own cluster for its service
     #[arg(long, requires = "collector")]
     through_mesh: bool,
+
+    #[command(flatten)]
+    https: HttpsArgs,
+}
+
+/// Print certificates for HTTPS that ends in the sidecar
+///
+/// A Secret with a certificate for the hosts, signed by your authority (`understudy ca`), and a ConfigMap with what makes the app trust it: your
+/// system's roots and that authority. The authority's own key isn't in them. Whoever can read the Secret can be these hosts to that app.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  understudy istio certificates -n payments --service payment --https api.stripe.com,api.hubapi.com | kubectl apply --server-side -f -
+
+Exit status: 0 printed; 2 could not.")]
+struct CertificatesArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// The hosts that the certificate is for, with commas between them; can be given again
+    #[arg(long, value_name = "HOST", value_delimiter = ',', required = true)]
+    https: Vec<String>,
+
+    /// How long it is valid: at most 397 days, as some clients refuse more
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=397))]
+    days: u16,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print a patch for a pod template that brings the certificates in
+///
+/// For `kubectl patch`: the sidecar gets the certificates, the app's container the authority and the variables by which the usual clients trust it,
+/// and the pods the label by which `tap --https` and `respond --https` find them. It is a roll-out of the workload.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kubectl patch deployment payment -n payments --patch \"$(understudy istio pod-patch -n payments --service payment --container payment)\"
+
+Exit status: 0 printed; 2 could not.")]
+struct PodPatchArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// The app's container, as the pod template calls it
+    #[arg(long, value_name = "NAME")]
+    container: String,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct HttpsArgs {
+    /// Read HTTPS to these hosts too, with commas between them; can be given again. Needs `certificates` and `pod-patch` first
+    #[arg(long, value_name = "HOST", value_delimiter = ',', conflicts_with = "mesh")]
+    https: Vec<String>,
+
+    /// The port of HTTPS
+    #[arg(long, value_name = "PORT", default_value_t = 443, requires = "https")]
+    https_port: u16,
+
+    /// Verify real backends by the certificates in this file of the sidecar's container, in the place of those of its system
+    #[arg(long, value_name = "PATH", requires = "https")]
+    backend_ca: Option<String>,
+}
+
+impl HttpsArgs {
+    fn read(&self) -> anyhow::Result<Option<Https>> {
+        if self.https.is_empty() {
+            return Ok(None);
+        }
+        let hosts = self.https.iter().map(String::as_str);
+        Ok(Some(Https::new(hosts, self.https_port, self.backend_ca.as_deref())?))
+    }
 }
 
 /// Print what is to be deleted to have everything as it was
@@ -170,6 +266,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     match &args.action {
         Action::Tap(args) => print(&tap(args)?, args.module.json)?,
         Action::Respond(args) => print(&respond(args)?, args.module.json)?,
+        Action::Certificates(args) => print(&certificates(args)?, args.json)?,
+        Action::PodPatch(args) => print_one(&pod_patch(&args.scope.read()?, &args.container), args.json)?,
         Action::Remove(args) => print(&removal(&args.scope.read()?), args.json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -182,8 +280,13 @@ fn tap(args: &TapArgs) -> anyhow::Result<Vec<Value>> {
         collector: Collector::new(&args.collector, args.through_mesh)?,
         inbound: args.inbound,
         service: args.scope.service.clone(),
+        https: args.https.read()?,
     };
-    if args.simple { Ok(tap.simple()?) } else { Ok(tap.resources()) }
+    match args.simple.as_deref() {
+        Some("traffic-extension") => Ok(tap.simple(Simple::TrafficExtension)?),
+        Some(_) => Ok(tap.simple(Simple::WasmPlugin)?),
+        None => Ok(tap.resources()),
+    }
 }
 
 fn respond(args: &RespondArgs) -> anyhow::Result<Vec<Value>> {
@@ -200,8 +303,31 @@ fn respond(args: &RespondArgs) -> anyhow::Result<Vec<Value>> {
         on_miss: args.on_miss.clone(),
         collector: collector.transpose()?,
         service: args.scope.service.clone(),
+        https: args.https.read()?,
     };
     Ok(respond.resources())
+}
+
+fn certificates(args: &CertificatesArgs) -> anyhow::Result<Vec<Value>> {
+    let https = Https::new(args.https.iter().map(String::as_str), 443, None)?;
+    let names = https.hosts().map(ServerName::parse).collect::<Result<Vec<_>, _>>()?;
+    let authority = Authority::open_or_create(&Authority::folder()?)?;
+    if let Some(warning) = authority.warning() {
+        say::warning(warning);
+    }
+    let lifetime = Duration::from_secs(u64::from(args.days) * 24 * 60 * 60);
+    let leaf = Minter::new(authority.clone(), lifetime)?.mint(&names, SystemTime::now())?;
+    let folder = tempfile::tempdir().context("can't make a folder for the roots")?;
+    let trust = Trust::write(&authority, folder.path())?;
+    trust.warnings().iter().for_each(say::warning);
+    let bundle = std::fs::read_to_string(folder.path().join("bundle.pem")).context("can't read the roots")?;
+    let scope = args.scope.read()?;
+    let (chain, key, authority) = (leaf.chain, leaf.key, authority.pem().to_owned());
+    Ok(Certificates { scope, chain, key, authority, bundle }.resources())
+}
+
+fn print_one(value: &Value, json: bool) -> anyhow::Result<()> {
+    if json { output::json(value) } else { output::text(&to_yaml(std::slice::from_ref(value))) }
 }
 
 fn print(resources: &[Value], json: bool) -> anyhow::Result<()> {

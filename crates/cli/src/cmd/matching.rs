@@ -1,11 +1,11 @@
 //! `understudy match`: which requests a snapshot would answer, and why not, without Envoy.
 
-use crate::matcher::{self, Matcher};
 use crate::report::{Judged, Report};
-use crate::{Outcome, output, say};
+use crate::{Outcome, output, requests, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_snapshot::matcher::Matcher;
 use understudy_snapshot::{Snapshot, table};
 
 /// Say which requests a snapshot would answer, and why not, without Envoy
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut matcher = Matcher::new(&built.bytes)?;
     let (mut records, mut asked) = (Vec::new(), 0u64);
     let bar = say::progress("requests judged:");
-    matcher::each_request(&args.requests, |exchange, then| {
+    requests::each_request(&args.requests, |exchange, then| {
         bar.inc(1);
         asked += 1;
         records.extend(matcher.judge(exchange)?.map(|record| Judged { record, then }));

@@ -21,6 +21,7 @@ const FOLDER: &str = "snapshots";
 Examples:
   understudy ui                             the snapshots in ./snapshots
   understudy ui snapshots/payment --open    one snapshot, in the browser at once
+  understudy ui --reports artifacts         with the reports of replays that ran elsewhere
   understudy ui --store captures            what `understudy collect --store captures` takes, as it comes
   understudy ui --store new.capture         what `understudy record -o new -- CMD` records, as it comes
   understudy ui --listen 0.0.0.0:4450       for others too, who need the URL that is printed
@@ -35,6 +36,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
 
+    /// Show the replays' reports in this folder too, besides those that `replay` keeps with each snapshot
+    #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
+    reports: Option<PathBuf>,
+
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: String,
@@ -47,7 +52,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Outcome {
     let mut signals = Signals::new()?;
     let source = source(&args)?;
-    let ui = Ui::bind(&args.listen, Config::new(source)).await?;
+    let mut config = Config::new(source);
+    config.reports.clone_from(&args.reports);
+    let ui = Ui::bind(&args.listen, config).await?;
     say::line(format_args!("open {} in a browser; Ctrl-C ends it", ui.url()));
     if !ui.local_addr().ip().to_canonical().is_loopback() {
         say::warning(

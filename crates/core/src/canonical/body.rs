@@ -2,10 +2,11 @@
 
 use super::form::{self, Shown};
 use super::json::{self, Mark, Tree};
+use super::protobuf::{self, Framing};
 use super::values::Values;
-use super::{graphql, multipart, protobuf, xml};
+use super::{graphql, multipart, xml};
 use crate::encoding;
-use crate::facts::{Facts, is_grpc, media_type};
+use crate::facts::{Facts, media_type};
 use crate::rules::{Actions, PlaceId, Step, What};
 use std::borrow::Cow;
 
@@ -58,11 +59,7 @@ pub(super) fn tree_text(facts: &Facts<'_>, body: &[u8]) -> Option<Vec<u8>> {
         Kind::Xml => xml::write(body, &mut out),
         Kind::Multipart => multipart::write(facts.content_type?, body, &mut part, &mut out),
         Kind::Protobuf => protobuf::write(body, &mut out),
-        Kind::Grpc => {
-            let headers = facts.headers;
-            let encoding = headers.get(b"grpc-encoding").or_else(|| headers.get(b"connect-content-encoding"));
-            protobuf::write_grpc(body, encoding, &mut out)
-        }
+        Kind::Grpc => protobuf::write_grpc(body, protobuf::message_coding(facts.headers), &mut out),
         Kind::GraphQl => {
             let mut document = Vec::new();
             let written = graphql::write(body, &mut document);
@@ -213,27 +210,14 @@ fn kind(media_type: Option<&[u8]>, body: &[u8]) -> Kind {
         Kind::Xml
     } else if starts(b"multipart/") {
         Kind::Multipart
-    } else if is_grpc(content_type)
-        || starts(b"application/grpc-web") && !starts(b"application/grpc-web-text")
-        // Connect's streams have the same frames ("Connect protocol", "Streaming-Request").
-        || is(b"application/connect+proto")
-    {
-        Kind::Grpc
-    } else if PROTOBUF.iter().any(|known| is(known)) {
-        Kind::Protobuf
+    } else if let Some(framing) = Framing::of(content_type) {
+        match framing {
+            Framing::Message => Kind::Protobuf,
+            Framing::Frames => Kind::Grpc,
+        }
     } else if is(b"application/graphql") {
         Kind::GraphQl
     } else {
         Kind::Bytes
     }
 }
-
-/// Nobody has registered one; these are in use.
-const PROTOBUF: [&[u8]; 5] = [
-    // Connect's ("Connect protocol", "Unary-Request").
-    b"application/proto",
-    b"application/x-protobuf",
-    b"application/protobuf",
-    b"application/vnd.google.protobuf",
-    b"application/x-google-protobuf",
-];

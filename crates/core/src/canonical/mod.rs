@@ -22,6 +22,7 @@ mod xml;
 
 pub use fields::Signature;
 pub use parts::{Part, parts};
+pub use protobuf::{Field, FieldValue, Framing, fields, inner_fields, message_coding};
 pub use values::{Spelling, Value, Values, hash_of_all};
 
 /// A JSON text's leaves: for each the pointer to it, its value in normal form, and where it stands, quotes included. Of a text that isn't

@@ -15,6 +15,8 @@
 use super::json::write_string;
 use crate::digest::hex;
 use crate::encoding;
+use crate::facts::is_grpc;
+use crate::headers::Headers;
 use std::borrow::Cow;
 
 /// Messages deeper than this are shown as bytes; protobuf's own readers give up at 100.
@@ -25,6 +27,50 @@ const MAX_DECOMPRESSED: usize = 4 << 20;
 
 /// The largest field number ("Language guide (proto 3)", "Assigning field numbers").
 const MAX_NUMBER: u32 = (1 << 29) - 1;
+
+/// How a body holds protobuf messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// It is one.
+    Message,
+    /// Each with a flag and its length before it, as gRPC has them.
+    Frames,
+}
+
+impl Framing {
+    /// That of a media type; `None` where it isn't protobuf's.
+    pub fn of(media_type: &[u8]) -> Option<Self> {
+        // Nobody has registered one; these are in use.
+        const MESSAGES: [&[u8]; 5] = [
+            // Connect's ("Connect protocol", "Unary-Request").
+            b"application/proto",
+            b"application/x-protobuf",
+            b"application/protobuf",
+            b"application/vnd.google.protobuf",
+            b"application/x-google-protobuf",
+        ];
+        let is = |name: &[u8]| media_type.eq_ignore_ascii_case(name);
+        let starts = |prefix: &[u8]| {
+            media_type.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        if is_grpc(media_type)
+            || starts(b"application/grpc-web") && !starts(b"application/grpc-web-text")
+            // Connect's streams have the same frames ("Connect protocol", "Streaming-Request").
+            || is(b"application/connect+proto")
+        {
+            Some(Self::Frames)
+        } else if MESSAGES.iter().any(|known| is(known)) {
+            Some(Self::Message)
+        } else {
+            None
+        }
+    }
+}
+
+/// What compresses the messages of frames: the header of gRPC, or of Connect.
+pub fn message_coding(headers: &Headers) -> Option<&[u8]> {
+    headers.get(b"grpc-encoding").or_else(|| headers.get(b"connect-content-encoding"))
+}
 
 /// Appends the tree text of a message. Gives `false`, and appends nothing, where the bytes aren't one.
 pub(super) fn write(message: &[u8], out: &mut Vec<u8>) -> bool {
@@ -86,18 +132,42 @@ fn decompress<'a>(encoding: &[u8], data: &'a [u8], cap: usize) -> Option<Cow<'a,
 }
 
 /// A field of a message as the wire has it.
-struct Field<'a> {
-    number: u32,
-    value: Value<'a>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// Its number.
+    pub number: u32,
+    /// What it says.
+    pub value: FieldValue<'a>,
     /// Each varint in it has its shortest form.
     is_shortest: bool,
 }
 
-enum Value<'a> {
+/// What a field says, by its wire type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValue<'a> {
+    /// A number of up to 64 bits, signs not undone.
     Varint(u64),
+    /// Eight bytes, the lowest first.
     Fixed64([u8; 8]),
+    /// Four bytes, the lowest first.
     Fixed32([u8; 4]),
+    /// Text, bytes, a message or packed numbers.
     Bytes(&'a [u8]),
+}
+
+/// The fields of a message, in their order. `None` where the bytes aren't one.
+pub fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
+    let (mut fields, mut rest) = (Vec::new(), message);
+    while !rest.is_empty() {
+        fields.push(field(&mut rest)?);
+    }
+    Some(fields)
+}
+
+/// The fields of bytes that stand in a field and are shown as a message.
+pub fn inner_fields(bytes: &[u8]) -> Option<Vec<Field<'_>>> {
+    let inner = if is_text(bytes) { None } else { fields(bytes) };
+    inner.filter(|fields| fields.iter().all(|field| field.is_shortest))
 }
 
 /// What there is to know of a message before it is written.
@@ -127,17 +197,17 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
         0 => {
             let (value, is_shortest_value) = varint(rest)?;
             is_shortest &= is_shortest_value;
-            Value::Varint(value)
+            FieldValue::Varint(value)
         }
-        1 => Value::Fixed64(*fixed(rest)?),
+        1 => FieldValue::Fixed64(*fixed(rest)?),
         2 => {
             let (length, is_shortest_length) = varint(rest)?;
             is_shortest &= is_shortest_length;
             let (bytes, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
             *rest = after;
-            Value::Bytes(bytes)
+            FieldValue::Bytes(bytes)
         }
-        5 => Value::Fixed32(*fixed(rest)?),
+        5 => FieldValue::Fixed32(*fixed(rest)?),
         _ => return None,
     };
     Some(Field { number, value, is_shortest })
@@ -195,10 +265,10 @@ impl<'a> Writer<'a, '_> {
             }
             self.number(b"\"", u64::from(field.number), b"\":");
             match field.value {
-                Value::Varint(value) => self.number(b"\"v:", value, b"\""),
-                Value::Fixed64(value) => self.leaf(b"d:", hex(&value).as_bytes()),
-                Value::Fixed32(value) => self.leaf(b"f:", hex(&value).as_bytes()),
-                Value::Bytes(bytes) => self.bytes(bytes),
+                FieldValue::Varint(value) => self.number(b"\"v:", value, b"\""),
+                FieldValue::Fixed64(value) => self.leaf(b"d:", hex(&value).as_bytes()),
+                FieldValue::Fixed32(value) => self.leaf(b"f:", hex(&value).as_bytes()),
+                FieldValue::Bytes(bytes) => self.bytes(bytes),
             }
         }
         Some(())

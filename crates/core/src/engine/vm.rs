@@ -87,9 +87,8 @@ impl<S: Segment> Vm<S> {
             .collector
             .as_ref()
             .map(|c| Outbox::new(name.clone(), config.service.clone(), c).sampled(config.sample));
-        // What is recorded of its backends is no answer to who calls the service.
-        let inbound = config.direction == DirectionName::Inbound;
-        let default = config.default.unwrap_or(match (table.is_empty() || inbound, &outbox) {
+        let no_table = table.is_empty() || config.ignores_table();
+        let default = config.default.unwrap_or(match (no_table, &outbox) {
             (false, _) => Mode::Mock,
             (true, Some(_)) => Mode::Tap,
             (true, None) => Mode::Off,
@@ -135,7 +134,7 @@ impl<S: Segment> Vm<S> {
         if let Some(listener) = &config.listener {
             vm.add_backend(backend::name("http", listener), other);
         }
-        let recorded = if inbound { Vec::new() } else { vm.table.meta().backends.clone() };
+        let recorded = if no_table { Vec::new() } else { vm.table.meta().backends.clone() };
         for backend in recorded {
             let on_miss = config.on_miss.or(backend.on_miss).unwrap_or(on_miss);
             let latency = config.latency.or(backend.latency).unwrap_or(latency);

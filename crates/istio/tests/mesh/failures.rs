@@ -52,20 +52,17 @@ async fn without_the_module_a_mock_lets_nothing_leave() {
 
 #[tokio::test]
 async fn without_the_module_only_who_has_opted_in_is_held() {
-    // The others are the same to Envoy, and each has to be waited for.
-    for (why, agent, _folder) in missing().into_iter().take(2) {
-        for (annotations, status) in [
-            (json!({}), 200),
-            (opted_in(), 403),
-            (json!({ "replay.understudy.dev/mode": "responder-only" }), 403),
-            (json!({ "replay.speedscale.com/mode": "other" }), 200),
-        ] {
-            let upstream = Upstream::ok().await;
-            let who = payment(annotations.clone());
-            let pod = Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &agent).await;
-            assert_eq!(pod.call("api.test", "/x").await.status, status, "{why}: {annotations}");
-            assert_eq!(upstream.seen().len(), usize::from(status == 200), "{why}: {annotations}");
-        }
+    for (annotations, status) in [
+        (json!({}), 200),
+        (opted_in(), 403),
+        (json!({ "replay.understudy.dev/mode": "responder-only" }), 403),
+        (json!({ "replay.speedscale.com/mode": "other" }), 200),
+    ] {
+        let upstream = Upstream::ok().await;
+        let who = payment(annotations.clone());
+        let pod = Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &Agent::Fails).await;
+        assert_eq!(pod.call("api.test", "/x").await.status, status, "{annotations}");
+        assert_eq!(upstream.seen().len(), usize::from(status == 200), "{annotations}");
     }
 }
 
@@ -82,6 +79,14 @@ async fn a_new_module_that_is_broken_leaves_the_old_one_at_work() {
     eventually("it is refused", async || !pod.xds.refused().is_empty()).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
     upstream.assert_untouched();
+
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let taps = tap(scope(), sink.address());
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &taps, &good).await;
+    pod.apply(&taps, &broken).await;
+    eventually("it is refused", async || !pod.xds.refused().is_empty()).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+    eventually("it taps", async || !sink.batches().is_empty()).await;
 }
 
 #[tokio::test]
@@ -140,7 +145,7 @@ async fn a_control_plane_that_is_gone_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_refused_holds_only_who_has_opted_in() {
+async fn a_configuration_that_is_refused_is_as_a_module_that_is_missing() {
     let (agent, _folder) = fetches(vec![]);
     let wrong = |mut resources: Vec<Value>| {
         for patch in resources[0]["spec"]["configPatches"].as_array_mut().expect("patches") {
@@ -151,11 +156,13 @@ async fn a_configuration_that_is_refused_holds_only_who_has_opted_in() {
         }
         resources
     };
-    for (annotations, status) in [(json!({}), 200), (opted_in(), 403)] {
+    let taps = tap(scope(), Nobody::here().address());
+    for (resources, status) in [(taps, 200), (respond(scope(), false), 403)] {
         let upstream = Upstream::ok().await;
-        let resources = wrong(respond(mesh(), true));
-        let pod = Pod::start(backend(upstream.address()), payment(annotations), &resources, &agent).await;
+        let resources = wrong(resources);
+        let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &agent).await;
         assert_eq!(pod.call("api.test", "/x").await.status, status);
+        assert_eq!(upstream.seen().len(), usize::from(status == 200));
         assert!(pod.envoy.logs().contains("unknown field `defualt`"), "{}", pod.envoy.logs());
     }
 }

@@ -48,11 +48,14 @@ impl Sidecar {
             .iter()
             .flat_map(|filter| filter["spec"]["configPatches"].as_array().expect("patches"))
             .collect();
-        // What is inside of listeners comes before new listeners, of whatever filter.
-        for patch in patches.iter().filter(|patch| patch["applyTo"] == "HTTP_FILTER") {
-            self.listeners.iter_mut().for_each(|listener| insert_http_filter(listener, patch));
+        // What is inside of listeners comes before new listeners, of whatever filter; what is inside of chains before new chains.
+        for (kind, apply) in INSIDE {
+            for patch in patches.iter().filter(|patch| patch["applyTo"] == kind) {
+                self.listeners.iter_mut().for_each(|listener| apply(listener, patch));
+            }
         }
-        patches.iter().filter(|patch| patch["applyTo"] != "HTTP_FILTER").for_each(|patch| self.add(patch));
+        let inside = |patch: &Value| INSIDE.iter().any(|(kind, _)| patch["applyTo"] == *kind);
+        patches.iter().filter(|patch| !inside(patch)).for_each(|patch| self.add(patch));
         self
     }
 
@@ -83,13 +86,41 @@ impl Sidecar {
     }
 }
 
-fn insert_http_filter(listener: &mut Value, patch: &Value) {
-    assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE", "{patch}");
-    let context = match listener["traffic_direction"].as_str() {
+type Change = fn(&mut Value, &Value);
+
+/// What changes a listener, in the order in which Istio does it.
+const INSIDE: [(&str, Change); 3] = [
+    ("LISTENER_FILTER", |listener, patch| add_inside(listener, patch, "listener_filters")),
+    ("HTTP_FILTER", insert_http_filter),
+    ("FILTER_CHAIN", |listener, patch| add_inside(listener, patch, "filter_chains")),
+];
+
+fn context_of(listener: &Value) -> &'static str {
+    match listener["traffic_direction"].as_str() {
         Some("OUTBOUND") => "SIDECAR_OUTBOUND",
         _ => "SIDECAR_INBOUND",
-    };
-    if patch["match"]["context"] != context {
+    }
+}
+
+/// Adds to a listener of this port. `virtualOutbound` has them all.
+fn add_inside(listener: &mut Value, patch: &Value, key: &str) {
+    assert_eq!(patch["patch"]["operation"], "ADD", "{patch}");
+    let port = &patch["match"]["listener"]["portNumber"];
+    assert!(
+        port.is_u64() && patch["match"]["listener"].as_object().is_some_and(|of| of.len() == 1),
+        "{patch}"
+    );
+    let at = &listener["address"]["socket_address"]["port_value"];
+    let meant = listener["name"] == "virtualOutbound" || listener["name"] == "virtualInbound" || at == port;
+    if meant && patch["match"]["context"] == context_of(listener) {
+        let values = listener[key].as_array_mut().expect("some are there");
+        values.push(patch["patch"]["value"].clone());
+    }
+}
+
+fn insert_http_filter(listener: &mut Value, patch: &Value) {
+    assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE", "{patch}");
+    if patch["match"]["context"] != context_of(listener) {
         return;
     }
     let filter = &patch["match"]["listener"]["filterChain"]["filter"];

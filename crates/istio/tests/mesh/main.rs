@@ -2,9 +2,11 @@
 //! control plane beside it. No cluster is needed; what that leaves open is said in `docs/how-to/istio.md`.
 
 mod failures;
+mod https;
 mod istio;
 mod sidecar;
 mod traffic;
+mod unharmed;
 
 use istio::{Agent, Workload};
 use serde_json::{Value, json};
@@ -43,12 +45,14 @@ fn mesh() -> Scope {
 
 fn tap(scope: Scope, collector: SocketAddr) -> Vec<Value> {
     let collector = Collector::new(&collector.to_string(), false).expect("a collector");
-    Tap { scope, module: module(), collector, inbound: true, service: Some("payment".to_owned()) }.resources()
+    let service = Some("payment".to_owned());
+    Tap { scope, module: module(), collector, inbound: true, service, https: None }.resources()
 }
 
 fn respond(scope: Scope, opt_in: bool) -> Vec<Value> {
     let (snapshot, on_miss, collector, service) = (None, None, None, None);
-    Respond { scope, module: module(), opt_in, snapshot, on_miss, collector, service }.resources()
+    Respond { scope, module: module(), opt_in, snapshot, on_miss, collector, service, https: None }
+        .resources()
 }
 
 fn opted_in() -> Value {
@@ -57,7 +61,7 @@ fn opted_in() -> Value {
 
 /// A backend at this address, and an app that nobody calls.
 fn backend(at: SocketAddr) -> Places {
-    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false }
+    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None }
 }
 
 /// An agent that has the filter with these exchanges, in a folder that has to stay.
@@ -74,7 +78,11 @@ fn filter(exchanges: Vec<Recorded>) -> Vec<u8> {
 
 /// The table of a snapshot.
 fn table(name: &str, exchanges: Vec<Recorded>) -> Vec<u8> {
-    let mut builder = TableBuilder::new(&Header { name: name.to_owned(), ..Header::default() });
+    table_of(&Header { name: name.to_owned(), ..Header::default() }, exchanges)
+}
+
+fn table_of(header: &Header, exchanges: Vec<Recorded>) -> Vec<u8> {
+    let mut builder = TableBuilder::new(header);
     for (number, exchange) in (1..).zip(exchanges) {
         builder.push(&exchange.exchange(number)).expect("an exchange");
     }

@@ -31,6 +31,8 @@ pub(crate) struct Places {
     pub(crate) app: SocketAddr,
     /// Whether the backend speaks HTTP/2.
     pub(crate) h2: bool,
+    /// A backend that takes TLS, which Istio knows as `api.test`; others on its port go where they want to.
+    pub(crate) entry: Option<SocketAddr>,
 }
 
 /// As Istio makes it, where nothing of ours is in the mesh.
@@ -148,9 +150,27 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
             json!({ "name": "PassthroughCluster", "type": "ORIGINAL_DST", "connect_timeout": "10s", "lb_policy": "CLUSTER_PROVIDED" }),
         ),
     ];
+    // Of a ServiceEntry with a port for TLS: a chain for its name, and all others go on.
+    let tls = places.entry.map(|to| {
+        let cluster = format!("outbound|{}||api.test", to.port());
+        let chain = json!({ "filter_chain_match": { "server_names": ["api.test"] }, "filters": [tcp(&cluster)] });
+        let listener = json!({
+            "name": format!("0.0.0.0_{}", to.port()),
+            "traffic_direction": "OUTBOUND",
+            "address": address(to.port(), "0.0.0.0"),
+            "bind_to_port": false,
+            "listener_filters": [inspectors()[0]],
+            "listener_filters_timeout": "0s",
+            "continue_on_listener_filters_timeout": true,
+            "filter_chains": [chain],
+            "default_filter_chain": { "name": "PassthroughFilterChain", "filters": [tcp("PassthroughCluster")] },
+        });
+        (listener, at(&cluster, to))
+    });
+    let (tls_listener, tls_cluster) = tls.unzip();
     Sidecar {
-        listeners: vec![virtual_outbound, outbound, virtual_inbound],
-        clusters,
+        listeners: [virtual_outbound, outbound, virtual_inbound].into_iter().chain(tls_listener).collect(),
+        clusters: clusters.into_iter().chain(tls_cluster).collect(),
         routes: vec![routes],
         extensions: Vec::new(),
     }
@@ -201,8 +221,20 @@ impl Pod {
         resources: &[Value],
         agent: &Agent,
     ) -> Self {
+        Self::start_in(places, (workload, annotations), resources, agent, Path::new("/nowhere")).await
+    }
+
+    /// The same, with the files of the sidecar's container in `root`.
+    pub(crate) async fn start_in(
+        places: Places,
+        (workload, annotations): (Workload, Value),
+        resources: &[Value],
+        agent: &Agent,
+        root: &Path,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let xds = Xds::start().await;
+        xds.files_in(root);
         let plain = as_istio_makes_it(places, folder.path());
         write(&plain.clone().with(resources, &workload), folder.path(), &xds, agent);
         let metadata = json!({
@@ -232,7 +264,8 @@ impl Pod {
                     "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds-grpc" } }],
                 },
             });
-            bootstrap["static_resources"] = json!({ "clusters": [control_plane(at)] });
+            let agent = ["xds-grpc", "sds-grpc"].map(|name| control_plane(name, at));
+            bootstrap["static_resources"] = json!({ "clusters": agent });
         });
         let options = Options { listener: OUTBOUND.to_owned(), ..Options::default() };
         let envoy = Envoy::start(&bootstrap, &options).await.unwrap_or_else(|error| panic!("{error:?}"));
@@ -257,7 +290,12 @@ impl Pod {
 
     /// A connection that the app opens, to whatever address the backend has.
     pub(crate) async fn dial(&self) -> TcpStream {
-        self.connect(OUTBOUND, self.places.backend).await
+        self.dial_to(self.places.backend).await
+    }
+
+    /// A connection that the app opens to this address.
+    pub(crate) async fn dial_to(&self, to: SocketAddr) -> TcpStream {
+        self.connect(OUTBOUND, to).await
     }
 
     async fn connect(&self, listener: &str, to: SocketAddr) -> TcpStream {
@@ -289,17 +327,18 @@ async fn ask(stream: TcpStream, host: &str, path: &str) -> Answer {
     Connection::on(stream).exchange(head, false).await
 }
 
-fn control_plane(at: SocketAddr) -> Value {
+/// Istio's agent, as Envoy has it for configuration and for certificates.
+fn control_plane(name: &str, at: SocketAddr) -> Value {
     let address = json!({ "socket_address": { "address": at.ip().to_string(), "port_value": at.port() } });
     json!({
-        "name": "xds-grpc",
+        "name": name,
         "type": "STATIC",
         "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": of("extensions.upstreams.http.v3.HttpProtocolOptions"),
             "explicit_http_config": { "http2_protocol_options": {} },
         }},
         "load_assignment": {
-            "cluster_name": "xds-grpc",
+            "cluster_name": name,
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
         },
     })

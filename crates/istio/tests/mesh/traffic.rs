@@ -75,6 +75,40 @@ async fn a_mock_answers_and_nothing_reaches_a_backend() {
 }
 
 #[tokio::test]
+async fn a_tap_never_mocks_whatever_table_is_in_its_module() {
+    let one = vec![table("payment", vec![known("api.test")])];
+    let several = vec![table("orders", vec![known("api.test")]), table("refunds", vec![known("api.test")])];
+    for (tables, annotations) in [
+        (one.clone(), json!({})),
+        (
+            one,
+            json!({ "replay.speedscale.com/mode": "responder-only", "replay.speedscale.com/snapshot-id": "none" }),
+        ),
+        // None of them is called like the workload.
+        (several, opted_in()),
+    ] {
+        let upstream = Upstream::ok().await;
+        let sink = Sink::start(Nobody::here(), "204 No Content");
+        let (agent, _folder) = holds(&module_of(&tables));
+        let resources = tap(scope(), sink.address());
+        let who = payment(annotations.clone());
+        let pod = Pod::start(backend(upstream.address()), who, &resources, &agent).await;
+        for path in ["/known", "/new"] {
+            assert_eq!(
+                pod.call("api.test", path).await.text(),
+                "real",
+                "{annotations}: {}",
+                pod.envoy.logs()
+            );
+        }
+        eventually("both are told", async || {
+            sink.batches().iter().flat_map(understudy_testkit::Batch::records).count() == 2
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_mocked_is_not_tapped_too() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "204 No Content");
@@ -131,20 +165,25 @@ async fn grpc_is_mocked_with_its_messages_and_trailers() {
         .trailer("x-more", "yes");
     let (agent, _folder) = fetches(vec![recorded]);
     let places = Places { h2: true, ..backend(upstream.address()) };
-    let pod = Pod::start(places, payment(json!({})), &[], &agent).await;
-    let call = async || pod.h2().await.call("http://api.test/orders.Orders/Get", &[], sent.clone()).await;
-    assert_eq!(call().await.body, frames([message(&[(1, "real")])]));
-    assert_eq!(upstream.seen().len(), 1);
+    for (annotations, resources) in
+        [(json!({}), respond(scope(), false)), (opted_in(), respond(mesh(), true))]
+    {
+        let before = upstream.seen().len();
+        let pod = Pod::start(places, payment(annotations), &[], &agent).await;
+        let call = async || pod.h2().await.call("http://api.test/orders.Orders/Get", &[], sent.clone()).await;
+        assert_eq!(call().await.body, frames([message(&[(1, "real")])]));
+        assert_eq!(upstream.seen().len(), before + 1);
 
-    pod.apply(&respond(scope(), false), &agent).await;
-    eventually("it is mocked", async || call().await.metadata("x-more").is_some()).await;
-    let answer = call().await;
-    assert_eq!(answer.body, frames([message(&[(1, "recorded")]), message(&[(1, "twice")])]));
-    assert_eq!(answer.metadata("grpc-status").as_deref(), Some("0"));
-    assert_eq!(upstream.seen().len(), 1, "nothing reaches the backend");
-    let miss = pod.h2().await.call("http://api.test/orders.Orders/Other", &[], sent.clone()).await;
-    assert_eq!(miss.metadata("grpc-status").as_deref(), Some("12"));
-    assert_eq!(upstream.seen().len(), 1);
+        pod.apply(&resources, &agent).await;
+        eventually("it is mocked", async || call().await.metadata("x-more").is_some()).await;
+        let seen = upstream.seen().len();
+        let answer = call().await;
+        assert_eq!(answer.body, frames([message(&[(1, "recorded")]), message(&[(1, "twice")])]));
+        assert_eq!(answer.metadata("grpc-status").as_deref(), Some("0"));
+        let miss = pod.h2().await.call("http://api.test/orders.Orders/Other", &[], sent.clone()).await;
+        assert_eq!(miss.metadata("grpc-status").as_deref(), Some("12"));
+        assert_eq!(upstream.seen().len(), seen, "nothing reaches the backend");
+    }
 }
 
 #[tokio::test]

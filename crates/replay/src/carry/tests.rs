@@ -88,13 +88,39 @@ fn an_answer_that_came_later_issued_nothing() {
 
 #[test]
 fn a_person_has_the_last_word() {
-    let endpoint = |text: &str| Endpoint::parse(text).expect("an endpoint");
+    let endpoint = |text: &str| Spot::parse(text).expect("an endpoint");
     let never = CarryRules { never: vec![endpoint("GET /orders/* path.2")], ..CarryRules::default() };
     assert!(learn(&conversation(), &never).iter().all(|carry| !carry.contains("3 path.2")));
     let rules = vec![(endpoint("POST /orders body/count"), endpoint("* /orders/* query.limit"))];
     let told = CarryRules { off: true, rules, ..CarryRules::default() };
     assert_eq!(learn(&conversation(), &told), ["2 body/count → 3 query.limit"]);
-    assert!(Endpoint::parse("POST /x").is_err());
+    assert!(Spot::parse("POST /x").is_err());
+}
+
+#[test]
+fn what_stands_in_a_list_is_replaced_there_and_nothing_else_in_the_list_is() {
+    let text = |number: u8, value: &str| [&[number << 3 | 2, value.len() as u8], value.as_bytes()].concat();
+    let proto = |fields: &[(u8, &str)]| fields.iter().flat_map(|(n, v)| text(*n, v)).collect::<Vec<u8>>();
+    let kind = Headers::from_pairs([("content-type", "application/x-protobuf")]);
+    let mut steps = vec![step(1, "POST /a", (&[], ""), (&[], "")), step(2, "POST /b", (&[], ""), (&[], ""))];
+    let answer = steps[0].response.as_mut().expect("an answer");
+    (answer.headers, answer.body.bytes) = (kind.clone(), proto(&[(1, "ord_8f3kq2Lm")]));
+    let sent = &mut steps[1].request;
+    sent.headers = kind;
+    sent.body.bytes = proto(&[(4, "other"), (4, "ord_8f3kq2Lm"), (4, "ord_8f3kq2Lm")]);
+    assert_eq!(learn(&steps, &CarryRules::default()), ["1 body/1 → 2 body/4"]);
+    let carries = Carries::learn(&steps, &CarryRules::default());
+    let mut given = Given::default();
+    let mut live = steps[0].response.clone().expect("an answer");
+    live.body.bytes = proto(&[(1, "ord_5tYp")]);
+    given.take(&carries, 0, &live);
+    let mut request = steps[1].request.clone();
+    given.put(&carries, 1, &mut request);
+    assert_eq!(request.body.bytes, proto(&[(4, "other"), (4, "ord_5tYp"), (4, "ord_5tYp")]));
+    // Another request may lack it by now.
+    let mut without = Request { body: Body::default(), ..steps[1].request.clone() };
+    given.put(&carries, 1, &mut without);
+    assert_eq!(without.body, Body::default());
 }
 
 #[test]
@@ -115,4 +141,26 @@ fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
     let without = step(1, "POST /login", (&[], ""), (&[], "{}"));
     let missing = Given::default().take(&carries, 0, without.response.as_ref().expect("an answer"));
     assert_eq!(missing.len(), 2, "the cookie and the token");
+}
+
+#[test]
+fn a_rule_takes_the_last_answer_before_the_request() {
+    let endpoint = |text: &str| Spot::parse(text).expect("an endpoint");
+    let login = |number: u64, token: &str| {
+        step(number, "POST /login", (&[], ""), (&[], &format!("{{\"token\":\"{token}\"}}")))
+    };
+    let get = |number: u64| step(number, "GET /x", (&[("authorization", "none")], ""), (&[], ""));
+    let mut steps = vec![get(1), login(2, "a"), get(3), login(4, "b"), login(5, ""), get(6), get(7)];
+    // Answered when the first of the two at the end had begun.
+    steps[3].duration = 2500;
+    let rule = (endpoint("POST /login body/token"), endpoint("GET /** header.authorization"));
+    let rules = CarryRules { off: true, rules: vec![rule.clone(), rule], ..CarryRules::default() };
+    assert_eq!(
+        learn(&steps, &rules),
+        [
+            "2 body/token → 3 header.authorization, 6 header.authorization",
+            "4 body/token → 7 header.authorization"
+        ],
+        "an answer without it is none, and a rule that is there twice counts once"
+    );
 }

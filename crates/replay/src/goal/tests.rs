@@ -40,6 +40,39 @@ fn a_goal_is_reached_or_not() {
 }
 
 #[test]
+fn a_goal_may_be_about_some_requests_alone() {
+    let mut report = report();
+    let endpoint = |path: &str, asked_for, same, p95_us| Endpoint {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        asked_for,
+        sent: 4,
+        same,
+        different: 4 - same,
+        recorded: Some(Figures { count: 4, p95_us: 10_000, ..Figures::default() }),
+        replayed: Some(Figures { count: 4, p95_us, ..Figures::default() }),
+        ..Endpoint::default()
+    };
+    report.endpoints = vec![
+        endpoint("/a/*", false, 0, 90_000),
+        endpoint("/a/*", true, 4, 12_000),
+        endpoint("/b", true, 3, 1),
+    ];
+    let check = |text: &str, expect: bool| {
+        assert_eq!(Goal::must(text).expect("a goal").judge(&report).passed, expect, "{text}");
+    };
+    check("GET /a/*: success >= 100%", true);
+    check("GET /b: success >= 100%", false);
+    check("GET /b: different <= 1", true);
+    check("GET /a/*: p95 <= 12ms", true);
+    check("GET /a/*: p95 <= 1.1 x recorded", false);
+    // Nothing was sent to it, or it isn't there.
+    check("POST /a/*: success >= 0%", false);
+    assert!(Goal::must("GET /a/*: p95 <= 1s").expect("a goal").requests().is_some());
+    assert!(Goal::must("p95 <= 1s").expect("a goal").requests().is_none());
+}
+
+#[test]
 fn where_nothing_was_measured_no_goal_is_reached() {
     let mut report = report();
     (report.responder, report.success.rate, report.performance.replayed) = (None, None, None);
@@ -65,6 +98,8 @@ fn what_is_no_condition_is_refused_with_what_to_write() {
     check("speed > 3", "there are success, responder");
     check("success >= lots", "no value for success");
     check("success >= 1.2 x recorded", "no value for success");
+    check("GET: p95 <= 1s", "write METHOD PATH, as in");
+    check("GET /a: responder >= 100%", "isn't measured of some requests alone; there are success, errors");
     check("p95 <= NaN", "no value for p95");
     check("p95 <= inf", "no value for p95");
 }

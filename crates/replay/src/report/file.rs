@@ -1,8 +1,9 @@
 //! The report as a file: one JSON object.
 
-use super::{Report, TYPE, VERSION};
+use super::{OLDEST, Performance, Report, Success, TYPE, VERSION};
 use crate::error::Error;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -24,19 +25,55 @@ impl Report {
     }
 }
 
+/// A report without its lists: what a list of reports says of one.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "they are those of the report")]
+pub struct Head {
+    pub passed: bool,
+    pub snapshot: String,
+    pub service: Option<String>,
+    pub build_tag: Option<String>,
+    pub started: String,
+    pub duration_us: u64,
+    pub success: Success,
+    pub performance: Performance,
+    pub responder: Option<ResponderHead>,
+}
+
+/// The sums of what the service asked its backends.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ResponderHead {
+    pub rate: Option<f64>,
+    pub misses: u64,
+}
+
 /// Reads a report from a file.
 ///
 /// # Errors
 /// It can't be read, isn't a report of a replay, or has a version that isn't known.
 pub fn read(path: &Path) -> Result<Report, Error> {
+    parse(path)
+}
+
+/// Reads the sums of a report from its file.
+///
+/// # Errors
+/// Those of [`read`], but for what is wrong in its lists.
+pub fn head(path: &Path) -> Result<Head, Error> {
+    parse(path)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let bad = |problem: String| Error::Report { file: path.to_owned(), problem };
     let bytes = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
     let versioned: Versioned = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
     match (versioned.kind.as_deref(), versioned.v) {
-        (Some(TYPE), Some(VERSION)) => {}
+        (Some(TYPE), Some(OLDEST..=VERSION)) => {}
         (Some(TYPE), version) => {
             let version = version.map_or("no version".to_owned(), |version| format!("version {version}"));
-            return Err(bad(format!("{version} isn't known; this Understudy reads version {VERSION}")));
+            return Err(bad(format!(
+                "{version} isn't known; this Understudy reads versions {OLDEST} to {VERSION}"
+            )));
         }
         (Some("report"), _) => {
             return Err(bad(

@@ -1,22 +1,19 @@
 //! The report as one page that needs nothing else: no script, no network, readable in light and dark. All that comes from outside is escaped by
 //! the template. It stays below 5 MB: what is too much is left to the report's file, and the page says so.
 
-use super::chart::{Chart, charts};
-use super::text::{ending, millis, number};
-use super::{Asked, Call, Figures, How, Message, Pair, Report};
+use super::text::millis;
+use super::view::{Drawn, Goal, Sides, ending_line, facts, goals, raw, responder_line, sides, success};
+use super::{Asked, Call, Pair, Report};
 use askama::Template;
-use understudy_core::verdict::Difference;
 
-const STYLE: &str = include_str!("../../templates/report.css");
+const STYLE: &str =
+    concat!(include_str!("../../templates/report.css"), include_str!("../../templates/chart.css"));
 /// The SHA-256 of the style: no other one applies (Content Security Policy 3, "hash-source"). A test computes it.
-const STYLE_HASH: &str = "Iqz721fBIyuO2ivO9QWI1AS+8THgenOUtN3X0ka3vSI=";
+const STYLE_HASH: &str = "Q4QyuEZGOFWiXLwBQVLrZ0bBh77yCX6vmBtX0POs9JA=";
 /// A page is no longer than this, in bytes.
 const MAX: usize = 5_000_000;
 /// Texts are cut to so many characters.
 const TEXT: usize = 300;
-
-/// Where something differs, what was recorded there and what is there now.
-type Sides = (String, String, String);
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -29,8 +26,7 @@ struct Page<'a> {
     headline: String,
     facts: Vec<(&'static str, String)>,
     goals: Vec<Goal>,
-    rows: Vec<Row>,
-    charts: Vec<Chart>,
+    drawn: Drawn,
     success: String,
     failures: Vec<Failure>,
     failures_left: String,
@@ -43,19 +39,6 @@ struct Page<'a> {
     asked: Vec<Request<'a>>,
     asked_left: String,
     logs_text: String,
-}
-
-struct Goal {
-    class: &'static str,
-    word: &'static str,
-    text: String,
-    measured: String,
-    wanted: String,
-}
-
-struct Row {
-    name: &'static str,
-    cells: Vec<String>,
 }
 
 struct Failure {
@@ -153,8 +136,7 @@ fn page(report: &Report, limits: Limits) -> Page<'_> {
         headline: ending_line(report),
         facts: facts(report),
         goals: goals(report),
-        rows: rows(report),
-        charts: charts(&report.performance),
+        drawn: Drawn::of(report),
         success: success(report),
         failures: failed
             .enumerate()
@@ -194,74 +176,6 @@ fn tail(text: &str, most: usize) -> String {
     text[from..].to_owned()
 }
 
-fn ending_line(report: &Report) -> String {
-    match report.end.how {
-        How::Complete => String::new(),
-        _ => format!("{}.", ending(report)),
-    }
-}
-
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("Snapshot", report.snapshot.clone())];
-    let optional = [("Service", &report.service), ("Build", &report.build_tag), ("Target", &report.target)];
-    facts.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
-    facts.push(("Mode", report.mode.clone()));
-    facts.push(("Began", report.started.clone()));
-    facts.push(("Took", millis(report.duration_us)));
-    facts
-}
-
-fn goals(report: &Report) -> Vec<Goal> {
-    let goal = |goal: &super::GoalResult| Goal {
-        class: if goal.passed { "good" } else { "bad" },
-        word: if goal.passed { "✓ reached" } else { "✗ missed" },
-        text: goal.goal.clone(),
-        measured: goal.measured.map_or("nothing".to_owned(), |value| number(value, &goal.unit)),
-        wanted: goal.wanted.map_or(String::new(), |value| number(value, &goal.unit)),
-    };
-    report.goals.iter().map(goal).collect()
-}
-
-fn rows(report: &Report) -> Vec<Row> {
-    let performance = &report.performance;
-    let row = |name, figures: Option<Figures>| {
-        let f = figures?;
-        let times = [f.mean_us, f.p50_us, f.p90_us, f.p95_us, f.p99_us, f.max_us].map(millis);
-        let cells = [f.count.to_string(), format!("{:.1}", f.per_second)].into_iter().chain(times).collect();
-        Some(Row { name, cells })
-    };
-    if performance.replayed.is_none() {
-        return Vec::new();
-    }
-    let all = [
-        row("recorded", performance.recorded),
-        row("replayed", performance.replayed),
-        row("from sending on", performance.service),
-    ];
-    all.into_iter().flatten().collect()
-}
-
-fn success(report: &Report) -> String {
-    let success = &report.success;
-    let rate = success.rate.map_or("nothing was sent".to_owned(), |rate| {
-        format!(
-            "{}: {} of {} requests were answered as recorded",
-            number(rate, "%"),
-            success.same,
-            success.sent
-        )
-    });
-    let statuses: Vec<String> =
-        success.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
-    format!(
-        "{rate}; {} in another way, {} not at all, {} never sent. By status: {}.",
-        success.different,
-        success.errors,
-        success.not_sent,
-        if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }
-    )
-}
-
 fn failure(pair: &Pair, number: usize, details: usize) -> Failure {
     let status = |status: Option<u16>| status.map_or("–".to_owned(), |status| status.to_string());
     let messages = pair.detail.as_ref().filter(|_| number < details).map(|detail| {
@@ -290,18 +204,6 @@ fn failure(pair: &Pair, number: usize, details: usize) -> Failure {
     }
 }
 
-fn sides(difference: &Difference) -> Sides {
-    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "(nothing)".to_owned());
-    (difference.key.clone(), side(&difference.recorded), side(&difference.live))
-}
-
-/// A message as it would stand on the wire.
-fn raw(message: &Message) -> String {
-    let headers: String = message.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    let cut = message.cut.map(|whole| format!("\n… ({whole} bytes in all)")).unwrap_or_default();
-    format!("{}\n{headers}\n{}{cut}", message.head, message.body)
-}
-
 fn same_row(pair: &Pair) -> Same {
     Same {
         request: cut(&format!("{} {}", pair.method, pair.path)),
@@ -326,19 +228,6 @@ fn carried(carried: &super::Carried) -> Carried {
         to: if more > 0 { format!("{} and {more} more", to.join(", ")) } else { to.join(", ") },
         note,
     }
-}
-
-fn responder_line(responder: &super::Responder) -> String {
-    let rate = responder.rate.map_or("No request came to a mocked backend".to_owned(), |rate| {
-        format!(
-            "{}: {} of {} requests to mocked backends were answered from the snapshot",
-            number(rate, "%"),
-            responder.matches,
-            responder.requests
-        )
-    });
-    let complete = if responder.complete { "" } else { " Some of it is missing." };
-    format!("{rate}; {} missed, {} passed through.{complete}", responder.misses, responder.passthroughs)
 }
 
 fn request(asked: &Asked, in_full: bool) -> Request<'_> {

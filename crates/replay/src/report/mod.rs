@@ -1,4 +1,4 @@
-//! The report of a replay: one file, version 1, from which all else is made. `docs/reference/report.md` describes it.
+//! The report of a replay: one file, version 2, from which all else is made. `docs/reference/report.md` describes it.
 //!
 //! These types are the file's own. A reader refuses a version that it doesn't know, and keys that aren't its.
 
@@ -6,23 +6,29 @@ mod chart;
 mod file;
 mod html;
 mod junit;
+pub mod kept;
 mod markdown;
 mod text;
 mod versus;
+pub mod view;
+mod whole;
 
-pub use file::read;
+pub use file::{Head, head, read};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use text::summary;
+pub use text::{millis, number, summary};
 pub use versus::{Versus, versus};
+pub use whole::Whole;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use understudy_core::verdict::{Difference, Nearest};
 
-/// The format's version.
-pub const VERSION: u32 = 1;
+/// The format's version. 2 has [`Asked::whole`].
+pub const VERSION: u32 = 2;
+/// The oldest version that is read.
+pub const OLDEST: u32 = 1;
 /// What the file says that it is.
 pub const TYPE: &str = "replay";
 
@@ -33,7 +39,7 @@ pub struct Report {
     /// [`TYPE`].
     #[serde(rename = "type")]
     pub kind: String,
-    /// [`VERSION`].
+    /// From [`OLDEST`] to [`VERSION`].
     pub v: u32,
     /// Whether it ran to its end and all goals were reached.
     pub passed: bool,
@@ -62,6 +68,9 @@ pub struct Report {
     pub success: Success,
     /// How long they took.
     pub performance: Performance,
+    /// What became of the requests to each endpoint: those with the most first, and those of goals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
     /// What the service asked its backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responder: Option<Responder>,
@@ -183,6 +192,38 @@ pub struct Figures {
     pub p99_us: u64,
     /// The slowest.
     pub max_us: u64,
+}
+
+/// Requests that do the same, and what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The method; `*`: any.
+    pub method: String,
+    /// The path; `*` stands for a segment that is called otherwise in each.
+    pub path: String,
+    /// Whether a goal is about it. Such a one counts requests that others count too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_for: bool,
+    /// How many were sent.
+    pub sent: u64,
+    /// Of these, those that were answered as recorded.
+    pub same: u64,
+    /// Those that were answered in another way.
+    pub different: u64,
+    /// Those that got no answer.
+    pub errors: u64,
+    /// How long answers took then.
+    pub recorded: Option<Figures>,
+    /// How long they take now, from the moment at which a request was to be sent.
+    pub replayed: Option<Figures>,
+}
+
+impl Endpoint {
+    /// Those in which each request is counted once.
+    pub fn shares(all: &[Self]) -> impl Iterator<Item = &Self> {
+        all.iter().filter(|endpoint| !endpoint.asked_for)
+    }
 }
 
 /// What happened in one interval of time.
@@ -367,6 +408,9 @@ pub struct Asked {
     /// The request, where it didn't match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Message>,
+    /// The same to the last byte, as long as there is room; since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Box<Whole>>,
 }
 
 /// A place at which answers differed, and why that doesn't count.

@@ -2,7 +2,8 @@ use super::*;
 use base64::Engine as _;
 use understudy_core::verdict::Change;
 
-const GOLDEN: &str = include_str!("../../tests/golden/v1/report.json");
+const GOLDEN_1: &str = include_str!("../../tests/golden/v1/report.json");
+const GOLDEN: &str = include_str!("../../tests/golden/v2/report.json");
 
 fn golden() -> Report {
     serde_json::from_str(GOLDEN).expect("a report")
@@ -27,14 +28,102 @@ fn hostile() -> Report {
         (asked.location, asked.operation) = (HOSTILE.into(), HOSTILE.into());
     }
     report.logs = Some(Logs { text: HOSTILE.to_owned(), left_out: 0 });
+    report.endpoints = vec![endpoint(HOSTILE, 2000, 90_000); 200];
     report
 }
 
+fn endpoint(path: &str, then: u64, now: u64) -> Endpoint {
+    let figures = |p95_us| Some(Figures { count: 1, p95_us, ..Figures::default() });
+    Endpoint {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        sent: 1,
+        same: 1,
+        recorded: figures(then),
+        replayed: figures(now),
+        ..Endpoint::default()
+    }
+}
+
 #[test]
-fn a_report_comes_back_as_it_was_written() {
-    let mut out = Vec::new();
-    golden().write(&mut out).expect("memory");
-    assert_eq!(String::from_utf8(out).expect("text"), GOLDEN);
+fn endpoints_that_take_another_time_are_named_where_two_reports_are_compared() {
+    let (mut old, mut new) = (golden(), golden());
+    old.endpoints =
+        vec![endpoint("/slower", 0, 10_000), endpoint("/same", 0, 10_000), endpoint("/fast", 0, 90)];
+    let mut goal = endpoint("/same", 0, 99_000);
+    goal.asked_for = true;
+    new.endpoints = vec![
+        endpoint("/slower", 0, 30_000),
+        endpoint("/same", 0, 11_000),
+        endpoint("/fast", 0, 900),
+        endpoint("/new", 0, 900_000),
+        goal,
+    ];
+    let text = versus(&old, &new).text;
+    let told: Vec<_> = text.lines().filter(|line| line.contains(" x)  GET")).collect();
+    assert_eq!(
+        told,
+        ["p95 10.0 ms → 30.0 ms  (3.00 x)  GET /slower"],
+        "a new one, and what is noise, aren't: {text}"
+    );
+    let page = html(&new);
+    assert_eq!(page.matches("GET /same</code>").count(), 1, "a goal's requests are shown once");
+    assert!(summary(&new, true).contains("       1        0      0.00 ms → 30.0 ms  GET /slower\n"));
+}
+
+#[test]
+fn a_report_of_each_version_comes_back_as_it_was_written() {
+    for text in [GOLDEN_1, GOLDEN] {
+        let report: Report = serde_json::from_str(text).expect("a report");
+        let mut out = Vec::new();
+        report.write(&mut out).expect("memory");
+        assert_eq!(String::from_utf8(out).expect("text"), text);
+    }
+    let whole = |text: &str| {
+        let report: Report = serde_json::from_str(text).expect("a report");
+        report.responder.expect("calls").verdicts[0].whole.clone()
+    };
+    assert_eq!(whole(GOLDEN_1), None);
+    let asked = whole(GOLDEN).expect("the request").0;
+    assert_eq!(
+        (asked.backend.as_str(), &asked.request.body.bytes[..]),
+        ("http://stock.test", &b"\xff\0"[..])
+    );
+}
+
+#[test]
+fn the_sums_are_read_without_the_lists() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("r.json");
+    std::fs::write(&file, GOLDEN).expect("a file");
+    let head = head(&file).expect("sums");
+    assert_eq!(
+        (head.passed, head.build_tag.as_deref(), head.success.rate),
+        (false, Some("v1.2"), Some(33.5))
+    );
+    assert_eq!(head.responder.expect("calls").misses, 1);
+}
+
+#[test]
+fn the_last_reports_are_kept_out_of_sight_of_git() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keep = |started: &str| {
+        let path =
+            kept::keep(folder.path(), &Report { started: started.into(), ..golden() }, 2).expect("kept");
+        path.file_name().expect("a name").to_string_lossy().into_owned()
+    };
+    assert_eq!(keep("2026-11-21T09:00:00Z"), "20261121T090000.000000Z.json");
+    assert_eq!(keep("2026-11-21T09:00:00Z"), "20261121T090000.000000Z-1.json");
+    assert_eq!(keep("2026-11-21T09:00:00.5Z"), "20261121T090000.500000Z.json");
+    // One that is older by the clock stays all the same: it was asked for just now.
+    assert_eq!(keep("2025-01-01T00:00:00Z"), "20250101T000000.000000Z.json");
+    let reports = folder.path().join(kept::FOLDER);
+    let left = kept::list(&reports).expect("a list");
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|path| read(path).is_ok()));
+    let git = std::fs::read_to_string(reports.join(".gitignore")).expect("a file");
+    assert!(git.ends_with("\n*\n"), "{git}");
+    assert!(kept::list(&folder.path().join("none")).expect("none").is_empty());
 }
 
 #[test]
@@ -46,7 +135,11 @@ fn other_versions_and_other_files_are_refused() {
         let error = read(&file).expect_err(text).to_string();
         assert!(error.contains(says), "{error}");
     };
-    check(&GOLDEN.replace("\"v\":1", "\"v\":2"), "version 2 isn't known");
+    check(
+        &GOLDEN.replace("\"replay\",\"v\":2", "\"replay\",\"v\":3"),
+        "version 3 isn't known; this Understudy reads versions 1 to 2",
+    );
+    check(&GOLDEN.replace("\"path\":\"/levels\"", "\"way\":\"/levels\""), "whole: ");
     check(&GOLDEN.replace("\"passed\":", "\"past\":1,\"passed\":"), "past");
     check("{\"type\":\"report\",\"v\":1}", "understudy match SNAPSHOT FILE");
     check("{}", "it is no report");
@@ -57,7 +150,8 @@ fn other_versions_and_other_files_are_refused() {
 #[test]
 fn the_pages_style_is_the_one_that_may_apply() {
     let page = html(&golden());
-    let style = include_str!("../../templates/report.css");
+    let style =
+        concat!(include_str!("../../templates/report.css"), include_str!("../../templates/chart.css"));
     let hash = ring::digest::digest(&ring::digest::SHA256, style.as_bytes());
     let hash = base64::engine::general_purpose::STANDARD.encode(hash.as_ref());
     assert!(page.contains(&format!("style-src 'sha256-{hash}'")), "{hash}");

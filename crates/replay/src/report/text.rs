@@ -1,6 +1,6 @@
 //! The report for a person at a terminal. Nothing in it can move the cursor: what comes from outside is escaped.
 
-use super::{How, Pair, Report, Responder};
+use super::{Endpoint, Figures, How, Pair, Report, Responder};
 use std::fmt::Write as _;
 use understudy_core::verdict::Difference;
 
@@ -11,7 +11,7 @@ const DIFFERENCES: usize = 5;
 
 /// Microseconds as milliseconds, for people.
 #[expect(clippy::cast_precision_loss, reason = "a figure with three digits")]
-pub(super) fn millis(micros: u64) -> String {
+pub fn millis(micros: u64) -> String {
     let ms = micros as f64 / 1000.0;
     match micros {
         0..10_000 => format!("{ms:.2} ms"),
@@ -32,6 +32,9 @@ pub fn summary(report: &Report, all: bool) -> String {
         let _ = writeln!(out, "note: {}", plain(note));
     }
     performance(report, &mut out);
+    if all {
+        endpoints(report, &mut out);
+    }
     goals(report, &mut out);
     verdict(report, &mut out);
     out
@@ -192,6 +195,25 @@ fn performance(report: &Report, out: &mut String) {
     }
 }
 
+fn endpoints(report: &Report, out: &mut String) {
+    let p95 = |figures: Option<Figures>| figures.map_or("–".to_owned(), |figures| millis(figures.p95_us));
+    let all = Endpoint::shares(&report.endpoints).filter(|endpoint| endpoint.sent > 0);
+    for (number, endpoint) in all.enumerate() {
+        if number == 0 {
+            let _ = writeln!(out, "{:>8} {:>8} {:>22}  requests to", "sent", "failed", "p95");
+        }
+        let _ = writeln!(
+            out,
+            "{:>8} {:>8} {:>22}  {} {}",
+            endpoint.sent,
+            endpoint.different + endpoint.errors,
+            format!("{} → {}", p95(endpoint.recorded), p95(endpoint.replayed)),
+            plain(&endpoint.method),
+            plain(&endpoint.path)
+        );
+    }
+}
+
 fn goals(report: &Report, out: &mut String) {
     for goal in &report.goals {
         let measured = goal.measured.map_or("nothing measured".to_owned(), |value| number(value, &goal.unit));
@@ -203,7 +225,7 @@ fn goals(report: &Report, out: &mut String) {
 }
 
 /// A figure with its unit. What isn't all doesn't read as 100 %.
-pub(super) fn number(value: f64, unit: &str) -> String {
+pub fn number(value: f64, unit: &str) -> String {
     match unit {
         "%" if value < 100.0 && value > 99.9 => format!("{:.3} %", (value * 1000.0).floor() / 1000.0),
         "%" => format!("{value:.1} %"),

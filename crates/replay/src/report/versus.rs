@@ -1,12 +1,16 @@
 //! Two reports beside each other: what fails now and didn't, what works again, what takes longer.
 
 use super::text::{millis, number, one_line, plain};
-use super::{Pair, Report};
+use super::{Endpoint, Pair, Report};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 /// So many requests are listed of each kind.
 const LISTED: usize = 50;
+/// So many endpoints that take another time.
+const SLOWEST: usize = 10;
+/// A difference of so many microseconds is none.
+const NOISE: u64 = 2000;
 
 /// What is other in the new report.
 pub struct Versus {
@@ -42,6 +46,7 @@ pub fn versus(old: &Report, new: &Report) -> Versus {
     }
     let misses = misses(old, new, &mut text);
     figures(old, new, &mut text);
+    endpoints(old, new, &mut text);
     Versus { text, worse: !newly.is_empty() || !unknown.is_empty() || misses || (old.passed && !new.passed) }
 }
 
@@ -90,6 +95,34 @@ fn misses(old: &Report, new: &Report, text: &mut String) -> bool {
         let _ = writeln!(text, "misses no more: {}", plain(call));
     }
     worse
+}
+
+/// The endpoints that take longer or shorter than they did, by their 95th percentile: those that differ most first.
+fn endpoints(old: &Report, new: &Report, text: &mut String) {
+    let p95 = |endpoint: &Endpoint| endpoint.replayed.map(|figures| figures.p95_us.max(1));
+    let name = |endpoint: &'_ Endpoint| (endpoint.method.clone(), endpoint.path.clone());
+    let before: HashMap<_, u64> =
+        Endpoint::shares(&old.endpoints).filter_map(|then| Some((name(then), p95(then)?))).collect();
+    let mut changed: Vec<(f64, u64, u64, &Endpoint)> = Endpoint::shares(&new.endpoints)
+        .filter_map(|endpoint| {
+            let (then, now) = (*before.get(&name(endpoint))?, p95(endpoint)?);
+            #[expect(clippy::cast_precision_loss, reason = "a factor with two digits")]
+            let factor = now as f64 / then as f64;
+            let counts = then.abs_diff(now) > NOISE && !(0.8..=1.25).contains(&factor);
+            counts.then_some((factor, then, now, endpoint))
+        })
+        .collect();
+    changed.sort_by_key(|(_, then, now, _)| std::cmp::Reverse(then.abs_diff(*now)));
+    for (factor, then, now, endpoint) in changed.iter().take(SLOWEST) {
+        let _ = writeln!(
+            text,
+            "p95 {} → {}  ({factor:.2} x)  {} {}",
+            millis(*then),
+            millis(*now),
+            plain(&endpoint.method),
+            plain(&endpoint.path)
+        );
+    }
 }
 
 fn figures(old: &Report, new: &Report, text: &mut String) {

@@ -6,6 +6,7 @@
 mod endpoint;
 mod issued;
 mod known;
+pub mod miss;
 mod pairs;
 mod propose;
 mod protobuf;

@@ -146,7 +146,7 @@ impl Seen {
 }
 
 /// The place that a part stands for in rules: elements of arrays are any. `None`: it isn't one that values change in.
-fn place_of(key: &str, names: Names) -> Option<String> {
+pub(super) fn place_of(key: &str, names: Names) -> Option<String> {
     if key.starts_with("path.") || key.starts_with("query.") || key == "body" {
         return Some(key.to_owned());
     }
@@ -161,7 +161,7 @@ fn place_of(key: &str, names: Names) -> Option<String> {
 }
 
 /// Three parts in base64url, of which the first says so: `{"` in base64 is `eyJ`, `{ "` `eyAi`.
-fn is_passing_jwt(text: &[u8]) -> bool {
+pub(super) fn is_passing_jwt(text: &[u8]) -> bool {
     let parts: Vec<&[u8]> = text.split(|&b| b == b'.').collect();
     let coded = |part: &&[u8]| part.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     parts.len() == 3 && parts.iter().all(coded) && parts[..2].iter().all(|part| part.starts_with(b"ey"))

@@ -159,11 +159,12 @@ impl<'a> Linter<'a> {
 
     /// Answers in which live values take the place of recorded ones.
     fn echoes(&mut self, at: &Located) {
-        let Some(served) = serve::served(&at.exchange) else { return };
         let mut signature = std::mem::take(&mut self.signature);
         let actions = signature.set(&RequestView::from(&at.exchange), &self.rules);
-        let echoes = actions.echoes()
-            && !echo::find(&at.exchange, &signature, &actions, &self.rules, &served).is_empty();
+        let served = if actions.echoes() { serve::served(&at.exchange) } else { None };
+        let repeats =
+            |served| !echo::find(&at.exchange, &signature, &actions, &self.rules, &served).is_empty();
+        let echoes = served.is_some_and(repeats);
         self.signature = signature;
         if echoes {
             let message = "the answer repeats a value of its request that isn't compared: the live one is put in its place (`echo: false` in a rule turns that off)";

@@ -92,8 +92,9 @@ impl Held {
     pub(super) fn key(&mut self, exchange: &Exchange) -> Key {
         let whole = whole(exchange);
         let backend = self.header.backend(&exchange.backend);
-        let served = served(exchange).filter(|_| unanswerable(exchange).is_none());
-        let Some(answer) = served.filter(|_| backend.mode == Mode::Mock) else {
+        let is_answered = backend.mode == Mode::Mock && unanswerable(exchange).is_none();
+        let served = if is_answered { served(exchange) } else { None };
+        let Some(answer) = served else {
             return Key { whole, answer: None };
         };
         let actions = self.signature.set(&RequestView::from(exchange), &self.rules);

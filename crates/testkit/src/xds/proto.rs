@@ -1,10 +1,11 @@
 //! The few messages that it speaks, by their field numbers: `envoy/service/discovery/v3/discovery.proto`, `envoy/config/core/v3/extension.proto`,
-//! `xds/type/v3/typed_struct.proto`, `google/protobuf/struct.proto`. What is JSON is sent as a `TypedStruct`, which Envoy reads as any message.
+//! `xds/type/v3/typed_struct.proto`, `google/protobuf/struct.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`. What is JSON is sent as a `TypedStruct`, which Envoy reads as any message.
 
 use serde_json::Value;
 
-/// The type of the only resources that there are.
+/// The types of what there is.
 pub(super) const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+pub(super) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 const TYPED_STRUCT: &str = "type.googleapis.com/xds.type.v3.TypedStruct";
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -49,6 +50,28 @@ pub(super) struct TypedExtensionConfig {
     name: String,
     #[prost(message, optional, tag = "2")]
     typed_config: Option<Any>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Secret {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) tls_certificate: Option<TlsCertificate>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TlsCertificate {
+    #[prost(message, optional, tag = "1")]
+    pub(super) certificate_chain: Option<DataSource>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) private_key: Option<DataSource>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct DataSource {
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) inline_bytes: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

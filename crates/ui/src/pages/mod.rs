@@ -5,6 +5,7 @@ pub(crate) mod exchange;
 pub(crate) mod lint;
 pub(crate) mod list;
 pub(crate) mod live;
+pub(crate) mod report;
 pub(crate) mod rules;
 pub(crate) mod save;
 pub(crate) mod summary;

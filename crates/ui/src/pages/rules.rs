@@ -34,11 +34,11 @@ struct RulesPage {
 }
 
 /// A rule for people.
-struct Shown {
-    about: String,
+pub(super) struct Shown {
+    pub(super) about: String,
     exchanges: String,
-    says: Vec<(&'static str, String)>,
-    why: Vec<String>,
+    pub(super) says: Vec<(&'static str, String)>,
+    pub(super) why: Vec<String>,
     /// The rule as text: what it is told by in a form.
     key: String,
 }
@@ -91,7 +91,8 @@ pub(crate) async fn apply(
         rules.extend(wanted);
         Ok(())
     })
-    .await
+    .await?;
+    Ok(changed(&book))
 }
 
 /// Removes a rule.
@@ -108,15 +109,21 @@ pub(crate) async fn undo(
         rules.remove(at);
         Ok(())
     })
-    .await
+    .await?;
+    Ok(changed(&book))
 }
 
-async fn change(
+fn changed(book: &Book) -> Response {
+    see_other(&format!("{}/rules", base(&book.name)))
+}
+
+/// Changes the rules of a snapshot, where `snapshot.yaml` still is what the form was made of.
+pub(super) async fn change(
     app: &App,
     book: &Book,
     form: &Form,
     change: impl FnOnce(&mut Vec<Rule>) -> Result<(), PageError>,
-) -> Result<Response, PageError> {
+) -> Result<(), PageError> {
     check_token(app, form)?;
     let _alone = book.changing.lock().await;
     let opened = book.open()?;
@@ -131,8 +138,7 @@ async fn change(
     let mut snapshot = book.snapshot()?;
     snapshot
         .set_rules_if(rules, Some(&opened.digest))
-        .map_err(|error| PageError::snapshot(&book.name, &book.path, error))?;
-    Ok(see_other(&format!("{}/rules", base(&book.name))))
+        .map_err(|error| PageError::snapshot(&book.name, &book.path, error))
 }
 
 async fn proposals(
@@ -152,7 +158,7 @@ fn key(rule: &Rule) -> String {
     serde_json::to_string(rule).unwrap_or_default()
 }
 
-fn shown(rule: &Rule) -> Shown {
+pub(super) fn shown(rule: &Rule) -> Shown {
     let says = rule.says().into_iter();
     let says = says.flat_map(|(key, said)| said.into_iter().map(move |text| (key, visible(&text)))).collect();
     Shown {

@@ -4,6 +4,7 @@ mod conflicts;
 mod hostile;
 mod live;
 mod long;
+mod reports;
 mod security;
 mod site;
 mod traffic;

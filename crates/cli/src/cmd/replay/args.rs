@@ -11,6 +11,7 @@ use understudy_core::latency::Latency;
 use understudy_replay::client::{Connector, Protocol};
 use understudy_replay::goal::Goal;
 use understudy_replay::load::{Load, Speed};
+use understudy_replay::report::kept;
 use understudy_replay::settings::Settings;
 use understudy_replay::target::{Target, Trust};
 use understudy_snapshot::Snapshot;
@@ -62,6 +63,10 @@ pub(crate) struct Args {
     /// Write the report (JSON) here
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+
+    /// Keep so many reports in SNAPSHOT/.reports for `understudy ui`, this one among them
+    #[arg(long, value_name = "N", default_value_t = kept::DEFAULT)]
+    pub(super) keep_reports: usize,
 
     #[command(flatten)]
     pub(super) pages: Pages,

@@ -151,7 +151,12 @@ impl Exercise {
         bar.finish_and_clear();
         ready.map_err(|_| {
             let within = self.ready.within.as_secs_f64();
-            ending(How::NeverReady, format!("within {within} s, at {target}: {last}"))
+            ending(
+                How::NeverReady,
+                format!(
+                    "within {within} s, at {target}: {last}; if it listens elsewhere, say where with --target"
+                ),
+            )
         })
     }
 

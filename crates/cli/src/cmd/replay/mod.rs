@@ -53,7 +53,8 @@ fn prepare(args: &Args) -> anyhow::Result<Prepared> {
         (None, Vec::new())
     } else {
         let bar = say::working("reading what was recorded");
-        let (plan, notes) = understudy_replay::plan(&snapshot, &settings, baseline.as_ref())?;
+        let goals = settings.goals.iter().flatten().chain(&args.fail_if);
+        let (plan, notes) = understudy_replay::plan(&snapshot, &settings, goals, baseline.as_ref())?;
         bar.finish_and_clear();
         (Some(Arc::new(plan)), notes)
     };
@@ -107,7 +108,9 @@ async fn mocked(args: &Args, prepared: Prepared) -> anyhow::Result<Report> {
     let work = tempfile::tempdir().context("can't make a temporary folder")?;
     let (module, store) = (work.path().join("filter.wasm"), work.path().join("verdicts"));
     let built = respond::write_module(&snapshot, &module)?;
-    let config = respond::config(on_miss, args.latency, redaction.as_ref());
+    // What real backends answer is kept in the report: it can be added to the snapshot.
+    let on_wire = on_miss.map(|what| if what == OnMiss::Passthrough { OnMiss::Capture } else { what });
+    let config = respond::config(on_wire, args.latency, redaction.as_ref());
     let bootstrap = respond::bootstrap(&snapshot, on_miss);
     let session = Plan { bootstrap, module: &module, config, store: &store, inbound: &[] };
     let mut exercised: Option<Exercised> = None;
@@ -176,10 +179,27 @@ fn tell(args: &Args, report: &Report) -> anyhow::Result<()> {
         say::line(format_args!("report written to {}", path.display()));
     }
     args.pages.write(report)?;
+    if args.keep_reports > 0 {
+        keep(args, report);
+    }
     if args.proxy.json {
         output::json(&in_short(report))?;
     }
     Ok(())
+}
+
+/// Keeps the report for `understudy ui`. Nobody asked for it: where it can't be kept, the run counts all the same.
+fn keep(args: &Args, report: &Report) {
+    let snapshot = args.snapshot.display();
+    match report::kept::keep(&args.snapshot, report, args.keep_reports) {
+        Ok(_) => say::line(format_args!("`understudy ui {snapshot}` shows this report")),
+        Err(error) => {
+            let folder = report::kept::FOLDER;
+            say::warning(format_args!(
+                "the report isn't kept in {snapshot}/{folder}: {error} (--keep-reports 0 doesn't try)"
+            ));
+        }
+    }
 }
 
 /// What a machine wants to know first.

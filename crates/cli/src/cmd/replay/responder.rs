@@ -3,14 +3,17 @@
 use super::calls;
 use crate::capture;
 use crate::session::Finished;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use understudy_collector::RecordKind;
 use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::digest::{Digest, sha1};
+use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::rules::Rules;
 use understudy_core::time;
-use understudy_core::v1::Record;
+use understudy_core::v1::{self, Record};
 use understudy_core::verdict::{Kind, Verdict};
-use understudy_replay::report::{Asked, Responder};
+use understudy_replay::report::{Asked, Responder, Whole};
 use understudy_replay::{request_message, share};
 use understudy_snapshot::Snapshot;
 
@@ -18,6 +21,8 @@ use understudy_snapshot::Snapshot;
 const LISTED: usize = 20_000;
 /// So many of those that didn't are shown in full.
 const IN_FULL: usize = 500;
+/// Requests that didn't match are kept to the last byte up to so many bytes together, their answers included.
+const WHOLE: usize = 32 << 20;
 /// A value in a signature is cut to so many characters.
 const VALUE: usize = 400;
 
@@ -35,6 +40,8 @@ pub(super) async fn of(
     };
     let mut made = calls::Made::default();
     let rules = Rules::new(snapshot.header().rules.clone());
+    let mut answers = answers(store).await?;
+    let mut room = WHOLE;
     capture::each(store, RecordKind::Verdict, |record| {
         let Some(verdict) = &record.verdict else { return Ok(()) };
         match verdict.kind {
@@ -48,7 +55,11 @@ pub(super) async fn of(
             responder.not_listed += 1;
         } else {
             let in_full = responder.verdicts.len() < IN_FULL || !matched;
-            responder.verdicts.push(asked(&record, verdict, &rules, in_full));
+            let mut asked = asked(&record, verdict, &rules, in_full);
+            if !matched {
+                asked.whole = whole(record.exchange, &mut answers, &mut room).map(Box::new);
+            }
+            responder.verdicts.push(asked);
         }
         Ok(())
     })
@@ -64,6 +75,42 @@ pub(super) async fn of(
         Err(why) => responder.no_calls = Some(why),
     }
     Ok(responder)
+}
+
+/// What real backends have answered, by the request, each in its order.
+type Answers = HashMap<Digest, VecDeque<Exchange>>;
+
+/// The exchanges with real backends that were let through.
+async fn answers(store: &Path) -> anyhow::Result<Answers> {
+    let mut answers = Answers::new();
+    let mut room = WHOLE;
+    capture::each(store, RecordKind::Exchange, |record| {
+        let exchange = record.exchange;
+        let size = exchange.response.as_ref().map_or(0, |response| response.body.bytes.len());
+        if exchange.direction == Direction::Outbound && size <= room {
+            room -= size;
+            answers.entry(request_of(&exchange)).or_default().push_back(exchange);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(answers)
+}
+
+/// What tells a request from others: all of it, and whom it asks.
+fn request_of(exchange: &Exchange) -> Digest {
+    let (backend, request) = (exchange.backend.clone(), exchange.request.clone());
+    let mut line = Vec::new();
+    v1::write_record(&Exchange { backend, request, ..Exchange::default() }, None, &mut line);
+    sha1(&line)
+}
+
+/// The request to the last byte, with its answer where one came. Not where it was cut, or there is no room left.
+fn whole(asked: Exchange, answers: &mut Answers, room: &mut usize) -> Option<Whole> {
+    let answered = answers.get_mut(&request_of(&asked)).and_then(VecDeque::pop_front);
+    let whole = Whole(answered.unwrap_or(asked));
+    *room = room.checked_sub(whole.size()).filter(|_| whole.0.request.body.truncated.is_none())?;
+    Some(whole)
 }
 
 fn asked(record: &Record, verdict: &Verdict, rules: &Rules, in_full: bool) -> Asked {
@@ -94,5 +141,6 @@ fn asked(record: &Record, verdict: &Verdict, rules: &Rules, in_full: bool) -> As
         reason: verdict.reason.map(|reason| reason.message().to_owned()),
         nearest: verdict.nearest.iter().take(3).cloned().collect(),
         request: (in_full && verdict.kind != Kind::Match).then(|| request_message(exchange)),
+        whole: None,
     }
 }

@@ -1,23 +1,47 @@
 //! The offline matcher: gives requests to the same engine that the filter runs, with the table in memory.
 
-use anyhow::{Context, bail};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::HashMap;
-use std::path::Path;
 use understudy_core::config::Config;
 use understudy_core::digest::Digest;
 use understudy_core::engine::{Host, Side, Stream, Vm};
-use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::outbox::Answer;
-use understudy_core::table::Table;
-use understudy_core::v1::{self, Record};
-use understudy_core::verdict::Kind;
-use understudy_snapshot::Snapshot;
+use understudy_core::table::{Table, TableError};
+use understudy_core::v1::{self, LineError, Record};
+
+/// Why a request can't be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatchError {
+    /// The table can't be opened.
+    #[error("can't open the table")]
+    Table(#[from] TableError),
+    /// The request goes to what is no backend.
+    #[error("{0:?} is no backend: it must be scheme://host[:port]")]
+    Backend(String),
+    /// The engine doesn't take its configuration.
+    #[error("the engine refuses its configuration: {0}")]
+    Config(String),
+    /// What the engine says can't be read.
+    #[error("the verdict can't be read")]
+    Verdict(#[from] LineError),
+}
+
+impl MatchError {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "match-table",
+            Self::Backend(_) => "match-backend",
+            Self::Config(_) => "match-config",
+            Self::Verdict(_) => "match-verdict",
+        }
+    }
+}
 
 /// Judges requests as the filter would, one after the other.
-pub(crate) struct Matcher<'a> {
+pub struct Matcher<'a> {
     vm: Vm<&'a [u8]>,
     host: Offline,
 }
@@ -76,20 +100,26 @@ impl Host for Offline {
 
 impl<'a> Matcher<'a> {
     /// A matcher that answers from a table.
-    pub(crate) fn new(table: &'a [u8]) -> anyhow::Result<Self> {
-        let table = Table::open(table).context("can't open the table")?;
+    ///
+    /// # Errors
+    /// [`MatchError::Table`] where it is none.
+    pub fn new(table: &'a [u8]) -> Result<Self, MatchError> {
+        let table = Table::open(table)?;
         // The collector is never called: the verdicts are taken out of the outbox, as it would send them.
         let config = br#"{"default":"mock","collector":{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824},
             "body_cap_bytes":268435456,"grpc_stub":true,"memory_max_bytes":1073741824}"#;
-        let config = Config::from_json(config)?;
+        let config = Config::from_json(config).map_err(|error| MatchError::Config(error.to_string()))?;
         Ok(Self { vm: Vm::new(&config, table, "match".to_owned()), host: Offline::default() })
     }
 
     /// The verdict on a request. `None`: its backend isn't mocked.
-    pub(crate) fn judge(&mut self, exchange: &Exchange) -> anyhow::Result<Option<Record>> {
+    ///
+    /// # Errors
+    /// [`MatchError::Backend`] where its backend isn't one.
+    pub fn judge(&mut self, exchange: &Exchange) -> Result<Option<Record>, MatchError> {
         let request = &exchange.request;
         let Some((scheme, authority)) = exchange.backend.split_once("://") else {
-            bail!("{:?} is no backend: it must be scheme://host[:port]", exchange.backend);
+            return Err(MatchError::Backend(exchange.backend.clone()));
         };
         let pseudo: [(&[u8], &[u8]); 4] = [
             (b":method", &request.method),
@@ -110,79 +140,15 @@ impl<'a> Matcher<'a> {
         self.take_verdict(exchange)
     }
 
-    fn take_verdict(&mut self, exchange: &Exchange) -> anyhow::Result<Option<Record>> {
+    fn take_verdict(&mut self, exchange: &Exchange) -> Result<Option<Record>, MatchError> {
         let Some(outbox) = self.vm.outbox() else { return Ok(None) };
         // Late enough for every batch to be due.
         let now = exchange.time / 1000 + 1_000_000;
         let Some((seq, bytes)) = outbox.next(now) else { return Ok(None) };
         let line = bytes.split(|&b| b == b'\n').nth(1).unwrap_or_default();
-        let mut record = v1::read_record(line).context("the verdict can't be read")?;
+        let mut record = v1::read_record(line)?;
         outbox.answered(seq, Answer::Delivered, now);
         record.exchange.id.clone_from(&exchange.id);
         Ok(Some(record))
     }
-}
-
-#[derive(Deserialize)]
-struct ReportFile<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(borrow)]
-    requests: Vec<&'a RawValue>,
-}
-
-/// Hands over the outbound requests in a snapshot's folder, in a report, or in a file of exchanges and verdicts, one a line; and what became
-/// of each, where that is known.
-pub(crate) fn each_request(
-    path: &Path,
-    mut take: impl FnMut(&Exchange, Option<Kind>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut outbound = |record: &Record| match record.exchange.direction {
-        Direction::Outbound => take(&record.exchange, record.verdict.as_ref().map(|verdict| verdict.kind)),
-        Direction::Inbound => Ok(()),
-    };
-    if path.is_dir() {
-        for located in Snapshot::open(path)?.exchanges()? {
-            outbound(&Record { exchange: located?.exchange, verdict: None })?;
-        }
-        return Ok(());
-    }
-    let text = std::fs::read(path).with_context(|| {
-        format!("can't read {}; name a snapshot, a report, or a file of exchanges", path.display())
-    })?;
-    if let Ok(report) = serde_json::from_slice::<ReportFile<'_>>(&text)
-        && report.kind == "report"
-    {
-        for (i, request) in report.requests.iter().enumerate() {
-            let record = v1::read_record(request.get().as_bytes());
-            outbound(
-                &record.with_context(|| format!("{}: request {} can't be read", path.display(), i + 1))?,
-            )?;
-        }
-        return Ok(());
-    }
-    for (i, line) in text.split(|&b| b == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() || is_batch(line) {
-            continue;
-        }
-        let record = v1::read_record(line).with_context(|| {
-            format!(
-                "{}, line {}: neither an exchange nor a verdict, and the file is no report",
-                path.display(),
-                i + 1
-            )
-        })?;
-        outbound(&record)?;
-    }
-    Ok(())
-}
-
-/// The first line of a batch, which stands in what a collector has stored.
-fn is_batch(line: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        #[serde(rename = "type")]
-        kind: &'a str,
-    }
-    serde_json::from_slice::<Head<'_>>(line).is_ok_and(|head| head.kind == "batch")
 }

@@ -1,0 +1,239 @@
+//! HTTPS that the app makes itself: it ends in the sidecar, with a certificate that the app trusts, so that the filter can read it; what goes on
+//! to a real backend goes by TLS again, and that backend is verified.
+//!
+//! Only pods that carry [`LABEL`] are meant, which comes with the certificates (`certificates.rs`): no other could answer by TLS. Private keys are in
+//! no resource here: Istio's agent reads them from files in the sidecar's container and hands them to Envoy, new ones too.
+
+use crate::certificates::{FOLDER, LABEL};
+use crate::error::Error;
+use crate::parts::{Way, add, envoy_filter};
+use crate::scope::Scope;
+use crate::stub;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// How long a listener waits for the certificate before it begins without: connections to these hosts are closed then, all others aren't.
+const WAIT_FOR_CERTIFICATE: &str = "5s";
+/// RFC 1035, 2.3.4, without the root's dot.
+const HOST_MAX: usize = 253;
+
+/// Whose HTTPS is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Https {
+    hosts: BTreeSet<String>,
+    port: u16,
+    roots: Option<String>,
+}
+
+/// Which of two chains has a connection that both could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precedence {
+    /// A mock: what is mocked has no backend to tap.
+    First,
+    /// A tap.
+    Second,
+}
+
+/// What is done with it.
+pub(crate) struct Handling<'a> {
+    /// Of the resource with the filter: that of the chain is called like it.
+    pub(crate) start: &'a str,
+    pub(crate) precedence: Precedence,
+    pub(crate) priority: i32,
+    /// The filter's place in the chain.
+    pub(crate) place: Value,
+    /// Whether gRPC is answered.
+    pub(crate) with_stub: bool,
+}
+
+impl Https {
+    /// HTTPS to these hosts on this port. `roots`: the certificates, in a file of the sidecar's container, by which real backends are verified; those
+    /// of its system where nothing is said.
+    ///
+    /// # Errors
+    /// [`Error::Host`], [`Error::NoHost`], [`Error::Port`], [`Error::Roots`].
+    pub fn new<'a>(
+        hosts: impl IntoIterator<Item = &'a str>,
+        port: u16,
+        roots: Option<&str>,
+    ) -> Result<Self, Error> {
+        let host = |host: &'a str| match is_host(host) {
+            true => Ok(host.trim_end_matches('.').to_ascii_lowercase()),
+            false => Err(Error::Host(host.to_owned())),
+        };
+        let hosts: BTreeSet<_> = hosts.into_iter().map(host).collect::<Result<_, _>>()?;
+        if hosts.is_empty() {
+            return Err(Error::NoHost);
+        }
+        if port == 0 {
+            return Err(Error::Port);
+        }
+        if let Some(path) = roots.filter(|path| !path.starts_with('/')) {
+            return Err(Error::Roots(path.to_owned()));
+        }
+        Ok(Self { hosts, port, roots: roots.map(str::to_owned) })
+    }
+
+    /// The hosts, in order, each once.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str)
+    }
+
+    /// The `EnvoyFilter` with the chain.
+    pub(crate) fn resource(&self, scope: &Scope, handling: Handling<'_>) -> Value {
+        let name = scope.name(&name(handling.start));
+        let cluster = format!("https-of-{}", scope.unique(handling.start));
+        let patches = [
+            add("CLUSTER", Way::Outbound, &self.cluster(&cluster)),
+            self.in_listeners("LISTENER_FILTER", &self.inspector()),
+            self.in_listeners("FILTER_CHAIN", &self.chain(&cluster, scope, handling.precedence, &handling)),
+        ];
+        envoy_filter(&scope.and(LABEL, &scope.identity()), &name, handling.priority, &patches)
+    }
+
+    /// Istio takes the port for that of a listener, and `virtualOutbound`, where all goes that no listener is for, has them all.
+    fn in_listeners(&self, apply_to: &str, value: &Value) -> Value {
+        json!({
+            "applyTo": apply_to,
+            "match": { "context": Way::Outbound.context(), "listener": { "portNumber": self.port } },
+            "patch": { "operation": "ADD", "value": value },
+        })
+    }
+
+    /// Reads the server's name. Not on other ports: whoever waits there for the server's first word would wait for ever.
+    fn inspector(&self) -> Value {
+        let end = u32::from(self.port).saturating_add(1);
+        let port = json!({ "destination_port_range": { "start": self.port, "end": end } });
+        json!({
+            "name": "envoy.filters.listener.tls_inspector",
+            "filter_disabled": { "not_match": port },
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector" },
+        })
+    }
+
+    fn chain(&self, cluster: &str, scope: &Scope, precedence: Precedence, handling: &Handling<'_>) -> Value {
+        // Istio's own chains for a host don't name the protocol: one that does comes before them, and Envoy refuses a listener with two that
+        // are the same. By the same means a mock comes before a tap: addresses are looked at last, and the two halves of all that there are
+        // are nearer than all of them at once.
+        let mut meant = json!({ "server_names": self.hosts, "transport_protocol": "tls" });
+        if precedence == Precedence::First {
+            let halves = ["0.0.0.0", "128.0.0.0", "::", "8000::"];
+            let half = |address: &str| json!({ "address_prefix": address, "prefix_len": 1 });
+            meant["source_prefix_ranges"] = Value::Array(halves.map(half).into());
+        }
+        let resource = scope.unique(handling.start);
+        let mut routes = Vec::new();
+        routes.extend(handling.with_stub.then(|| stub::route(&stub::name(&resource))));
+        routes.push(json!({
+            "match": { "prefix": "/" },
+            "route": { "cluster": cluster, "timeout": "0s" },
+        }));
+        let manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": cluster,
+            "stream_idle_timeout": "0s",
+            "server_header_transformation": "PASS_THROUGH",
+            "upgrade_configs": [{ "upgrade_type": "websocket" }],
+            "http_filters": [handling.place, {
+                "name": "envoy.filters.http.router",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            }],
+            "route_config": {
+                "name": cluster,
+                "virtual_hosts": [{ "name": "any", "domains": ["*"], "routes": routes }],
+            },
+        });
+        json!({
+            "name": cluster,
+            "filter_chain_match": meant,
+            "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],
+            "transport_socket": {
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                    "common_tls_context": {
+                        "alpn_protocols": ["h2", "http/1.1"],
+                        "tls_certificate_sds_secret_configs": [certificate()],
+                    },
+                },
+            },
+        })
+    }
+
+    /// The real backends, where the app wanted to go.
+    fn cluster(&self, name: &str) -> Value {
+        let roots = match &self.roots {
+            Some(path) => json!({ "trusted_ca": { "filename": path } }),
+            None => json!({ "system_root_certs": {} }),
+        };
+        json!({
+            "name": name,
+            "type": "ORIGINAL_DST",
+            "lb_policy": "CLUSTER_PROVIDED",
+            "connect_timeout": "10s",
+            "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "upstream_http_protocol_options": { "auto_sni": true, "auto_san_validation": true },
+                "auto_config": { "http_protocol_options": {}, "http2_protocol_options": {} },
+            }},
+            "transport_socket": {
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                    "common_tls_context": { "validation_context": roots },
+                },
+            },
+        })
+    }
+}
+
+/// What the resource with the chain is called, beside the one with the filter.
+pub(crate) fn name(start: &str) -> String {
+    format!("{start}-https")
+}
+
+/// The certificate as Istio's agent has it from files: where there are none, only connections to these hosts notice.
+fn certificate() -> Value {
+    json!({
+        "name": format!("file-cert:{FOLDER}/tls.crt~{FOLDER}/tls.key"),
+        "sds_config": {
+            "api_config_source": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": true,
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": "sds-grpc" } }],
+            },
+            "resource_api_version": "V3",
+            "initial_fetch_timeout": WAIT_FOR_CERTIFICATE,
+        },
+    })
+}
+
+/// A name that a client may ask a server for by TLS (RFC 6066, 3: no address), and a certificate can be made for.
+fn is_host(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(good);
+    let address = text.parse::<std::net::IpAddr>().is_ok();
+    text.len() <= HOST_MAX && !address && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_in_order_and_once() {
+        let https = Https::new(["b.test", "A.test.", "b.test"], 443, None).unwrap();
+        assert_eq!(https.hosts().collect::<Vec<_>>(), ["a.test", "b.test"]);
+        for bad in
+            ["", ".", "*.test", "a b", "a.test:443", "https://a.test", "10.0.0.1", "a..b", &"a.".repeat(200)]
+        {
+            assert_eq!(Https::new([bad], 443, None), Err(Error::Host(bad.to_owned())));
+        }
+        assert_eq!(Https::new([], 443, None), Err(Error::NoHost));
+        assert_eq!(Https::new(["a.test"], 0, None), Err(Error::Port));
+        assert_eq!(Https::new(["a.test"], 443, Some("ca.pem")), Err(Error::Roots("ca.pem".to_owned())));
+        assert!(Https::new(["a.test"], 443, Some("/etc/ca.pem")).is_ok());
+    }
+}

@@ -1,0 +1,70 @@
+//! The reports that are kept beside a snapshot, so that `understudy ui` shows them without being told where they are: the last ones, in a folder
+//! that Git leaves alone.
+
+use super::Report;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder, in that of the snapshot.
+pub const FOLDER: &str = ".reports";
+/// So many are kept where nothing else is said.
+pub const DEFAULT: usize = 10;
+
+/// Keeps a report beside the snapshot in `snapshot`, and removes the oldest, so that `most` are left. Gives its path. Only who has written it
+/// can read it: it holds what the service said.
+///
+/// # Errors
+/// The folder can't be written.
+pub fn keep(snapshot: &Path, report: &Report, most: usize) -> io::Result<PathBuf> {
+    let folder = snapshot.join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(&ignore, "# Made by `understudy replay`; `--keep-reports 0` keeps none.\n*\n")?;
+    }
+    let path = (0..).map(|number| folder.join(name(&report.started, number))).find(|path| !path.exists());
+    let path = path.ok_or_else(|| io::Error::other("no name is free"))?;
+    let beside = tempfile::Builder::new().prefix(".report.").tempfile_in(&folder)?;
+    let mut out = BufWriter::new(beside.as_file());
+    report.write(&mut out).and_then(|()| out.flush())?;
+    drop(out);
+    beside.as_file().sync_all()?;
+    beside.persist(&path).map_err(|error| error.error)?;
+    File::open(&folder).and_then(|folder| folder.sync_all())?;
+    let all = list(&folder)?;
+    for old in all.iter().filter(|old| **old != path).take(all.len().saturating_sub(most.max(1))) {
+        fs::remove_file(old)?;
+    }
+    Ok(path)
+}
+
+/// The files in a folder that may be reports, the oldest first as far as their names tell. None where there is no folder.
+///
+/// # Errors
+/// The folder can't be read.
+pub fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `20261121T090000.123456Z.json`: in order of time where it is in order of names.
+fn name(started: &str, number: u32) -> String {
+    let plain: String = started.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').collect();
+    let (seconds, micros) =
+        plain.trim_end_matches('Z').split_once('.').unwrap_or((plain.trim_end_matches('Z'), ""));
+    let again = if number == 0 { String::new() } else { format!("-{number}") };
+    format!("{seconds}.{micros:0<6}Z{again}.json")
+}

@@ -1,0 +1,208 @@
+//! One request to a backend: what was asked, its signature, what became of it and what would become of it now. For one that missed: what is
+//! nearest, and what can be done about it.
+
+use super::offer::Offered;
+use super::responder::{class, now};
+use super::{Above, Loaded, sides, status, wire};
+use crate::form::Form;
+use crate::page::{Frame, PageError, render};
+use crate::reports::{Choice, Now};
+use crate::routes::App;
+use crate::show::{BodyView, visible, visible_bytes};
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::sync::Arc;
+use understudy_core::exchange::Exchange;
+use understudy_core::facts::is_grpc;
+use understudy_core::verdict::Nearest;
+use understudy_replay::report::Asked;
+use understudy_replay::report::view::Sides;
+
+#[derive(Template)]
+#[template(path = "asked.html")]
+pub(super) struct AskedPage {
+    frame: Frame,
+    above: Above,
+    here: String,
+    token: String,
+    digest: String,
+    title: String,
+    status: (String, &'static str),
+    class: &'static str,
+    verdict: String,
+    reason: String,
+    /// What was done a moment ago.
+    done: &'static str,
+    now: Told,
+    signature: Vec<(String, String)>,
+    request: String,
+    nearest: Vec<Near>,
+    offered: Option<Offered>,
+    /// How an answer can be added; `None` where nothing can be.
+    add: Option<Add>,
+    /// Why not.
+    no_add: &'static str,
+}
+
+/// What would become of it now.
+struct Told {
+    class: &'static str,
+    text: String,
+}
+
+/// A recorded request that is near.
+struct Near {
+    exchange: String,
+    title: String,
+    rows: Vec<Sides>,
+    /// The page with a rule that is held against it.
+    href: Option<String>,
+}
+
+/// How an answer is added.
+struct Add {
+    /// The real backend's, where it was let through.
+    given: Option<(u16, BodyView)>,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path((name, id, number)): Path<(String, String, usize)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let form = Form::read(query.unwrap_or_default().as_bytes());
+    let page = page(&app, &name, &id, number, &form).await?;
+    Ok(render(StatusCode::OK, &page))
+}
+
+pub(super) async fn page(
+    app: &App,
+    name: &str,
+    id: &str,
+    number: usize,
+    form: &Form,
+) -> Result<AskedPage, PageError> {
+    let (loaded, mut frame, mut above) = Loaded::new(app, name, id).await?;
+    above.tabs = loaded.tabs("/responder")?;
+    let responder = loaded.report()?.responder.as_ref();
+    let asked = responder.and_then(|responder| responder.verdicts.get(number));
+    let asked = asked.ok_or_else(|| PageError::not_found("The report has no such request."))?;
+    let here = format!("{}/responder/{number}", loaded.here());
+    let missed = asked.verdict != "match";
+    let judged = if missed { now(app, &loaded).await? } else { None };
+    let judged = judged.as_deref().map(|judged| match judged {
+        Ok(all) => Ok(all.iter().find(|(at, _)| *at == number).map(|(_, now)| now)),
+        Err(problem) => Err(problem.as_str()),
+    });
+    frame.refresh = missed && judged.is_none();
+    let still = matches!(judged, Some(Ok(Some(Now::Miss { .. }))));
+    let nearest: &[Nearest] = match &judged {
+        Some(Ok(Some(Now::Miss { nearest, .. }))) => nearest,
+        _ => &asked.nearest,
+    };
+    let whole = asked.whole.as_ref().map(|whole| &whole.0);
+    let mut choice = Choice::read(form);
+    if choice.with.is_empty() {
+        choice.with = nearest.first().map(|nearest| nearest.exchange.clone()).unwrap_or_default();
+    }
+    let offered = match still && whole.is_some() && !choice.with.is_empty() {
+        true => Some(Offered::new(app, &loaded, number, &choice).await?),
+        false => None,
+    };
+    frame.refresh |= offered.as_ref().is_some_and(Offered::is_waiting);
+    let (add, no_add) = add(whole, still);
+    Ok(AskedPage {
+        frame,
+        above,
+        token: app.guard.form_token.clone(),
+        digest: loaded.digest.clone(),
+        title: visible(&format!("{} {}{}", asked.operation, asked.backend, asked.location)),
+        status: status(asked.status),
+        class: class(asked),
+        verdict: visible(&asked.verdict),
+        reason: visible(asked.reason.as_deref().unwrap_or_default()),
+        done: done(form.get("done")),
+        now: told(judged, asked),
+        signature: asked.signature.iter().map(|(key, value)| (visible(key), visible(value))).collect(),
+        request: whole.map_or_else(|| asked.request.as_ref().map(wire).unwrap_or_default(), on_wire),
+        nearest: nearest.iter().map(|near| shown(near, &here, still && whole.is_some())).collect(),
+        offered,
+        add,
+        no_add,
+        here,
+    })
+}
+
+fn done(what: &str) -> &'static str {
+    match what {
+        "rule" => "The rule stands in snapshot.yaml. It holds from the next replay on.",
+        "added" => "The answer is in the snapshot. It is given from the next replay on.",
+        "held" => "Nothing was added: the snapshot holds this request with this answer already.",
+        _ => "",
+    }
+}
+
+fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &Asked) -> Told {
+    let told = |class, text: String| Told { class, text };
+    match judged {
+        None if asked.verdict == "match" => {
+            told("good", format!("It was answered with exchange {}.", visible(asked.exchange.as_deref().unwrap_or("?"))))
+        }
+        None => told("", "Holding it against the snapshot as it is now…".to_owned()),
+        Some(Err(problem)) => told("warn", format!("Whether it would match now can’t be told: {}.", visible(problem))),
+        Some(Ok(Some(Now::Match { exchange, but }))) => {
+            let but = if but.is_empty() { String::new() } else { format!("; {} may be other", visible(&but.join(", "))) };
+            told("good", format!("With the snapshot as it is now it would match exchange {}{but}.", visible(exchange)))
+        }
+        Some(Ok(Some(Now::Miss { reason, .. }))) => {
+            told("warn", format!("With the snapshot as it is now it would still not match: {reason}."))
+        }
+        Some(Ok(Some(Now::Unmocked))) => told("", "Its backend isn’t mocked any more: it would be let through.".to_owned()),
+        Some(Ok(Some(Now::Unknown) | None)) => told(
+            "",
+            "The report doesn’t hold this request to the last byte, so that nothing can be made of it here: it is of an older Understudy, or there \
+             was no room. Replay again, and open the new report."
+                .to_owned(),
+        ),
+    }
+}
+
+fn shown(near: &Nearest, here: &str, can: bool) -> Near {
+    Near {
+        exchange: visible(&near.exchange),
+        title: visible(&format!("#{} {}, {} % the same", near.exchange, near.request, near.score)),
+        rows: sides(&near.differs),
+        href: can.then(|| format!("{here}?{}#rule", crate::form::query([("with", &*near.exchange)]))),
+    }
+}
+
+/// The request as it was sent, for people.
+fn on_wire(exchange: &Exchange) -> String {
+    let request = &exchange.request;
+    let mut text = format!("{} {}\n", visible_bytes(&request.method), visible_bytes(&request.path));
+    for (name, value) in request.headers.iter() {
+        text.push_str(&format!("{}: {}\n", visible_bytes(name), visible_bytes(value)));
+    }
+    let body = BodyView::of(&request.body, &request.headers);
+    let body = if body.pretty.is_empty() { body.raw } else { body.pretty };
+    if !body.is_empty() {
+        text.push_str(&format!("\n{body}"));
+    }
+    text
+}
+
+fn add(whole: Option<&Exchange>, still: bool) -> (Option<Add>, &'static str) {
+    let Some(whole) = whole.filter(|_| still) else { return (None, "") };
+    let given =
+        whole.response.as_ref().map(|answer| (answer.status, BodyView::of(&answer.body, &answer.headers)));
+    let grpc = whole.request.headers.get(b"content-type").is_some_and(is_grpc);
+    match grpc && given.is_none() {
+        true => (
+            None,
+            "An answer of gRPC can’t be written as text: replay with --on-miss passthrough, and add the real backend’s.",
+        ),
+        false => (Some(Add { given }), ""),
+    }
+}

@@ -1,0 +1,75 @@
+//! What would become now of the requests of a report that didn't match: the engine of the filter judges them, with the snapshot as it is.
+
+use understudy_core::exchange::Exchange;
+use understudy_core::verdict::{Kind, Nearest};
+use understudy_replay::report::{Asked, Report};
+use understudy_snapshot::matcher::Matcher;
+use understudy_snapshot::{Snapshot, table};
+
+/// By the numbers of the requests in the report.
+pub(crate) type Verdicts = Result<Vec<(usize, Now)>, String>;
+
+/// What would become of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Now {
+    /// It is answered.
+    Match {
+        /// With this recorded exchange.
+        exchange: String,
+        /// What rules leave out of it.
+        but: Vec<String>,
+    },
+    /// It misses, or is let through.
+    Miss {
+        /// Why.
+        reason: &'static str,
+        /// The nearest recorded requests.
+        nearest: Vec<Nearest>,
+    },
+    /// Its backend isn't mocked any more.
+    Unmocked,
+    /// The report doesn't hold all of it.
+    Unknown,
+}
+
+/// The requests that didn't match, with their numbers, as far as the report holds them.
+pub(crate) fn missed(report: &Report) -> impl Iterator<Item = (usize, &Asked, Option<&Exchange>)> {
+    let verdicts = report.responder.iter().flat_map(|responder| &responder.verdicts).enumerate();
+    let missed = verdicts.filter(|(_, asked)| asked.verdict != "match");
+    missed.map(|(number, asked)| (number, asked, asked.whole.as_ref().map(|whole| &whole.0)))
+}
+
+/// Judges them all.
+pub(crate) fn judge(snapshot: &Snapshot, report: &Report) -> Verdicts {
+    let built = table::build(snapshot).map_err(|error| error.to_string())?;
+    let mut matcher = Matcher::new(&built.bytes).map_err(|error| error.to_string())?;
+    let mut now = Vec::new();
+    for (number, _, whole) in missed(report) {
+        let Some(whole) = whole else {
+            now.push((number, Now::Unknown));
+            continue;
+        };
+        let record = matcher.judge(whole).map_err(|error| error.to_string())?;
+        let verdict = record.and_then(|record| record.verdict);
+        now.push((
+            number,
+            match verdict {
+                None => Now::Unmocked,
+                Some(verdict) if verdict.kind == Kind::Match => {
+                    let (exchange, but) = verdict
+                        .matched
+                        .map(|matched| (matched.exchange, matched.normalised))
+                        .unwrap_or_default();
+                    Now::Match { exchange, but }
+                }
+                Some(verdict) => Now::Miss {
+                    reason: verdict
+                        .reason
+                        .map_or("no recorded request has this signature", |reason| reason.message()),
+                    nearest: verdict.nearest,
+                },
+            },
+        ));
+    }
+    Ok(now)
+}

@@ -1,0 +1,97 @@
+//! A rule for a request that missed, as somebody chooses it, and what it would do.
+
+use super::judged::missed;
+use crate::form::Form;
+use understudy_core::exchange::Exchange;
+use understudy_core::rules::Rule;
+use understudy_replay::report::Report;
+use understudy_snapshot::learn::miss::{self, Differs, Leave, Offer, Weighed};
+use understudy_snapshot::{Snapshot, learn};
+
+/// What somebody chose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// The recorded exchange that the request is to be one with.
+    pub(crate) with: String,
+    /// How places are left out, by their names: a rule's key, or `counts`. Others as is proposed.
+    pub(crate) places: Vec<(String, String)>,
+}
+
+impl Choice {
+    /// From a form: `with`, and for each place a field `place` and a field `leave`.
+    pub(crate) fn read(form: &Form) -> Self {
+        let places = form.all("place").zip(form.all("leave"));
+        let places = places.map(|(place, leave)| (place.to_owned(), leave.to_owned())).collect();
+        Self { with: form.get("with").to_owned(), places }
+    }
+
+    /// How a place is left out; `None` where it counts.
+    pub(crate) fn of(&self, differs: &Differs) -> Option<Leave> {
+        let place = differs.place.as_ref()?;
+        match self.places.iter().find(|(name, _)| name == place.as_str()) {
+            Some((_, leave)) => Leave::of(leave),
+            None => differs.proposed,
+        }
+    }
+}
+
+/// The rule, and what it would do.
+#[derive(Clone, Debug)]
+pub(crate) struct Weighing {
+    pub(crate) offer: Offer,
+    /// What isn't said by a rule yet. `None` where no rule is to be made.
+    pub(crate) rule: Option<(Rule, Weighed)>,
+    /// Why none can be.
+    pub(crate) refused: Option<String>,
+}
+
+/// Weighs what is chosen for a request of a report.
+pub(crate) fn weigh(
+    snapshot: &Snapshot,
+    report: &Report,
+    number: usize,
+    choice: &Choice,
+) -> Result<Weighing, String> {
+    let failed = |error: understudy_snapshot::SnapshotError| error.to_string();
+    let gone = || {
+        "the report doesn't hold this request to the last byte: replay again, and open the new report"
+            .to_owned()
+    };
+    let asked =
+        missed(report).find(|(at, ..)| *at == number).and_then(|(.., whole)| whole).ok_or_else(gone)?;
+    let none = || {
+        format!(
+            "exchange {:?} isn't in the snapshot any more, or isn't answered from: load the page again",
+            choice.with
+        )
+    };
+    let recorded = miss::find(snapshot, &choice.with).map_err(failed)?.ok_or_else(none)?;
+    let rules = &snapshot.header().rules;
+    let offer = miss::offer(&recorded, asked, rules);
+    let Some(rule) = offer.rule(&origin(report), |differs| choice.of(differs)) else {
+        return Ok(Weighing { offer, rule: None, refused: None });
+    };
+    let Some(unsaid) =
+        learn::unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
+    else {
+        let refused = "a rule in force says something of this place already: change that one in snapshot.yaml, or undo it first";
+        return Ok(Weighing { offer, rule: None, refused: Some(refused.to_owned()) });
+    };
+    let others: Vec<&Exchange> =
+        missed(report).filter(|(at, ..)| *at != number).filter_map(|(.., whole)| whole).collect();
+    let weighed = miss::weigh(snapshot, &unsaid, asked, &others).map_err(failed)?;
+    let refused = weighed.refused(&unsaid);
+    Ok(Weighing { offer, rule: Some((unsaid, weighed)), refused })
+}
+
+/// Where a rule comes from, for its evidence.
+fn origin(report: &Report) -> String {
+    // A full stop would end the evidence.
+    let plain =
+        |text: &str| text.chars().filter(|c| !c.is_control()).take(60).collect::<String>().replace(". ", ".");
+    let started = report.started.split('.').next().unwrap_or_default().trim_end_matches('Z');
+    match &report.build_tag {
+        Some(tag) => format!("the replay of {}Z (build {})", plain(started), plain(tag)),
+        None => format!("the replay of {}Z", plain(started)),
+    }
+}
