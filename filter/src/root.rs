@@ -151,6 +151,10 @@ impl RootContext for Root {
         let flush =
             config.collector.as_ref().map(|c| Duration::from_millis(u64::from(c.flush_interval_ms) / 2));
         let mut vm = Vm::new(&config, table, name);
+        if let Err(why) = vm.mock_only(&config) {
+            log::error!("understudy: the filter's configuration isn't valid: `mocks`: {why}");
+            return false;
+        }
         if config.opt_in {
             apply_consent(&workload, &mut vm);
         }

@@ -10,6 +10,7 @@ mod live;
 mod pages;
 mod payloads;
 mod report;
+mod reports;
 #[path = "../command/scene.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the command, which use the rest")]
 mod scene;

@@ -1,5 +1,6 @@
 //! Recorded content that would run if it could.
 
+use crate::reports::GOLDEN;
 use crate::scene::Scene;
 use crate::site::Site;
 use understudy_core::exchange::{Body, Exchange, Response};
@@ -39,6 +40,22 @@ fn snapshot(scene: &Scene, payload: &str) {
         "version: 1\nname: {name}\nservice: {name}\nrecorded: 2026-11-21T08:00:00Z\non_miss: fail\nbackends: {{}}\n"
     );
     scene.file(&format!("{folder}/snapshot.yaml"), header);
+    let mut report = GOLDEN.to_owned();
+    // In the place of each value that is a path, a name, a time or a text of the service.
+    for text in [
+        "shop",
+        "v1.2",
+        "/orders/1",
+        "/levels",
+        "level",
+        "body/total",
+        "listening\\n",
+        "2026-11-21T09:00:00Z",
+    ] {
+        report = report.replace(&format!("\"{text}\""), &name);
+    }
+    assert_eq!(report.matches("2026-11-21T09:00:00Z").count(), 0);
+    scene.file(&format!("{folder}/.reports/r.json"), report);
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
 //! What `understudy report --html` makes, as a file in the browser.
 
 use crate::payloads::PAYLOADS;
+use crate::reports::GOLDEN;
 use crate::scene::{Scene, root};
 use crate::site::scenario;
-
-const GOLDEN: &str = include_str!("../../crates/replay/tests/golden/v1/report.json");
 
 /// Makes the page of a report, of a run that failed.
 async fn page(scene: &Scene, report: &str) -> String {

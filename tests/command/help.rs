@@ -2,9 +2,29 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 20] = [
-    "record", "respond", "replay", "report", "inspect", "lint", "redact", "tune", "bundle", "push", "match",
-    "import", "export", "merge", "collect", "snapshot", "ca", "select", "ui", "istio",
+const SUBCOMMANDS: [&str; 22] = [
+    "record",
+    "respond",
+    "replay",
+    "report",
+    "inspect",
+    "lint",
+    "redact",
+    "tune",
+    "bundle",
+    "push",
+    "match",
+    "import",
+    "export",
+    "merge",
+    "collect",
+    "snapshot",
+    "ca",
+    "select",
+    "ui",
+    "istio",
+    "pull",
+    "controller",
 ];
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod bad_places;
 mod bucket;
 mod ca;
 mod call;
+mod controller;
 mod convert;
 mod deploy;
 mod edges;

@@ -29,6 +29,9 @@ async fn replay_payment(scene: &Scene, args: &[&str], service: &[&str]) -> (Done
         "/healthz",
         "--report",
         file,
+        // The sample's folder stays as it is.
+        "--keep-reports",
+        "0",
     ];
     let python = python();
     let all =

@@ -13,7 +13,7 @@ use understudy_testkit::{
 };
 
 /// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after another.
-fn snapshot(scene: &Scene, protocol: &str, asked: Vec<Recorded>) {
+pub(crate) fn snapshot(scene: &Scene, protocol: &str, asked: Vec<Recorded>) {
     let mut lines = Vec::new();
     for (number, recorded) in (1..).zip(asked) {
         let exchange = recorded.exchange(number);
@@ -37,11 +37,11 @@ async fn generate(scene: &Scene, target: impl std::fmt::Display, args: &[&str]) 
     (done, serde_json::from_str(&scene.read("r.json")).expect("a report"))
 }
 
-fn get(path: &str) -> Recorded {
+pub(crate) fn get(path: &str) -> Recorded {
     recorded("GET", "http://shop.test", path).header("content-type", "text/plain").body("hello")
 }
 
-fn hello() -> Option<Vec<u8>> {
+pub(crate) fn hello() -> Option<Vec<u8>> {
     Some(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello".to_vec())
 }
 

@@ -273,6 +273,8 @@ async fn a_snapshot_is_deleted_and_nothing_else() {
     }
     drop(store);
     scene.file("snapshots/b/notes.txt", "mine");
+    scene.file("snapshots/a/.reports/20261121T090000.000000Z.json", "{}");
+    scene.file("snapshots/a/.reports/.gitignore", "*");
     delete(&["a"]).await.refused(&["say --yes"]);
     delete(&["a", "--yes"]).await.expect(0).says(&["snapshots/a is deleted"]);
     delete(&["a", "--yes"]).await.refused(&["there is no snapshot at snapshots/a"]);

@@ -52,6 +52,7 @@ enum Command {
     Redact(cmd::redact::Args),
     Bundle(cmd::bundle::Args),
     Push(cmd::push::Args),
+    Pull(cmd::pull::Args),
     Match(cmd::matching::Args),
     Tune(cmd::tune::Args),
     Merge(cmd::merge::Args),
@@ -62,6 +63,7 @@ enum Command {
     Ca(cmd::ca::Args),
     Ui(cmd::ui::Args),
     Istio(cmd::istio::Args),
+    Controller(Box<cmd::controller::Args>),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -71,9 +73,11 @@ type Outcome = anyhow::Result<ExitCode>;
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn"))
-        .format_timestamp(None)
-        .init();
+    env_logger::Builder::from_env(
+        env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn,understudy_controller=info"),
+    )
+    .format_timestamp(None)
+    .init();
     let outcome = match Cli::parse().command {
         Command::Record(args) => block_on(cmd::record::run(args)),
         Command::Respond(args) => block_on(cmd::respond::run(args)),
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         Command::Redact(args) => cmd::redact::run(&args),
         Command::Bundle(args) => cmd::bundle::run(&args),
         Command::Push(args) => block_on(cmd::push::run(args)),
+        Command::Pull(args) => block_on(cmd::pull::run(args)),
         Command::Match(args) => cmd::matching::run(&args),
         Command::Tune(args) => cmd::tune::run(&args),
         Command::Merge(args) => cmd::merge::run(&args),
@@ -95,6 +100,7 @@ fn main() -> ExitCode {
         Command::Ca(args) => block_on(cmd::ca::run(args)),
         Command::Ui(args) => block_on(cmd::ui::run(args)),
         Command::Istio(args) => cmd::istio::run(&args),
+        Command::Controller(args) => block_on(cmd::controller::run(*args)),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

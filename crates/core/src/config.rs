@@ -109,6 +109,10 @@ pub struct Config {
     /// Backends by name (`scheme://authority`); what stands here wins over the table.
     #[serde(default)]
     pub backends: BTreeMap<String, BackendRule>,
+    /// Which of the table's backends are mocked: `service:host:port`, or a part that only one of them has; `*` is all. What isn't named is
+    /// left alone. Empty: the table says it.
+    #[serde(default)]
+    pub mocks: Vec<String>,
     /// Where records go. Without it nothing is tapped and no verdicts are reported.
     pub collector: Option<Collector>,
     /// The service's name, for the records.
@@ -201,6 +205,12 @@ impl Config {
                 return refuse(&format!("backends.{backend}"), format!("must be written as {name}"));
             }
         }
+        if self.mocks.iter().any(|entry| entry.trim().is_empty()) {
+            return refuse(
+                "mocks",
+                "an entry is empty: write service:host:port, a part of it, or *".to_owned(),
+            );
+        }
         self.check_direction()?;
         self.check_tap_only()?;
         if self.body_cap_bytes == 0 || self.body_cap_bytes > 1 << 28 {
@@ -234,6 +244,12 @@ impl Config {
                 "must be empty where `direction` is `inbound`: it names whom the service calls",
             );
         }
+        if inbound && !self.mocks.is_empty() {
+            return refuse(
+                "mocks",
+                "must be empty where `direction` is `inbound`: it names whom the service calls",
+            );
+        }
         let Some(listener) = &self.listener else { return Ok(()) };
         if !inbound {
             return refuse("listener", "is for inbound traffic: set `direction` to `inbound`");
@@ -255,6 +271,10 @@ impl Config {
         };
         if self.default == Some(Mode::Mock) {
             return refuse("default".to_owned());
+        }
+        if !self.mocks.is_empty() {
+            let problem = "must be empty where `tap_only` is true: leave one of the two out".to_owned();
+            return Err(ConfigError::Value { key: "mocks".to_owned(), problem });
         }
         let mocked = self.backends.iter().find(|(_, rule)| rule.mode == Mode::Mock);
         mocked.map_or(Ok(()), |(name, _)| refuse(format!("backends.{name}.mode")))
@@ -327,6 +347,7 @@ impl Default for Config {
             tap_only: false,
             snapshot: None,
             backends: BTreeMap::new(),
+            mocks: Vec::new(),
             collector: None,
             service: None,
             sample: Sample::WHOLE,
@@ -415,6 +436,9 @@ mod tests {
             r#"{"direction":"inbound","backends":{"http://s":{"mode":"off"}}}"#,
             "`backends`: must be empty",
         );
+        check(r#"{"direction":"inbound","mocks":["*"]}"#, "`mocks`: must be empty");
+        check(r#"{"mocks":"*"}"#, "invalid type: string");
+        check(r#"{"tap_only":true,"mocks":["*"]}"#, "`mocks`: must be empty where `tap_only`");
         check(r#"{"tap_only":true,"default":"mock"}"#, "`default`: can't be `mock` where `tap_only` is true");
         check(
             r#"{"tap_only":true,"backends":{"http://a":{"mode":"off"},"http://b":{"mode":"mock"}}}"#,

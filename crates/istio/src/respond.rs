@@ -27,6 +27,8 @@ pub struct Respond {
     pub opt_in: bool,
     /// Which of the module's snapshots, where it isn't the workload that says it.
     pub snapshot: Option<String>,
+    /// Which of the snapshot's backends (`mocks` in the filter's configuration); all of them where nothing is here.
+    pub mocks: Vec<String>,
     /// What becomes of a request that nothing recorded matches (`fail`, `passthrough`, `capture`). Default: what the snapshot says.
     pub on_miss: Option<String>,
     /// Where the verdicts go, if they are wanted one by one.
@@ -65,6 +67,9 @@ impl Respond {
         let mut config = json!({ "default": "mock", "grpc_stub": true });
         if self.opt_in {
             config["opt_in"] = json!(true);
+        }
+        if !self.mocks.is_empty() {
+            config["mocks"] = json!(self.mocks);
         }
         for (key, value) in
             [("snapshot", &self.snapshot), ("on_miss", &self.on_miss), ("service", &self.service)]

@@ -15,6 +15,7 @@ const NAME_MAX: usize = 63;
 pub struct Scope {
     namespace: String,
     labels: BTreeMap<String, String>,
+    called: Option<String>,
 }
 
 impl Scope {
@@ -26,7 +27,7 @@ impl Scope {
         if !is_name(namespace) {
             return Err(Error::Name(namespace.to_owned()));
         }
-        Ok(Self { namespace: namespace.to_owned(), labels: BTreeMap::new() })
+        Ok(Self { namespace: namespace.to_owned(), labels: BTreeMap::new(), called: None })
     }
 
     /// Only those of them that have the label `KEY=VALUE`.
@@ -45,11 +46,31 @@ impl Scope {
         Ok(self)
     }
 
-    /// What a resource for this scope is called: the start, and the values of the labels.
+    /// Calls the resources so, in the place of the labels' values: who makes many for one workload has them apart.
+    ///
+    /// # Errors
+    /// [`Error::Name`].
+    pub fn called(mut self, name: &str) -> Result<Self, Error> {
+        if !is_name(name) {
+            return Err(Error::Name(name.to_owned()));
+        }
+        self.called = Some(name.to_owned());
+        Ok(self)
+    }
+
+    /// Whether it is for all workloads of its namespace.
+    pub fn is_wide(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// What a resource for this scope is called: the start, and the values of the labels or what it is to be called.
     pub(crate) fn name(&self, start: &str) -> String {
+        if let Some(called) = &self.called {
+            return short(&format!("{start}-{called}"));
+        }
         let values = self.labels.values().map(|value| value.to_ascii_lowercase().replace(['_', '.'], "-"));
         let name = [start.to_owned()].into_iter().chain(values).collect::<Vec<_>>().join("-");
-        name.chars().take(NAME_MAX).collect::<String>().trim_end_matches('-').to_owned()
+        short(&name)
     }
 
     /// What is of this resource alone in a sidecar: several resources can be for one workload, and nothing of Envoy's may be there twice.
@@ -87,6 +108,10 @@ impl Scope {
             self.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         Some(json!({ key: labels }))
     }
+}
+
+fn short(name: &str) -> String {
+    name.chars().take(NAME_MAX).collect::<String>().trim_end_matches('-').to_owned()
 }
 
 /// A name as RFC 1123 has it.
@@ -133,5 +158,8 @@ mod tests {
         assert_eq!(two.name("understudy-tap"), "understudy-tap-payment-v1-2");
         let long = two.with_label(&format!("z={}", "x".repeat(63))).unwrap();
         assert_eq!(long.name("understudy-tap").len(), NAME_MAX);
+        let called = long.called("friday").unwrap();
+        assert_eq!(called.name("understudy-tap"), "understudy-tap-friday");
+        assert!(called.selector("labels").is_some() && called.called("Friday").is_err());
     }
 }

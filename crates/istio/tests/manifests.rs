@@ -33,6 +33,7 @@ fn respond() -> Respond {
         module: Module::new("oci://registry.example/payment-mocks:1", None).unwrap(),
         opt_in: false,
         snapshot: None,
+        mocks: Vec::new(),
         on_miss: None,
         collector: None,
         service: Some("payment".to_owned()),

@@ -105,10 +105,25 @@ impl<'a> Matcher<'a> {
     /// [`MatchError::Table`] where it is none.
     pub fn new(table: &'a [u8]) -> Result<Self, MatchError> {
         let table = Table::open(table)?;
+        Self::with(table, "")
+    }
+
+    /// One that refuses whatever doesn't match, wherever the snapshot lets it through: what is nearest is told then.
+    ///
+    /// # Errors
+    /// [`MatchError::Table`] where it is none.
+    pub fn refusing(table: &'a [u8]) -> Result<Self, MatchError> {
+        Self::with(Table::open(table)?, r#","on_miss":"fail""#)
+    }
+
+    fn with(table: Table<&'a [u8]>, more: &str) -> Result<Self, MatchError> {
         // The collector is never called: the verdicts are taken out of the outbox, as it would send them.
-        let config = br#"{"default":"mock","collector":{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824},
-            "body_cap_bytes":268435456,"grpc_stub":true,"memory_max_bytes":1073741824}"#;
-        let config = Config::from_json(config).map_err(|error| MatchError::Config(error.to_string()))?;
+        let config = format!(
+            r#"{{"default":"mock","collector":{{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824}},
+            "body_cap_bytes":268435456,"grpc_stub":true,"memory_max_bytes":1073741824{more}}}"#
+        );
+        let config =
+            Config::from_json(config.as_bytes()).map_err(|error| MatchError::Config(error.to_string()))?;
         Ok(Self { vm: Vm::new(&config, table, "match".to_owned()), host: Offline::default() })
     }
 

@@ -424,6 +424,21 @@ fn modes_come_from_the_table_and_the_configuration_wins() {
 }
 
 #[test]
+fn what_taps_alone_mocks_nothing_whatever_the_table_says() {
+    let table = table(&[exchange(1, "/", "", "a")], Backend::default());
+    for (config, idle) in [
+        (format!(r#"{{"tap_only":true,{COLLECTOR}}}"#), false),
+        (format!(r#"{{"tap_only":true,"default":"off",{COLLECTOR}}}"#), true),
+        (r#"{"tap_only":true}"#.to_owned(), true),
+    ] {
+        let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+        assert_eq!(vm.is_idle(), idle, "{config}");
+        let action = Stream::new().request_headers(headers("/"), true, &mut vm, &mut host);
+        assert_eq!(action, Action::Continue, "{config}");
+    }
+}
+
+#[test]
 fn the_nearest_recorded_requests_are_named_with_what_differs() {
     let exchanges =
         [exchange(1, "/a/1", "x", "a"), exchange(2, "/a/2?q=1", "x", "b"), exchange(3, "/b", "x", "c")];
@@ -680,4 +695,57 @@ fn an_answer_comes_in_an_encoding_that_the_client_offers() {
     assert_eq!(served(&offered, None), (false, b"plain text".to_vec()));
     // An object that is stored compressed is what it is.
     assert_eq!(served(&recorded("identity"), None), (true, gzip.clone()));
+}
+
+/// `mocks` chooses backends; the others are left alone, whatever the table and the default say.
+#[test]
+fn only_the_chosen_backends_are_mocked() {
+    let names = [BACKEND, "http://other.test", "https://api.test"];
+    let header = Header {
+        backends: names.iter().map(|name| ((*name).to_owned(), Backend::default())).collect(),
+        ..Header::default()
+    };
+    let mut builder = TableBuilder::new(&header);
+    builder.push(&exchange(1, "/", "", "a")).unwrap();
+    builder.push(&Exchange { backend: names[1].to_owned(), ..exchange(2, "/", "", "b") }).unwrap();
+    let table = builder.finish().unwrap().bytes;
+    let start = |mocks: &str| {
+        let config = format!(r#"{{"default":"mock","service":"shop","mocks":{mocks}}}"#);
+        let mut vm = vm(&table, &config);
+        let chosen = vm.mock_only(&Config::from_json(config.as_bytes()).unwrap());
+        (vm, chosen)
+    };
+    let mut goes = |mocks: &str, authority: &str| {
+        let (mut vm, chosen) = start(mocks);
+        chosen.unwrap();
+        let headers = Headers::from_pairs([
+            (":method", "POST"),
+            (":path", "/"),
+            (":scheme", "http"),
+            (":authority", authority),
+        ]);
+        match Stream::new().request_headers(headers, true, &mut vm, &mut Fake::default()) {
+            Action::Continue => "on".to_owned(),
+            action => answer(&action).1,
+        }
+    };
+    assert_eq!(
+        (goes(r#"["api.test:80"]"#, "api.test").as_str(), goes(r#"["api.test:80"]"#, "other.test").as_str()),
+        ("a", "on")
+    );
+    assert_eq!(
+        (goes(r#"["shop:other.test:80"]"#, "api.test").as_str(), goes(r#"["other"]"#, "other.test").as_str()),
+        ("on", "b")
+    );
+    assert_eq!(goes(r#"["other"]"#, "nowhere.test"), "on");
+    assert_ne!(goes(r#"["*", "other"]"#, "nowhere.test"), "on");
+    assert_ne!(goes("[]", "nowhere.test"), "on");
+    for (mocks, says) in [
+        (r#"["api.test"]"#, "is several"),
+        (r#"["stripe"]"#, "is none of"),
+        (r#"["payment:api.test:80"]"#, "is none of"),
+    ] {
+        let error = start(mocks).1.unwrap_err();
+        assert!(error.contains(says) && error.contains("shop:api.test:443"), "{error}");
+    }
 }

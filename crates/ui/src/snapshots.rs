@@ -13,6 +13,7 @@ use understudy_core::rules::Rule;
 use understudy_replay::report::kept;
 use understudy_snapshot::lint::Finding;
 use understudy_snapshot::summary::Summary;
+use understudy_snapshot::traces::Traces;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Header, Snapshot, SnapshotError};
 
 /// What is known is kept for so many snapshots, those that were asked for last.
@@ -42,6 +43,7 @@ pub(crate) struct Book {
     pub(crate) summary: Slow<State, Result<Summary, SnapshotError>>,
     pub(crate) findings: Slow<State, Result<Vec<Finding>, SnapshotError>>,
     pub(crate) proposals: Slow<State, Result<Vec<Rule>, SnapshotError>>,
+    pub(crate) traces: Slow<State, Result<Traces, SnapshotError>>,
     texts: Mutex<VecDeque<(String, String)>>,
     /// One change at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
@@ -137,6 +139,7 @@ impl Book {
             summary: Slow::default(),
             findings: Slow::default(),
             proposals: Slow::default(),
+            traces: Slow::default(),
             texts: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         }

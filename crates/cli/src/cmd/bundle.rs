@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Some(folder) => {
             let module = bundle.into_bytes();
             let record = bundle::inspect(&module)?.record;
-            let image = Image::new(module, &record, args.layout)?;
+            let image = Image::new(module, &record, args.layout, None)?;
             oci::write_folder(folder, &image)?;
             Some(image)
         }

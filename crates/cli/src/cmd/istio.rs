@@ -300,6 +300,7 @@ fn respond(args: &RespondArgs) -> anyhow::Result<Vec<Value>> {
         module: Module::new(&args.module.module, args.module.sha256.as_deref())?,
         opt_in: args.opt_in,
         snapshot: args.snapshot.clone(),
+        mocks: Vec::new(),
         on_miss: args.on_miss.clone(),
         collector: collector.transpose()?,
         service: args.scope.service.clone(),

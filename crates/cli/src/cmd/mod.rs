@@ -3,6 +3,7 @@
 pub(crate) mod bundle;
 pub(crate) mod ca;
 pub(crate) mod collect;
+pub(crate) mod controller;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -10,6 +11,7 @@ pub(crate) mod istio;
 pub(crate) mod lint;
 pub(crate) mod matching;
 pub(crate) mod merge;
+pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod record;
 pub(crate) mod redact;

@@ -3,8 +3,9 @@
 use crate::bundling::Parts;
 use crate::oci::{Image, Layout, Registry, Target};
 use crate::{Outcome, output, say};
+use anyhow::{bail, ensure};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_snapshot::bundle;
 
@@ -32,6 +33,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     layout: Layout,
 
+    /// Put the snapshot itself into the image too, for `understudy pull` and replays; sidecars don't read it
+    #[arg(long)]
+    with_snapshot: bool,
+
     /// Speak HTTP without TLS to the registry
     #[arg(long, conflicts_with = "registry_ca")]
     plain_http: bool,
@@ -49,11 +54,29 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// The snapshot that is to be in the image.
+    fn snapshot(&self) -> anyhow::Result<Option<&Path>> {
+        if !self.with_snapshot {
+            return Ok(None);
+        }
+        ensure!(
+            self.layout == Layout::Image,
+            "an artifact has no room for a snapshot: leave out --layout artifact, or --with-snapshot"
+        );
+        match self.snapshots.as_slice() {
+            [one] => Ok(Some(one)),
+            _ => bail!("--with-snapshot is for one snapshot: push each of them to a name of its own"),
+        }
+    }
+}
+
 pub(crate) async fn run(args: Args) -> Outcome {
+    let snapshot = args.snapshot()?;
     let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
     let module = parts.bundle()?.into_bytes();
     let (record, bytes) = (bundle::inspect(&module)?.record, module.len());
-    let image = Image::new(module, &record, args.layout)?;
+    let image = Image::new(module, &record, args.layout, snapshot)?;
     let registry = Registry { plain_http: args.plain_http, ca: args.registry_ca.as_deref() };
     let bar = say::working("pushing");
     let pushed = registry.push(&args.target, &image).await;

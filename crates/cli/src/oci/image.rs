@@ -7,7 +7,10 @@ use bytes::Bytes;
 use ring::digest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use understudy_snapshot::bundle::Record;
+use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE};
 
 /// How a module lies in an image. Istio's agent takes both
 /// (<https://github.com/istio/istio/blob/master/pkg/wasm/imagefetcher.go>).
@@ -24,6 +27,12 @@ pub(crate) enum Layout {
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The longest module that Istio's agent fetches, in bytes.
 const AGENT_LIMIT: usize = 256 << 20;
+/// The annotation that names the layer with the snapshot.
+pub(super) const SNAPSHOT_LAYER: &str = "dev.understudy.snapshot-layer";
+/// Where the snapshot is in its layer.
+const SNAPSHOT_FOLDER: &str = "snapshot/";
+/// What is there; the last need not be.
+const SNAPSHOT_FILES: [&str; 3] = [HEADER_FILE, EXCHANGES_FILE, "replay.yaml"];
 const ARTIFACT_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 
 /// A part of an image.
@@ -46,7 +55,13 @@ pub(crate) struct Image {
 
 impl Image {
     /// Makes one of a module that says this of itself.
-    pub(crate) fn new(module: Vec<u8>, record: &Record, layout: Layout) -> anyhow::Result<Self> {
+    /// With `snapshot`, a folder, that is in it too, for replays.
+    pub(crate) fn new(
+        module: Vec<u8>,
+        record: &Record,
+        layout: Layout,
+        snapshot: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         if module.len() > AGENT_LIMIT {
             say::warning(format_args!(
                 "the module has {} bytes, and Istio's agent takes {AGENT_LIMIT} at most; leave exchanges out of the snapshot, or mount the file",
@@ -54,12 +69,15 @@ impl Image {
             ));
         }
         let (config, layers) = match layout {
-            Layout::Image => container(&module)?,
+            Layout::Image => container(&module, snapshot)?,
             Layout::Artifact => artifact(module),
         };
         let mut annotations = annotations(record);
         if layout == Layout::Image {
             annotations.insert("module.wasm.image/variant".into(), "compat".into());
+        }
+        if let (Some(_), [first, ..]) = (snapshot, layers.as_slice()) {
+            annotations.insert(SNAPSHOT_LAYER.into(), first.digest.clone());
         }
         let manifest = json!({
             "schemaVersion": 2,
@@ -88,17 +106,49 @@ impl Blob {
     }
 }
 
-fn container(module: &[u8]) -> anyhow::Result<(Blob, Vec<Blob>)> {
-    let layer = layer::pack(module).context("can't compress the module")?;
+fn container(module: &[u8], snapshot: Option<&Path>) -> anyhow::Result<(Blob, Vec<Blob>)> {
+    let mut packed = Vec::new();
+    if let Some(folder) = snapshot {
+        packed.push(pack_snapshot(folder).with_context(|| format!("can't pack {}", folder.display()))?);
+    }
+    // The last: no other is looked into for it.
+    packed.push(layer::pack(&[(layer::MODULE, module)]).context("can't compress the module")?);
+    let digests: Vec<_> = packed.iter().map(|layer| &layer.tar_digest).collect();
     // Nothing runs in it; but Docker pulls no image of an operating system that it doesn't know, and mirrors are made with Docker.
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
         "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [layer.tar_digest] },
+        "rootfs": { "type": "layers", "diff_ids": digests },
     });
     let config = Blob::new("application/vnd.oci.image.config.v1+json", serde_json::to_vec(&config)?);
-    Ok((config, vec![Blob::new("application/vnd.oci.image.layer.v1.tar+gzip", layer.gzip)]))
+    let layers =
+        packed.into_iter().map(|layer| Blob::new("application/vnd.oci.image.layer.v1.tar+gzip", layer.gzip));
+    Ok((config, layers.collect()))
+}
+
+/// A snapshot's files, those of a replay among them.
+fn pack_snapshot(folder: &Path) -> io::Result<layer::Layer> {
+    let mut files = Vec::new();
+    for name in SNAPSHOT_FILES {
+        match std::fs::read(folder.join(name)) {
+            Ok(bytes) => files.push((format!("{SNAPSHOT_FOLDER}{name}"), bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    layer::pack(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
+}
+
+/// Puts the snapshot that a layer holds into a folder.
+pub(super) fn unpack_snapshot(gzip: &[u8], folder: &Path) -> anyhow::Result<()> {
+    layer::unpack(gzip, |name, content| {
+        let known = name.strip_prefix(SNAPSHOT_FOLDER).filter(|name| SNAPSHOT_FILES.contains(name));
+        let name = known.with_context(|| format!("{name} is no part of a snapshot"))?;
+        let mut file = std::fs::File::create_new(folder.join(name))?;
+        io::copy(content, &mut file)?;
+        Ok(())
+    })
 }
 
 /// Of two layers, without which the agent doesn't take it; the first has nothing to say

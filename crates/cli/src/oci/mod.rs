@@ -8,4 +8,4 @@ mod registry;
 
 pub(crate) use image::{Image, Layout};
 pub(crate) use layout::{check as check_folder, write as write_folder};
-pub(crate) use registry::{Registry, Target};
+pub(crate) use registry::{Registry, Source, Target};

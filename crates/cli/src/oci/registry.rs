@@ -1,7 +1,7 @@
 //! Puts an image into a registry (OCI distribution, by `oci-client`): what is there already isn't sent again.
 
 use super::credentials;
-use super::image::{Image, MANIFEST};
+use super::image::{Image, MANIFEST, SNAPSHOT_LAYER, unpack_snapshot};
 use anyhow::{Context, anyhow, bail};
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError as Error, OciErrorCode};
@@ -55,6 +55,34 @@ impl FromStr for Target {
     }
 }
 
+/// Where an image comes from: as a [`Target`], and its digest may be there, which holds then.
+#[derive(Clone, Debug)]
+pub(crate) struct Source(Reference);
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = |why: &str| {
+            format!(
+                "{why}; write oci://REGISTRY/NAME:TAG, or what `understudy push` has printed with oci:// before it"
+            )
+        };
+        let name = text.strip_prefix("oci://").ok_or_else(|| bad(&format!("{text:?} is in no registry")))?;
+        let registry = name.split_once('/').map_or("", |(registry, _)| registry);
+        if !registry.contains(['.', ':']) && registry != "localhost" {
+            return Err(bad("the registry is missing"));
+        }
+        Reference::from_str(name).map(Self).map_err(|error| bad(&error.to_string()))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -84,6 +112,20 @@ impl Registry<'_> {
             .await
             .map_err(|error| self.explain(error, reference, &auth))
             .with_context(|| format!("can't push {target}"))
+    }
+
+    /// Gets the snapshot that is in an image, and puts it into a folder, which must be empty. Gives the image's digest.
+    pub(crate) async fn pull(&self, source: &Source, folder: &Path) -> anyhow::Result<String> {
+        let reference = &source.0;
+        let (client, auth) = (self.client()?, credentials::of(reference.registry())?);
+        let fetched = fetch(&client, &auth, reference).await;
+        let fetched = fetched.map_err(|error| self.explain(error, reference, &auth));
+        let (digest, layer) = fetched.with_context(|| format!("can't pull {source}"))?;
+        let layer = layer.with_context(|| {
+            format!("{source} has no snapshot in it, only the module: `understudy push --with-snapshot` makes one that has")
+        })?;
+        unpack_snapshot(&layer, folder).with_context(|| format!("the snapshot in {source} can't be used"))?;
+        Ok(digest)
     }
 
     async fn send(
@@ -165,6 +207,24 @@ impl Registry<'_> {
     }
 }
 
+/// An image's digest, and its layer with the snapshot, if there is one. The client checks both digests.
+async fn fetch(
+    client: &Client,
+    auth: &RegistryAuth,
+    from: &Reference,
+) -> Result<(String, Option<Vec<u8>>), Error> {
+    client.auth(from, auth, RegistryOperation::Pull).await?;
+    let (manifest, digest) = client.pull_image_manifest(from, auth).await?;
+    let named = manifest.annotations.as_ref().and_then(|annotations| annotations.get(SNAPSHOT_LAYER));
+    let Some(layer) = named.and_then(|named| manifest.layers.iter().find(|layer| layer.digest == *named))
+    else {
+        return Ok((digest, None));
+    };
+    let mut bytes = Vec::new();
+    client.pull_blob(from, layer, &mut bytes).await?;
+    Ok((digest, Some(bytes)))
+}
+
 fn is_refusal(error: &Error) -> bool {
     match error {
         Error::UnauthorizedError { .. } | Error::AuthenticationFailure(_) => true,
@@ -225,6 +285,18 @@ mod tests {
         check("oci://registry.test/team/payment-mocks:1", "registry.test/team/payment-mocks:1");
         check("localhost/payment:1", "localhost/payment:1");
         check("oci://127.0.0.1:5000/a/b/c:v1.2", "127.0.0.1:5000/a/b/c:v1.2");
+    }
+
+    #[test]
+    fn sources() {
+        let check = |text: &str, good: bool| assert_eq!(text.parse::<Source>().is_ok(), good, "{text}");
+        check("oci://registry.test/team/payment-mocks:1", true);
+        check(&format!("oci://registry.test/payment@sha256:{}", "0".repeat(64)), true);
+        check(&format!("oci://registry.test/payment:1@sha256:{}", "0".repeat(64)), true);
+        check("registry.test/payment:1", false);
+        check("oci://payment:1", false);
+        check("https://registry.test/payment:1", false);
+        check("oci://registry.test/payment@sha256:00", false);
     }
 
     #[test]

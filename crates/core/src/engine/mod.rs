@@ -9,6 +9,7 @@
 //! - Every stream ends exactly once, in [`Stream::end`].
 
 mod capture;
+mod chosen;
 mod explain;
 mod fault;
 mod hold;

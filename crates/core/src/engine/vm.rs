@@ -1,5 +1,6 @@
 //! What the streams of one VM share: the table, what happens to which backend, the outbox, the counters.
 
+use super::chosen;
 use crate::backend;
 use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
@@ -164,6 +165,42 @@ impl<S: Segment> Vm<S> {
             }
         }
         self.idle = self.stays_out();
+    }
+
+    /// Leaves all but these of the table's backends alone (`mocks` in the configuration). What the configuration says of a backend by its name
+    /// stays. A table that isn't there has no backends to choose from: then all is as it was.
+    ///
+    /// # Errors
+    /// An entry that names none of the backends, or several, and what there is.
+    pub fn mock_only(&mut self, config: &Config) -> Result<(), String> {
+        if config.mocks.is_empty()
+            || config.mocks.iter().any(|entry| entry == chosen::ALL)
+            || self.table.is_empty()
+        {
+            return Ok(());
+        }
+        let meta = self.table.meta();
+        let service = config.service.as_deref().unwrap_or(&meta.snapshot);
+        let named: Vec<_> = meta
+            .backends
+            .iter()
+            .filter_map(|backend| Some((backend.name.clone(), chosen::full_name(service, &backend.name)?)))
+            .collect();
+        let chosen = chosen::chosen(&config.mocks, &named.iter().map(|(_, full)| full.clone()).collect())?;
+        let leave = |mode: Mode| if mode == Mode::Mock { Mode::Off } else { mode };
+        for (name, policy) in &mut self.backends {
+            let full =
+                named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
+            let by_name = std::str::from_utf8(name).is_ok_and(|name| config.backends.contains_key(name));
+            if full.is_some_and(|full| chosen.contains(full)) && !by_name {
+                policy.mode = Mode::Mock;
+            } else if !by_name {
+                policy.mode = leave(policy.mode);
+            }
+        }
+        self.other.mode = leave(self.other.mode);
+        self.idle = self.stays_out();
+        Ok(())
     }
 
     fn stays_out(&self) -> bool {

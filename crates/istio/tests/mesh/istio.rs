@@ -26,7 +26,13 @@ pub(crate) struct Workload {
 impl Workload {
     fn is_meant(&self, filter: &Value) -> bool {
         let namespace = &filter["metadata"]["namespace"];
-        let selector = filter["spec"]["workloadSelector"]["labels"].as_object();
+        let spec = &filter["spec"];
+        let selector = if is_simple(filter) {
+            &spec["selector"]["matchLabels"]
+        } else {
+            &spec["workloadSelector"]["labels"]
+        };
+        let selector = selector.as_object();
         let labels = |labels: &serde_json::Map<String, Value>| {
             labels.iter().all(|(key, value)| self.labels.get(key).map(String::as_str) == value.as_str())
         };
@@ -37,7 +43,10 @@ impl Workload {
 impl Sidecar {
     /// The configuration with the resources that are for this workload.
     pub(crate) fn with(mut self, resources: &[Value], workload: &Workload) -> Self {
-        let mut filters: Vec<_> = resources.iter().filter(|filter| workload.is_meant(filter)).collect();
+        let meant = resources.iter().filter(|filter| workload.is_meant(filter));
+        let (simple, mut filters): (Vec<_>, Vec<_>) = meant.partition(|resource| is_simple(resource));
+        // These are in the listeners before any patch is applied.
+        simple.into_iter().for_each(|resource| self.add_simple(resource));
         // Those of the root namespace first, then by priority, then by name.
         filters.sort_by_key(|filter| {
             let priority = filter["spec"]["priority"].as_i64().unwrap_or(0);
@@ -57,6 +66,41 @@ impl Sidecar {
         let inside = |patch: &Value| INSIDE.iter().any(|(kind, _)| patch["applyTo"] == *kind);
         patches.iter().filter(|patch| !inside(patch)).for_each(|patch| self.add(patch));
         self
+    }
+
+    /// After `pilot/pkg/networking/core/extension` and `pilot/pkg/model/extensions.go`.
+    fn add_simple(&mut self, resource: &Value) {
+        let spec = &resource["spec"];
+        assert_eq!(spec["match"], json!([{ "mode": "CLIENT" }]));
+        let wasm = if resource["kind"] == "WasmPlugin" { spec } else { &spec["wasm"] };
+        assert_eq!(wasm["failStrategy"], "FAIL_OPEN");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let name =
+            format!("{}.{}", text(&resource["metadata"]["namespace"]), text(&resource["metadata"]["name"]));
+        let kind = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+        let place = json!({
+            "name": name,
+            "config_discovery": {
+                "config_source": { "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" },
+                "type_urls": [kind, "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"],
+            },
+        });
+        let filter = json!({ "name": MANAGER, "subFilter": { "name": "envoy.filters.http.router" } });
+        let patch = json!({
+            "match": { "context": "SIDECAR_OUTBOUND", "listener": { "filterChain": { "filter": filter } } },
+            "patch": { "operation": "INSERT_BEFORE", "value": place },
+        });
+        self.listeners.iter_mut().for_each(|listener| insert_http_filter(listener, &patch));
+        let configuration = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": wasm["pluginConfig"].to_string() });
+        let code =
+            json!({ "remote": { "http_uri": { "uri": wasm["url"], "timeout": "30s", "cluster": "_" } } });
+        let config = json!({
+            "name": name,
+            "failure_policy": "FAIL_OPEN",
+            "configuration": configuration,
+            "vm_config": { "runtime": "envoy.wasm.runtime.v8", "code": code },
+        });
+        self.extensions.push(json!({ "name": name, "typed_config": { "@type": kind, "config": config } }));
     }
 
     fn add(&mut self, patch: &Value) {
@@ -84,6 +128,13 @@ impl Sidecar {
             _ => panic!("nobody has tried {patch}"),
         }
     }
+}
+
+const MANAGER: &str = "envoy.filters.network.http_connection_manager";
+
+/// Whether it is one of those that Istio makes the filter of by itself.
+fn is_simple(resource: &Value) -> bool {
+    resource["apiVersion"] == "extensions.istio.io/v1alpha1"
 }
 
 type Change = fn(&mut Value, &Value);

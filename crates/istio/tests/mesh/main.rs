@@ -51,7 +51,8 @@ fn tap(scope: Scope, collector: SocketAddr) -> Vec<Value> {
 
 fn respond(scope: Scope, opt_in: bool) -> Vec<Value> {
     let (snapshot, on_miss, collector, service) = (None, None, None, None);
-    Respond { scope, module: module(), opt_in, snapshot, on_miss, collector, service, https: None }
+    let mocks = Vec::new();
+    Respond { scope, module: module(), opt_in, snapshot, mocks, on_miss, collector, service, https: None }
         .resources()
 }
 
@@ -61,7 +62,7 @@ fn opted_in() -> Value {
 
 /// A backend at this address, and an app that nobody calls.
 fn backend(at: SocketAddr) -> Places {
-    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None }
+    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None, collector: None }
 }
 
 /// An agent that has the filter with these exchanges, in a folder that has to stay.

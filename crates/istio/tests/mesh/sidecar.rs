@@ -33,6 +33,8 @@ pub(crate) struct Places {
     pub(crate) h2: bool,
     /// A backend that takes TLS, which Istio knows as `api.test`; others on its port go where they want to.
     pub(crate) entry: Option<SocketAddr>,
+    /// A service that Istio knows as `collector.test`.
+    pub(crate) collector: Option<SocketAddr>,
 }
 
 /// As Istio makes it, where nothing of ours is in the mesh.
@@ -168,9 +170,10 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
         (listener, at(&cluster, to))
     });
     let (tls_listener, tls_cluster) = tls.unzip();
+    let collector = places.collector.map(|to| at(&format!("outbound|{}||collector.test", to.port()), to));
     Sidecar {
         listeners: [virtual_outbound, outbound, virtual_inbound].into_iter().chain(tls_listener).collect(),
-        clusters: clusters.into_iter().chain(tls_cluster).collect(),
+        clusters: clusters.into_iter().chain(tls_cluster).chain(collector).collect(),
         routes: vec![routes],
         extensions: Vec::new(),
     }

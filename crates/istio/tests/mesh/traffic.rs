@@ -3,11 +3,12 @@
 use crate::istio::Agent;
 use crate::sidecar::{Places, Pod, as_istio_makes_it};
 use crate::{
-    backend, fetches, holds, mesh, module_of, opted_in, payment, respond, scope, table, tap, workload,
+    backend, fetches, holds, mesh, module, module_of, opted_in, payment, respond, scope, table, tap, workload,
 };
 use serde_json::json;
 use std::path::Path;
 use understudy_core::exchange::Direction;
+use understudy_istio::{Collector, Simple, Tap};
 use understudy_testkit::{
     H2Answer, H2Upstream, Nobody, Recorded, Sink, Upstream, eventually, frames, message, metadata, recorded,
 };
@@ -72,6 +73,30 @@ async fn a_mock_answers_and_nothing_reaches_a_backend() {
     // Taken away, everything is as it was.
     pod.apply(&[], &agent).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+}
+
+#[tokio::test]
+async fn the_simple_forms_tap_what_goes_out() {
+    for form in [Simple::WasmPlugin, Simple::TrafficExtension] {
+        let upstream = Upstream::ok().await;
+        // Istio's cluster for the collector's service is there.
+        let sink = Sink::start(Nobody::here(), "204 No Content");
+        let (agent, _folder) = fetches(vec![known("api.test")]);
+        let collector =
+            Collector::new(&format!("collector.test:{}", sink.address().port()), false).expect("a collector");
+        let tap =
+            Tap { scope: scope(), module: module(), collector, inbound: false, service: None, https: None };
+        let resources = tap.simple(form).expect("a module that is elsewhere");
+        let places = Places { collector: Some(sink.address()), ..backend(upstream.address()) };
+        let pod = Pod::start(places, payment(json!({})), &resources, &agent).await;
+        assert_eq!(pod.call("api.test", "/known").await.text(), "real", "{form:?}: {}", pod.envoy.logs());
+        eventually("it is told", async || !sink.batches().is_empty()).await;
+        assert_eq!(pod.xds.refused(), Vec::<String>::new());
+        // Somebody else's sidecar has nothing of it.
+        let (other, _) = workload("payments", "orders", json!({}));
+        let plain = as_istio_makes_it(places, Path::new("/"));
+        assert_eq!(plain.clone().with(&resources, &other), plain);
+    }
 }
 
 #[tokio::test]
@@ -244,7 +269,10 @@ async fn each_workload_has_the_snapshot_that_its_annotation_names() {
 fn a_workload_that_is_not_meant_has_the_configuration_that_it_had() {
     let places = backend(([127, 0, 0, 1], 80).into());
     let plain = || as_istio_makes_it(places, Path::new("/"));
-    let resources = [tap(scope(), places.backend), respond(scope(), false)].concat();
+    let https = Some(understudy_istio::Https::new(["api.test"], 443, None).expect("settings"));
+    let collector = Collector::new("c.test:1", false).expect("a collector");
+    let all = Tap { scope: scope(), module: module(), collector, inbound: true, service: None, https };
+    let resources = [all.resources(), respond(scope(), false)].concat();
     for (namespace, app) in [("payments", "orders"), ("orders", "payment")] {
         let (who, _) = workload(namespace, app, json!({}));
         assert_eq!(plain().with(&resources, &who), plain(), "{namespace}/{app}");

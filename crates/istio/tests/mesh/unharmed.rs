@@ -152,6 +152,7 @@ fn with_collector(at: SocketAddr) -> [Vec<Value>; 2] {
         on_miss,
         collector,
         service,
+        mocks: Vec::new(),
         https: None,
     };
     [tap(mesh(), at), mock.resources()]

@@ -39,6 +39,25 @@ pub fn keep(snapshot: &Path, report: &Report, most: usize) -> io::Result<PathBuf
     Ok(path)
 }
 
+/// Removes the reports that are kept beside a snapshot. Anything else in their folder stays.
+///
+/// # Errors
+/// One can't be removed.
+pub fn forget(snapshot: &Path) -> io::Result<()> {
+    let folder = snapshot.join(FOLDER);
+    // What a link leads to is elsewhere.
+    if !fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
+        return Ok(());
+    }
+    list(&folder)?.iter().try_for_each(fs::remove_file)?;
+    match fs::remove_file(folder.join(".gitignore")).and_then(|()| fs::remove_dir(&folder)) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The files in a folder that may be reports, the oldest first as far as their names tell. None where there is no folder.
 ///
 /// # Errors

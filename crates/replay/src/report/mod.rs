@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use understudy_core::verdict::{Difference, Nearest};
 
-/// The format's version. 2 has [`Asked::whole`].
+/// The format's version. 2 has [`Asked::whole`] and [`Report::endpoints`].
 pub const VERSION: u32 = 2;
 /// The oldest version that is read.
 pub const OLDEST: u32 = 1;

@@ -123,6 +123,9 @@ fn the_last_reports_are_kept_out_of_sight_of_git() {
     assert!(left.iter().all(|path| read(path).is_ok()));
     let git = std::fs::read_to_string(reports.join(".gitignore")).expect("a file");
     assert!(git.ends_with("\n*\n"), "{git}");
+    kept::forget(folder.path()).expect("removed");
+    assert!(!reports.exists());
+    kept::forget(folder.path()).expect("nothing there");
     assert!(kept::list(&folder.path().join("none")).expect("none").is_empty());
 }
 

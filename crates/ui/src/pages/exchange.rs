@@ -1,5 +1,6 @@
 //! One exchange: what was asked, what was answered, and what identifies it.
 
+use super::related::{Related, related};
 use super::{base, frame};
 use crate::index::{Known, Row, label, read_line};
 use crate::page::{Frame, PageError, render};
@@ -37,6 +38,7 @@ struct ExchangePage {
     response: Option<Message>,
     signature: Vec<(String, String)>,
     digest: String,
+    related: Vec<Related>,
     curl: Option<Curl>,
 }
 
@@ -72,8 +74,11 @@ pub(crate) async fn recorded(
         let address = |row: Option<&Row>| row.map(|row| format!("{here}/{}", row.line));
         (address(at.checked_sub(1).and_then(|at| known.rows.get(at))), address(known.rows.get(at + 1)))
     };
-    let page =
+    let related = related(&app, &book, &text).await?;
+    let mut page =
         super::on_a_thread(move || page(frame, format!("{here}/{line}"), &text, rules, around)).await?;
+    page.frame.refresh = related.is_none();
+    page.related = related.unwrap_or_default();
     Ok(render(StatusCode::OK, &page))
 }
 
@@ -178,6 +183,7 @@ fn page(
         response,
         signature: fields.collect(),
         digest: hex(&signature.digest()),
+        related: Vec::new(),
         curl: show::curl(&exchange),
     })
 }

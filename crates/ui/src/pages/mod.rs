@@ -13,6 +13,7 @@ pub(crate) mod traffic;
 
 mod changes;
 mod listing;
+mod related;
 
 use crate::form::segment;
 use crate::page::{Frame, PageError, Tabs};

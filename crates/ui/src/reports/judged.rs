@@ -42,7 +42,7 @@ pub(crate) fn missed(report: &Report) -> impl Iterator<Item = (usize, &Asked, Op
 /// Judges them all.
 pub(crate) fn judge(snapshot: &Snapshot, report: &Report) -> Verdicts {
     let built = table::build(snapshot).map_err(|error| error.to_string())?;
-    let mut matcher = Matcher::new(&built.bytes).map_err(|error| error.to_string())?;
+    let mut matcher = Matcher::refusing(&built.bytes).map_err(|error| error.to_string())?;
     let mut now = Vec::new();
     for (number, _, whole) in missed(report) {
         let Some(whole) = whole else {

@@ -101,7 +101,8 @@ impl Reports {
             let elsewhere = listed.id.starts_with(ELSEWHERE);
             match &*head {
                 Ok(head) if elsewhere && head.snapshot != snapshot => others += 1,
-                Err(_) if elsewhere && !self.is_only_for(book) => others += 1,
+                // Whose it is can't be told.
+                Err(_) if elsewhere && !book.is_alone() => others += 1,
                 _ => reports.push((listed, head)),
             }
         }
@@ -109,11 +110,6 @@ impl Reports {
             |head: &Result<Head, String>| head.as_ref().map(|head| head.started.clone()).unwrap_or_default();
         reports.sort_by(|(a, head_a), (b, head_b)| (started(head_b), &b.id).cmp(&(started(head_a), &a.id)));
         Ok(List { reports, others })
-    }
-
-    /// Whether a file that says nothing can be meant for this snapshot alone.
-    fn is_only_for(&self, book: &Book) -> bool {
-        book.is_alone()
     }
 
     fn head(&self, listed: &Listed) -> Arc<Result<Head, String>> {

@@ -10,6 +10,39 @@ fn lines(page: &str) -> Vec<u64> {
 }
 
 #[tokio::test]
+async fn what_a_request_has_caused_is_a_link_away() {
+    use understudy_core::exchange::Direction;
+    use understudy_core::headers::Headers;
+    let trace = |trace: &str| {
+        Headers::from_pairs([("traceparent", format!("00-{}-00f067aa0ba902b7-01", trace.repeat(16)))])
+    };
+    let site = Site::new(|folder| {
+        let call = |path: &str, id: &str, direction| {
+            let mut exchange = exchange("http://a.test", "GET", path, 200, "{}");
+            (exchange.request.headers, exchange.direction) = (trace(id), direction);
+            exchange
+        };
+        let (inbound, outbound) = (Direction::Inbound, Direction::Outbound);
+        snapshot(
+            folder,
+            "s",
+            &[call("/in", "ab", inbound), call("/out", "ab", outbound), call("/else", "cd", outbound)],
+        );
+    })
+    .await;
+    let section = async |line: u64, title: &str| {
+        let page = site.page(&format!("/s/s/traffic/{line}")).await;
+        page.split_once(&format!("<h2>{title}</h2>"))
+            .map(|(_, after)| after.split("</section>").next().unwrap().to_owned())
+    };
+    let caused = section(1, "It caused").await.unwrap();
+    assert!(caused.contains("/s/s/traffic/2\">GET /out") && !caused.contains("/else"), "{caused}");
+    let cause = section(2, "It was caused by").await.unwrap();
+    assert!(cause.contains("/s/s/traffic/1\">GET /in"), "{cause}");
+    assert_eq!(section(3, "It was caused by").await, None);
+}
+
+#[tokio::test]
 async fn filters_and_orders() {
     let site = Site::shop().await;
     let check = async |query: &str, expect: &[u64]| {

@@ -1,5 +1,6 @@
 //! The arguments of `understudy replay`.
 
+use crate::cmd::pull::RegistryArgs;
 use crate::cmd::report::Pages;
 use crate::output;
 use crate::session::ProxyArgs;
@@ -33,8 +34,11 @@ Examples:
 
 Exit status: 0 all goals were reached; 1 a goal was missed, or the service failed; 2 could not run.")]
 pub(crate) struct Args {
-    /// The snapshot to replay
+    /// The snapshot to replay: a folder, or oci://REGISTRY/NAME:TAG that `push --with-snapshot` made
     pub(super) snapshot: PathBuf,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
 
     /// Where the service listens [default: where it did when it was recorded]
     #[arg(long, value_name = "URL")]
@@ -63,6 +67,10 @@ pub(crate) struct Args {
     /// Write the report (JSON) here
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+
+    /// Write the result in a few hundred bytes of JSON here, whatever becomes of the run; for a pod's termination message
+    #[arg(long, value_name = "FILE")]
+    pub(super) summary: Option<PathBuf>,
 
     /// Keep so many reports in SNAPSHOT/.reports for `understudy ui`, this one among them
     #[arg(long, value_name = "N", default_value_t = kept::DEFAULT)]
@@ -298,7 +306,7 @@ impl Args {
 }
 
 /// `500ms`, `30s`, `5m`, `1h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("{text:?} is no time: write 500ms, 30s, 5m or 1h");
     let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
     let (number, unit) = text.split_at(at);

@@ -4,11 +4,13 @@ mod args;
 mod calls;
 mod exercise;
 mod responder;
+mod summary;
 
-pub(crate) use args::Args;
+pub(crate) use args::{Args, duration};
 
 use crate::child::Ended;
 use crate::cmd::respond;
+use crate::oci::Source;
 use crate::redaction::RedactionArgs;
 use crate::session::{self, Finished, Plan};
 use crate::{Outcome, output, say};
@@ -34,15 +36,38 @@ struct Prepared {
     notes: Vec<String>,
 }
 
-pub(crate) async fn run(args: Args) -> Outcome {
+pub(crate) async fn run(mut args: Args) -> Outcome {
+    let outcome = replay(&mut args).await;
+    if let Some(path) = &args.summary {
+        summary::write(path, outcome.as_ref())?;
+    }
+    Ok(ExitCode::from(u8::from(!outcome?.passed)))
+}
+
+async fn replay(args: &mut Args) -> anyhow::Result<Report> {
     args.check()?;
-    let prepared = prepare(&args)?;
+    // Kept until the end: what is replayed lies in it.
+    let _pulled = fetch(args).await?;
+    let args = &*args;
+    let prepared = prepare(args)?;
     let report = match args.mode {
-        Mode::GeneratorOnly => generate(&args, prepared).await?,
-        _ => mocked(&args, prepared).await?,
+        Mode::GeneratorOnly => generate(args, prepared).await?,
+        _ => mocked(args, prepared).await?,
     };
-    tell(&args, &report)?;
-    Ok(ExitCode::from(u8::from(!report.passed)))
+    tell(args, &report)?;
+    Ok(report)
+}
+
+/// Gets a snapshot that is in a registry.
+async fn fetch(args: &mut Args) -> anyhow::Result<Option<tempfile::TempDir>> {
+    let Some(source) = args.snapshot.to_str().filter(|text| text.starts_with("oci://")) else {
+        return Ok(None);
+    };
+    let source: Source = source.parse().map_err(anyhow::Error::msg)?;
+    let folder = tempfile::tempdir().context("can't make a temporary folder")?;
+    args.registry.pull(&source, folder.path()).await?;
+    args.snapshot = folder.path().to_owned();
+    Ok(Some(folder))
 }
 
 fn prepare(args: &Args) -> anyhow::Result<Prepared> {

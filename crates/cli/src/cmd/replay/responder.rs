@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use understudy_collector::RecordKind;
 use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::config::Mode;
 use understudy_core::digest::{Digest, sha1};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::rules::Rules;
@@ -40,7 +41,7 @@ pub(super) async fn of(
     };
     let mut made = calls::Made::default();
     let rules = Rules::new(snapshot.header().rules.clone());
-    let mut answers = answers(store).await?;
+    let mut answers = answers(store, snapshot).await?;
     let mut room = WHOLE;
     capture::each(store, RecordKind::Verdict, |record| {
         let Some(verdict) = &record.verdict else { return Ok(()) };
@@ -81,13 +82,14 @@ pub(super) async fn of(
 type Answers = HashMap<Digest, VecDeque<Exchange>>;
 
 /// The exchanges with real backends that were let through.
-async fn answers(store: &Path) -> anyhow::Result<Answers> {
+async fn answers(store: &Path, snapshot: &Snapshot) -> anyhow::Result<Answers> {
     let mut answers = Answers::new();
     let mut room = WHOLE;
     capture::each(store, RecordKind::Exchange, |record| {
         let exchange = record.exchange;
         let size = exchange.response.as_ref().map_or(0, |response| response.body.bytes.len());
-        if exchange.direction == Direction::Outbound && size <= room {
+        let mocked = snapshot.header().backend(&exchange.backend).mode == Mode::Mock;
+        if mocked && exchange.direction == Direction::Outbound && size <= room {
             room -= size;
             answers.entry(request_of(&exchange)).or_default().push_back(exchange);
         }

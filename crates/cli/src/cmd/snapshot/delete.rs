@@ -1,4 +1,4 @@
-//! `understudy snapshot delete`: removes the two files of a snapshot, and its folder where nothing else is in it.
+//! `understudy snapshot delete`: removes the two files of a snapshot and the reports that are kept with it, and its folder where nothing else is in it.
 
 use super::PlaceArgs;
 use crate::{Outcome, say};
@@ -7,11 +7,12 @@ use std::fs;
 use std::io::{ErrorKind, IsTerminal, stdin};
 use std::path::Path;
 use std::process::ExitCode;
+use understudy_replay::report::kept;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
 
 /// Delete a snapshot
 ///
-/// Its two files are removed, snapshot.yaml and exchanges.ndjson, and its folder if nothing else is in it. Asks before, on a terminal.
+/// Its two files are removed, snapshot.yaml and exchanges.ndjson, and the reports kept with it; and its folder if nothing else is in it. Asks before, on a terminal.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,6 +49,8 @@ pub(super) fn run(args: &Args) -> Outcome {
             _ => {}
         }
     }
+    kept::forget(&folder)
+        .with_context(|| format!("can't remove the reports in {}", folder.join(kept::FOLDER).display()))?;
     match fs::remove_dir(&folder) {
         Ok(()) => say::line(format_args!("{} is deleted", folder.display())),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {

@@ -8,7 +8,7 @@ use crate::form::Form;
 use crate::page::{Frame, PageError, render};
 use crate::reports::{Choice, Now};
 use crate::routes::App;
-use crate::show::{BodyView, visible, visible_bytes};
+use crate::show::{BodyView, Curl, visible, visible_bytes};
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -38,12 +38,15 @@ pub(super) struct AskedPage {
     now: Told,
     signature: Vec<(String, String)>,
     request: String,
-    nearest: Vec<Near>,
+    /// The one that a rule is weighed for.
+    nearest: Option<Near>,
+    others: Vec<Near>,
     offered: Option<Offered>,
     /// How an answer can be added; `None` where nothing can be.
     add: Option<Add>,
     /// Why not.
     no_add: &'static str,
+    curl: Option<Curl>,
 }
 
 /// What would become of it now.
@@ -113,6 +116,8 @@ pub(super) async fn page(
     };
     frame.refresh |= offered.as_ref().is_some_and(Offered::is_waiting);
     let (add, no_add) = add(whole, still);
+    let chosen = nearest.iter().find(|near| near.exchange == choice.with);
+    let others = nearest.iter().filter(|near| near.exchange != choice.with);
     Ok(AskedPage {
         frame,
         above,
@@ -127,10 +132,12 @@ pub(super) async fn page(
         now: told(judged, asked),
         signature: asked.signature.iter().map(|(key, value)| (visible(key), visible(value))).collect(),
         request: whole.map_or_else(|| asked.request.as_ref().map(wire).unwrap_or_default(), on_wire),
-        nearest: nearest.iter().map(|near| shown(near, &here, still && whole.is_some())).collect(),
+        nearest: chosen.map(|near| shown(near, &here, false)),
+        others: others.map(|near| shown(near, &here, still && whole.is_some())).collect(),
         offered,
         add,
         no_add,
+        curl: whole.and_then(crate::show::curl),
         here,
     })
 }
@@ -139,6 +146,9 @@ fn done(what: &str) -> &'static str {
     match what {
         "rule" => "The rule stands in snapshot.yaml. It holds from the next replay on.",
         "added" => "The answer is in the snapshot. It is given from the next replay on.",
+        "learnt" => {
+            "The answer is in the snapshot. It is given from the next replay on. With it the recording speaks for another rule: see Rules."
+        }
         "held" => "Nothing was added: the snapshot holds this request with this answer already.",
         _ => "",
     }

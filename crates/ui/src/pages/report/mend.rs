@@ -36,8 +36,11 @@ pub(crate) async fn rule(
     .await?;
     let because = weighing.refused.clone();
     let Some((rule, weighed)) = weighing.rule.filter(|_| because.is_none()) else {
-        let because = because
-            .unwrap_or_else(|| "nothing is left out, or another backend, method or path differs".to_owned());
+        let nothing = match weighing.offer.differs.is_empty() {
+            true => "the request is the same as that exchange already",
+            false => "nothing is left out, or another backend, method or path differs",
+        };
+        let because = because.unwrap_or_else(|| nothing.to_owned());
         return Err(PageError::refused(format!("No rule was made: {}.", visible(&because))));
     };
     if weighed.answers == 0 {
@@ -76,7 +79,11 @@ pub(crate) async fn add(
     }
     let to = book.clone();
     let added = on_a_thread(move || put(&to, &exchange)).await?;
-    let done = if added { "added" } else { "held" };
+    let done = match added {
+        Added::Alone => "added",
+        Added::WithRules => "learnt",
+        Added::Held => "held",
+    };
     Ok(see_other(&format!("{}/responder/{number}?done={done}", loaded.here())))
 }
 
@@ -115,8 +122,17 @@ fn can_be_answered(exchange: Exchange) -> Result<Exchange, PageError> {
     }
 }
 
-/// Puts an exchange into a snapshot, as `understudy merge` does with what was captured. `false`: it holds it already.
-fn put(book: &Book, exchange: &Exchange) -> Result<bool, PageError> {
+/// What became of an exchange that was to be added.
+enum Added {
+    Alone,
+    /// With it the recording speaks for rules.
+    WithRules,
+    /// It is there already.
+    Held,
+}
+
+/// Puts an exchange into a snapshot, as `understudy merge` does with what was captured.
+fn put(book: &Book, exchange: &Exchange) -> Result<Added, PageError> {
     let failed = |error: &dyn std::error::Error| {
         let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
         PageError::failed(format!("Nothing was added: {}.", visible(&format!("{error}{source}"))))
@@ -125,7 +141,12 @@ fn put(book: &Book, exchange: &Exchange) -> Result<bool, PageError> {
     let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
     let one = || -> Result<Snapshot, understudy_snapshot::SnapshotError> {
         let mut writer = SnapshotWriter::create(folder.path().join("added"), Existing::Refuse)?;
-        writer.push(exchange)?;
+        // Behind all others, so that these keep their numbers, by which reports name them.
+        let mut newest = 0;
+        for located in snapshot.exchanges()? {
+            newest = newest.max(located?.exchange.time);
+        }
+        writer.push(&Exchange { time: exchange.time.max(newest.saturating_add(1)), ..exchange.clone() })?;
         let header = snapshot.header();
         writer.finish(Header {
             name: header.name.clone(),
@@ -135,5 +156,9 @@ fn put(book: &Book, exchange: &Exchange) -> Result<bool, PageError> {
     };
     let one = one().map_err(|error| failed(&error))?;
     let merged = merge(&snapshot, &[one], &book.path, Existing::Replace).map_err(|error| failed(&error))?;
-    Ok(merged.from.iter().any(|share| share.added > 0))
+    Ok(match merged.from.iter().any(|share| share.added > 0) {
+        false => Added::Held,
+        true if merged.rules.is_empty() => Added::Alone,
+        true => Added::WithRules,
+    })
 }

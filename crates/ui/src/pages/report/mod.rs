@@ -172,7 +172,7 @@ struct PerformancePage {
     facts: Vec<(&'static str, String)>,
     goals: Vec<Goal>,
     notes: Vec<String>,
-    /// Elements that we have made, with nothing in them but numbers.
+    /// Elements that we have made, in which names are escaped.
     drawn: String,
 }
 
@@ -187,7 +187,8 @@ pub(crate) async fn performance(
     let mut goals = view::goals(report);
     goals.iter_mut().for_each(|goal| goal.text = visible(&goal.text));
     let notes = report.notes.iter().map(|note| visible(note)).collect();
-    let drawn = view::performance(report);
+    // Tags and what is escaped stay as they are: nothing that is made visible is part of them.
+    let drawn = visible(&view::performance(report));
     Ok(render(StatusCode::OK, &PerformancePage { frame, above, facts, goals, notes, drawn }))
 }
 

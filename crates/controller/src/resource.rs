@@ -1,0 +1,256 @@
+//! The resource `TrafficReplay`: its fields, as `kubectl apply` takes them, and the definitions (CRDs) that tell a cluster of it.
+//!
+//! The fields are those of the contract that users of Speedscale know; there is one definition under our group, and the same under theirs.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::{ApiResource, CustomResourceExt, GroupVersionKind};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Under which group the resources are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// `understudy.dev/v1alpha1`.
+    Own,
+    /// `speedscale.com/v1`, for resources that are there already.
+    Contract,
+}
+
+impl Group {
+    /// Group and version.
+    pub fn version(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Own => ("understudy.dev", "v1alpha1"),
+            Self::Contract => ("speedscale.com", "v1"),
+        }
+    }
+
+    /// What the resource is to the API server.
+    pub fn api(self) -> ApiResource {
+        let (group, version) = self.version();
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, KIND), "trafficreplays")
+    }
+
+    /// The definition.
+    pub fn definition(self) -> CustomResourceDefinition {
+        let (group, version) = self.version();
+        let mut crd = TrafficReplay::crd();
+        crd.metadata.name = Some(format!("trafficreplays.{group}"));
+        group.clone_into(&mut crd.spec.group);
+        for known in &mut crd.spec.versions {
+            version.clone_into(&mut known.name);
+        }
+        crd
+    }
+}
+
+/// The resource's kind.
+pub const KIND: &str = "TrafficReplay";
+
+/// What is to be replayed or mocked, for which workloads.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "understudy.dev",
+    version = "v1alpha1",
+    kind = "TrafficReplay",
+    plural = "trafficreplays",
+    singular = "trafficreplay",
+    shortname = "replay",
+    namespaced,
+    status = "TrafficReplayStatus",
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Snapshot", type_ = "string", json_path = ".spec.snapshotID"),
+    printcolumn(name = "Active", type_ = "boolean", json_path = ".status.active"),
+    printcolumn(
+        name = "Mocks",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"MocksReady\")].reason"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("has(self.mode) && self.mode == 'generator-only' || has(self.workloads) && size(self.workloads) > 0", "say in workloads[] whom it is for"),
+    validation = ("!(has(self.mode) && self.mode == 'generator-only') || has(self.customURL) || has(self.workloads) && size(self.workloads) > 0", "generator-only needs customURL or a workload")
+)]
+pub struct TrafficReplaySpec {
+    /// The image that `understudy push` made: oci://REGISTRY/NAME:TAG, or a name in the controller's registry.
+    #[serde(rename = "snapshotID")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    pub snapshot_id: String,
+    /// Taken for compatibility. How answers are compared is in the snapshot's `replay.yaml`.
+    #[serde(rename = "testConfigID", default, skip_serializing_if = "Option::is_none")]
+    pub test_config_id: Option<String>,
+    /// Which build is tested; for the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_tag: Option<String>,
+    /// What is removed when a replay has ended: its job (`inventory`), the resource too (`all`), or neither (`none`). Mocks are always removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Cleanup>,
+    /// Where requests are sent, in place of the workload's Service.
+    #[serde(rename = "customURL", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^https?://\S+$"))]
+    pub custom_url: Option<String>,
+    /// What is done: mock until the resource is removed (`responder-only`); mock and send the recorded requests (`full-replay`, the default); only
+    /// send (`generator-only`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Taken for compatibility: the result is always in `status` and in the job's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_report: Option<bool>,
+    /// How long a replay may take, such as 10m; not for responder-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    pub timeout: Option<String>,
+    /// How long after its end a replay's resource is removed, such as 24h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    pub ttl_after_ready: Option<String>,
+    /// Secrets whose keys are variables for `${NAME}` in `replay.yaml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_refs: Vec<SecretRef>,
+    /// Whom it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub workloads: Vec<WorkloadSpec>,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Mock, and send the recorded requests.
+    #[default]
+    FullReplay,
+    /// Mock until the resource is removed.
+    ResponderOnly,
+    /// Send the recorded requests.
+    GeneratorOnly,
+}
+
+/// What is removed when a replay has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cleanup {
+    /// What was made for it.
+    #[default]
+    Inventory,
+    /// The resource too.
+    All,
+    /// Nothing but the mocks.
+    None,
+}
+
+/// The name of a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretRef {
+    /// Its name, in the namespace of the resource.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// One workload, and what is done with it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadSpec {
+    /// Which one.
+    #[serde(rename = "ref")]
+    pub target: TargetRef,
+    /// Where its requests are sent, in place of its Service.
+    #[serde(rename = "customURI", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^https?://\S+$"))]
+    pub custom_uri: Option<String>,
+    /// Which of the recorded requests are sent: `*`, all of them, is what there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<String>,
+    /// Which backends are mocked: `service:host:port`, or a part of it that only one of the snapshot's backends has; `*` is all. Without any, none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 512)))]
+    pub mocks: Vec<String>,
+    /// Taken for compatibility, and not looked at: traffic isn't routed elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "anything")]
+    pub routing: Option<serde_json::Value>,
+}
+
+/// A workload by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetRef {
+    /// `apps/v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// `Deployment` (the default), `StatefulSet` or `DaemonSet`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace; the resource's own by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// What has become of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficReplayStatus {
+    /// Whether anything is mocked or sent for it now.
+    #[serde(default)]
+    pub active: bool,
+    /// `MocksReady`, `Ready` and `Finished`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// When the controller first saw this generation of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_time: Option<String>,
+    /// When the mocks were in place, as far as the API server is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialized_time: Option<String>,
+    /// When the replay ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_time: Option<String>,
+    /// The name of the job whose log has the report.
+    #[serde(rename = "reportID", default, skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<String>,
+    /// Where the report can be read; nothing sets it as yet.
+    #[serde(rename = "reportURL", default, skip_serializing_if = "Option::is_none")]
+    pub report_url: Option<String>,
+    /// The generation that all of this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// How often in a row the controller has failed to bring about what is asked.
+    #[serde(default)]
+    pub reconcile_failures: u32,
+}
+
+/// One thing that holds, or doesn't, or isn't known. As `metav1.Condition`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, and what to do.
+    pub message: String,
+    /// Since when.
+    pub last_transition_time: String,
+    /// The generation that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+fn anything(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}

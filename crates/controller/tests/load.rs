@@ -1,0 +1,11 @@
+//! The controller under load and under attack: many resources at once, an API server that refuses and forgets, controllers that die, other
+//! managers that don't give way, and hostile texts.
+
+#[path = "load/cluster.rs"]
+mod cluster;
+#[path = "load/failures.rs"]
+mod failures;
+#[path = "load/hostile.rs"]
+mod hostile;
+#[path = "load/many.rs"]
+mod many;

@@ -1,0 +1,59 @@
+//! What belongs to an exchange: the outbound calls that an inbound request has caused, or who has caused an outbound one. As far as the service
+//! says so itself, by the trace context that it passes on.
+
+use crate::page::PageError;
+use crate::pages::exchange::parse;
+use crate::routes::App;
+use crate::show::visible;
+use crate::snapshots::Book;
+use understudy_core::exchange::Direction;
+use understudy_snapshot::traces::{Place, Trace, Traces, contexts};
+
+/// So many are listed.
+const LISTED: usize = 100;
+
+/// Exchanges that belong to one.
+pub(super) struct Related {
+    pub(super) title: &'static str,
+    /// Address, label, backend.
+    pub(super) rows: Vec<(String, String, String)>,
+    pub(super) more: usize,
+}
+
+/// What belongs to the exchange of a line. `None`: that is still being found out.
+pub(super) async fn related(app: &App, book: &Book, line: &[u8]) -> Result<Option<Vec<Related>>, PageError> {
+    let exchange = parse(line)?;
+    if contexts(&exchange).is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let snapshot = book.snapshot()?;
+    let traces = book.traces.get(book.state()?, app.patience, move || Traces::of(&snapshot)).await;
+    let Some(traces) = traces else { return Ok(None) };
+    // A line that can't be read is told elsewhere.
+    let trace = traces.as_ref().as_ref().ok().and_then(|traces| traces.with(&exchange.id));
+    let Some((_, Trace { inbound, outbound })) = trace else { return Ok(Some(Vec::new())) };
+    let all = match (exchange.direction, inbound.as_slice()) {
+        (Direction::Inbound, [_]) => vec![("It caused", outbound.as_slice())],
+        (Direction::Outbound, [_]) => vec![("It was caused by", inbound.as_slice())],
+        // Which of several has caused what can't be told.
+        _ => vec![
+            ("Who called, in the same trace", inbound.as_slice()),
+            ("What was called, in the same trace", outbound.as_slice()),
+        ],
+    };
+    let index = book.index()?;
+    index.wait(app.patience).await;
+    let known = index.known();
+    let row = |place: &Place| {
+        let at = known.rows.binary_search_by_key(&place.line, |row| row.line).ok()?;
+        let row = known.rows.get(at)?;
+        let href = format!("{}/traffic/{}", super::base(&book.name), row.line);
+        Some((href, visible(known.labels.text(row.label)), visible(known.backends.text(row.backend))))
+    };
+    let listed = |(title, places): (&'static str, &[Place])| {
+        let others = places.iter().filter(|place| place.id != exchange.id);
+        let rows: Vec<_> = others.clone().take(LISTED).filter_map(row).collect();
+        Related { title, rows, more: others.count().saturating_sub(LISTED) }
+    };
+    Ok(Some(all.into_iter().map(listed).filter(|related| !related.rows.is_empty()).collect()))
+}
