@@ -182,7 +182,7 @@ struct PodPatchArgs {
 
 #[derive(clap::Args)]
 struct HttpsArgs {
-    /// Read HTTPS to these hosts too, with commas between them; can be given again. Needs `certificates` and `pod-patch` first
+    /// Read HTTPS to these hosts too, with commas between them, in pods that `pod-patch` gives certificates; can be given again
     #[arg(long, value_name = "HOST", value_delimiter = ',', conflicts_with = "mesh")]
     https: Vec<String>,
 

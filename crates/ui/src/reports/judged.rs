@@ -1,10 +1,15 @@
 //! What would become now of the requests of a report that didn't match: the engine of the filter judges them, with the snapshot as it is.
 
 use understudy_core::exchange::Exchange;
-use understudy_core::verdict::{Kind, Nearest};
+use understudy_core::verdict::{Kind, Nearest, Reason};
 use understudy_replay::report::{Asked, Report};
 use understudy_snapshot::matcher::Matcher;
 use understudy_snapshot::{Snapshot, table};
+
+/// So many are judged: each takes as long as it takes the filter to find what is nearest.
+const JUDGED: usize = 5_000;
+/// So many of the nearest are kept of each.
+const NEAREST: usize = 5;
 
 /// By the numbers of the requests in the report.
 pub(crate) type Verdicts = Result<Vec<(usize, Now)>, String>;
@@ -28,8 +33,12 @@ pub(crate) enum Now {
     },
     /// Its backend isn't mocked any more.
     Unmocked,
+    /// It is no request that can be judged.
+    Failed(String),
     /// The report doesn't hold all of it.
     Unknown,
+    /// There are too many before it.
+    Unjudged,
 }
 
 /// The requests that didn't match, with their numbers, as far as the report holds them.
@@ -45,31 +54,30 @@ pub(crate) fn judge(snapshot: &Snapshot, report: &Report) -> Verdicts {
     let mut matcher = Matcher::refusing(&built.bytes).map_err(|error| error.to_string())?;
     let mut now = Vec::new();
     for (number, _, whole) in missed(report) {
-        let Some(whole) = whole else {
-            now.push((number, Now::Unknown));
+        let Some(whole) = whole.filter(|_| now.len() < JUDGED) else {
+            now.push((number, if now.len() < JUDGED { Now::Unknown } else { Now::Unjudged }));
             continue;
         };
-        let record = matcher.judge(whole).map_err(|error| error.to_string())?;
-        let verdict = record.and_then(|record| record.verdict);
-        now.push((
-            number,
-            match verdict {
-                None => Now::Unmocked,
-                Some(verdict) if verdict.kind == Kind::Match => {
-                    let (exchange, but) = verdict
-                        .matched
-                        .map(|matched| (matched.exchange, matched.normalised))
-                        .unwrap_or_default();
-                    Now::Match { exchange, but }
-                }
-                Some(verdict) => Now::Miss {
-                    reason: verdict
-                        .reason
-                        .map_or("no recorded request has this signature", |reason| reason.message()),
-                    nearest: verdict.nearest,
-                },
-            },
-        ));
+        now.push((number, one(&mut matcher, whole)));
     }
     Ok(now)
+}
+
+fn one(matcher: &mut Matcher<'_>, asked: &Exchange) -> Now {
+    let record = match matcher.judge(asked) {
+        Ok(record) => record,
+        Err(error) => return Now::Failed(error.to_string()),
+    };
+    match record.and_then(|record| record.verdict) {
+        None => Now::Unmocked,
+        Some(verdict) if verdict.kind == Kind::Match => {
+            let (exchange, but) =
+                verdict.matched.map(|matched| (matched.exchange, matched.normalised)).unwrap_or_default();
+            Now::Match { exchange, but }
+        }
+        Some(verdict) => Now::Miss {
+            reason: verdict.reason.unwrap_or(Reason::NoEntry).message(),
+            nearest: verdict.nearest.into_iter().take(NEAREST).collect(),
+        },
+    }
 }

@@ -327,6 +327,32 @@ async fn reports_that_cant_be_read_say_why() {
 }
 
 #[tokio::test]
+async fn reports_from_elsewhere_stand_with_their_snapshot() {
+    let site = Site::configured("127.0.0.1:0", |folder, config| {
+        snapshot(folder, "shop", &[order(TILL_7, "{}")]);
+        snapshot(folder, "bakery", &[order(TILL_7, "{}")]);
+        let elsewhere = folder.join("artifacts");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let write = |name: &str, report: &Report| {
+            std::fs::write(elsewhere.join(name), serde_json::to_vec(report).unwrap()).unwrap();
+        };
+        write("shop.json", &report("shop", Vec::new()));
+        write("bakery.json", &Report { build_tag: Some("baked".into()), ..report("bakery", Vec::new()) });
+        std::fs::write(elsewhere.join("package.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(folder.join("shop/snapshot.yaml"), elsewhere.join("link.json")).unwrap();
+        config.reports = Some(elsewhere);
+    })
+    .await;
+    let page = site.page("/s/bakery/reports").await;
+    assert!(page.contains("baked") && !page.contains("v1.2"), "{page}");
+    assert!(page.contains("2 in ") && page.contains("are of other snapshots, or can’t be read"), "{page}");
+    assert!(site.page("/s/bakery/reports/~bakery.json").await.contains("baked"));
+    for gone in ["bakery.json", "~link.json", "~..%2Fshop%2Fsnapshot.yaml"] {
+        assert_eq!(site.get(&format!("/s/bakery/reports/{gone}")).await.status, 404, "{gone}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_an_old_report_holds_in_part_can_be_read_and_no_more() {
     let site = shop(&[order(TILL_7, "{}")], vec![Asked { whole: None, ..missed(asked(TILL_8)) }]).await;
     let page = site.page(MISS).await;

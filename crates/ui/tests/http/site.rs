@@ -30,9 +30,14 @@ impl Site {
     }
 
     pub(crate) async fn with(address: &str, fill: impl FnOnce(&Path)) -> Self {
+        Self::configured(address, |folder, _| fill(folder)).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn configured(address: &str, fill: impl FnOnce(&Path, &mut Config)) -> Self {
         let folder = TempDir::new().unwrap();
-        fill(folder.path());
         let mut config = Config::new(Source::Folder(folder.path().to_owned()));
+        fill(folder.path(), &mut config);
         // What is waited for comes: no test depends on how fast.
         config.patience_ms = 60_000;
         Self { ui: Ui::bind(address, config).await.unwrap(), folder }

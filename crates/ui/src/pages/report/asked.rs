@@ -170,6 +170,13 @@ fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &Asked) -> Told {
             told("warn", format!("With the snapshot as it is now it would still not match: {reason}."))
         }
         Some(Ok(Some(Now::Unmocked))) => told("", "Its backend isn’t mocked any more: it would be let through.".to_owned()),
+        Some(Ok(Some(Now::Failed(problem)))) => {
+            told("warn", format!("Whether it would match now can’t be told: {}.", visible(problem)))
+        }
+        Some(Ok(Some(Now::Unjudged))) => told(
+            "",
+            "There are too many requests before it that didn’t match: mend those first, and replay again.".to_owned(),
+        ),
         Some(Ok(Some(Now::Unknown) | None)) => told(
             "",
             "The report doesn’t hold this request to the last byte, so that nothing can be made of it here: it is of an older Understudy, or there \
