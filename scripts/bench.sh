@@ -1,5 +1,5 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|replay|all] [SECONDS]`; takes half an hour and wants an idle machine with two
+# The numbers of docs/reference/numbers.md, and of docs/reference/sizing.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|replay|fleet|all] [SECONDS]`; takes half an hour and wants an idle machine with two
 # cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -26,8 +26,17 @@ replay() {
     say "" "## Generator of replays, beside wrk and h2load" ""
     "${CARGO_TARGET_DIR:-target}/release/examples/generator_bench" "$seconds"
 }
+fleet() {
+    cargo build --quiet --locked --release -p understudy-collector --example fleet_bench
+    say "" "## Sidecars, two collectors, S3 (moto)" ""
+    for load in "500 4 1000" "50 40 1000" "1000 0.2 1000"; do
+        # Sidecars, exchanges a second, bytes of a body.
+        # shellcheck disable=SC2086
+        "${CARGO_TARGET_DIR:-target}/release/examples/fleet_bench" $load 20
+    done
+}
 case $what in
-    pages | replay)
+    pages | replay | fleet)
         $what
         exit 0
         ;;
@@ -64,4 +73,5 @@ say "" "## Bundling 64 MiB" ""
 say "" "## Collector, durable" ""
 "$examples/ingest_bench"
 pages
+fleet
 replay

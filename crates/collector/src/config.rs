@@ -24,7 +24,8 @@ pub struct StoreConfig {
     pub segment_bytes: u64,
     /// A segment with something in it is closed at this age. Default 5 minutes.
     pub segment_age: Duration,
-    /// How many VMs the store remembers, to know a batch that is sent again. Default 16,384. When there are more, those
+    /// How many VMs the store remembers, to know a batch that is sent again. Default 16,384, and 65,536 where collectors share the store: each
+    /// hears all of a mesh. When there are more, those
     /// that were silent longest are forgotten, an eighth at a time: a batch which such a VM sends again is stored again.
     pub max_vms: usize,
     /// How many separate runs of stored `seq` the store keeps for each VM. Default 4,096. Batches that would open
@@ -61,7 +62,7 @@ impl StoreConfig {
     /// The defaults for an object store that any number of collectors share, without a folder.
     pub fn shared(objects: Arc<dyn ObjectStore>) -> Self {
         let linger = Some(Duration::from_millis(250));
-        StoreConfig { linger, objects: Some(objects), ..StoreConfig::new("") }
+        StoreConfig { linger, objects: Some(objects), max_vms: 65_536, ..StoreConfig::new("") }
     }
 }
 

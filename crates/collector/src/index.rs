@@ -253,10 +253,13 @@ impl Index {
             self.runs -= vm.stored.runs();
             self.forgotten_vms += 1;
             self.forgotten_missing = self.forgotten_missing.saturating_add(vm.stored.missing());
-            log::warn!(
-                "vm {name} is forgotten, there are more than {}: batches it sends again are stored again",
-                self.max_vms
-            );
+            // Of several collectors each may forget: readers take what is there twice once.
+            if !self.shared {
+                log::warn!(
+                    "vm {name} is forgotten, there are more than {}: batches it sends again are stored again",
+                    self.max_vms
+                );
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, Kind};
 use crate::contest::Contests;
 use crate::controller::Settings;
-use crate::filters::{self, Id, OF};
+use crate::filters::{self, Id, OF, REPLAY};
 use crate::resource::{Condition, Group};
 use crate::spec::{KINDS, Target};
 use kube::Resource;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 /// What all reconciliations share.
 pub(crate) struct Context {
@@ -32,6 +33,8 @@ pub(crate) struct Known {
     pub(crate) replays: Vec<(Group, Store<DynamicObject>)>,
     pub(crate) workloads: Vec<(&'static str, Store<DynamicObject>)>,
     pub(crate) filters: Store<DynamicObject>,
+    /// How many of `replays` and `workloads` haven't been filled yet.
+    pub(crate) unready: watch::Sender<usize>,
     /// Where to say that a resource is to be looked at.
     pub(crate) wake: Vec<(Group, UnboundedSender<ObjectRef<DynamicObject>>)>,
     /// Where to say that a workload is to be looked at.
@@ -54,6 +57,16 @@ impl Context {
         let count = failures.entry(uid.to_owned()).or_default();
         *count = count.saturating_add(1);
         *count
+    }
+
+    /// What was made for a resource that is gone is nobody's any more.
+    pub(crate) fn forget_of(&self, part: &DynamicObject) {
+        let Some(uid) = part.metadata.labels.as_ref().and_then(|labels| labels.get(REPLAY)) else { return };
+        let is = |replay: Arc<DynamicObject>| replay.metadata.uid.as_ref() == Some(uid);
+        if !self.known.owner(part).is_some_and(is) {
+            self.contests.forget(uid);
+            self.succeeded(uid);
+        }
     }
 
     pub(crate) fn succeeded(&self, uid: &str) {
@@ -88,14 +101,15 @@ impl Context {
 }
 
 impl Known {
-    /// Waits until all resources and workloads are known.
+    /// Waits until all resources and workloads are known. Not by the stores' own `wait_until_ready`: that wakes only the last of those who wait.
     pub(crate) async fn wait(&self) {
-        for store in
-            self.replays.iter().map(|(_, store)| store).chain(self.workloads.iter().map(|(_, store)| store))
-        {
-            // Its writer is gone only when all of it ends.
-            let _ = store.wait_until_ready().await;
-        }
+        // Who says it is gone only when all of it ends.
+        let _ = self.unready.subscribe().wait_for(|left| *left == 0).await;
+    }
+
+    /// One more of the stores has been filled.
+    pub(crate) fn filled(&self) {
+        self.unready.send_modify(|left| *left = left.saturating_sub(1));
     }
 
     /// A workload, by the watches.
@@ -135,15 +149,16 @@ impl Known {
 
     /// Has the resource looked at that something was made for.
     pub(crate) fn wake_owner(&self, part: &DynamicObject) {
-        let of = part.metadata.annotations.as_ref().and_then(|annotations| annotations.get(OF));
-        let mut words = of.into_iter().flat_map(|of| of.splitn(3, '/'));
-        if let (Some(group), Some(namespace), Some(name)) = (words.next(), words.next(), words.next()) {
-            for known in [Group::Own, Group::Contract] {
-                if known.version().0 == group {
-                    self.wake(known, namespace, name);
-                }
-            }
+        if let Some((group, namespace, name)) = owner(part) {
+            self.wake(group, namespace, name);
         }
+    }
+
+    /// The resource that something was made for, by the watches.
+    fn owner(&self, part: &DynamicObject) -> Option<Arc<DynamicObject>> {
+        let (group, namespace, name) = owner(part)?;
+        let (_, store) = self.replays.iter().find(|(known, _)| *known == group)?;
+        store.get(&ObjectRef::new_with(name, group.api()).within(namespace))
     }
 
     /// What was made, by the watch.
@@ -182,6 +197,14 @@ impl Known {
             }
         }
     }
+}
+
+/// Group, namespace and name of the resource that something was made for.
+fn owner(part: &DynamicObject) -> Option<(Group, &str, &str)> {
+    let mut words = part.metadata.annotations.as_ref()?.get(OF)?.splitn(3, '/');
+    let (group, namespace, name) = (words.next()?, words.next()?, words.next()?);
+    let known = [Group::Own, Group::Contract].into_iter().find(|known| known.version().0 == group)?;
+    Some((known, namespace, name))
 }
 
 /// Which resource an object is.

@@ -178,8 +178,9 @@ impl Controller {
         let groups: &[Group] =
             if self.settings.contract_group { &[Group::Own, Group::Contract] } else { &[Group::Own] };
         let (filters, filters_writer) = store(Kind::EnvoyFilter);
-        let mut known =
-            Known { replays: vec![], workloads: vec![], filters, wake: vec![], wake_workload: vec![] };
+        let unready = signal::Sender::new(groups.len() + KINDS.len());
+        let (replays, workloads) = (vec![], vec![]);
+        let mut known = Known { replays, workloads, filters, unready, wake: vec![], wake_workload: vec![] };
         let (mut replay_ends, mut workload_ends) = (vec![], vec![]);
         for group in groups {
             let ((reader, writer), (sender, receiver)) = (store(Kind::Replay(*group)), unbounded_channel());
@@ -238,10 +239,12 @@ fn of_parts(
     let config = watcher::Config::default().labels(filters::REPLAY);
     let what = if kind == Kind::Job { "jobs" } else { "EnvoyFilters" };
     let metrics = context.cluster.metrics.clone();
-    let changes = watch::changes(context.cluster.all(kind), config, writer, watch::of_part, metrics, what);
+    let changes =
+        watch::changes(context.cluster.all(kind), config, writer, watch::of_part, metrics, what, || ());
     changes
         .take_until(ended(stopped))
         .for_each(move |part| {
+            context.forget_of(&part);
             context.known.wake_owner(&part);
             std::future::ready(())
         })
@@ -258,10 +261,19 @@ fn of_replays(
 ) -> BoxFuture<'static, ()> {
     let (context, teller) = (context.clone(), context.clone());
     let (reader, kind) = (writer.as_reader(), Kind::Replay(group));
+    let filling = context.clone();
+    let filled = move || filling.known.filled();
     let metrics = context.cluster.metrics.clone();
     let api = context.cluster.all(kind);
-    let changes =
-        watch::changes(api, watcher::Config::default(), writer, watch::of_replay, metrics, "TrafficReplays");
+    let changes = watch::changes(
+        api,
+        watcher::Config::default(),
+        writer,
+        watch::of_replay,
+        metrics,
+        "TrafficReplays",
+        filled,
+    );
     let changes = changes.map(move |replay| {
         tell_others(&replay, &teller.known);
         Ok(replay)
@@ -311,9 +323,12 @@ fn of_workloads(
 ) -> BoxFuture<'static, ()> {
     let (context, teller) = (context.clone(), context.clone());
     let (reader, this) = (writer.as_reader(), Kind::Workload(kind));
+    let filling = context.clone();
+    let filled = move || filling.known.filled();
     let metrics = context.cluster.metrics.clone();
     let api = context.cluster.all(this);
-    let changes = watch::changes(api, watcher::Config::default(), writer, watch::of_workload, metrics, kind);
+    let changes =
+        watch::changes(api, watcher::Config::default(), writer, watch::of_workload, metrics, kind, filled);
     let changes = changes.map(move |workload| {
         teller.known.wake_users(kind, &workload);
         Ok(workload)

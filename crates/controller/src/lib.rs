@@ -19,7 +19,7 @@ mod lease;
 mod metrics;
 mod mocks;
 mod reconcile;
-pub mod resource;
+mod resource;
 mod spec;
 mod status;
 mod time;

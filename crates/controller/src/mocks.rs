@@ -131,7 +131,11 @@ pub(crate) async fn bring_about(id: &Id, wanted: &[Value], context: &Context) ->
     for filter in wanted {
         let text = |key: &str| filter["metadata"][key].as_str().unwrap_or_default();
         let name = format!("{}/{}", text("namespace"), text("name"));
-        let changed = context.contests.changed(&id.uid, &name, context.known.filter(filter).as_deref());
+        let there = context.known.filter(filter);
+        let changed = context.contests.changed(&id.uid, &name, there.as_deref());
+        if there.is_none() && changed.is_some() && !is_there(id, context).await? {
+            return Ok(());
+        }
         if changed.is_none_or(|wait| wait.is_zero()) {
             let applied = context.cluster.apply(Kind::EnvoyFilter, filter).await?;
             context.contests.made(&id.uid, &name, &applied, changed.is_some());
@@ -154,6 +158,13 @@ pub(crate) async fn bring_about(id: &Id, wanted: &[Value], context: &Context) ->
         }
     }
     Ok(())
+}
+
+/// Whether the resource is still there. What was made for it may be told gone before it is itself: nobody is to be mocked again then.
+async fn is_there(id: &Id, context: &Context) -> Result<bool, Error> {
+    let found = context.cluster.get(Kind::Replay(id.group), &id.namespace, &id.name).await?;
+    let same = |found: &DynamicObject| found.metadata.uid.as_ref() == Some(&id.uid);
+    Ok(found.is_some_and(|found| same(&found) && found.metadata.deletion_timestamp.is_none()))
 }
 
 /// Deletes all mocks that were made for a resource, also those that no watch has told of.

@@ -1,6 +1,8 @@
 //! The resource `TrafficReplay`: its fields, as `kubectl apply` takes them, and the definitions (CRDs) that tell a cluster of it.
 //!
 //! The fields are those of the contract that users of Speedscale know; there is one definition under our group, and the same under theirs.
+#![allow(clippy::duplicated_attributes, reason = "several columns are of one type")]
+#![allow(unreachable_pub, reason = "`KubeSchema` makes a type of its own of each, inside of a function")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::{ApiResource, CustomResourceExt, GroupVersionKind};
@@ -54,6 +56,7 @@ pub const KIND: &str = "TrafficReplay";
     group = "understudy.dev",
     version = "v1alpha1",
     kind = "TrafficReplay",
+    doc = "Mocks the backends of workloads from a snapshot, or sends them their recorded requests.",
     plural = "trafficreplays",
     singular = "trafficreplay",
     shortname = "replay",

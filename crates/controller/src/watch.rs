@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 /// What counts of an object: if that is as it was, nothing has changed.
 pub(crate) type Counts = fn(&DynamicObject, &mut DefaultHasher);
 
-/// Objects that are new, changed or gone. One that is gone may have its metadata alone.
+/// Objects that are new, changed or gone; `filled` is called when the store has been filled for the first time. One that is gone may have its metadata alone.
 pub(crate) fn changes(
     api: Api<DynamicObject>,
     config: watcher::Config,
@@ -23,9 +23,10 @@ pub(crate) fn changes(
     counts: Counts,
     metrics: Arc<Metrics>,
     what: &'static str,
+    filled: impl FnOnce() + Send + 'static,
 ) -> impl Stream<Item = DynamicObject> + Send + 'static {
     let mut known = Known { counts, seen: HashMap::new(), round: 0 };
-    let mut failing = false;
+    let (mut failing, mut filled) = (false, Some(filled));
     // The store has a bare form of what a reconciler needs; who changed which field when is much, and for nobody.
     let bare = |object: &mut DynamicObject| object.metadata.managed_fields = None;
     watcher(api, config)
@@ -34,6 +35,12 @@ pub(crate) fn changes(
         .reflect(writer)
         .map(move |event| match event {
             Ok(event) => {
+                // The store has it by now.
+                if matches!(event, Event::InitDone)
+                    && let Some(filled) = filled.take()
+                {
+                    filled();
+                }
                 if matches!(event, Event::InitDone) && std::mem::take(&mut failing) {
                     log::info!("watch of {what}: it goes on");
                 }
@@ -53,9 +60,20 @@ pub(crate) fn changes(
 /// What has been seen, to tell what is new.
 struct Known {
     counts: Counts,
-    /// By namespace and name: what counted of it, in which round it was seen, and its metadata.
-    seen: HashMap<(Option<String>, Option<String>), (u64, u64, DynamicObject)>,
+    /// By namespace and name.
+    seen: HashMap<Key, Seen>,
     round: u64,
+}
+
+type Key = (Option<String>, Option<String>);
+
+/// What is kept of an object that has been seen.
+struct Seen {
+    /// What counted of it.
+    hash: u64,
+    round: u64,
+    /// Its metadata.
+    bare: DynamicObject,
 }
 
 impl Known {
@@ -70,8 +88,8 @@ impl Known {
                 (self.counts)(&object, &mut hasher);
                 let hash = hasher.finish();
                 let bare = DynamicObject { data: serde_json::Value::Null, ..object.clone() };
-                let old = self.seen.insert(key(&object), (hash, self.round, bare));
-                if old.is_some_and(|(known, ..)| known == hash) { Vec::new() } else { vec![object] }
+                let old = self.seen.insert(key(&object), Seen { hash, round: self.round, bare });
+                if old.is_some_and(|old| old.hash == hash) { Vec::new() } else { vec![object] }
             }
             Event::Delete(object) => {
                 self.seen.remove(&key(&object));
@@ -80,14 +98,14 @@ impl Known {
             // What a list hasn't got is gone, though nobody said so.
             Event::InitDone => {
                 let round = self.round;
-                let gone = self.seen.extract_if(|_, (_, seen, _)| *seen != round);
-                gone.map(|(_, (.., object))| object).collect()
+                let gone = self.seen.extract_if(|_, seen| seen.round != round);
+                gone.map(|(_, seen)| seen.bare).collect()
             }
         }
     }
 }
 
-fn key(object: &DynamicObject) -> (Option<String>, Option<String>) {
+fn key(object: &DynamicObject) -> Key {
     (object.metadata.namespace.clone(), object.metadata.name.clone())
 }
 

@@ -187,9 +187,9 @@ impl Https {
     }
 }
 
-/// What the resource with the chain is called, beside the one with the filter.
+/// What the resource with the chain is called, beside the one with the filter. No service's name makes it that of another one.
 pub(crate) fn name(start: &str) -> String {
-    format!("{start}-https")
+    start.replacen("understudy-", "understudy-https-", 1)
 }
 
 /// The certificate as Istio's agent has it from files: where there are none, only connections to these hosts notice.

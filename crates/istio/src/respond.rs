@@ -13,6 +13,8 @@ pub(crate) const NAME: &str = "understudy-respond";
 const PRIORITY: i32 = 10;
 /// Where the proxy keeps what the workload's annotation says.
 const MODE: &str = "understudy.mode";
+/// What an annotation says that turns mocking on. Space around it doesn't matter to the filter.
+const ASKED: &str = r"[\s\p{Z}]*responder-only[\s\p{Z}]*";
 /// The annotations that turn mocking on, as `understudy_core::workload` has them; a test compares them.
 const ANNOTATIONS: [&str; 2] = ["replay.understudy.dev/mode", "replay.speedscale.com/mode"];
 
@@ -100,7 +102,7 @@ fn for_those_who_asked(name: &str, place: &Value) -> Value {
                 "key": key(number),
             },
         });
-        json!({ "single_predicate": { "input": input, "value_match": { "exact": "responder-only" } } })
+        json!({ "single_predicate": { "input": input, "value_match": { "safe_regex": { "google_re2": {}, "regex": ASKED } } } })
     };
     let action = json!({
         "name": "understudy",

@@ -5,7 +5,7 @@ use crate::https::{Handling, Https, Precedence};
 use crate::module::Module;
 use crate::parts::{OnCrash, Way, add, before_router, envoy_filter, nothing, place, plugin};
 use crate::scope::Scope;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 pub(crate) const NAME: &str = "understudy-tap";
 /// After a mock's: what is mocked never comes so far.
@@ -17,6 +17,7 @@ pub struct Collector {
     host: String,
     port: u16,
     through_mesh: bool,
+    sample: Option<Number>,
 }
 
 impl Collector {
@@ -32,7 +33,13 @@ impl Collector {
         if host.is_empty() || port == 0 || !host.bytes().all(good) {
             return Err(refuse());
         }
-        Ok(Self { host: host.to_owned(), port, through_mesh })
+        Ok(Self { host: host.to_owned(), port, through_mesh, sample: None })
+    }
+
+    /// The same, for a share of what is tapped: the filter's `sample`.
+    #[must_use]
+    pub fn sampled(self, sample: Number) -> Self {
+        Self { sample: Some(sample), ..self }
     }
 
     /// As the filter's configuration of the resource with this name has it.
@@ -167,6 +174,9 @@ impl Tap {
         if let Some(service) = &self.service {
             config["service"] = json!(service);
         }
+        if let Some(sample) = &self.collector.sample {
+            config["sample"] = json!(sample);
+        }
         config["collector"] = self.collector.config(&self.scope.unique(NAME));
         config
     }
@@ -175,6 +185,17 @@ impl Tap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_stands_in_both_directions_configuration() {
+        let scope = Scope::namespace("payments").unwrap();
+        let collector = Collector::new("c.obs:4440", false).unwrap().sampled(Number::from_f64(0.01).unwrap());
+        let module = Module::new("oci://registry.example/understudy:1", None).unwrap();
+        let tap = Tap { scope, module, collector, inbound: true, service: None, https: None };
+        for way in [Way::Outbound, Way::Inbound] {
+            assert_eq!(tap.config(way)["sample"], json!(0.01));
+        }
+    }
 
     #[test]
     fn addresses_of_collectors() {

@@ -715,7 +715,7 @@ fn only_the_chosen_backends_are_mocked() {
         let chosen = vm.mock_only(&Config::from_json(config.as_bytes()).unwrap());
         (vm, chosen)
     };
-    let mut goes = |mocks: &str, authority: &str| {
+    let goes = |mocks: &str, authority: &str| {
         let (mut vm, chosen) = start(mocks);
         chosen.unwrap();
         let headers = Headers::from_pairs([

@@ -164,3 +164,29 @@ async fn watches_are_cut_and_bookmarks_come() {
     server.cut_watches();
     assert!(events.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_version_that_is_forgotten_is_gone() {
+    let server = ApiServer::start().await;
+    let api = maps(&server.url());
+    let first = api
+        .create(&PostParams::default(), &map("one", None))
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap();
+    api.create(&PostParams::default(), &map("two", None)).await.unwrap();
+    let page = api.list(&ListParams::default().limit(1)).await.unwrap().metadata.continue_.unwrap();
+    api.create(&PostParams::default(), &map("three", None)).await.unwrap();
+    server.compact();
+    let mut events = api.watch(&WatchParams::default(), &first).await.unwrap().boxed();
+    let event = events.next().await.expect("an answer").unwrap();
+    assert!(
+        matches!(&event, WatchEvent::Error(status) if status.code == 410 && status.reason == "Expired"),
+        "{event:?}"
+    );
+    assert!(events.next().await.is_none());
+    let rest = api.list(&ListParams::default().limit(1).continue_token(&page)).await;
+    assert!(matches!(rest, Err(Error::Api(status)) if status.code == 410));
+}

@@ -3,7 +3,7 @@
 use super::replay::duration;
 use crate::{Outcome, output, say};
 use anyhow::{Context, bail};
-use kube::Client;
+use kube::{Client, Config};
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,9 +98,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if let Some(registry) = args.registry.as_deref().filter(|registry| !registry.starts_with("oci://")) {
         bail!("{registry:?} is no registry: write oci://REGISTRY/TEAM");
     }
-    let client = Client::try_default()
-        .await
-        .context("no cluster: run it in a pod with a service account, or set KUBECONFIG")?;
+    let config = Config::infer().await;
+    let mut config =
+        config.context("no cluster: run it in a pod with a service account, or set KUBECONFIG")?;
+    // The controller tries again by itself, and says so: the client's own way is to be silent for minutes while a server is busy.
+    config.default_retry = false;
+    let client = Client::try_from(config)?;
     let settings = settings(&args, &client).await?;
     let mut controller = Controller::new(client, settings);
     if let Some(address) = &args.metrics {

@@ -2,10 +2,11 @@
 
 use crate::{Outcome, output, say};
 use anyhow::{Context, ensure};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 use understudy_ca::{Authority, Minter, ServerName, Trust};
+use understudy_core::sample::Sample;
 use understudy_istio::{
     Certificates, Collector, Https, Module, ROOT_NAMESPACE, Respond, Scope, Simple, Tap, pod_patch, removal,
     to_yaml,
@@ -66,6 +67,10 @@ struct TapArgs {
     /// Copy what the workloads are asked too
     #[arg(long)]
     inbound: bool,
+
+    /// Copy a share of the traces alone, from 0.000001 to 1: the same in every sidecar
+    #[arg(long, value_name = "SHARE", value_parser = sample)]
+    sample: Option<Sample>,
 
     /// A WasmPlugin in the place of an EnvoyFilter, or a TrafficExtension (Istio 1.30): shorter, outbound alone, always --through-mesh
     #[arg(
@@ -177,7 +182,7 @@ struct PodPatchArgs {
 
 #[derive(clap::Args)]
 struct HttpsArgs {
-    /// Read HTTPS to these hosts too, with commas between them; can be given again. Needs `certificates` and `pod-patch` first
+    /// Read HTTPS to these hosts too, with commas between them, in pods that `pod-patch` gives certificates; can be given again
     #[arg(long, value_name = "HOST", value_delimiter = ',', conflicts_with = "mesh")]
     https: Vec<String>,
 
@@ -273,11 +278,21 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+fn sample(text: &str) -> Result<Sample, String> {
+    let share = text.parse::<f64>().map_err(|_| format!("{text:?} is no number such as 0.01"))?;
+    Sample::try_from(share)
+}
+
 fn tap(args: &TapArgs) -> anyhow::Result<Vec<Value>> {
+    let collector = Collector::new(&args.collector, args.through_mesh)?;
+    let share = args.sample.and_then(|sample| Number::from_f64(sample.into()));
     let tap = Tap {
         scope: args.scope.read()?,
         module: Module::new(&args.module.module, args.module.sha256.as_deref())?,
-        collector: Collector::new(&args.collector, args.through_mesh)?,
+        collector: match share {
+            Some(share) => collector.sampled(share),
+            None => collector,
+        },
         inbound: args.inbound,
         service: args.scope.service.clone(),
         https: args.https.read()?,

@@ -5,7 +5,7 @@ use crate::scene::{Scene, client};
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use understudy_controller::Settings;
+use understudy_controller::{Settings, image_of};
 
 const ACCOUNT: &str = include_str!("../../../../envoy/istio/controller/base/account.yaml");
 
@@ -57,7 +57,14 @@ async fn the_role_has_what_is_needed() {
     let deployments = scene.api("apps", "v1", "Deployment", "payments");
     scene.merge(&deployments, "third", json!({ "metadata": { "annotations": null } })).await;
     scene.until("the annotations' resource is gone", || scene.stored("deployment-third").is_null()).await;
+    for kind in ["StatefulSet", "DaemonSet"] {
+        let name = kind.to_lowercase();
+        let target = json!([{ "ref": { "name": "nowhere", "kind": kind }, "mocks": ["*"] }]);
+        scene.replay(&name, json!({ "workloads": target })).await;
+        scene.said(&name, "Ready", "TargetNotFound").await;
+    }
     running.stop().await;
+    assert_eq!(image_of(client(&door.url()), "payments", "none").await.unwrap(), None);
 
     let ours = |asked: &understudy_testkit::Asked| asked.door == door.number();
     let name = |resource: &str, sub: &str| {

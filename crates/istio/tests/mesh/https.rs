@@ -52,6 +52,7 @@ impl World {
             module: module(),
             opt_in: false,
             snapshot,
+            mocks: Vec::new(),
             on_miss,
             collector,
             service,

@@ -218,7 +218,8 @@ async fn one_roll_out_for_the_mesh_mocks_only_who_has_the_annotation() {
     let resources = respond(mesh(), true);
     for (namespace, annotations, mocked) in [
         ("payments", opted_in(), true),
-        ("orders", opted_in(), true),
+        // As a block of YAML gives it.
+        ("orders", json!({ "replay.understudy.dev/mode": " responder-only\n" }), true),
         ("payments", json!({}), false),
         ("orders", json!({ "replay.speedscale.com/mode": "on" }), false),
     ] {

@@ -11,7 +11,7 @@ pub(super) enum Shape<'a> {
     Schema(&'a Value),
     /// A place in a built-in resource, or in anyone's metadata: how the list or map here is taken.
     BuiltIn(&'static str),
-    /// Nothing is known: maps have parts, lists are one value.
+    /// Nothing is known: maps have parts, lists are one value. Servers before 1.21 take maps within an open one whole.
     Free,
 }
 

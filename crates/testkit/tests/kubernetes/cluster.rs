@@ -11,8 +11,8 @@ use understudy_testkit::ApiServer;
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    /// None: a real one.
-    pub(crate) double: Option<ApiServer>,
+    /// Kept while the test runs; none: a real one.
+    _double: Option<ApiServer>,
 }
 
 pub(crate) const WIDGETS: &str = "widgets.conformance.understudy.dev";
@@ -35,7 +35,7 @@ impl Cluster {
         // What is refused is looked at here, and not tried again for minutes.
         config.default_retry = false;
         let client = Client::try_from(config).expect("a client");
-        let cluster = Self { client, namespace: namespace.clone(), double };
+        let cluster = Self { client, namespace: namespace.clone(), _double: double };
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         cluster
             .global("", "v1", "Namespace")
