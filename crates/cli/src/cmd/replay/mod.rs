@@ -67,6 +67,8 @@ async fn fetch(args: &mut Args) -> anyhow::Result<Option<tempfile::TempDir>> {
     let folder = tempfile::tempdir().context("can't make a temporary folder")?;
     args.registry.pull(&source, folder.path()).await?;
     args.snapshot = folder.path().to_owned();
+    // The folder goes, and what is kept in it would go too.
+    args.keep_reports = 0;
     Ok(Some(folder))
 }
 
