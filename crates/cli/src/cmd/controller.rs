@@ -99,7 +99,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
         bail!("{registry:?} is no registry: write oci://REGISTRY/TEAM");
     }
     let config = Config::infer().await;
-    let mut config = config.context("no cluster: run it in a pod with a service account, or set KUBECONFIG")?;
+    let mut config =
+        config.context("no cluster: run it in a pod with a service account, or set KUBECONFIG")?;
     // The controller tries again by itself, and says so: the client's own way is to be silent for minutes while a server is busy.
     config.default_retry = false;
     let client = Client::try_from(config)?;
