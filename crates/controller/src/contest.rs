@@ -1,7 +1,9 @@
 //! Another manager that changes what we have made, again and again: it's repaired ever later, instead of both writing without end.
 
 use kube::api::DynamicObject;
+use serde_json::Value;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,6 +26,9 @@ struct Made {
     /// Of the object as we left it.
     uid: Option<String>,
     generation: i64,
+    version: Option<String>,
+    /// Of what was applied.
+    wanted: u64,
     repairs: u32,
     last: Option<Instant>,
 }
@@ -44,6 +49,22 @@ impl Made {
 }
 
 impl Contests {
+    /// Whether what is there is what was made last, and that is what is wanted now: there's nothing to write.
+    pub(crate) fn is_as_made(
+        &self,
+        uid: &str,
+        name: &str,
+        there: Option<&DynamicObject>,
+        wanted: &Value,
+    ) -> bool {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = there.and_then(|there| there.metadata.resource_version.as_ref());
+        let known = made.get(&(uid.to_owned(), name.to_owned()));
+        known.is_some_and(|known| {
+            version.is_some() && known.version.as_ref() == version && known.wanted == hash(wanted)
+        })
+    }
+
     /// Whether what is there was changed since we made it, or is gone; then, how long that's to be left as it is.
     pub(crate) fn changed(&self, uid: &str, name: &str, there: Option<&DynamicObject>) -> Option<Duration> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +74,7 @@ impl Contests {
     }
 
     /// It's made as it is to be; `changed`: it wasn't any longer.
-    pub(crate) fn made(&self, uid: &str, name: &str, applied: &DynamicObject, changed: bool) {
+    pub(crate) fn made(&self, uid: &str, name: &str, wanted: &Value, applied: &DynamicObject, changed: bool) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let known = made.entry((uid.to_owned(), name.to_owned())).or_default();
         let (generation, identity) = (applied.metadata.generation.unwrap_or(0), applied.metadata.uid.clone());
@@ -61,6 +82,7 @@ impl Contests {
         let other = identity != known.uid || generation > known.generation;
         let repaired = changed && other && known.uid.is_some();
         (known.generation, known.uid) = (generation, identity);
+        (known.version, known.wanted) = (applied.metadata.resource_version.clone(), hash(wanted));
         if repaired {
             let long_ago = known.last.is_none_or(|last| last.elapsed() >= FORGOTTEN);
             known.repairs = if long_ago { 1 } else { known.repairs.saturating_add(1) };
@@ -86,10 +108,34 @@ impl Contests {
     }
 }
 
+fn hash(wanted: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    wanted.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_as_it_was_made_is_not_written_again() {
+        let contests = Contests::default();
+        let object = |version: &str| {
+            let metadata = json!({"uid": "one", "generation": 1, "resourceVersion": version});
+            serde_json::from_value::<DynamicObject>(json!({"metadata": metadata})).unwrap()
+        };
+        let (one, other) = (json!({"spec": 1}), json!({"spec": 2}));
+        let is =
+            |there: Option<&DynamicObject>, wanted: &Value| contests.is_as_made("u", "n/a", there, wanted);
+        assert!(!is(Some(&object("7")), &one), "another process has made it, if anybody has");
+        contests.made("u", "n/a", &one, &object("7"), false);
+        assert!(is(Some(&object("7")), &one));
+        assert!(!is(Some(&object("7")), &other), "something else is wanted");
+        assert!(!is(Some(&object("8")), &one), "somebody has changed it, if only its labels");
+        assert!(!is(None, &one), "it is gone");
+    }
 
     fn object(uid: &str, generation: i64) -> DynamicObject {
         let metadata = json!({"uid": uid, "generation": generation});
@@ -99,7 +145,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_repair_that_does_not_last_is_made_ever_later() {
         let contests = Contests::default();
-        contests.made("u", "n/a", &object("one", 1), false);
+        contests.made("u", "n/a", &Value::Null, &object("one", 1), false);
         assert_eq!(contests.changed("u", "n/a", Some(&object("one", 1))), None);
         let (mut generation, mut waits) = (1, Vec::new());
         for _ in 0..6 {
@@ -109,7 +155,7 @@ mod tests {
             waits.push(wait.as_secs());
             tokio::time::advance(wait).await;
             generation += 1;
-            contests.made("u", "n/a", &object("one", generation), true);
+            contests.made("u", "n/a", &Value::Null, &object("one", generation), true);
         }
         assert_eq!(waits, [0, 0, 0, 1, 2, 4]);
         assert_eq!(contests.contested("u").unwrap().0, "n/a");
@@ -121,10 +167,10 @@ mod tests {
     #[test]
     fn what_is_deleted_each_time_is_contested_too() {
         let contests = Contests::default();
-        contests.made("u", "n/a", &object("one", 1), false);
+        contests.made("u", "n/a", &Value::Null, &object("one", 1), false);
         for uid in ["two", "three", "four"] {
             assert_eq!(contests.changed("u", "n/a", None), Some(Duration::ZERO));
-            contests.made("u", "n/a", &object(uid, 1), true);
+            contests.made("u", "n/a", &Value::Null, &object(uid, 1), true);
         }
         assert!(contests.changed("u", "n/a", None).unwrap() > Duration::ZERO);
     }
@@ -135,7 +181,7 @@ mod tests {
         assert_eq!(contests.changed("u", "n/a", None), None);
         assert_eq!(contests.changed("u", "n/a", Some(&object("one", 7))), None);
         for _ in 0..9 {
-            contests.made("u", "n/a", &object("one", 7), true);
+            contests.made("u", "n/a", &Value::Null, &object("one", 7), true);
         }
         assert_eq!(contests.contested("u"), None);
         contests.forget("u");

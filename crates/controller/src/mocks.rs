@@ -132,13 +132,16 @@ pub(crate) async fn bring_about(id: &Id, wanted: &[Value], context: &Context) ->
         let text = |key: &str| filter["metadata"][key].as_str().unwrap_or_default();
         let name = format!("{}/{}", text("namespace"), text("name"));
         let there = context.known.filter(filter);
+        if context.contests.is_as_made(&id.uid, &name, there.as_deref(), filter) {
+            continue;
+        }
         let changed = context.contests.changed(&id.uid, &name, there.as_deref());
         if there.is_none() && changed.is_some() && !is_there(id, context).await? {
             return Ok(());
         }
         if changed.is_none_or(|wait| wait.is_zero()) {
             let applied = context.cluster.apply(Kind::EnvoyFilter, filter).await?;
-            context.contests.made(&id.uid, &name, &applied, changed.is_some());
+            context.contests.made(&id.uid, &name, filter, &applied, changed.is_some());
         }
     }
     let is_wanted = |known: &DynamicObject| {
