@@ -3,14 +3,9 @@
 use crate::call::Call;
 use crate::scene::{Scene, python, root, shell};
 use crate::site::Site;
-use std::net::TcpListener;
+use understudy_testkit::ports;
 
 pub(crate) const GOLDEN: &str = include_str!("../../crates/replay/tests/golden/v2/report.json");
-
-fn ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
-}
 
 fn till() -> String {
     root().join("tests/browser/till.py").to_string_lossy().into_owned()

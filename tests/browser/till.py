@@ -16,6 +16,7 @@ def call(port):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             connection.request("GET", "/pay")
             answer = connection.getresponse()
+            answer.read()
             if answer.status == 200:
                 return
         except OSError:

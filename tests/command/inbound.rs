@@ -6,14 +6,13 @@ use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use understudy_snapshot::Snapshot;
 use understudy_snapshot::traces::{Caused, Traces};
-use understudy_testkit::Connection;
+use understudy_testkit::{Connection, ports};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// Two addresses where nobody listens: for Envoy, and for the service.
 fn addresses() -> [SocketAddr; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address"))
+    ports().map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 /// `record --inbound LISTEN=APP ARGS -- service.py`, once the service listens.

@@ -3,13 +3,7 @@
 use crate::call::Done;
 use crate::scene::{Scene, python, root};
 use serde_json::Value;
-use std::net::TcpListener;
-
-/// Ports where nobody listens.
-pub(crate) fn ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
-}
+use understudy_testkit::ports;
 
 /// `understudy replay snapshots/payment ARGS -- python SERVICE --port N`, and its report.
 async fn replay_payment(scene: &Scene, args: &[&str], service: &[&str]) -> (Done, Value) {

@@ -1,7 +1,7 @@
 //! Services that aren't ours, recorded and replayed: localstripe from PyPI, json-server from npm.
 
-use crate::replay::ports;
 use crate::scene::{Scene, root, script, shell};
+use understudy_testkit::ports;
 
 fn program(path: &str) -> String {
     let path = root().join(path);

@@ -1,10 +1,10 @@
 //! How a replay runs: values that are carried, services that aren't ready, signals, bad arguments, and the formats of the report.
 
 use crate::call::{Call, Done};
-use crate::replay::ports;
 use crate::scene::{Scene, python, script, shell};
 use rustix::process::Signal;
 use serde_json::Value;
+use understudy_testkit::ports;
 
 /// Records shop.py and shopper.py into `s`, and gives the port at which the shop listened.
 async fn shopped(scene: &Scene) -> u16 {
