@@ -237,7 +237,7 @@ fn of_parts(
 ) -> BoxFuture<'static, ()> {
     let context = context.clone();
     let config = watcher::Config::default().labels(filters::REPLAY);
-    let what = if kind == Kind::Job { "jobs" } else { "EnvoyFilters" };
+    let what = if kind == Kind::Job { "jobs" } else { "EnvoyFilters" }.to_owned();
     let metrics = context.cluster.metrics.clone();
     let changes =
         watch::changes(context.cluster.all(kind), config, writer, watch::of_part, metrics, what, || ());
@@ -271,7 +271,7 @@ fn of_replays(
         writer,
         watch::of_replay,
         metrics,
-        "TrafficReplays",
+        format!("trafficreplays.{}", group.api().group),
         filled,
     );
     let changes = changes.map(move |replay| {
@@ -327,8 +327,15 @@ fn of_workloads(
     let filled = move || filling.known.filled();
     let metrics = context.cluster.metrics.clone();
     let api = context.cluster.all(this);
-    let changes =
-        watch::changes(api, watcher::Config::default(), writer, watch::of_workload, metrics, kind, filled);
+    let changes = watch::changes(
+        api,
+        watcher::Config::default(),
+        writer,
+        watch::of_workload,
+        metrics,
+        kind.to_owned(),
+        filled,
+    );
     let changes = changes.map(move |workload| {
         teller.known.wake_users(kind, &workload);
         Ok(workload)

@@ -22,7 +22,7 @@ pub(crate) fn changes(
     writer: Writer<DynamicObject>,
     counts: Counts,
     metrics: Arc<Metrics>,
-    what: &'static str,
+    what: String,
     filled: impl FnOnce() + Send + 'static,
 ) -> impl Stream<Item = DynamicObject> + Send + 'static {
     let mut known = Known { counts, seen: HashMap::new(), round: 0 };
@@ -49,12 +49,22 @@ pub(crate) fn changes(
             Err(error) => {
                 metrics.watch_errors.fetch_add(1, Relaxed);
                 if !std::mem::replace(&mut failing, true) {
-                    log::warn!("watch of {what}: {error}; trying again");
+                    log::warn!("watch of {what}: {error}{}; trying again", help(&error));
                 }
                 Vec::new()
             }
         })
         .flat_map(stream::iter)
+}
+
+/// What to do where there is no such kind.
+fn help(error: &watcher::Error) -> &'static str {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => {
+            ": this cluster doesn't know them: apply their definition (ours are in envoy/istio/controller, Istio brings its own)"
+        }
+        _ => "",
+    }
 }
 
 /// What has been seen, to tell what is new.
