@@ -146,3 +146,19 @@ pub(crate) fn received<T: Send + 'static>(
 ) -> impl Stream<Item = T> + Send + 'static {
     stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_kind_that_the_cluster_does_not_know_is_told_with_what_to_apply() {
+        let failed = |code| {
+            let status = Status::failure("page not found", "NotFound").with_code(code).boxed();
+            help(&watcher::Error::InitialListFailed(kube::Error::Api(status)))
+        };
+        assert!(failed(404).contains("apply their definition"));
+        assert_eq!(failed(403), "");
+    }
+}
