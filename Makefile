@@ -50,6 +50,8 @@ demo: setup ## record the sample service, stop its backends, let Understudy answ
 docs-check: ## links and paths in the documents
 	python3 scripts/docs_check.py
 
+# What is built once and thrown away needs no notes for the next build.
+ci: export CARGO_INCREMENTAL = 0
 ci: ## all of it, as CI runs it
 	$(MAKE) setup-dev
 	$(MAKE) lint docs-check wasm test-wasm
