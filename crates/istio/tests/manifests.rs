@@ -214,7 +214,8 @@ fn an_envoy_beside_the_app_has_none_of_istios_ports() {
     let script = envoy["command"][2].as_str().unwrap();
     let (edit, rest) = script.split_once("until").unwrap();
     let place = |path: &std::path::Path| format!("{}/", path.display());
-    let edit = edit.replace("/config/", &place(&root)).replace("/tmp/", &place(folder.path()));
+    // The checkout itself may lie in /tmp.
+    let edit = edit.replace("/tmp/", &place(folder.path())).replace("/config/", &place(&root));
     let status = std::process::Command::new("sh").args(["-c", &edit]).status().unwrap();
     assert!(status.success(), "{edit}");
     let [tap, sidecar] = ["envoy.yaml", "sidecar.yaml"].map(|name| {
