@@ -103,6 +103,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
         config.context("no cluster: run it in a pod with a service account, or set KUBECONFIG")?;
     // The controller tries again by itself, and says so: the client's own way is to be silent for minutes while a server is busy.
     config.default_retry = false;
+    // A watch ends within five minutes by itself; what says nothing for longer never will.
+    config.read_timeout = Some(std::time::Duration::from_secs(330));
     let client = Client::try_from(config)?;
     let settings = settings(&args, &client).await?;
     let mut controller = Controller::new(client, settings);
