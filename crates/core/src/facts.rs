@@ -3,41 +3,8 @@
 use crate::engine::STUB_HEADER;
 use crate::headers::Headers;
 
-/// Headers that are part of the identity wherever they are present.
-const SEMANTIC_HEADERS: [&[u8]; 17] = [
-    // Amazon DynamoDB and others (Smithy, "AWS JSON 1.0 protocol"); Amazon S3, CopyObject and UploadPartCopy.
-    b"x-amz-target",
-    b"x-amz-copy-source",
-    b"x-amz-copy-source-range",
-    // Stripe, "Connect" and "Versioning".
-    b"stripe-account",
-    b"stripe-version",
-    // RFC 9110, 13.1 and 14.2.
-    b"if-match",
-    b"if-modified-since",
-    b"if-none-match",
-    b"if-range",
-    b"if-unmodified-since",
-    b"range",
-    // RFC 7240.
-    b"prefer",
-    // WebDAV (RFC 4918, 10.2 and 10.3).
-    b"depth",
-    b"destination",
-    // Google's APIs, "System parameters".
-    b"x-goog-fieldmask",
-    // Overrides the method where only GET and POST get through.
-    b"x-http-method",
-    b"x-http-method-override",
-];
-
-/// Whether a header is always part of the identity.
-pub fn is_semantic(name: &[u8]) -> bool {
-    SEMANTIC_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
-/// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the last counts, but for the
-/// semantic ones, which are all there.
+/// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the
+/// last one is given.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
     /// All of them.
@@ -66,8 +33,8 @@ pub struct Facts<'a> {
     pub stub: bool,
     /// `soapaction`.
     pub soap_action: Option<&'a [u8]>,
-    /// The headers that are always part of the identity: sorted by name, repeats in their order.
-    pub semantic: Vec<(&'static [u8], &'a [u8])>,
+    /// `x-amz-target`.
+    pub amz_target: Option<&'a [u8]>,
     has_upgrade: bool,
     connection: Option<&'a [u8]>,
 }
@@ -89,14 +56,13 @@ impl<'a> Facts<'a> {
             control: None,
             stub: false,
             soap_action: None,
-            semantic: Vec::new(),
+            amz_target: None,
             has_upgrade: false,
             connection: None,
         };
         for (name, value) in headers.iter() {
             facts.take(name, value);
         }
-        facts.semantic.sort_by_key(|(name, _)| *name);
         facts
     }
 
@@ -111,6 +77,7 @@ impl<'a> Facts<'a> {
             7 if is(b"upgrade") => self.has_upgrade = true,
             10 if is(b"connection") => self.connection = Some(value),
             10 if is(b"soapaction") => self.soap_action = Some(value),
+            12 if is(b"x-amz-target") => self.amz_target = Some(value),
             12 if is(b"content-type") => self.content_type = Some(value),
             14 if is(b"content-length") => self.content_length = Some(value),
             15 if is(b"accept-encoding") => self.accept_encoding = Some(value),
@@ -119,11 +86,6 @@ impl<'a> Facts<'a> {
             17 if is(STUB_HEADER.as_bytes()) => self.stub = true,
             16 if is(b"content-encoding") => self.content_encoding = Some(value),
             _ => {}
-        }
-        if let 5 | 6 | 8 | 11 | 12 | 13 | 14 | 16 | 17 | 19 | 22 | 23 = name.len()
-            && let Some(known) = SEMANTIC_HEADERS.into_iter().find(|known| is(known))
-        {
-            self.semantic.push((known, value));
         }
     }
 

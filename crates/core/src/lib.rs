@@ -23,6 +23,7 @@ pub mod encoding;
 pub mod engine;
 pub mod exchange;
 pub mod facts;
+pub mod header_family;
 pub mod headers;
 pub mod latency;
 pub mod outbox;

@@ -28,6 +28,10 @@ pub enum Reason {
     SequenceEnded,
     /// The recorded answer whose turn it is can't be given: it was cut, or Envoy doesn't take it.
     SequenceGap,
+    /// A name in the request is neither recorded nor introduced by an earlier request.
+    UnknownName,
+    /// Recorded answers differ by who calls, and this caller wasn't recorded.
+    UnknownCaller,
     /// The request leaves HTTP (CONNECT, or an upgrade such as WebSocket): there is no end to it that could be answered.
     Upgrade,
     /// The request is gRPC, and the configuration doesn't say that Envoy has the stub that an answer needs.
@@ -48,6 +52,12 @@ impl Reason {
             Self::SequenceGap => {
                 "the recorded answer whose turn it is can't be given (`understudy lint` says why), and the one after it would be wrong"
             }
+            Self::UnknownName => {
+                "a name in this request is neither a recorded one nor one that an earlier request introduced"
+            }
+            Self::UnknownCaller => {
+                "recorded answers to this request differ by who calls, and this caller wasn't recorded"
+            }
             Self::Upgrade => "CONNECT and protocol upgrades can't be answered from a recording",
             Self::GrpcUnsupported => {
                 "gRPC needs a stub in Envoy's configuration, and `grpc_stub: true` in the filter's (docs/how-to/grpc.md)"
@@ -63,6 +73,8 @@ impl Reason {
             Self::BodyOverCap => "body-over-cap",
             Self::SequenceEnded => "sequence-ended",
             Self::SequenceGap => "sequence-gap",
+            Self::UnknownName => "unknown-name",
+            Self::UnknownCaller => "unknown-caller",
             Self::Upgrade => "upgrade",
             Self::GrpcUnsupported => "grpc-unsupported",
             Self::BadTable => "bad-table",

@@ -104,6 +104,18 @@ impl<'a> Body<'a> {
         matches!(self, Self::Form(b"") | Self::Bytes(b""))
     }
 
+    /// The texts that stand at a place of the body.
+    pub(super) fn texts(&self, steps: &[Step]) -> Vec<Cow<'a, [u8]>> {
+        match (self, steps) {
+            (Self::Tree(tree), _) => tree.texts(steps).into_iter().map(Cow::Owned).collect(),
+            (Self::Form(form), [Step::Key(name)]) => {
+                form::value_of(form, name).map(Cow::Owned).into_iter().collect()
+            }
+            (Self::Bytes(bytes), []) => vec![Cow::Borrowed(*bytes)],
+            _ => Vec::new(),
+        }
+    }
+
     /// Appends the body in normal form.
     pub(super) fn write(&mut self, actions: &Actions<'_>, values: &mut Values, out: &mut Vec<u8>) {
         let whole = actions.body().filter(|(_, _, steps)| steps.is_empty()).last();

@@ -4,9 +4,10 @@ use super::form::Shown;
 use super::values::Values;
 use crate::digest::{self, Digest};
 use crate::rules::Said;
+use std::borrow::Cow;
 
 /// The version of the rules, first in each signature: digests of different rules never meet.
-const TAG: u8 = 2;
+const TAG: u8 = 3;
 
 /// A signature: (key, value) pairs in the order of the rules, in one buffer; and what rules have taken out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +95,11 @@ impl Signature {
         if empty {
             self.fields.truncate(before);
         }
+    }
+
+    /// Takes the service's clock from texts that hold the time of the request.
+    pub(super) fn set_service_time<'t>(&mut self, texts: impl Iterator<Item = Cow<'t, [u8]>>) {
+        self.values.set_service_time(texts);
     }
 
     /// What stands for a value that a rule may be about.

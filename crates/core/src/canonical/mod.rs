@@ -5,6 +5,7 @@
 //! content type says is compared as bytes: nothing is guessed.
 
 mod body;
+pub mod clock;
 mod fields;
 mod form;
 mod graphql;
@@ -23,7 +24,7 @@ mod xml;
 pub use fields::Signature;
 pub use parts::{Part, parts};
 pub use protobuf::{Field, FieldValue, Framing, fields, inner_fields, message_coding};
-pub use values::{Spelling, Value, Values, hash_of_all};
+pub use values::{Role, Spelling, Value, Values, hash_of_all};
 
 /// A JSON text's leaves: for each the pointer to it, its value in normal form, and where it stands, quotes included. Of a text that isn't
 /// JSON, those up to the fault.
@@ -55,10 +56,12 @@ pub fn json_text(value: &[u8]) -> Vec<u8> {
 
 use crate::exchange::Exchange;
 use crate::facts::Facts;
+use crate::header_family;
 use crate::headers::Headers;
-use crate::rules::{Actions, Root, Rules};
+use crate::rules::{Actions, Place, Root, Rules, What};
 use body::Body;
 use form::Shown;
+use std::borrow::Cow;
 
 /// A request as the rules look at it.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +132,10 @@ impl Signature {
             let path = self.get(b"path").unwrap_or_default();
             rules.apply(backend, facts.method, path, operation.as_deref())
         };
+        if actions.now().next().is_some() {
+            let texts = actions.now().flat_map(|(_, _, place)| texts_at(place, facts, raw_query, &body));
+            self.set_service_time(texts);
+        }
         if actions.places().any(|(_, _, place)| matches!(place.root(), Root::Path(_))) {
             self.truncate(before_path);
             self.field(b"path", |out, values| path::write_masked(raw_path, &actions, values, out));
@@ -137,7 +144,8 @@ impl Signature {
             self.plain_field(b"operation", &operation);
         }
         self.query(raw_query, &actions);
-        if let Some(media_type) = facts.media_type() {
+        let ignored = matches!(actions.header(b"content-type"), Some((What::Ignore, ..)));
+        if let Some(media_type) = facts.media_type().filter(|_| !ignored) {
             self.field(b"content-type", |out, _| out.extend(media_type.iter().map(u8::to_ascii_lowercase)));
         }
         self.headers(facts, &actions);
@@ -166,30 +174,67 @@ impl Signature {
 
     /// The headers that count, sorted by name, repeats in their order.
     fn headers(&mut self, facts: &Facts<'_>, actions: &Actions<'_>) {
-        let mut counted: Vec<(&[u8], &[u8])> =
-            facts.semantic.iter().map(|(name, value)| (&name[..], *value)).collect();
-        if !actions.is_empty() {
-            for required in actions.required().filter(|name| !crate::facts::is_semantic(name.as_bytes())) {
-                let name = required.as_bytes();
-                if counted.iter().all(|(known, _)| *known != name) {
-                    let values = facts.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-                    counted.extend(values.map(|(_, value)| (name, value)));
-                }
-            }
-            counted.sort_by_key(|(name, _)| *name);
-        }
+        let required =
+            |name: &[u8]| actions.required().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        let counts = |name: &[u8]| {
+            header_family::counts(name)
+                || !actions.is_empty() && (required(name) || actions.is_caller(&name.to_ascii_lowercase()))
+        };
+        let mut counted: Vec<(Cow<'_, [u8]>, &[u8])> = facts
+            .headers
+            .iter()
+            .filter(|(name, _)| counts(name))
+            .map(|(name, value)| (lower(name), value))
+            .collect();
+        counted.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (name, value) in counted {
-            let shown = self.shown(actions.header(name), value);
+            let value = value.trim_ascii();
+            let json = json_header(value);
+            let value = json.as_deref().unwrap_or(value);
+            let shown = self.shown(actions.header(&name), value);
             let value = match &shown {
                 Shown::Gone => continue,
                 Shown::Value => value,
                 Shown::Masked => b"*",
                 Shown::Other(other) => other,
             };
-            self.prefixed(&[b"header.", name]);
+            self.prefixed(&[b"header.", &name]);
             self.prefixed(&[value]);
         }
     }
+}
+
+/// The texts that stand at a place of a request.
+fn texts_at<'a>(place: &Place, facts: &Facts<'a>, query: &[u8], body: &Body<'a>) -> Vec<Cow<'a, [u8]>> {
+    match place.root() {
+        Root::Path(number) => {
+            let (path, _) = split_query(facts.path);
+            let segment = usize::try_from(*number).ok().and_then(|at| path.split(|&b| b == b'/').nth(at));
+            segment.map(Cow::Borrowed).into_iter().collect()
+        }
+        Root::Query(name) => form::value_of(query, name).map(Cow::Owned).into_iter().collect(),
+        Root::Header(name) => facts.headers.get(name.as_bytes()).map(Cow::Borrowed).into_iter().collect(),
+        Root::Body(steps) => body.texts(steps),
+    }
+}
+
+/// A name in lower case; Envoy's are already.
+fn lower(name: &[u8]) -> Cow<'_, [u8]> {
+    match name.iter().any(u8::is_ascii_uppercase) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
+    }
+}
+
+/// The normal form of a header's value that is a JSON object or array, such as `dropbox-api-arg`.
+fn json_header(value: &[u8]) -> Option<Vec<u8>> {
+    if !matches!(value.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    let tree = json::Tree::of_json(value)?;
+    let mut out = Vec::with_capacity(value.len());
+    tree.write(&mut |_, _, _| {}, &mut out);
+    Some(out)
 }
 
 /// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.

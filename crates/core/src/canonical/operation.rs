@@ -17,7 +17,7 @@ const BATCH_MAX: usize = 32;
 /// - JSON-RPC 2.0, and so MCP: `method`, of each request in a batch (JSON-RPC 2.0, 4 and 6).
 /// - GraphQL: `operationName`, else the name of the document's only operation (GraphQL over HTTP, "Request Parameters").
 pub(super) fn find(facts: &Facts<'_>, body: &Body<'_>, query: &[u8]) -> Option<Vec<u8>> {
-    if let Some((_, target)) = facts.semantic.iter().find(|(name, _)| *name == b"x-amz-target") {
+    if let Some(target) = facts.amz_target {
         return Some(target.to_vec());
     }
     if let Some(action) = facts.soap_action {

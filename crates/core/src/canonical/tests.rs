@@ -223,12 +223,12 @@ fn digest_vectors() {
         ("x-amz-target", "DynamoDB_20120810.GetItem"),
     ]);
     let signature = Signature::of(&view("/p?b=1&a=2", &headers, br#"{"b":1,"a":[]}"#), &Rules::default());
-    assert_eq!(digest::hex(&signature.digest()), "bd565c265cc3b32e28d054ba0df758cb29b17c87");
+    assert_eq!(digest::hex(&signature.digest()), "9efa906fc66d55d804ba85f4b301a5cca46c86d4");
     let empty = Signature::of(
         &RequestView { backend: b"", method: b"", path: b"", headers: &Headers::new(), body: b"", time: 0 },
         &Rules::default(),
     );
-    assert_eq!(digest::hex(&empty.digest()), "d538208cab08507cf85a11d18cc3f09710c1aa2a");
+    assert_eq!(digest::hex(&empty.digest()), "319399e4e58c4f8eaad564bc076559b34a69efe0");
 }
 
 fn digest_of(headers: &[(&str, &str)], body: impl AsRef<[u8]>, rules: &Rules) -> String {
@@ -548,9 +548,10 @@ proptest::proptest! {
     #[test]
     fn any_request_has_a_signature_whose_fields_can_be_read(path: Vec<u8>, value: Vec<u8>, body: Vec<u8>) {
         let headers = Headers::from_pairs([(&b"content-type"[..], &value[..]), (b"range", &value)]);
+        proptest::prop_assume!(!matches!(value.trim_ascii().first(), Some(b'{' | b'[')));
         let request = RequestView { backend: b"b", method: b"M", path: &path, headers: &headers, body: &body, time: 0 };
         let signature = Signature::of(&request, &Rules::default());
-        proptest::prop_assert_eq!(signature.get(b"header.range").unwrap(), &value[..]);
+        proptest::prop_assert_eq!(signature.get(b"header.range").unwrap(), value.trim_ascii());
         let again = Signature::from_bytes(signature.as_bytes().to_vec());
         proptest::prop_assert_eq!(again.fields().count(), signature.fields().count());
     }

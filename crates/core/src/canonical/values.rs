@@ -1,21 +1,27 @@
 //! The values that rules take out of a signature: kept apart, since the recorded request whose values are equal too is the better answer, and
 //! since they may stand in the answer.
 
+use super::clock;
 use super::form::Shown;
 use super::jwt;
 use crate::digest;
-use crate::rules::{PlaceId, Said, Shape, Token, What, dates, tokens};
+use crate::rules::{Instant, PlaceId, Said, Shape, Token, What, dates, instants, tokens};
+use std::borrow::Cow;
 
-/// A day in microseconds.
-const DAY: u64 = 86_400_000_000;
+/// A day in seconds.
+const DAY: u64 = 86_400;
+/// How far the service's clock may be from the proxy's, in seconds.
+const CLOCK_OFF: u64 = 2 * DAY;
 
 /// The values that rules have taken out of one signature, in the order in which they stand there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values {
     bytes: Vec<u8>,
     all: Vec<Taken>,
-    /// The day of the request, in days since 1970.
-    today: u64,
+    /// The time of the request by the proxy's clock, in seconds since 1970.
+    proxy_time: u64,
+    /// The same by the service's clock, where the request says it.
+    service_time: Option<u64>,
 }
 
 /// A value that was taken out: where it ends in the bytes, and what is known of it.
@@ -24,7 +30,20 @@ struct Taken {
     place: PlaceId,
     spelling: Spelling,
     end: usize,
-    names: bool,
+    role: Role,
+}
+
+/// What a value that was taken out does in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing: a time, a count.
+    Passing,
+    /// It may name a thing, and introduce that name.
+    Name,
+    /// It refers to a name that an earlier request has introduced.
+    Reference,
+    /// It says who calls.
+    Caller,
 }
 
 /// How a value is spelled.
@@ -45,14 +64,24 @@ pub struct Value<'a> {
     pub spelling: Spelling,
     /// The value.
     pub bytes: &'a [u8],
-    /// Whether it may name a thing, as an identifier does and a time doesn't.
-    pub names: bool,
+    /// What it does in a conversation.
+    pub role: Role,
 }
 
 impl Value<'_> {
     /// A number that tells it from others; never 0.
     pub fn hash(&self) -> u64 {
         digest::prefix(&digest::sha1(self.bytes)).max(1)
+    }
+
+    /// Whether it may stand for a recorded name.
+    pub fn may_name(&self) -> bool {
+        matches!(self.role, Role::Name | Role::Reference)
+    }
+
+    /// Whether only the recorded value will do, or one that is known to stand for it.
+    pub fn must_be_known(&self) -> bool {
+        matches!(self.role, Role::Reference | Role::Caller)
     }
 }
 
@@ -65,7 +94,8 @@ pub fn hash_of_all(each: impl IntoIterator<Item = u64>) -> u64 {
 impl Values {
     /// Begins anew, for a request of this time in microseconds since 1970.
     pub(super) fn clear(&mut self, time: u64) {
-        self.today = time / DAY;
+        self.proxy_time = time / 1_000_000;
+        self.service_time = None;
         self.bytes.clear();
         self.all.clear();
     }
@@ -78,10 +108,10 @@ impl Values {
     /// The values, in the order of the signature. Requests with one signature have as many, at the same places.
     pub fn iter(&self) -> impl Iterator<Item = Value<'_>> {
         let mut start = 0;
-        self.all.iter().map(move |&Taken { place, spelling, end, names }| {
+        self.all.iter().map(move |&Taken { place, spelling, end, role }| {
             let bytes = self.bytes.get(start..end).unwrap_or_default();
             start = end;
-            Value { place, spelling, bytes, names }
+            Value { place, spelling, bytes, role }
         })
     }
 
@@ -90,9 +120,9 @@ impl Values {
         hash_of_all(self.iter().map(|value| value.hash()))
     }
 
-    fn add(&mut self, place: PlaceId, spelling: Spelling, names: bool, value: &[u8]) {
+    fn add(&mut self, place: PlaceId, spelling: Spelling, role: Role, value: &[u8]) {
         self.bytes.extend_from_slice(value);
-        self.all.push(Taken { place, spelling, end: self.bytes.len(), names });
+        self.all.push(Taken { place, spelling, end: self.bytes.len(), role });
     }
 
     /// What stands in a signature for a decoded value.
@@ -101,16 +131,24 @@ impl Values {
         match what {
             What::Ignore => Shown::Gone,
             What::Mask => {
-                self.add(place, Spelling::Plain, true, value);
+                self.add(place, Spelling::Plain, Role::Name, value);
                 Shown::Masked
             }
-            What::Volatile | What::Times | What::Dates => {
+            What::Caller => {
+                self.add(place, Spelling::Plain, Role::Caller, value);
+                Shown::Masked
+            }
+            What::Name if tokens(value).is_empty() => {
+                self.add(place, Spelling::Plain, Role::Reference, value);
+                Shown::Masked
+            }
+            What::Volatile | What::Times | What::Dates | What::Name | What::Now | What::Clock => {
                 let shown = self.without_tokens(what, place, value);
                 if shown == value { Shown::Value } else { Shown::Other(shown) }
             }
             What::Jwt => match jwt::lasting_claims(value) {
                 Some(claims) => {
-                    self.add(place, Spelling::Plain, false, value);
+                    self.add(place, Spelling::Plain, Role::Passing, value);
                     Shown::Other(claims)
                 }
                 None => Shown::Value,
@@ -120,16 +158,22 @@ impl Values {
 
     /// The text with the shapes of its passing tokens in their places.
     fn without_tokens(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
-        if what == What::Dates {
-            return self.with_distances(place, text);
+        match what {
+            What::Dates => return self.with_distances(place, text),
+            What::Now | What::Clock => return self.by_the_clock(what, place, text),
+            _ => {}
         }
         let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
         let passes = |token: &Token| what != What::Times || token.shape == Shape::Time;
         for token in tokens(text).into_iter().filter(passes) {
             out.extend_from_slice(text.get(done..token.range.start).unwrap_or_default());
             out.extend_from_slice(token.shape.placeholder());
-            let names = token.shape != Shape::Time;
-            self.add(place, Spelling::Plain, names, text.get(token.range.clone()).unwrap_or_default());
+            let role = match (what, token.shape) {
+                (What::Name, _) => Role::Reference,
+                (_, Shape::Time) => Role::Passing,
+                _ => Role::Name,
+            };
+            self.add(place, Spelling::Plain, role, text.get(token.range.clone()).unwrap_or_default());
             done = token.range.end;
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
@@ -138,17 +182,48 @@ impl Values {
 
     /// The text with days as their distance from the day of the request.
     fn with_distances(&mut self, place: PlaceId, text: &[u8]) -> Vec<u8> {
+        let today = self.proxy_time / DAY;
         let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
         for (range, day) in dates(text) {
             out.extend_from_slice(text.get(done..range.start).unwrap_or_default());
-            let (sign, distance) = if day < self.today {
-                ('-', self.today.abs_diff(day))
-            } else {
-                ('+', day.abs_diff(self.today))
-            };
-            out.extend_from_slice(format!("<today{sign}{distance}>").as_bytes());
-            self.add(place, Spelling::Plain, false, text.get(range.clone()).unwrap_or_default());
+            let sign = if day < today { '-' } else { '+' };
+            out.extend_from_slice(format!("<today{sign}{}>", today.abs_diff(day)).as_bytes());
+            self.add(place, Spelling::Plain, Role::Passing, text.get(range.clone()).unwrap_or_default());
             done = range.end;
+        }
+        out.extend_from_slice(text.get(done..).unwrap_or_default());
+        out
+    }
+
+    /// Takes the service's clock from texts that hold the time of the request: the first time in them,
+    /// or else the first day. A clock that is more than two days off is none.
+    pub(super) fn set_service_time<'t>(&mut self, texts: impl Iterator<Item = Cow<'t, [u8]>>) {
+        let all: Vec<Instant> = texts.flat_map(|text| instants(&text)).collect();
+        let first = all.iter().find(|instant| !instant.day).or(all.first());
+        let seconds = first.map(|instant| match instant.day {
+            true => instant.seconds.saturating_add(self.proxy_time % DAY),
+            false => instant.seconds,
+        });
+        self.service_time = seconds.filter(|seconds| seconds.abs_diff(self.proxy_time) <= CLOCK_OFF);
+    }
+
+    /// The text with times and days as their distance from the time of the request.
+    fn by_the_clock(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
+        let now = clock::Now {
+            seconds: self.service_time.unwrap_or(self.proxy_time),
+            exact: self.service_time.is_some(),
+        };
+        let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
+        for instant in instants(text) {
+            out.extend_from_slice(text.get(done..instant.range.start).unwrap_or_default());
+            out.extend_from_slice(now.distance(&instant, what == What::Now).as_bytes());
+            self.add(
+                place,
+                Spelling::Plain,
+                Role::Passing,
+                text.get(instant.range.clone()).unwrap_or_default(),
+            );
+            done = instant.range.end;
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
         out
@@ -165,19 +240,25 @@ impl Values {
         match (what, claims) {
             (What::Jwt, Some(Some(claims))) => {
                 super::json::write_string(&claims, out);
-                self.add(place, Spelling::Json, false, value);
+                self.add(place, Spelling::Json, Role::Passing, value);
             }
             (What::Jwt, _) => out.extend_from_slice(value),
-            (What::Volatile | What::Times | What::Dates, _) if value.starts_with(b"\"") => {
+            (What::Name, _) if tokens(&super::json_text(value)).is_empty() => {
+                out.push(b'*');
+                self.add(place, Spelling::Json, Role::Reference, value);
+            }
+            (What::Volatile | What::Times | What::Dates | What::Name | What::Now | What::Clock, _)
+                if value.starts_with(b"\"") =>
+            {
                 let shown = self.without_tokens(what, place, &super::json_text(value));
                 super::json::write_string(&shown, out);
             }
-            (What::Volatile | What::Times | What::Dates, _) => {
+            (What::Volatile | What::Times | What::Dates | What::Name | What::Now | What::Clock, _) => {
                 out.extend_from_slice(&self.without_tokens(what, place, value))
             }
             _ => {
                 out.push(b'*');
-                self.add(place, Spelling::Json, true, value);
+                self.add(place, Spelling::Json, Role::Name, value);
             }
         }
     }

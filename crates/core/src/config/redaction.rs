@@ -1,7 +1,6 @@
 //! What the filter's configuration says of redaction. What is redacted by default is in [`crate::redact`].
 
 use super::ConfigError;
-use crate::facts::is_semantic;
 use crate::redact::Settings;
 use serde::{Deserialize, Deserializer};
 
@@ -41,15 +40,10 @@ impl Redaction {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         for (key, names) in [("headers", &self.headers), ("fields", &self.fields), ("allow", &self.allow)] {
-            let problem = if names.iter().any(|name| name.bytes().all(|b| !b.is_ascii_alphanumeric())) {
-                "a name has letters or digits"
-            } else if key == "headers" && names.iter().any(|name| is_semantic(name.as_bytes())) {
-                "this header is compared with the recorded one: it can't be redacted"
-            } else {
-                continue;
-            };
-            let (key, problem) = (format!("redaction.{key}"), problem.to_owned());
-            return Err(ConfigError::Value { key, problem });
+            if names.iter().any(|name| name.bytes().all(|b| !b.is_ascii_alphanumeric())) {
+                let problem = "a name has letters or digits".to_owned();
+                return Err(ConfigError::Value { key: format!("redaction.{key}"), problem });
+            }
         }
         Ok(())
     }

@@ -27,10 +27,8 @@ impl<S: Segment> Vm<S> {
         time: u64,
         redacted: bool,
     ) -> (Digest, Said) {
-        // A header that a rule makes count may hold a secret as well.
-        let headers = self.rules.require_headers() && self.table.meta().redaction.is_some();
-        let redactor = (redacted || headers).then_some(&self.as_recorded);
-        let without = redactor.and_then(|redactor| without_secrets(redactor, facts, body, headers));
+        let redactor = redacted.then_some(&self.as_recorded);
+        let without = redactor.and_then(|redactor| without_secrets(redactor, facts, body));
         let (facts, body) = match &without {
             Some(without) => (&without.facts(facts), without.body.as_deref().unwrap_or(body)),
             None => (facts, body),
@@ -42,9 +40,7 @@ impl<S: Segment> Vm<S> {
 
     /// Makes the signature of a request that missed anew, where it shows a secret; gives its digest.
     pub(super) fn sign_for_all_to_see(&mut self, facts: &Facts<'_>, body: &[u8], time: u64) -> Digest {
-        let headers = self.rules.require_headers();
-        let without =
-            self.redactor.as_ref().and_then(|redactor| without_secrets(redactor, facts, body, headers));
+        let without = self.redactor.as_ref().and_then(|redactor| without_secrets(redactor, facts, body));
         if let Some(without) = without {
             let (facts, body) = (without.facts(facts), without.body.as_deref().unwrap_or(body));
             self.signature.set_from(&self.name, &facts, body, time, &self.rules);
@@ -90,13 +86,13 @@ impl Without {
     }
 }
 
-/// `None`: there is no secret in it. `headers`: whether those are looked at too.
-fn without_secrets(redactor: &Redactor, facts: &Facts<'_>, body: &[u8], headers: bool) -> Option<Without> {
+/// `None`: there is no secret in it.
+fn without_secrets(redactor: &Redactor, facts: &Facts<'_>, body: &[u8]) -> Option<Without> {
     let body = match facts.content_encoding {
         Some(coding) => redactor.encoded_body(coding, facts.content_type, body),
         None => redactor.body(facts.content_type, body),
     };
-    let headers = if headers { redactor.headers(facts.headers) } else { None };
+    let headers = redactor.headers(facts.headers);
     let decoded = facts.content_encoding.is_some() && body.is_some();
     let without = Without { headers, path: redactor.path(facts.path), body, decoded };
     (without.headers.is_some() || without.path.is_some() || without.body.is_some()).then_some(without)

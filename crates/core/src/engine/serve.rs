@@ -1,7 +1,7 @@
 //! The answer to a request that matches: which of the recorded ones, in which encoding, and with which live values in it.
 
 use super::{Host, Reply, Vm};
-use crate::canonical::{Signature, Spelling, Value, Values, hash_of_all};
+use crate::canonical::{Role, Signature, Spelling, Value, Values, hash_of_all};
 use crate::digest::Digest;
 use crate::facts::{self, Facts};
 use crate::headers::Headers;
@@ -36,7 +36,7 @@ pub(super) fn choose<'a, S: Segment>(
     let table = vm.table.digest();
     let named = entry.answers.iter().any(|answer| answer.names.length > 0);
     let known: Vec<Known> = values.iter().map(|value| Known::of(&value, named, &table, host)).collect();
-    let pool = Pool::of(entry, &known, vm).ok_or(Reason::SequenceEnded)?;
+    let pool = Pool::of(entry, &known, vm)?;
     let count = u64::try_from(pool.answers.len()).unwrap_or(u64::MAX);
     let always_first = count == 1 && entry.sequence != Sequence::Fail;
     let turn = if always_first { 0 } else { host.turn(&table, &pool.cursor) };
@@ -64,17 +64,26 @@ pub(super) fn choose<'a, S: Segment>(
 struct Known {
     live: u64,
     recorded: Option<u64>,
+    role: Role,
 }
 
 impl Known {
     fn of(value: &Value<'_>, named: bool, table: &Digest, host: &mut impl Host) -> Self {
         let live = value.hash();
-        let recorded = if named && value.names { host.recorded_value(table, live) } else { None };
-        Self { live, recorded }
+        let recorded = if named && value.may_name() { host.recorded_value(table, live) } else { None };
+        Self { live, recorded, role: value.role }
     }
 
     fn as_recorded(&self) -> u64 {
         self.recorded.unwrap_or(self.live)
+    }
+
+    /// The number that a recorded value must have; `None` where any will do.
+    fn wanted(&self) -> Option<u64> {
+        match self.role {
+            Role::Reference | Role::Caller => Some(self.as_recorded()),
+            Role::Name | Role::Passing => self.recorded,
+        }
     }
 }
 
@@ -87,23 +96,37 @@ struct Pool<'a> {
 }
 
 impl<'a> Pool<'a> {
-    fn of<S: Segment>(entry: &'a Entry, known: &[Known], vm: &Vm<S>) -> Option<Self> {
+    fn of<S: Segment>(entry: &'a Entry, known: &[Known], vm: &Vm<S>) -> Result<Self, Reason> {
         let all = || entry.answers.iter();
         let values = hash_of_all(known.iter().map(Known::as_recorded));
         let exact: Vec<_> = all().filter(|answer| values != 0 && answer.values == values).collect();
         if !exact.is_empty() {
-            return Some(Self { answers: exact, cursor: with(entry.digest, values), exact: true });
+            return Ok(Self { answers: exact, cursor: with(entry.digest, values), exact: true });
         }
-        if known.iter().all(|known| known.recorded.is_none()) {
-            return Some(Self { answers: all().collect(), cursor: entry.digest, exact: false });
+        let wanted: Vec<Option<u64>> = known.iter().map(Known::wanted).collect();
+        if wanted.iter().all(Option::is_none) {
+            return Ok(Self { answers: all().collect(), cursor: entry.digest, exact: false });
         }
-        let fits = |answer: &&Answer| {
+        let fits = |answer: &Answer, role: Option<Role>| {
             let names = vm.table.names(answer.names);
-            known.iter().zip(names).all(|(known, name)| name == 0 || known.recorded.is_none_or(|r| r == name))
+            known.iter().zip(&wanted).enumerate().all(|(at, (known, wanted))| {
+                let name = names.get(at).copied().unwrap_or(0);
+                let any =
+                    known.role == Role::Name && name == 0 || role.is_some_and(|role| role != known.role);
+                any || wanted.is_none_or(|wanted| wanted == name)
+            })
         };
-        let answers: Vec<_> = all().filter(fits).collect();
-        let bound = hash_of_all(known.iter().map(|known| known.recorded.unwrap_or(0)));
-        (!answers.is_empty()).then_some(Self { answers, cursor: with(entry.digest, bound), exact: false })
+        let answers: Vec<_> = all().filter(|answer| fits(answer, None)).collect();
+        if answers.is_empty() {
+            let unknown = |role| !all().any(|answer| fits(answer, Some(role)));
+            return Err(match () {
+                () if unknown(Role::Caller) => Reason::UnknownCaller,
+                () if unknown(Role::Reference) => Reason::UnknownName,
+                () => Reason::SequenceEnded,
+            });
+        }
+        let bound = hash_of_all(wanted.iter().map(|wanted| wanted.unwrap_or(0)));
+        Ok(Self { answers, cursor: with(entry.digest, bound), exact: false })
     }
 }
 

@@ -51,6 +51,14 @@ pub(crate) enum What {
     Ignore,
     /// Only a token's lasting claims count.
     Jwt,
+    /// A name that an earlier request introduced, or the recorded one.
+    Name,
+    /// The time or the day of the request.
+    Now,
+    /// Times and days count by their distance from that of the request.
+    Clock,
+    /// A header that says who calls.
+    Caller,
 }
 
 impl Rules {
@@ -73,12 +81,12 @@ impl Rules {
 
     /// Whether some of them need to know when a request was made.
     pub fn need_time(&self) -> bool {
-        self.all.iter().any(|rule| !rule.dates.is_empty())
+        self.all.iter().any(|rule| !(rule.dates.is_empty() && rule.now.is_empty() && rule.clock.is_empty()))
     }
 
-    /// Whether some of them make a header count that otherwise doesn't.
-    pub fn require_headers(&self) -> bool {
-        self.all.iter().any(|rule| !rule.require.is_empty())
+    /// Whether the rule that a place stands in rests on an assumption.
+    pub fn is_assumed(&self, id: PlaceId) -> bool {
+        self.all.get(id.rule()).is_some_and(|rule| rule.assumed == Some(true))
     }
 
     /// Whether some of them let answers leave later.
@@ -204,9 +212,24 @@ impl<'a> Actions<'a> {
         self.last(|place| matches!(place.root(), Root::Query(n) if n == name))
     }
 
-    /// What is to be done with a header, by its name in lower case.
+    /// What is to be done with a header, by its name in lower case. `header.*` stands for each that
+    /// no rule requires.
     pub(crate) fn header(&self, name: &[u8]) -> Option<Said<'a>> {
-        self.last(|place| matches!(place.root(), Root::Header(n) if n.as_bytes() == name))
+        let named = |wanted: &[u8]| {
+            self.last(|place| matches!(place.root(), Root::Header(n) if n.as_bytes() == wanted))
+        };
+        let is_required = || self.required().any(|required| required.as_bytes() == name);
+        named(name).or_else(|| named(b"*").filter(|_| !is_required()))
+    }
+
+    /// Whether a header says who calls.
+    pub(crate) fn is_caller(&self, name: &[u8]) -> bool {
+        matches!(self.header(name), Some((What::Caller, ..)))
+    }
+
+    /// The places that hold the time of the request, in the order of the rules.
+    pub(crate) fn now(&self) -> impl Iterator<Item = Said<'a>> + '_ {
+        self.places().filter(|(what, ..)| *what == What::Now)
     }
 
     /// What is to be done with a form's field.

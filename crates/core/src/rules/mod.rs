@@ -9,6 +9,7 @@ mod pattern;
 mod place;
 mod said;
 mod shape;
+mod time_text;
 mod token;
 
 pub use compiled::{Actions, PlaceId, Rules};
@@ -18,6 +19,7 @@ pub use pattern::PathPattern;
 pub(crate) use place::escape;
 pub use place::{Place, Root, Step};
 pub use shape::is_identifier;
+pub use time_text::{Instant, instants};
 pub use token::{Shape, Token, dates, tokens};
 
 use crate::config::OnMiss;
@@ -60,6 +62,25 @@ pub struct Rule {
     /// JSON Web Tokens of which only the lasting claims count (RFC 7519): not `iat`, `exp`, `nbf`, `jti` and the signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jwt: Vec<Place>,
+    /// Names that the service made up in an earlier request: a live one stands for the recorded one
+    /// from the request on that introduced it. One that was never introduced misses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Place>,
+    /// Texts that hold the time or the day of the request, by the service's clock. Any that is within
+    /// two days of the proxy's clock will do. The first sets the clock that `clock` counts from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub now: Vec<Place>,
+    /// Texts in which times and days count by their distance from the time of the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clock: Vec<Place>,
+    /// Headers that say who calls. Each caller gets the answers recorded for that caller; a caller
+    /// that wasn't recorded misses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<Place>,
+    /// Whether the evidence is the look of values in one recording, which can't prove it.
+    /// `--strict` refuses matches that need such a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed: Option<bool>,
     /// Whether what looks like the entries of a protobuf map may come in any order. Default: no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protobuf_maps: Option<bool>,

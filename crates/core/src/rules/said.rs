@@ -15,8 +15,14 @@ impl Rule {
     }
 
     /// The places that it names, by the keys that they stand under.
-    pub fn lists(&self) -> [(&'static str, &[Place]); 6] {
+    pub fn lists(&self) -> [(&'static str, &[Place]); 10] {
         self.by_what().map(|(what, places)| (what.key(), places))
+    }
+
+    /// The places that it names, as [`Self::lists`] has them, to be changed.
+    pub fn lists_mut(&mut self) -> [&mut Vec<Place>; 10] {
+        let Self { mask, volatile, times, dates, ignore, jwt, names, now, clock, callers, .. } = self;
+        [mask, volatile, times, dates, ignore, jwt, names, now, clock, callers]
     }
 
     /// All that it says of requests and answers, by key: places and headers each by itself, anything else as it is written.
@@ -35,13 +41,14 @@ impl Rule {
             ("protobuf_maps", written(self.protobuf_maps)),
             ("echo", written(self.echo)),
             ("fault", fault.into_iter().collect()),
+            ("assumed", written(self.assumed)),
         ];
         lists.into_iter().chain(others).filter(|(_, said): &(_, Vec<String>)| !said.is_empty()).collect()
     }
 
     /// The places with what is to be done there.
-    pub(super) fn by_what(&self) -> [(What, &[Place]); 6] {
-        let Self { mask, volatile, times, dates, ignore, jwt, .. } = self;
+    pub(super) fn by_what(&self) -> [(What, &[Place]); 10] {
+        let Self { mask, volatile, times, dates, ignore, jwt, names, now, clock, callers, .. } = self;
         [
             (What::Mask, mask),
             (What::Volatile, volatile),
@@ -49,6 +56,10 @@ impl Rule {
             (What::Dates, dates),
             (What::Ignore, ignore),
             (What::Jwt, jwt),
+            (What::Name, names),
+            (What::Now, now),
+            (What::Clock, clock),
+            (What::Caller, callers),
         ]
     }
 }
@@ -62,6 +73,10 @@ impl What {
             Self::Dates => "dates",
             Self::Ignore => "ignore",
             Self::Jwt => "jwt",
+            Self::Name => "names",
+            Self::Now => "now",
+            Self::Clock => "clock",
+            Self::Caller => "callers",
         }
     }
 }

@@ -114,8 +114,8 @@ fn tokens_that_pass() {
         "2026-11-21 12345678901 0795248000 a1795248000 1795248000a",
     );
     check(
-        "0123456789abcde 1234567890123456789 internationalization",
-        "0123456789abcde 1234567890123456789 internationalization",
+        "0123456789abcde 234567890123456789 internationalization",
+        "0123456789abcde 234567890123456789 internationalization",
     );
     check("f47ac10b-58cc-4372-a567-0e02b2c3d479x", "f47ac10b-58cc-4372-a567-0e02b2c3d479x");
     check("2026-13-45T99:00:00Z", "2026-13-45T99:00:00Z");

@@ -3,6 +3,7 @@
 //! A shape is never enough to leave a value out of the comparison: what makes a rule of it, and on which evidence, is decided when rules
 //! are learnt, not here. Where a rule says that a place is volatile, its tokens of these shapes are what doesn't count.
 
+use super::time_text;
 use std::ops::Range;
 
 /// A hexadecimal number is long from here on, in digits.
@@ -30,7 +31,7 @@ pub enum Shape {
     Uuid,
     /// At least 16 hexadecimal digits that aren't all decimal.
     Hex,
-    /// A time: RFC 3339, ISO 8601 in its basic form, seconds, milliseconds or microseconds since 1970.
+    /// A time, in one of the spellings of [`super::instants`].
     Time,
     /// An identifier that begins with a time: ULID, KSUID.
     Id,
@@ -104,7 +105,7 @@ type Reader = fn(&[u8]) -> Option<(usize, Shape, Option<u64>)>;
 
 fn token(text: &[u8], at: usize) -> Option<Token> {
     let rest = text.get(at..)?;
-    let readers: [Reader; 4] = [date_time, uuid, number, word];
+    let readers: [Reader; 5] = [date_time, uuid, number, time_in_words, word];
     let (length, shape, time) = readers.iter().find_map(|read| read(rest))?;
     // A secret's stand-in says which secret it was: that counts.
     let redacted = text.get(..at)?;
@@ -138,25 +139,17 @@ fn date_time(rest: &[u8]) -> Option<(usize, Shape, Option<u64>)> {
             length = length.saturating_add(1).saturating_add(fraction);
         }
     }
-    length = length.saturating_add(zone(rest.get(length..).unwrap_or_default()));
-    Some((length, Shape::Time, Some(seconds)))
+    let (zone, offset) = time_text::offset(rest.get(length..).unwrap_or_default()).unwrap_or((0, 0));
+    length = length.saturating_add(zone);
+    Some((length, Shape::Time, seconds.checked_add_signed(offset.checked_neg()?)))
 }
 
-/// The length of a zone: `Z`, `+01:00`, `+0100`.
-fn zone(rest: &[u8]) -> usize {
-    let fits = |pattern: &[u8]| {
-        rest.get(..pattern.len()).is_some_and(|start| {
-            start.iter().zip(pattern).all(|(byte, wanted)| match wanted {
-                b'0' => byte.is_ascii_digit(),
-                b'+' => matches!(byte, b'+' | b'-'),
-                other => byte.eq_ignore_ascii_case(other),
-            })
-        })
-    };
-    [&b"+00:00"[..], b"+0000", b"Z"].into_iter().find(|pattern| fits(pattern)).map_or(0, <[u8]>::len)
+/// `Sat, 21 Nov 2026 08:00:00 GMT` and its like; see [`time_text`].
+fn time_in_words(rest: &[u8]) -> Option<(usize, Shape, Option<u64>)> {
+    time_text::in_words(rest).map(|(length, seconds)| (length, Shape::Time, Some(seconds)))
 }
 
-/// 14 digits of date and time as seconds since 1970, as if in UTC.
+/// 14 digits of date and time in UTC as seconds since 1970.
 fn seconds(digits: &[u8]) -> Option<u64> {
     let number = |range: Range<usize>| std::str::from_utf8(digits.get(range)?).ok();
     let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
@@ -171,13 +164,15 @@ fn uuid(rest: &[u8]) -> Option<(usize, Shape, Option<u64>)> {
     Some((36, Shape::Uuid, uuid1(value).or_else(|| uuid7(value))))
 }
 
-/// Seconds (10 digits), milliseconds (13) or microseconds (16) since 1970, a fraction perhaps.
+/// Seconds (10 digits), milliseconds (13), microseconds (16) or nanoseconds (19) since 1970, a
+/// fraction perhaps.
 fn number(rest: &[u8]) -> Option<(usize, Shape, Option<u64>)> {
     let length = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let unit = match length {
         10 => 1,
         13 => 1000,
         16 => 1_000_000,
+        19 => 1_000_000_000,
         _ => return None,
     };
     if rest.first() != Some(&EPOCH_FIRST) {

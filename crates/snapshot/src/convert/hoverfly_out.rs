@@ -108,11 +108,9 @@ fn request(exchange: &Exchange, path: &str, item: &str, notes: &mut Notes) -> Ma
     let body = String::from_utf8_lossy(&request.body.bytes);
     let matcher = if is_json(&request.headers, &request.body.bytes) { "json" } else { "exact" };
     out.insert("body".into(), json!([{ "matcher": matcher, "value": body }]));
-    if request
-        .headers
-        .iter()
-        .any(|(name, _)| !compared(&request.headers).any(|(known, _)| known.as_bytes() == name))
-    {
+    if request.headers.iter().any(|(name, _)| {
+        !compared(&request.headers).any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))
+    }) {
         notes.changed(item, "its request's headers that aren't compared aren't carried");
     }
     out

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::Exchange;
-use understudy_core::facts::Facts;
+use understudy_core::header_family;
 use understudy_core::headers::Headers;
 use understudy_core::rules::Rules;
 use understudy_core::table::Sequence;
@@ -34,25 +34,28 @@ pub(super) struct Sequences {
     /// The positions of answers to requests that have several, by their lines in the snapshot.
     pub(super) positions: HashMap<u64, Position>,
     /// The headers that tell requests to one method and path apart, by [`place`].
-    compared: HashMap<Digest, BTreeSet<&'static str>>,
+    compared: HashMap<Digest, BTreeSet<String>>,
 }
 
 impl Sequences {
     /// The compared headers that this request doesn't have, and others to its method and path have.
-    pub(super) fn absent(&self, exchange: &Exchange) -> impl Iterator<Item = &'static str> {
+    pub(super) fn absent(&self, exchange: &Exchange) -> impl Iterator<Item = &str> {
         let own: Vec<_> = compared(&exchange.request.headers).map(|(name, _)| name).collect();
         let all = self.compared.get(&place(exchange)).into_iter().flatten();
-        all.copied().filter(move |name| !own.contains(name))
+        all.map(String::as_str).filter(move |name| own.iter().all(|known| known != name))
     }
 }
 
-/// The headers that are part of what identifies a request.
-pub(super) fn compared(headers: &Headers) -> impl Iterator<Item = (&'static str, &[u8])> {
-    let facts = Facts::of(headers);
-    let own = [("content-type", facts.content_type), ("soapaction", facts.soap_action)];
-    let semantic =
-        facts.semantic.into_iter().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
-    own.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(semantic)
+/// The headers that are part of what identifies a request, by their names in lower case.
+pub(super) fn compared(headers: &Headers) -> impl Iterator<Item = (String, &[u8])> {
+    let own_field = |name: &[u8]| {
+        [&b"content-type"[..], b"soapaction", b"x-amz-target"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    };
+    let counts = move |name: &[u8]| header_family::counts(name) || own_field(name);
+    let text = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+    headers.iter().filter(move |(name, _)| counts(name)).map(move |(name, value)| (text(name), value))
 }
 
 /// Backend, method and path.

@@ -99,11 +99,9 @@ fn request(exchange: &Exchange, method: &str, path: &str, sequences: &Sequences,
     if !body.is_empty() || ["POST", "PUT", "PATCH"].contains(&method) {
         out.insert("bodyPatterns".into(), json!([body_pattern(&request.headers, body)]));
     }
-    if request
-        .headers
-        .iter()
-        .any(|(name, _)| !compared(&request.headers).any(|(known, _)| known.as_bytes() == name))
-    {
+    if request.headers.iter().any(|(name, _)| {
+        !compared(&request.headers).any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))
+    }) {
         notes.changed(item, "its request's headers that aren't compared aren't carried");
     }
     out.into()

@@ -20,11 +20,20 @@ pub(super) struct Issued {
     first: HashMap<Hashed, First>,
 }
 
+/// The first request to a backend that had a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct FirstUse {
+    /// When it began, in microseconds since 1970.
+    pub(super) time: u64,
+    /// Whether the value stood where a client may introduce a name of its own.
+    pub(super) introduces: bool,
+}
+
 /// When a value came up first in what, in microseconds since 1970.
 #[derive(Clone, Copy)]
 struct First {
     /// The start of a request to a backend.
-    asked: u64,
+    asked: FirstUse,
     /// The end of a backend's answer, or the start of a request to the service.
     given: Option<u64>,
     /// The end of an answer of the service.
@@ -41,11 +50,21 @@ enum Says {
 
 impl Issued {
     /// A value that a request has.
-    pub(super) fn asked(&mut self, value: &[u8], time: u64) -> Hashed {
+    pub(super) fn asked(&mut self, value: &[u8], used: FirstUse) -> Hashed {
         let hash = hash(value);
-        let first = self.first.entry(hash).or_insert(First { asked: time, given: None, told: None });
-        first.asked = first.asked.min(time);
+        let first = self.first.entry(hash).or_insert(First { asked: used, given: None, told: None });
+        if used.time < first.asked.time {
+            first.asked = used;
+        } else if used.time == first.asked.time {
+            // A request that reads by a value and carries it elsewhere too doesn't introduce it.
+            first.asked.introduces &= used.introduces;
+        }
         hash
+    }
+
+    /// The first request that had a value.
+    pub(super) fn first_use(&self, value: Hashed) -> Option<FirstUse> {
+        self.first.get(&value).map(|first| first.asked)
     }
 
     /// Takes an answer in, and what the service was asked. To be called when all requests to backends are known.
@@ -67,8 +86,11 @@ impl Issued {
     }
 
     fn message(&mut self, headers: &Headers, trailers: &Headers, body: &Body, at: (Says, u64)) {
-        for (_, value) in headers.iter().chain(trailers.iter()) {
-            self.text(value, at);
+        for (name, value) in headers.iter().chain(trailers.iter()) {
+            // Each answer has the time of day: a request that has it too doesn't have it from there.
+            if !name.eq_ignore_ascii_case(b"date") {
+                self.text(value, at);
+            }
         }
         let coding = headers.get(b"content-encoding").unwrap_or_default();
         let decoded = encoding::undo(coding, &body.bytes, DECODED_MAX);
@@ -82,7 +104,7 @@ impl Issued {
     /// Whether somebody else had the value before any request to a backend did.
     pub(super) fn is(&self, value: Hashed) -> bool {
         self.first.get(&value).is_some_and(|first| {
-            let Some(given) = first.given.filter(|given| *given <= first.asked) else { return false };
+            let Some(given) = first.given.filter(|given| *given <= first.asked.time) else { return false };
             // What comes back from a caller, the service will make anew.
             first.told.is_none_or(|told| given < told)
         })
@@ -132,7 +154,7 @@ mod tests {
         let json = format!("{{\"id\":\"{VALUE}\"}}");
         let check = |asked_at, exchanges: &[Exchange], expect: bool| {
             let mut issued = Issued::default();
-            let value = issued.asked(VALUE.as_bytes(), asked_at);
+            let value = issued.asked(VALUE.as_bytes(), FirstUse { time: asked_at, introduces: true });
             exchanges.iter().for_each(|exchange| issued.answer(exchange));
             assert_eq!(issued.is(value), expect, "{exchanges:?}");
         };

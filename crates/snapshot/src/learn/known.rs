@@ -8,24 +8,33 @@ pub(super) struct Known {
     pub(super) why: &'static str,
     /// Whether it is a JSON Web Token whose lasting claims count.
     pub(super) jwt: bool,
+    /// Whether a later request may refer to it.
+    pub(super) names: bool,
 }
 
 const fn field(name: &'static str, why: &'static str) -> Known {
-    Known { name, why, jwt: false }
+    Known { name, why, jwt: false, names: false }
 }
 
 const fn token(name: &'static str, why: &'static str) -> Known {
-    Known { name, why, jwt: true }
+    Known { name, why, jwt: true, names: false }
+}
+
+const fn named(name: &'static str, why: &'static str) -> Known {
+    Known { name, why, jwt: false, names: true }
 }
 
 const AWS: &str =
     "an idempotency token of AWS, which its SDKs make for each call (Smithy, `idempotencyToken` trait)";
 const OAUTH1: &str = "new with each signed request (RFC 5849, 3.3 and 3.4)";
 const PKCE: &str = "new with each authorisation (RFC 7636, 4.1)";
+const CALL: &str = "an identifier of one call, made up by the client";
+const BLOCK: &str =
+    "an identifier of a block, which the client makes up for each upload (Azure Blob Storage, \"Put Block\")";
 const CREDENTIAL: &str = "a credential, which the next run may have another of";
 
 /// The names. Short ones that mean something else elsewhere, such as `state` or `id`, aren't among them.
-pub(super) const FIELDS: [Known; 21] = [
+pub(super) const FIELDS: [Known; 29] = [
     field("ClientRequestToken", AWS),
     field("clientRequestToken", AWS),
     field("ClientToken", AWS),
@@ -34,6 +43,14 @@ pub(super) const FIELDS: [Known; 21] = [
     field("idempotencyToken", AWS),
     field("idempotency_key", "an idempotency key, new with each call"),
     field("idempotencyKey", "an idempotency key, new with each call"),
+    named("requestId", CALL),
+    named("request_id", CALL),
+    named("clientRequestId", CALL),
+    named("client_request_id", CALL),
+    named("correlationId", CALL),
+    named("correlation_id", CALL),
+    field("nonce", "a nonce, new with each call"),
+    field("blockid", BLOCK),
     field("oauth_nonce", OAUTH1),
     field("oauth_timestamp", OAUTH1),
     field("oauth_signature", OAUTH1),
@@ -65,6 +82,9 @@ pub(super) const MAPS: [(&str, &str); 3] = [
 
 /// JSON-RPC's identifier of a call.
 pub(super) const JSON_RPC_ID: &str = "the number of a call, which only its answer repeats (JSON-RPC 2.0, 4)";
+/// OAuth's and OpenID Connect's values against forgery and replay.
+pub(super) const OAUTH_STATE: &str =
+    "new with each authorisation (RFC 6749, 10.12; OpenID Connect Core, 3.1.2.1)";
 /// The token that MCP's notifications of progress carry.
 pub(super) const MCP_TOKEN: &str = "the token of a call's progress, chosen by the caller (MCP, \"Progress\")";
 /// WS-Security.

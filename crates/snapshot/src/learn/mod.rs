@@ -3,6 +3,8 @@
 //! `docs/reference/rules.md`, "What is learnt", says what counts as evidence. Each rule that comes out of here names its own. What
 //! an earlier answer issued is never left out: it identifies. Never changes anything: applying is the caller's.
 
+mod differs;
+mod effect;
 mod endpoint;
 mod issued;
 mod known;
@@ -19,10 +21,11 @@ use crate::answerable::unanswerable;
 use crate::error::SnapshotError;
 use crate::feed;
 use crate::reader::Snapshot;
+use differs::Differing;
 use seen::Seen;
 use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
-use understudy_core::rules::Rule;
+use understudy_core::rules::{Rule, Rules};
 
 /// The rules that a recording speaks for, in order of backend, path and operation. With a second recording of the same run, what is
 /// different in it is what changes, and what is the same doesn't.
@@ -35,7 +38,12 @@ pub fn learn(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Rule>
         Some(second) => Some(pairs::compare(&first, &observe(second)?)),
         None => None,
     };
-    Ok(propose::joined(propose::proposals(&first, compared.as_ref())))
+    let mut singles = propose::proposals(&first, compared.as_ref());
+    let rules = Rules::new(propose::joined(&singles));
+    let mut differing = Differing::default();
+    each(snapshot, |exchange| differing.add(exchange, &rules))?;
+    singles.extend(differing.proposals());
+    Ok(propose::joined(&singles))
 }
 
 /// Gives a snapshot the rules that it speaks for, where `about` takes them. What its rules say already stays as

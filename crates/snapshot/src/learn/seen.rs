@@ -1,20 +1,26 @@
 //! What the requests of a recording have in which places.
 
+use super::effect;
 use super::endpoint::Endpoint;
-use super::issued::{Hashed, Issued};
+use super::issued::{FirstUse, Hashed, Issued};
 use super::known;
 use super::protobuf::{self, Names};
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 use understudy_core::canonical::{self, Part, RequestView, Signature, parts};
-use understudy_core::digest;
 use understudy_core::exchange::Exchange;
-use understudy_core::rules::{Rules, Shape, dates, tokens};
+use understudy_core::rules::{Instant, Rules, Shape, instants, tokens};
 
-/// So far from the request, in seconds, a time in it may be to be that of the request.
-pub(super) const NEAR: u64 = 600;
+/// A time in a request is the time of the request from so many seconds before it to so many after it.
+const NOW_BEFORE: u64 = 120;
+const NOW_AFTER: u64 = 10;
 /// A second recording is compared with at most so many requests to one endpoint.
 const KEPT: usize = 2000;
+
+/// Whether a time is that of the request; both in seconds since 1970.
+pub(super) fn is_now(at: u64, request: u64) -> bool {
+    at.saturating_add(NOW_BEFORE) >= request && at <= request.saturating_add(NOW_AFTER)
+}
 
 /// What stands in one place of the requests to one endpoint.
 #[derive(Default)]
@@ -23,21 +29,47 @@ pub(super) struct Values {
     pub(super) exchanges: u64,
     /// How many of those have a JSON Web Token with a time in it there.
     pub(super) jwts: u64,
-    /// UUIDs, long hexadecimal numbers and the like; with the signatures that they are in, up to two.
-    pub(super) random: HashMap<Hashed, ()>,
-    /// Times near that of the request.
-    pub(super) times_near: u64,
-    /// Other times.
-    pub(super) times_far: u64,
+    /// UUIDs, long hexadecimal numbers and the like, each once.
+    pub(super) random: HashMap<Hashed, Identifier>,
     /// Whole values.
     pub(super) whole: HashSet<Hashed>,
-    /// How many exchanges have a day there and nothing else, and how many of those the day of the request.
-    pub(super) days: u64,
-    pub(super) today: u64,
+    /// The times and days.
+    pub(super) times: Times,
     /// How many exchanges have there the nanoseconds of a time near that of the request.
     pub(super) nanos: u64,
-    /// How many exchanges have a token there.
+    /// How many exchanges have a random token there.
     pub(super) with_tokens: u64,
+    /// How many exchanges are those of requests that may introduce a name there.
+    pub(super) introduce: u64,
+}
+
+/// A random-looking value in a place.
+#[derive(Clone, Copy)]
+pub(super) struct Identifier {
+    /// When the first request that had it in this place began, in microseconds since 1970.
+    pub(super) first: u64,
+    /// Whether the time that it carries is that of its request; `None` where it carries none.
+    pub(super) made_now: Option<bool>,
+    /// Whether its place or its prefix says that it is computed from a content.
+    pub(super) digest: bool,
+}
+
+/// The times and days that stand in one place.
+#[derive(Default)]
+pub(super) struct Times {
+    /// How many exchanges have one.
+    pub(super) exchanges: u64,
+    /// How many of those have the time, or the day, of the request.
+    pub(super) now: u64,
+    /// How many have other times too, or alone.
+    pub(super) with_others: u64,
+    /// Whether each other time is at a round distance from the time of the request that the request
+    /// itself says, and how many exchanges have said it.
+    pub(super) round: u64,
+    /// How many exchanges have nothing but times at a round distance from the proxy's clock.
+    pub(super) round_by_proxy: u64,
+    /// The texts of times, as they stand.
+    pub(super) texts: HashSet<Hashed>,
 }
 
 /// One request, as it is compared with that of a second recording: its places in order, each with the hash of its value.
@@ -50,15 +82,24 @@ pub(super) struct Seen {
     pub(super) issued: Issued,
     /// The endpoints that speak JSON-RPC.
     pub(super) json_rpc: HashSet<Endpoint>,
+    /// The endpoints whose requests are of OAuth: they have both a client and where to come back to.
+    pub(super) oauth: HashSet<Endpoint>,
     pub(super) requests: BTreeMap<Endpoint, Vec<Request>>,
-    pub(super) accepts: HashMap<u64, Accepts>,
     signature: Signature,
 }
 
-/// What was answered to one signature, by `accept`.
-pub(super) struct Accepts {
-    pub(super) endpoint: Endpoint,
-    pub(super) answers: BTreeMap<Vec<u8>, HashSet<u64>>,
+/// A part of a request, with what of the request matters for it.
+struct Looked<'a> {
+    endpoint: &'a Endpoint,
+    place: &'a str,
+    text: &'a [u8],
+    /// When the request began, in microseconds since 1970.
+    time: u64,
+    introduces: bool,
+    /// The time of the request that the request itself says, in seconds.
+    said: Option<u64>,
+    /// Whether the request says its day.
+    says_day: bool,
 }
 
 impl Seen {
@@ -67,87 +108,174 @@ impl Seen {
         let rules = Rules::default();
         self.signature.set(&RequestView::from(exchange), &rules);
         let Some(endpoint) = Endpoint::of(&self.signature) else { return };
-        let identity = digest::prefix(&self.signature.digest());
         let all = parts(&self.signature);
-        if all.iter().any(|part| matches!(part.key.as_str(), "body/jsonrpc" | "body/0/jsonrpc")) {
+        let has = |key: &str| all.iter().any(|part| part.key == key);
+        if has("body/jsonrpc") || has("body/0/jsonrpc") {
             self.json_rpc.insert(endpoint.clone());
         }
-        let names = self.signature.get(b"content-type").map_or(Names::Members, Names::of);
-        let near = |at: u64| at.abs_diff(exchange.time / 1_000_000) <= NEAR;
-        let nanos = if names == Names::Members { Vec::new() } else { protobuf::nanoseconds(&all, near) };
-        let mut request = Vec::new();
-        for part in &all {
-            let Some(place) = place_of(&part.key, names) else { continue };
-            let hash = self.part(&endpoint, &place, part, exchange.time);
-            if let Some(values) = self.places.get_mut(&(endpoint.clone(), place.clone())) {
-                values.nanos += u64::from(nanos.contains(&part.key.as_str()));
-            }
-            request.push((place, hash));
+        if has("query.client_id") && has("query.redirect_uri") {
+            self.oauth.insert(endpoint.clone());
         }
-        let requests = self.requests.entry(endpoint.clone()).or_default();
+        let names = self.signature.get(b"content-type").map_or(Names::Members, Names::of);
+        let seconds = exchange.time / 1_000_000;
+        let near = |at: u64| is_now(at, seconds);
+        let nanos = if names == Names::Members { Vec::new() } else { protobuf::nanoseconds(&all, near) };
+        let document = all.iter().find(|part| matches!(part.key.as_str(), "body/query" | "query.query"));
+        let document = document.map(|part| text_of(part)).filter(|text| looks_like_graphql(text));
+        let effect = effect::effect(&endpoint, document.as_deref());
+        let texts: Vec<(String, Vec<u8>, &str)> = all
+            .iter()
+            .filter_map(|part| Some((place_of(&part.key, names)?, text_of(part), part.key.as_str())))
+            .collect();
+        let mut found = texts
+            .iter()
+            .filter(|(_, text, _)| !protobuf::is_fixed(text))
+            .flat_map(|(_, text, _)| instants(text));
+        let said = found.clone().find(|instant| !instant.day && near(instant.seconds));
+        let says_day = found.any(|instant| instant.day && is_today(&instant, seconds));
+        let mut request = Vec::new();
+        for (place, text, key) in &texts {
+            let looked = Looked {
+                endpoint: &endpoint,
+                place,
+                text,
+                time: exchange.time,
+                introduces: effect::may_introduce(effect, &endpoint.method, place),
+                said: said.as_ref().map(|instant| instant.seconds),
+                says_day,
+            };
+            let hash = self.part(&looked);
+            if let Some(values) = self.places.get_mut(&(endpoint.clone(), place.clone())) {
+                values.nanos += u64::from(nanos.contains(key));
+            }
+            request.push((place.clone(), hash));
+        }
+        let requests = self.requests.entry(endpoint).or_default();
         if requests.len() < KEPT {
             requests.push(request);
         }
-        self.accept(endpoint, identity, exchange);
     }
 
-    fn part(&mut self, endpoint: &Endpoint, place: &str, part: &Part, time: u64) -> Hashed {
-        let text = match part.key.starts_with("body") {
-            true => canonical::json_text(&part.value),
-            false => part.value.clone(),
-        };
-        let whole = self.issued.asked(&text, time);
+    fn part(&mut self, looked: &Looked<'_>) -> Hashed {
+        let Looked { endpoint, place, text, time, introduces, .. } = *looked;
+        let used = FirstUse { time, introduces };
+        let whole = self.issued.asked(text, used);
+        let found = if protobuf::is_fixed(text) { Vec::new() } else { tokens(text) };
+        let mut random = Vec::new();
+        let mut texts = Vec::new();
+        for token in found {
+            let token_text = &text[token.range.clone()];
+            let hash = self.issued.asked(token_text, used);
+            if token.shape == Shape::Time {
+                texts.push(hash);
+                continue;
+            }
+            let made_now = token.time.map(|at| at.abs_diff(time / 1_000_000) <= MADE_NOW);
+            let digest = is_digest(place, text, &token.range);
+            random.push((hash, Identifier { first: time, made_now, digest }));
+        }
         let values = self.places.entry((endpoint.clone(), place.to_owned())).or_default();
         values.exchanges += 1;
+        values.introduce += u64::from(introduces);
         values.whole.insert(whole);
         values.jwts +=
-            u64::from(is_passing_jwt(&text) || known::field_at(place).is_some_and(|known| known.jwt));
-        if let [(range, day)] = dates(&text).as_slice()
-            && range.len() == text.len()
-        {
-            values.days += 1;
-            // Somewhere it is tomorrow already.
-            values.today += u64::from(day.abs_diff(time / 86_400_000_000) <= 1);
-        }
-        let found = if protobuf::is_fixed(&text) { Vec::new() } else { tokens(&text) };
-        values.with_tokens += u64::from(!found.is_empty());
-        for token in found {
-            match (token.shape, token.time) {
-                (Shape::Time, Some(at)) if at.abs_diff(time / 1_000_000) <= NEAR => values.times_near += 1,
-                (Shape::Time, _) => values.times_far += 1,
-                _ => {
-                    let hash = self.issued.asked(&text[token.range], time);
-                    values.random.insert(hash, ());
-                }
+            u64::from(is_passing_jwt(text) || known::field_at(place).is_some_and(|known| known.jwt));
+        values.with_tokens += u64::from(!random.is_empty());
+        for (hash, identifier) in random {
+            let known = values.random.entry(hash).or_insert(identifier);
+            if identifier.first < known.first {
+                *known = identifier;
             }
+        }
+        if !protobuf::is_fixed(text) {
+            values.times.add(looked, &texts);
         }
         // Two captures have two keys: what stands for one secret differs.
         if text.starts_with(b"redacted-") { 0 } else { whole }
     }
+}
 
-    /// Whether all requests to an endpoint name their day in some place.
-    pub(super) fn has_today(&self, endpoint: &Endpoint) -> bool {
-        let from = (endpoint.clone(), String::new());
-        let own = self.places.range(from..).take_while(|((other, _), _)| other == endpoint);
-        own.into_iter().any(|(_, values)| values.today > 0 && values.today == values.exchanges)
-    }
-
-    fn accept(&mut self, endpoint: Endpoint, identity: u64, exchange: &Exchange) {
-        let (Some(accept), Some(response)) = (exchange.request.headers.get(b"accept"), &exchange.response)
-        else {
+impl Times {
+    fn add(&mut self, looked: &Looked<'_>, texts: &[Hashed]) {
+        let found = instants(looked.text);
+        if found.is_empty() {
             return;
+        }
+        let request = looked.time / 1_000_000;
+        let now = |instant: &Instant| match instant.day {
+            true => is_today(instant, request),
+            false => is_now(instant.seconds, request),
         };
-        let known =
-            self.accepts.entry(identity).or_insert_with(|| Accepts { endpoint, answers: BTreeMap::new() });
-        let mut answer = response.status.to_le_bytes().to_vec();
-        answer.extend_from_slice(response.headers.get(b"content-type").unwrap_or_default());
-        known.answers.entry(accept.to_vec()).or_default().insert(digest::prefix(&digest::sha1(&answer)));
+        let others: Vec<&Instant> = found.iter().filter(|instant| !now(instant)).collect();
+        self.exchanges += 1;
+        self.texts.extend(texts);
+        self.now += u64::from(others.len() < found.len());
+        self.with_others += u64::from(!others.is_empty());
+        let round = |instant: &&Instant| match (instant.day, looked.said) {
+            (true, _) => looked.says_day && is_round_in_days(instant.seconds, request),
+            (false, Some(said)) => is_round(instant.seconds, said, 300, 1),
+            (false, None) => false,
+        };
+        self.round += u64::from(!others.is_empty() && others.iter().all(round));
+        let by_proxy = |instant: &&Instant| !instant.day && is_round(instant.seconds, request, 3600, 10);
+        self.round_by_proxy += u64::from(!others.is_empty() && others.iter().all(by_proxy));
     }
+}
+
+/// An identifier that carries a time was made for the request from so many seconds around it.
+const MADE_NOW: u64 = 600;
+/// Times farther from the request than this, in seconds, are no windows of time: 400 days.
+const WINDOW_MAX: u64 = 400 * 86_400;
+
+/// Whether a time is a multiple of a unit away from another, within a tolerance; all in seconds.
+fn is_round(at: u64, from: u64, unit: u64, tolerance: u64) -> bool {
+    let distance = at.abs_diff(from);
+    let nearest = (distance + unit / 2) / unit * unit;
+    nearest > 0 && distance.abs_diff(nearest) <= tolerance && distance <= WINDOW_MAX
+}
+
+/// Whether a day is away from that of the request as windows of time are: days, weeks, months, a year.
+fn is_round_in_days(at: u64, request: u64) -> bool {
+    const DISTANCES: [u64; 18] = [1, 2, 3, 5, 7, 10, 14, 21, 28, 29, 30, 31, 60, 90, 91, 180, 365, 366];
+    DISTANCES.contains(&(at / 86_400).abs_diff(request / 86_400))
+}
+
+/// Whether a day is that of the request; somewhere it is tomorrow already.
+fn is_today(instant: &Instant, request: u64) -> bool {
+    (instant.seconds / 86_400).abs_diff(request / 86_400) <= 1
+}
+
+/// What a part says: a string of JSON without its quotes, anything else as it is.
+fn text_of(part: &Part) -> Vec<u8> {
+    match part.key.starts_with("body") {
+        true => canonical::json_text(&part.value),
+        false => part.value.clone(),
+    }
+}
+
+fn looks_like_graphql(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    [&b"{"[..], b"query", b"mutation", b"subscription", b"fragment"]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
+/// Whether a token is computed from a content, as its prefix, its length and the name of its place say.
+fn is_digest(place: &str, text: &[u8], token: &std::ops::Range<usize>) -> bool {
+    let before = &text[..token.start];
+    let prefixed = [&b"sha1:"[..], b"sha256:", b"sha512:", b"md5:", b"sha1-", b"sha256-", b"blake3:"]
+        .iter()
+        .any(|prefix| before.ends_with(prefix));
+    let name = place.rsplit(['/', '.']).find(|step| *step != "*").unwrap_or_default().to_ascii_lowercase();
+    let named = ["sha", "hash", "digest", "checksum", "md5", "etag", "fingerprint", "commit", "revision"]
+        .iter()
+        .any(|word| name.contains(word));
+    prefixed || named && matches!(token.len(), 32 | 40 | 56 | 64 | 96 | 128)
 }
 
 /// The place that a part stands for in rules: elements of arrays are any. `None`: it isn't one that values change in.
 pub(super) fn place_of(key: &str, names: Names) -> Option<String> {
-    if key.starts_with("path.") || key.starts_with("query.") || key == "body" {
+    if ["path.", "query.", "header."].iter().any(|start| key.starts_with(start)) || key == "body" {
         return Some(key.to_owned());
     }
     let pointer = key.strip_prefix("body/")?;

@@ -20,14 +20,7 @@ pub fn unsaid(rules: &[Rule], rule: &Rule) -> Option<Rule> {
         .chain(wider.iter().any(|known| known.protobuf_maps.is_some()).then(|| "body".to_owned()))
         .collect();
     let mut rest = rule.clone();
-    for places in [
-        &mut rest.mask,
-        &mut rest.volatile,
-        &mut rest.times,
-        &mut rest.dates,
-        &mut rest.ignore,
-        &mut rest.jwt,
-    ] {
+    for places in rest.lists_mut() {
         places.retain(|place| !said.contains(&place));
     }
     rest.require.retain(|name| !gone.iter().any(|gone| gone == name.as_str()));

@@ -7,12 +7,13 @@ use super::serve::{Served, served};
 use super::{ANSWERS_MAX, Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, layout};
 use crate::answerable::{Unanswerable, unanswerable};
 use crate::header::{Backend, Header};
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use std::collections::{BTreeMap, BTreeSet};
 use understudy_core::canonical::{RequestView, Signature, Value};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
+use understudy_core::header_family;
 use understudy_core::headers::Headers;
 use understudy_core::redact::contains_token;
 use understudy_core::rules::{Actions, Rules};
@@ -42,6 +43,8 @@ pub struct TableBuilder {
     rules: Rules,
     /// The numbers of the values that may name something, `u64` each.
     names: Blobs,
+    /// Those of them that a live request must have, or stand for.
+    known: HashSet<u64>,
 }
 
 /// All that was answered to one signature.
@@ -108,6 +111,7 @@ impl TableBuilder {
             signature: Signature::default(),
             rules: Rules::new(header.rules.clone()),
             names: Blobs::default(),
+            known: HashSet::new(),
         }
     }
 
@@ -136,8 +140,12 @@ impl TableBuilder {
         }
         self.pushed += 1;
         let request = &exchange.request;
+        let callers = self.header.rules.iter().any(|rule| !rule.callers.is_empty());
+        let compared = |name: &[u8]| callers || header_family::counts(name);
+        let in_header =
+            || request.headers.iter().any(|(name, value)| compared(name) && contains_token(value));
         if !self.redacted.contains(&exchange.backend)
-            && (contains_token(&request.path) || contains_token(&request.body.bytes))
+            && (contains_token(&request.path) || contains_token(&request.body.bytes) || in_header())
         {
             self.redacted.insert(exchange.backend.clone());
         }
@@ -284,10 +292,12 @@ impl TableBuilder {
     /// The numbers of the signature's values, 0 for one that can't name anything.
     fn names(&mut self) -> Blob {
         let values = self.signature.values();
-        if !values.iter().any(|value| value.names) {
+        self.known.extend(values.iter().filter(Value::must_be_known).map(|value| value.hash()));
+        let counts = |value: &Value<'_>| value.may_name() || value.must_be_known();
+        if !values.iter().any(|value| counts(&value)) {
             return Blob::default();
         }
-        let number = |value: Value<'_>| if value.names { value.hash() } else { 0 };
+        let number = |value: Value<'_>| if counts(&value) { value.hash() } else { 0 };
         let bytes: Vec<u8> = values.iter().flat_map(|value| number(value).to_le_bytes()).collect();
         self.names.append(&bytes)
     }
@@ -303,7 +313,8 @@ impl TableBuilder {
                 }
             }
         }
-        let shared = |name: u64| first.get(&name).is_some_and(|(_, others)| *others);
+        let shared =
+            |name: u64| self.known.contains(&name) || first.get(&name).is_some_and(|(_, others)| *others);
         for answer in self.groups.iter_mut().flat_map(|group| &mut group.answers) {
             let names: Vec<u64> = numbers(self.names.get(answer.names))
                 .map(|name| if shared(name) { name } else { 0 })

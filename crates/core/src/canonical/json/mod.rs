@@ -116,6 +116,18 @@ impl<'a> Tree<'a> {
         self.find(steps).into_iter().filter_map(|at| self.string(at)).collect()
     }
 
+    /// What the leaves at the steps say: strings without their escapes, anything else as written.
+    pub(super) fn texts(&self, steps: &[Step]) -> Vec<Vec<u8>> {
+        let text = |at: u32| {
+            let node = self.nodes.get(index(at))?;
+            match node.kind {
+                Kind::Literal => self.text.get(index(node.start)..index(node.end)).map(<[u8]>::to_vec),
+                _ => self.string(at),
+            }
+        };
+        self.find(steps).into_iter().filter_map(text).collect()
+    }
+
     /// Whether the text is an object with such a member.
     pub(super) fn has(&self, name: &[u8]) -> bool {
         let tape = Tape { text: self.text, nodes: &self.nodes };
