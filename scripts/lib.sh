@@ -8,7 +8,14 @@ fail() {
     printf 'error: %s\n' "$*" >&2
     exit 2
 }
-have() { command -v "$1" >/dev/null 2>&1; }
+
+# Whether the path has a program of this name. A function or an alias of the name isn't one: `command -v` prints their name without a folder.
+have() {
+    case $(command -v "$1" 2>/dev/null) in
+        */*) ;;
+        *) return 1 ;;
+    esac
+}
 
 # Installs Debian packages, as root or through sudo: `packages "why" name…`.
 packages() {
@@ -26,7 +33,11 @@ packages() {
 }
 
 # The version of a package in Cargo.lock.
-locked() { awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock; }
+locked() {
+    version=$(awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock)
+    [ -n "$version" ] || fail "Cargo.lock has no package $1"
+    say "$version"
+}
 
 # Installs the packages of Node.js that FOLDER/package-lock.json names, once: `node_packages FOLDER OLDEST "what they are"`. OLDEST is the Node.js
 # that they need.

@@ -8,7 +8,7 @@ CARGO_DENY=0.20.2
 # The runner must be of the same version as the library that the tests link.
 WASM_BINDGEN=$(locked wasm-bindgen)
 
-tool() {
+compile_tool() {
     crate=$1 version=$2 binary=$3
     if grep -q "^\"$crate $version " .tools/.crates.toml 2>/dev/null && [ -x ".tools/bin/$binary" ]; then return; fi
     say "compiling $crate $version into .tools (some minutes)"
@@ -21,6 +21,6 @@ tool() {
     }
 }
 
-tool cargo-deny "$CARGO_DENY" cargo-deny
-[ -z "$WASM_BINDGEN" ] || tool wasm-bindgen-cli "$WASM_BINDGEN" wasm-bindgen-test-runner
+compile_tool cargo-deny "$CARGO_DENY" cargo-deny
+compile_tool wasm-bindgen-cli "$WASM_BINDGEN" wasm-bindgen-test-runner
 have node || packages "Node.js" nodejs
