@@ -3,21 +3,13 @@
 //! Exit status: 0 as expected, 1 a check failed (misses, differences, findings), 2 could not run; `record` and `respond` give CMD's status
 //! where it isn't 0.
 
-mod bundling;
-mod capture;
-mod child;
 mod cmd;
-mod interception;
 mod oci;
 mod output;
+mod proxy_args;
 mod redaction;
-mod report;
 mod requests;
 mod say;
-mod service;
-mod session;
-mod signals;
-mod terminal;
 mod when;
 
 use clap::{Parser, Subcommand};
@@ -110,7 +102,7 @@ fn main() -> ExitCode {
         if !broken_pipe {
             say::error(&error);
         }
-        let interrupted = error.downcast_ref().map(signals::Interrupted::status);
+        let interrupted = error.downcast_ref().map(understudy_run::Interrupted::status);
         ExitCode::from(interrupted.unwrap_or(COULD_NOT_RUN))
     })
 }

@@ -5,7 +5,11 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::Duration;
+use understudy_core::rules::Rule;
+pub(crate) use understudy_run::text::{count, now};
+use understudy_run::{Event, Observer, Progress, Severity, Step};
 
 /// A line for the person.
 pub(crate) fn line(text: impl Display) {
@@ -74,38 +78,48 @@ fn bar(template: &str, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// The time, in microseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
-}
-
-/// `1 exchange`, `2 exchanges`, `2 batches`, `2 queries`.
-pub(crate) fn count(number: u64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {}", plural(one)) }
-}
-
-fn plural(one: &str) -> String {
-    match one.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
-        _ if ["s", "x", "z", "ch", "sh"].iter().any(|end| one.ends_with(end)) => format!("{one}es"),
-        _ => format!("{one}s"),
+/// Tells which rules a snapshot has gained.
+pub(crate) fn learned(snapshot: &Path, rules: &[Rule]) {
+    if !rules.is_empty() {
+        line(format_args!(
+            "{} added for values that change by themselves (`understudy tune {}` shows which and why)",
+            count(rules.len() as u64, "rule"),
+            snapshot.display()
+        ));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Shows what a run reports: its events as lines, its steps as progress bars.
+pub(crate) struct Console;
 
-    #[test]
-    fn counts() {
-        let check = |number, one, expect: &str| assert_eq!(count(number, one), expect);
-        check(1, "exchange", "1 exchange");
-        check(0, "exchange", "0 exchanges");
-        check(2, "batch", "2 batches");
-        check(2, "miss", "2 misses");
-        check(2, "query", "2 queries");
-        check(2, "key", "2 keys");
-        check(2, "path", "2 paths");
+impl Observer for Console {
+    fn event(&self, event: &Event<'_>) {
+        match event.severity() {
+            Severity::Notice => line(event),
+            Severity::Warning => warning(event),
+        }
+    }
+
+    fn begin(&self, step: Step) -> Box<dyn Progress> {
+        Box::new(StepBar(match step {
+            Step::Sending { planned } => requests(planned),
+            step if step.is_counted() => progress(step.label()),
+            step => working(step.label()),
+        }))
+    }
+}
+
+/// The progress bar of a step; it disappears with the step.
+struct StepBar(ProgressBar);
+
+impl Progress for StepBar {
+    fn set(&self, done: u64) {
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for StepBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }

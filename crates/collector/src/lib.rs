@@ -22,6 +22,7 @@ mod http;
 mod index;
 mod ingest;
 mod join;
+pub mod layout;
 mod location;
 mod metrics;
 mod names;

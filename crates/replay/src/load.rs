@@ -62,6 +62,11 @@ impl Default for Load {
 }
 
 impl Load {
+    /// Whether the recording is played once, and to its end.
+    pub fn is_single_pass(&self) -> bool {
+        self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
+    }
+
     /// How often each virtual user plays the recording. `None`: until the time is over.
     pub fn passes(&self) -> Option<u64> {
         match (self.times, self.duration) {

@@ -1,12 +1,12 @@
 //! `understudy bundle`: one module that holds the filter and a snapshot's table.
 
-use crate::bundling::Parts;
 use crate::oci::{self, Image, Layout};
 use crate::{Outcome, output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_core::digest;
+use understudy_run::module::ModuleParts;
 use understudy_snapshot::bundle;
 
 /// Make one module of the filter and a snapshot's table
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(folder) = &args.oci_layout {
         oci::check_folder(folder)?;
     }
-    let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
+    let parts = ModuleParts::new(&args.snapshots, args.filter.as_deref(), &say::Console)?;
     let bundle = parts.bundle()?;
     let (bytes, digest) = (bundle.len(), digest::hex(&bundle.digest()));
     if let Some(path) = &args.output {

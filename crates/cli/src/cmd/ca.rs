@@ -1,6 +1,5 @@
 //! `understudy ca`: the certificate authority by which CMD's HTTPS calls are seen.
 
-use crate::signals::Signals;
 use crate::{Outcome, output, say};
 use anyhow::Context;
 use clap::Subcommand;
@@ -10,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_ca::{Authority, Sds, SdsOptions, Trust};
+use understudy_run::Signals;
 
 /// Show the certificate authority by which HTTPS calls are seen, or make a new one
 ///

@@ -1,6 +1,6 @@
 //! `understudy import`: a snapshot of what another tool has recorded or been taught.
 
-use crate::{Outcome, capture, output, say};
+use crate::{Outcome, output, say};
 use anyhow::bail;
 use clap::ValueEnum;
 use serde_json::json;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_core::backend;
 use understudy_snapshot::convert::{self, ImportOptions, Imported, Note, What};
+use understudy_snapshot::learn;
 use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
 
 /// Make a snapshot of what another tool has recorded
@@ -102,7 +103,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut snapshot = writer.finish(header(&args.output, &imported, now))?;
     notes(&imported.notes, args.json);
     // Stubs say themselves what is compared; a recording doesn't.
-    let rules = if format == convert::Format::Wiremock { Vec::new() } else { capture::learn(&mut snapshot)? };
+    let rules = if format == convert::Format::Wiremock {
+        Vec::new()
+    } else {
+        let bar = say::working("learning what changes by itself");
+        let rules = learn::apply(&mut snapshot, |_| true)?;
+        bar.finish_and_clear();
+        rules
+    };
     let backends: Vec<_> = snapshot
         .header()
         .backends
@@ -126,7 +134,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         say::count(backends.len() as u64, "backend"),
         args.from.display()
     ));
-    capture::tell_learnt(&args.output, &rules);
+    say::learned(&args.output, &rules);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,6 @@
 //! `understudy merge`: one snapshot of several recordings.
 
-use crate::{Outcome, capture, output, say};
+use crate::{Outcome, output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,5 +89,5 @@ fn tell(args: &Args, merged: &Merged) {
             other.display()
         ));
     }
-    capture::tell_learnt(place, &merged.rules);
+    say::learned(place, &merged.rules);
 }

@@ -1,12 +1,12 @@
 //! `understudy push`: a snapshot's filter as an image in a registry.
 
-use crate::bundling::Parts;
 use crate::oci::{Image, Layout, Registry, Target};
 use crate::{Outcome, output, say};
 use anyhow::{bail, ensure};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_run::module::ModuleParts;
 use understudy_snapshot::bundle;
 
 /// Publish the filter with a snapshot's table as an OCI image
@@ -73,7 +73,7 @@ impl Args {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let snapshot = args.snapshot()?;
-    let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
+    let parts = ModuleParts::new(&args.snapshots, args.filter.as_deref(), &say::Console)?;
     let module = parts.bundle()?.into_bytes();
     let (record, bytes) = (bundle::inspect(&module)?.record, module.len());
     let image = Image::new(module, &record, args.layout, snapshot)?;

@@ -1,11 +1,11 @@
 //! `understudy ui`: snapshots, and what is being recorded, in a browser.
 
-use crate::signals::Signals;
 use crate::{Outcome, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use understudy_collector::StoreUrl;
+use understudy_run::Signals;
 use understudy_ui::{Config, Source, Ui};
 
 /// The folder that is shown where none is named.

@@ -3,19 +3,19 @@
 use crate::cmd::pull::RegistryArgs;
 use crate::cmd::report::Pages;
 use crate::output;
-use crate::session::ProxyArgs;
+use crate::proxy_args::ProxyArgs;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use understudy_core::config::OnMiss;
 use understudy_core::latency::Latency;
-use understudy_replay::client::{Connector, Protocol};
+use understudy_replay::client::Protocol;
 use understudy_replay::goal::Goal;
 use understudy_replay::load::{Load, Speed};
-use understudy_replay::report::kept;
+use understudy_replay::report::{self, kept};
 use understudy_replay::settings::Settings;
-use understudy_replay::target::{Target, Trust};
-use understudy_snapshot::Snapshot;
+use understudy_replay::target::Target;
+use understudy_run::{Readiness, Replay, ReplayMode, TargetTrust};
 
 /// The settings that are read where none are named.
 const SETTINGS: &str = "replay.yaml";
@@ -170,11 +170,6 @@ impl LoadArgs {
             request_timeout: self.request_timeout,
         }
     }
-
-    /// Whether the recording is played once, and to its end.
-    pub(super) fn once(&self) -> bool {
-        self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
-    }
 }
 
 /// What is replayed.
@@ -188,12 +183,12 @@ pub(crate) enum Mode {
     ResponderOnly,
 }
 
-impl Mode {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::FullReplay => "full-replay",
-            Self::GeneratorOnly => "generator-only",
-            Self::ResponderOnly => "responder-only",
+impl From<Mode> for ReplayMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::FullReplay => Self::FullReplay,
+            Mode::GeneratorOnly => Self::GeneratorOnly,
+            Mode::ResponderOnly => Self::ResponderOnly,
         }
     }
 }
@@ -223,15 +218,6 @@ enum ProtocolArg {
     Http2,
 }
 
-/// When a service is ready.
-#[derive(Clone, Debug)]
-pub(super) struct Ready {
-    /// The path that is to be answered; `None`: when it accepts connections.
-    pub(super) path: Option<String>,
-    /// How long that may take.
-    pub(super) within: Duration,
-}
-
 impl Args {
     /// What the arguments say together must make sense, before anything is started.
     pub(super) fn check(&self) -> anyhow::Result<()> {
@@ -257,8 +243,42 @@ impl Args {
         self.report.as_deref().map_or(Ok(()), output::check)
     }
 
-    pub(super) fn ready(&self) -> Ready {
-        Ready { path: (self.ready != "tcp").then(|| self.ready.clone()), within: self.ready_timeout }
+    /// The replay that the arguments stand for. Reads the settings and the baseline.
+    pub(super) fn replay(&self) -> anyhow::Result<Replay> {
+        let settings = self.settings()?;
+        let baseline = self.baseline.as_ref().map(|path| report::read(path)).transpose()?;
+        Ok(Replay {
+            mode: self.mode.into(),
+            build_tag: self.build_tag.clone(),
+            settings,
+            fail_if: self.fail_if.clone(),
+            baseline,
+            target: match &self.target {
+                // Nothing is sent, so the target doesn't matter.
+                Some(_) if self.mode == Mode::ResponderOnly => None,
+                target => target.as_deref().map(Target::parse).transpose()?,
+            },
+            protocol: match self.protocol {
+                None => Protocol::AsRecorded,
+                Some(ProtocolArg::Http1) => Protocol::Http1,
+                Some(ProtocolArg::Http2) => Protocol::Http2,
+            },
+            target_trust: match &self.target_ca {
+                Some(file) => TargetTrust::File(file.clone()),
+                None if self.insecure_target => TargetTrust::Anyone,
+                None => TargetTrust::System,
+            },
+            load: self.load.load(),
+            readiness: Readiness {
+                path: (self.ready != "tcp").then(|| self.ready.clone()),
+                within: self.ready_timeout,
+            },
+            timeout: self.timeout,
+            on_miss: self.on_miss.map(OnMiss::from),
+            latency: self.latency,
+            proxy: self.proxy.settings(),
+            command: self.command.clone(),
+        })
     }
 
     pub(super) fn settings(&self) -> anyhow::Result<Settings> {
@@ -270,38 +290,6 @@ impl Args {
         };
         let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         Ok(Settings::from_yaml(&text, path, |name| std::env::var(name).ok())?)
-    }
-
-    pub(super) fn target(&self, snapshot: &Snapshot) -> anyhow::Result<Target> {
-        if let Some(target) = &self.target {
-            return Ok(Target::parse(target)?);
-        }
-        let mut apps: Vec<&str> = snapshot.header().inbound.values().map(|way| way.app.as_str()).collect();
-        apps.sort_unstable();
-        apps.dedup();
-        match apps.as_slice() {
-            [app] => Ok(Target::parse(&format!("http://{app}"))?),
-            [] => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
-            several => bail!(
-                "the service listened at several addresses ({}): say with --target which one is meant",
-                several.join(", ")
-            ),
-        }
-    }
-
-    pub(super) fn connector(&self, target: Target) -> anyhow::Result<Connector> {
-        let protocol = match self.protocol {
-            None => Protocol::AsRecorded,
-            Some(ProtocolArg::Http1) => Protocol::Http1,
-            Some(ProtocolArg::Http2) => Protocol::Http2,
-        };
-        let trust = match &self.target_ca {
-            Some(file) => Trust::file(file)?,
-            None if self.insecure_target => Trust::Anyone,
-            None if target.tls => Trust::Roots(understudy_ca::system_roots()),
-            None => Trust::Roots(Vec::new()),
-        };
-        Ok(Connector::new(target, protocol, &trust)?)
     }
 }
 

@@ -1,8 +1,6 @@
 //! `understudy snapshot create`: a snapshot of some of what a collector has stored.
 
 use super::PlaceArgs;
-use crate::capture::{Draft, Kept, tell_learnt};
-use crate::signals::{Interrupted, Signals};
 use crate::{Outcome, output, say, when};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
@@ -16,6 +14,7 @@ use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::sample::Sample;
 use understudy_core::time;
+use understudy_run::{Interrupted, RecordingContext, Signals, SnapshotDraft};
 use understudy_snapshot::{Existing, Header, Snapshot};
 
 /// Make a snapshot of what a collector has stored
@@ -93,12 +92,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     {
         bail!("--from {} isn't before --to {}", time::to_rfc3339(from), time::to_rfc3339(to));
     }
-    let Kept { redaction, inbound } = kept(&args)?;
+    let RecordingContext { redaction, inbound } = context(&args)?;
     let mut signals = Signals::new()?;
     let taken = tokio::select! {
         taken = take(&args, &target, redaction.as_ref()) => taken?,
         // What was written by then goes with the draft.
-        signal = signals.next() => return Err(Interrupted(signal, "the snapshot was written").into()),
+        signal = signals.next() => return Err(Interrupted { signal, before: "the snapshot was written" }.into()),
     };
     let header = Header {
         name: args.name.clone(),
@@ -120,13 +119,13 @@ pub(super) async fn run(args: Args) -> Outcome {
     tell(&args, &snapshot, repeated, called)
 }
 
-/// What `record` has left in the folder, and the filter's own redaction where it is given.
-fn kept(args: &Args) -> anyhow::Result<Kept> {
-    let kept = match &args.store {
-        StoreUrl::Folder(folder) => Kept::of(folder)?,
-        _ => Kept::default(),
+/// The context that `record` has left in the folder, with the redaction of `--redaction` if given.
+fn context(args: &Args) -> anyhow::Result<RecordingContext> {
+    let context = match &args.store {
+        StoreUrl::Folder(folder) => RecordingContext::read(folder)?,
+        _ => RecordingContext::default(),
     };
-    let Some(path) = &args.redaction else { return Ok(kept) };
+    let Some(path) = &args.redaction else { return Ok(context) };
     let read = || -> anyhow::Result<Redaction> {
         let object: Value = serde_json::from_slice(&std::fs::read(path)?)?;
         let config = Config::from_json(json!({ "redaction": object }).to_string().as_bytes())?;
@@ -136,12 +135,13 @@ fn kept(args: &Args) -> anyhow::Result<Kept> {
         format!("can't take {} for what the filter's configuration says of `redaction`", path.display())
     })?;
     let Redaction { enabled, key, headers, fields, allow } = redaction;
-    Ok(Kept { redaction: enabled.then_some(Settings { key, headers, fields, allow }), ..kept })
+    let redaction = enabled.then_some(Settings { key, headers, fields, allow });
+    Ok(RecordingContext { redaction, ..context })
 }
 
 /// What was read.
 struct Taken {
-    draft: Draft,
+    draft: SnapshotDraft<'static>,
     service: Option<String>,
     /// When the last exchange began.
     last: u64,
@@ -161,7 +161,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     let redactor = redaction.map(Redactor::new);
     let mut selected = Selected::new(Reader::at(&args.store).await?, selection);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let mut draft = Draft::begin(target, existing, args.keep_telemetry)?;
+    let mut draft = SnapshotDraft::begin(target, existing, args.keep_telemetry, &say::Console)?;
     let (mut services, mut last, mut has_tokens, mut inbound) = (BTreeSet::new(), 0, false, 0);
     while let Some((mut exchange, service)) = selected.next().await? {
         if !services.contains(&service) {
@@ -238,6 +238,6 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     if repeated > 0 {
         say::line(format_args!("{} sent more than once, and taken once", say::count(repeated, "exchange")));
     }
-    tell_learnt(path, &header.rules);
+    say::learned(path, &header.rules);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,9 @@
-//! Starts the service, waits until it is ready, drives it and stops it. However it fails, that is known within the time that was given.
+//! Starts the service, waits until it is ready, drives it and stops it. Every failure of the service
+//! is noticed within the configured times.
 
-use super::args::Ready;
-use crate::child::Terms;
-use crate::say;
+use super::Readiness;
+use crate::child::CmdEnvironment;
+use crate::observer::{Observer, Step};
 use crate::service::Service;
 use crate::signals::Signals;
 use anyhow::bail;
@@ -15,36 +16,40 @@ use understudy_replay::report::{Ending, How, Logs};
 use understudy_replay::target::Target;
 use understudy_replay::{Driven, Driver};
 
-/// So often a service that isn't ready is asked again.
-const AGAIN: Duration = Duration::from_millis(50);
-/// How long one such question may take.
-const QUESTION: Duration = Duration::from_secs(5);
+/// Pause between two probes of a service that isn't ready.
+const PROBE_PAUSE: Duration = Duration::from_millis(50);
+/// How long one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two updates of the progress.
+const PROGRESS: Duration = Duration::from_millis(200);
 
-/// What is to be done.
-pub(super) struct Exercise {
-    /// What is sent; nothing where backends alone are mocked.
+/// How a service is started and driven.
+pub(super) struct Exercise<'a> {
+    /// Sends the requests; `None` if backends alone are mocked.
     pub(super) driver: Option<Driver>,
-    /// Where the service listens.
+    /// Address of the service.
     pub(super) target: Option<Target>,
-    /// How long it may be driven.
+    /// How long the service may be driven.
     pub(super) timeout: Option<Duration>,
-    /// When it is ready.
-    pub(super) ready: Ready,
-    /// What starts it.
+    /// When the service counts as ready.
+    pub(super) readiness: Readiness,
+    /// CMD and its arguments.
     pub(super) command: Vec<String>,
+    /// Receives the progress.
+    pub(super) observer: &'a dyn Observer,
 }
 
-/// What came of it.
+/// The result of an exercise.
 pub(super) struct Exercised {
     /// What was sent, or why nothing was.
     pub(super) outcome: Result<Driven, Ending>,
-    /// What the service said.
+    /// The end of the service's output.
     pub(super) logs: Logs,
 }
 
 impl Exercised {
-    /// It ended in another way than it looked like.
-    pub(super) fn ended(&mut self, end: Ending) {
+    /// Replaces the ending, after a better reason is known.
+    pub(super) fn set_ending(&mut self, end: Ending) {
         match &mut self.outcome {
             Ok(driven) => driven.end = end,
             Err(ending) => *ending = end,
@@ -56,11 +61,13 @@ fn ending(how: How, detail: impl Into<String>) -> Ending {
     Ending { how, detail: detail.into() }
 }
 
-impl Exercise {
-    /// Makes sure that nobody listens where the service is to: its answers would be taken for the service's.
-    pub(super) async fn nobody_there(&self) -> anyhow::Result<()> {
+impl Exercise<'_> {
+    /// Makes sure that nothing listens at the target yet: its answers would be taken for the service's.
+    pub(super) async fn ensure_nothing_listens(&self) -> anyhow::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
-        if let Ok(Ok(_)) = timeout(QUESTION, TcpStream::connect((target.host.as_str(), target.port))).await {
+        if let Ok(Ok(_)) =
+            timeout(PROBE_TIMEOUT, TcpStream::connect((target.host.as_str(), target.port))).await
+        {
             bail!(
                 "something listens at {target} already: stop it, or say --target and start CMD on another port"
             );
@@ -68,7 +75,7 @@ impl Exercise {
         Ok(())
     }
 
-    /// Drives a service that somebody else has started.
+    /// Drives a service that runs already.
     pub(super) async fn drive_alone(&self) -> anyhow::Result<Result<Driven, Ending>> {
         let mut signals = Signals::new()?;
         let Some(driver) = &self.driver else { bail!("there is nothing to send") };
@@ -82,22 +89,22 @@ impl Exercise {
                 end = self.time_over() => end,
             }
         };
-        Ok(Ok(drive(driver, stop).await))
+        Ok(Ok(drive(driver, stop, self.observer).await))
     }
 
     /// Starts the service behind Envoy, drives it and stops it.
     pub(super) async fn run(
         &self,
-        terms: Terms<'_>,
+        environment: CmdEnvironment<'_>,
         envoy: &Envoy,
         signals: &mut Signals,
     ) -> anyhow::Result<Exercised> {
-        let mut service = Service::start(&self.command, &terms)?;
+        let mut service = Service::start(&self.command, &environment)?;
         let outcome = match &self.driver {
             Some(driver) => self.drive(driver, &mut service, envoy, signals).await,
-            None => Err(attend(&mut service, envoy, signals).await),
+            None => Err(wait_for_exit(&mut service, envoy, signals).await),
         };
-        let logs = service.stop(terms.grace, signals).await?;
+        let logs = service.stop(environment.grace, signals).await?;
         Ok(Exercised { outcome, logs })
     }
 
@@ -123,9 +130,10 @@ impl Exercise {
                 end = self.time_over() => end,
             }
         };
-        Ok(drive(driver, stop).await)
+        Ok(drive(driver, stop, self.observer).await)
     }
 
+    /// Returns when the service has been driven long enough.
     async fn time_over(&self) -> Ending {
         match self.timeout {
             Some(limit) => {
@@ -139,18 +147,18 @@ impl Exercise {
     /// Waits until the service is ready.
     async fn until_ready(&self) -> Result<(), Ending> {
         let Some(target) = &self.target else { return Ok(()) };
-        let bar = say::working("waiting until the service is ready");
+        let step = self.observer.begin(Step::WaitingForService);
         let mut last = String::new();
-        let ready = timeout(self.ready.within, async {
+        let ready = timeout(self.readiness.within, async {
             while let Err(problem) = self.is_ready(target).await {
                 last = problem;
-                sleep(AGAIN).await;
+                sleep(PROBE_PAUSE).await;
             }
         })
         .await;
-        bar.finish_and_clear();
+        drop(step);
         ready.map_err(|_| {
-            let within = self.ready.within.as_secs_f64();
+            let within = self.readiness.within.as_secs_f64();
             ending(
                 How::NeverReady,
                 format!(
@@ -161,8 +169,9 @@ impl Exercise {
     }
 
     async fn is_ready(&self, target: &Target) -> Result<(), String> {
-        let (Some(path), Some(driver)) = (&self.ready.path, &self.driver) else {
-            let connected = timeout(QUESTION, TcpStream::connect((target.host.as_str(), target.port))).await;
+        let (Some(path), Some(driver)) = (&self.readiness.path, &self.driver) else {
+            let connected =
+                timeout(PROBE_TIMEOUT, TcpStream::connect((target.host.as_str(), target.port))).await;
             return match connected {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(error.to_string()),
@@ -172,7 +181,7 @@ impl Exercise {
         let request = Request { method: b"GET".into(), path: path.as_bytes().to_vec(), ..Request::default() };
         let protocol = "HTTP/1.1".to_owned();
         let question = Exchange { backend: target.to_string(), protocol, request, ..Exchange::default() };
-        match timeout(QUESTION, driver.ask(&question)).await {
+        match timeout(PROBE_TIMEOUT, driver.ask(&question)).await {
             Ok(Ok(response)) if (200..400).contains(&response.status) => Ok(()),
             Ok(Ok(response)) => Err(format!("{path} is answered with {}", response.status)),
             Ok(Err(problem)) => Err(problem),
@@ -181,29 +190,27 @@ impl Exercise {
     }
 }
 
-async fn drive(driver: &Driver, stop: impl Future<Output = Ending>) -> Driven {
-    let bar = say::requests(driver.planned());
+async fn drive(driver: &Driver, stop: impl Future<Output = Ending>, observer: &dyn Observer) -> Driven {
+    let step = observer.begin(Step::Sending { planned: driver.planned() });
     let show = async {
         loop {
-            bar.set_position(driver.settled());
-            sleep(Duration::from_millis(200)).await;
+            step.set(driver.settled());
+            sleep(PROGRESS).await;
         }
     };
-    let driven = tokio::select! {
+    tokio::select! {
         driven = driver.run(stop) => driven,
-        () = show => unreachable!("it is shown until all is driven"),
-    };
-    bar.finish_and_clear();
-    driven
+        () = show => unreachable!("the progress is shown for as long as requests are sent"),
+    }
 }
 
-/// Waits for the end of a service that nobody drives here.
-async fn attend(service: &mut Service, envoy: &Envoy, signals: &mut Signals) -> Ending {
+/// Waits until a service exits that is driven by somebody else.
+async fn wait_for_exit(service: &mut Service, envoy: &Envoy, signals: &mut Signals) -> Ending {
     let how = tokio::select! {
         how = service.ended() => how,
         _ = envoy.wait_exit() => return ending(How::ProxyEnded, ""),
-        // Whoever runs a service by hand ends it like this.
+        // The usual end of a service that a person runs by hand.
         _ = signals.next() => return ending(How::Complete, "it was asked to end"),
     };
-    if service.gave(0) { ending(How::Complete, how) } else { ending(How::ServiceEnded, how) }
+    if service.exited_with(0) { ending(How::Complete, how) } else { ending(How::ServiceEnded, how) }
 }

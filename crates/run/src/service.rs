@@ -1,7 +1,7 @@
-//! CMD as a service: started, watched while it is driven, and stopped. What it says is passed on, and the last of it kept. However it or we
-//! end, it leaves no process behind.
+//! CMD as a service: started, watched while it is driven, and stopped. Its output is passed on and
+//! the end of it kept. No process of its group outlives the run.
 
-use crate::child::{self, Terms};
+use crate::child::{self, CmdEnvironment};
 use crate::signals::Signals;
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -16,49 +16,51 @@ use tokio::task::JoinHandle;
 use understudy_envoy::Guard;
 use understudy_replay::report::Logs;
 
-/// So many bytes of what the service says last are kept.
-const KEPT: usize = 256 << 10;
-/// How long what it said may still be read once it is gone: something that it started may hold its output open.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Maximum number of bytes that are kept of the service's output, from its end.
+const OUTPUT_KEPT: usize = 256 << 10;
+/// How long output is still read after the service has exited. A process that the service started
+/// may hold the pipe open.
+const OUTPUT_DRAIN: Duration = Duration::from_secs(1);
 
 /// A service that has been started.
 pub(crate) struct Service {
     child: Child,
     group: Pid,
     guard: Guard,
-    said: Arc<Mutex<Said>>,
+    output: Arc<Mutex<OutputTail>>,
     readers: Vec<JoinHandle<()>>,
     status: Option<ExitStatus>,
 }
 
+/// The end of the service's output.
 #[derive(Default)]
-struct Said {
+struct OutputTail {
     bytes: VecDeque<u8>,
     left_out: u64,
 }
 
 impl Service {
-    /// Starts it behind Envoy.
-    pub(crate) fn start(command: &[String], terms: &Terms<'_>) -> anyhow::Result<Self> {
+    /// Starts CMD behind Envoy.
+    pub(crate) fn start(command: &[String], environment: &CmdEnvironment<'_>) -> anyhow::Result<Self> {
         let mut guard = Guard::new()?;
-        let mut cmd = child::behind(command, terms)?;
+        let mut cmd = child::behind(command, environment)?;
         cmd.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child::start(cmd)?;
         let group =
             child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).context("CMD has no process")?;
         guard.watch(group.as_raw_nonzero().get().unsigned_abs())?;
-        let said = Arc::new(Mutex::new(Said::default()));
+        let output = Arc::new(Mutex::new(OutputTail::default()));
         let mut readers = Vec::new();
         if let Some(out) = child.stdout.take() {
-            readers.push(tokio::spawn(pass_on(out, Arc::clone(&said))));
+            readers.push(tokio::spawn(pass_on(out, Arc::clone(&output))));
         }
         if let Some(err) = child.stderr.take() {
-            readers.push(tokio::spawn(pass_on(err, Arc::clone(&said))));
+            readers.push(tokio::spawn(pass_on(err, Arc::clone(&output))));
         }
-        Ok(Self { child, group, guard, said, readers, status: None })
+        Ok(Self { child, group, guard, output, readers, status: None })
     }
 
-    /// Waits for its end, and says how it was.
+    /// Waits until the service exits, and describes how it did.
     pub(crate) async fn ended(&mut self) -> String {
         match self.child.wait().await {
             Ok(status) => {
@@ -73,12 +75,13 @@ impl Service {
         }
     }
 
-    /// Whether it has ended with this status.
-    pub(crate) fn gave(&self, code: i32) -> bool {
+    /// Whether the service has exited with this status.
+    pub(crate) fn exited_with(&self, code: i32) -> bool {
         self.status.is_some_and(|status| status.code() == Some(code))
     }
 
-    /// Ends it: asks first, and kills what is left after `grace`, or at once where somebody asks us again. Gives what it said last.
+    /// Asks the service to exit and kills what is left of it after `grace`, or at once when a signal
+    /// arrives. Returns the end of its output.
     pub(crate) async fn stop(mut self, grace: Duration, signals: &mut Signals) -> anyhow::Result<Logs> {
         if self.status.is_none() {
             let _ = kill_process_group(self.group, Signal::TERM);
@@ -95,7 +98,7 @@ impl Service {
         }
         let guard = self.guard;
         if test_kill_process_group(self.group).is_ok() {
-            // The guard does what it is for: it asks the group to end, and then kills it.
+            // Dropping the guard asks the rest of the group to exit, and then kills it.
             tokio::task::spawn_blocking(move || drop(guard)).await?;
         } else {
             guard.release();
@@ -105,30 +108,31 @@ impl Service {
                 let _ = reader.await;
             }
         };
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(OUTPUT_DRAIN, all).await.is_err() {
             self.readers.iter().for_each(JoinHandle::abort);
         }
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(said.bytes.make_contiguous()).into_owned();
-        Ok(Logs { text, left_out: said.left_out })
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(output.bytes.make_contiguous()).into_owned();
+        Ok(Logs { text, left_out: output.left_out })
     }
 }
 
-/// Passes on to our stderr what comes, and keeps the last of it.
-async fn pass_on(mut from: impl AsyncRead + Unpin, said: Arc<Mutex<Said>>) {
-    let (mut chunk, mut stderr) = (vec![0; 8 << 10], tokio::io::stderr());
+/// Passes a pipe on to our stderr and keeps the end of it.
+async fn pass_on(mut from: impl AsyncRead + Unpin, output: Arc<Mutex<OutputTail>>) {
+    let mut chunk = vec![0; 8 << 10];
+    let mut stderr = tokio::io::stderr();
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
-        said.lock().unwrap_or_else(PoisonError::into_inner).add(&chunk[..length]);
-        // Nobody may be listening.
+        output.lock().unwrap_or_else(PoisonError::into_inner).add(&chunk[..length]);
+        // A closed stderr is no reason to stop reading.
         let _ = stderr.write_all(&chunk[..length]).await;
         let _ = stderr.flush().await;
     }
 }
 
-impl Said {
+impl OutputTail {
     fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
-        let over = self.bytes.len().saturating_sub(KEPT);
+        let over = self.bytes.len().saturating_sub(OUTPUT_KEPT);
         self.left_out += over as u64;
         drop(self.bytes.drain(..over));
     }
@@ -139,11 +143,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_of_what_is_said_is_kept() {
-        let mut said = Said::default();
-        said.add(&vec![b'a'; KEPT]);
-        said.add(b"end");
-        assert_eq!((said.bytes.len(), said.left_out), (KEPT, 3));
-        assert!(said.bytes.make_contiguous().ends_with(b"aend"));
+    fn output_tail_when_full_keeps_the_end() {
+        let mut tail = OutputTail::default();
+        tail.add(&vec![b'a'; OUTPUT_KEPT]);
+        tail.add(b"end");
+        assert_eq!((tail.bytes.len(), tail.left_out), (OUTPUT_KEPT, 3));
+        assert!(tail.bytes.make_contiguous().ends_with(b"aend"));
     }
 }

@@ -1,8 +1,9 @@
-//! The terminal, lent to CMD as a shell lends it: CMD's process group is in the foreground, so that Ctrl-C, Ctrl-Z and what is typed
-//! reach CMD as they would without us, and CMD's group can be ended as a whole all the same.
+//! Lends the terminal to CMD, as a shell does. CMD's process group is in the foreground, so Ctrl-C,
+//! Ctrl-Z and typed text reach CMD as they would without us, and the group can still be ended as a
+//! whole.
 //!
-//! Where stdout is no terminal we may be part of a pipeline whose other end is a pager, which needs the terminal too. Then it is lent only
-//! once CMD asks for it, by trying to read.
+//! If stdout is no terminal, the command may be part of a pipeline that ends in a pager, which needs
+//! the terminal too. Then CMD gets the terminal only when it tries to read from it.
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process_group, waitid,
@@ -11,7 +12,7 @@ use rustix::termios::{tcgetpgrp, tcsetpgrp};
 use std::io::{IsTerminal, stdin, stdout};
 use tokio::signal::unix::{self, SignalKind};
 
-/// The terminal on stdin.
+/// The terminal on stdin, while it is lent.
 pub(crate) struct Terminal {
     group: Pid,
     children: unix::Signal,
@@ -19,14 +20,15 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Lends the terminal to CMD's group, if there is one and it is ours to lend.
+    /// Lends the terminal on stdin to CMD's group. `None` if stdin is no terminal.
     pub(crate) fn lend_to(group: Pid) -> anyhow::Result<Option<Self>> {
         if !stdin().is_terminal() {
             return Ok(None);
         }
         let children = unix::signal(SignalKind::child())?;
         let resumed = unix::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        // Who isn't in the foreground, as we won't be, is stopped for taking the terminal back, or for a word on it after `stty tostop`.
+        // A background process, as we will be, is stopped when it takes the terminal back, or when it
+        // writes to it after `stty tostop`.
         disposition(libc::SIGTTOU, libc::SIG_IGN);
         let terminal = Self { group, children, resumed };
         if stdout().is_terminal() && is_in_foreground(getpgrp()) {
@@ -35,9 +37,9 @@ impl Terminal {
         Ok(Some(terminal))
     }
 
-    /// Waits until CMD has been stopped or we have been resumed, and does what a shell would. Never returns.
+    /// Handles CMD being stopped and ourselves being resumed, as a shell does. Never returns.
     pub(crate) async fn tend(&mut self) -> std::convert::Infallible {
-        // It may have tried to read before we listened.
+        // CMD may have tried to read before we listened.
         self.child_changed();
         loop {
             tokio::select! {
@@ -55,7 +57,8 @@ impl Terminal {
         if wants_terminal && (is_in_foreground(getpgrp()) || is_in_foreground(self.group)) {
             return self.lend();
         }
-        // We are one job to the shell: it sees us stop, and resumes us. Where there is nobody to resume us, we aren't stopped.
+        // CMD and we are one job to the shell, which sees us stop and resumes us. Without a shell to
+        // resume us, the signal doesn't stop us.
         self.take_back();
         let _ = kill_current_process_group(Signal::TSTP);
         if !wants_terminal || is_in_foreground(getpgrp()) {
@@ -72,7 +75,7 @@ impl Terminal {
     }
 
     fn lend(&self) {
-        // Fails where the terminal is gone, and CMD will see that by itself.
+        // Fails if the terminal is gone, which CMD notices itself.
         let _ = tcsetpgrp(stdin(), self.group);
         let _ = kill_process_group(self.group, Signal::CONT);
     }
@@ -97,6 +100,6 @@ fn is_in_foreground(group: Pid) -> bool {
 
 #[allow(unsafe_code, reason = "neither the standard library nor tokio can ignore a signal")]
 fn disposition(signal: i32, handler: libc::sighandler_t) {
-    // SAFETY: SIG_IGN and SIG_DFL are no code that could run at a bad moment.
+    // SAFETY: SIG_IGN and SIG_DFL are not handlers, so no code of ours runs in a signal context.
     unsafe { libc::signal(signal, handler) };
 }

@@ -1,12 +1,14 @@
-//! What became of each request: the report of `respond` and `match`.
+//! The report of `respond` and `match`: what became of each request.
 //!
-//! `docs/reference/report.md` describes the file. The responder rate is matched ÷ all requests to mocked backends.
+//! `docs/reference/report.md` describes the file. The responder rate is matches ÷ all requests to
+//! mocked backends.
 
-use crate::{capture, output, say};
+use crate::store::each_record;
+use crate::text::count;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::Path;
 use understudy_collector::RecordKind;
 use understudy_core::rules::Rules;
@@ -15,82 +17,85 @@ use understudy_core::verdict::Kind;
 use understudy_core::{canonical, digest};
 use understudy_snapshot::{Snapshot, table};
 
-/// The report's format.
+/// Version of the report's format.
 const VERSION: u32 = 1;
-/// How many requests the text lists of each kind.
+/// Maximum number of requests of each kind that the text lists.
 const LISTED: usize = 50;
 
-/// What became of all requests.
+/// Sums over all requests.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Summary {
+pub struct ResponderSummary {
     /// The snapshot's name.
-    pub(crate) snapshot: String,
+    pub snapshot: String,
     /// The table's digest.
-    pub(crate) table: String,
+    pub table: String,
     /// Requests to mocked backends.
-    pub(crate) requests: u64,
-    /// Those that were answered from the table.
-    pub(crate) matches: u64,
-    /// Of these, those of which a rule has made something else on purpose.
-    pub(crate) faults: u64,
-    /// Those that were refused.
-    pub(crate) misses: u64,
-    /// Those that were sent on.
-    pub(crate) passthroughs: u64,
-    /// `matches / requests`, in percent. `None` where there were none: a rate of nothing must not pass for a good one.
-    pub(crate) responder_rate: Option<f64>,
+    pub requests: u64,
+    /// Requests that were answered from the table.
+    pub matches: u64,
+    /// Matches whose answer a rule changed into a fault.
+    pub faults: u64,
+    /// Requests that were refused.
+    pub misses: u64,
+    /// Requests that were sent on.
+    pub passthroughs: u64,
+    /// `matches / requests`, in percent. `None` without requests: a rate of nothing must not pass for
+    /// a good one.
+    pub responder_rate: Option<f64>,
     /// Whether every verdict is in the report.
-    pub(crate) complete: bool,
-    /// The same by backend.
-    pub(crate) backends: BTreeMap<String, Tally>,
-    /// What is other than it was, where the requests say what became of them.
+    pub complete: bool,
+    /// Counts by backend.
+    pub backends: BTreeMap<String, VerdictCounts>,
+    /// Changes of verdicts, where the requests came with earlier ones.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) changes: Option<Changes>,
+    pub changes: Option<VerdictChanges>,
 }
 
-/// Verdicts now against verdicts then. What was sent on didn't match.
+/// Earlier verdicts compared with present ones. A passthrough counts as a miss.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Changes {
+pub struct VerdictChanges {
     missed_then_matches_now: u64,
     matched_then_misses_now: u64,
     unchanged: u64,
 }
 
-/// A verdict, and the one that the request had before.
-pub(crate) struct Judged {
-    pub(crate) record: Record,
-    pub(crate) then: Option<Kind>,
+/// A request with its verdict, and the verdict that it had before.
+pub struct JudgedRequest {
+    /// The request and its verdict.
+    pub record: Record,
+    /// The earlier verdict, where one is known.
+    pub then: Option<Kind>,
 }
 
-impl Judged {
+impl JudgedRequest {
     fn kind(&self) -> Option<Kind> {
         self.record.verdict.as_ref().map(|verdict| verdict.kind)
     }
 
-    /// Whether it matches now and didn't then, or the other way round.
+    /// Whether the request matched before, and whether it matches now.
     fn change(&self) -> Option<(bool, bool)> {
         let matched = |kind| kind == Kind::Match;
         Some((matched(self.then?), matched(self.kind()?)))
     }
 }
 
-/// Counts of one backend.
+/// Verdicts of one backend's requests, counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Tally {
+pub struct VerdictCounts {
     matches: u64,
     misses: u64,
     passthroughs: u64,
 }
 
-/// The report.
-pub(crate) struct Report {
-    /// The sums.
-    pub(crate) summary: Summary,
-    /// In the order of time.
-    records: Vec<Judged>,
+/// What became of each request to a mocked backend.
+pub struct ResponderReport {
+    /// Sums over all requests.
+    pub summary: ResponderSummary,
+    /// The requests, ordered by time.
+    records: Vec<JudgedRequest>,
 }
 
-impl Report {
+impl ResponderReport {
     /// Reads the verdicts in a collector's store.
     pub(crate) async fn read(
         store: &Path,
@@ -99,27 +104,27 @@ impl Report {
         complete: bool,
     ) -> anyhow::Result<Self> {
         let mut records = Vec::new();
-        capture::each(store, RecordKind::Verdict, |record| {
-            records.push(Judged { record, then: None });
+        each_record(store, RecordKind::Verdict, |record| {
+            records.push(JudgedRequest { record, then: None });
             Ok(())
         })
         .await?;
         Ok(Self::new(records, snapshot, built, complete))
     }
 
-    /// The report of these verdicts.
-    pub(crate) fn new(
-        mut records: Vec<Judged>,
+    /// The report of these verdicts. `complete`: whether no verdict is missing.
+    pub fn new(
+        mut records: Vec<JudgedRequest>,
         snapshot: &Snapshot,
         built: &table::Built,
         complete: bool,
     ) -> Self {
         records.sort_by_key(|judged| judged.record.exchange.time);
-        let mut summary = Summary {
+        let mut summary = ResponderSummary {
             snapshot: snapshot.header().name.clone(),
             table: digest::hex(&built.digest),
             complete,
-            ..Summary::default()
+            ..ResponderSummary::default()
         };
         for judged in &records {
             let tally = summary.backends.entry(judged.record.exchange.backend.clone()).or_default();
@@ -132,7 +137,7 @@ impl Report {
         }
         let verdicts = records.iter().filter_map(|judged| judged.record.verdict.as_ref());
         summary.faults = verdicts.filter(|verdict| verdict.fault.is_some()).count() as u64;
-        for change in records.iter().filter_map(Judged::change) {
+        for change in records.iter().filter_map(JudgedRequest::change) {
             let changes = summary.changes.get_or_insert_default();
             match change {
                 (false, true) => changes.missed_then_matches_now += 1,
@@ -150,25 +155,26 @@ impl Report {
         Self { summary, records }
     }
 
-    /// Writes the file, whole or not at all.
-    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        output::file(path, |out| {
-            write!(out, "{{\"type\":\"report\",\"v\":{VERSION},\"summary\":")?;
-            serde_json::to_writer(&mut *out, &self.summary)?;
-            write!(out, ",\"requests\":[")?;
-            let mut line = Vec::new();
-            for (i, Judged { record, .. }) in self.records.iter().enumerate() {
-                line.clear();
-                v1::write_record(&record.exchange, record.verdict.as_ref(), &mut line);
-                out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
-                out.write_all(line.trim_ascii_end())?;
-            }
-            writeln!(out, "\n]}}")
-        })
+    /// Writes the report as JSON.
+    ///
+    /// # Errors
+    /// `out` fails.
+    pub fn write(&self, mut out: impl Write) -> io::Result<()> {
+        write!(out, "{{\"type\":\"report\",\"v\":{VERSION},\"summary\":")?;
+        serde_json::to_writer(&mut out, &self.summary)?;
+        write!(out, ",\"requests\":[")?;
+        let mut line = Vec::new();
+        for (i, JudgedRequest { record, .. }) in self.records.iter().enumerate() {
+            line.clear();
+            v1::write_record(&record.exchange, record.verdict.as_ref(), &mut line);
+            out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+            out.write_all(line.trim_ascii_end())?;
+        }
+        writeln!(out, "\n]}}")
     }
 
-    /// The report for a person.
-    pub(crate) fn text(&self, all: bool) -> String {
+    /// The report for a person: the requests that did not match, or all of them, and the sums.
+    pub fn text(&self, all: bool) -> String {
         let mut out = String::new();
         let summary = &self.summary;
         let most = if all { usize::MAX } else { LISTED };
@@ -198,7 +204,7 @@ impl Report {
         }
         let _ = match summary.responder_rate {
             Some(rate) => {
-                let requests = say::count(summary.requests, "request");
+                let requests = count(summary.requests, "request");
                 writeln!(
                     out,
                     "responder rate {rate:.1} % ({} of {requests} answered from {})",
@@ -210,7 +216,7 @@ impl Report {
         out
     }
 
-    fn list(&self, out: &mut String, most: usize, which: impl Fn(&Judged) -> bool) {
+    fn list(&self, out: &mut String, most: usize, which: impl Fn(&JudgedRequest) -> bool) {
         let total = self.records.iter().filter(|judged| which(judged)).count();
         for judged in self.records.iter().filter(|judged| which(judged)).take(most) {
             describe(judged, out);
@@ -221,8 +227,8 @@ impl Report {
     }
 }
 
-/// One request in a few lines.
-fn describe(judged: &Judged, out: &mut String) {
+/// Appends one request in a few lines.
+fn describe(judged: &JudgedRequest, out: &mut String) {
     let record = &judged.record;
     let Some(verdict) = &record.verdict else { return };
     let request = &record.exchange.request;
@@ -273,7 +279,8 @@ fn describe(judged: &Judged, out: &mut String) {
     }
 }
 
-/// A text on one line, without what would move a terminal's cursor. Quotes stay as they are: they tell a string from a number.
+/// Text on one line, with characters escaped that would move a terminal's cursor. Quotes stay: they
+/// tell a string from a number.
 fn printable(text: &str) -> String {
     let escaped = |c: char| match c {
         '"' | '\'' => c.to_string(),

@@ -1,8 +1,8 @@
-//! What the service asked its backends, as the report tells it.
+//! The service's calls to its backends, as the report lists them.
 
 use super::calls;
-use crate::capture;
 use crate::session::Finished;
+use crate::store::each_record;
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use understudy_collector::RecordKind;
@@ -18,32 +18,34 @@ use understudy_replay::report::{Asked, Responder, Whole};
 use understudy_replay::{request_message, share};
 use understudy_snapshot::Snapshot;
 
-/// So many requests that matched are listed.
+/// Maximum number of matches that are listed.
 const LISTED: usize = 20_000;
-/// So many of those that didn't are shown in full.
+/// Maximum number of matches that are listed with their signatures.
 const IN_FULL: usize = 500;
-/// Requests that didn't match are kept to the last byte up to so many bytes together, their answers included.
+/// Maximum total size, in bytes, of the requests that did not match and are kept whole, with their
+/// answers.
 const WHOLE: usize = 32 << 20;
-/// A value in a signature is cut to so many characters.
+/// Maximum number of characters of a value in a signature.
 const VALUE: usize = 400;
 
-/// Reads the verdicts in a collector's store. `counted`: why calls can't be counted, where they can't.
-pub(super) async fn of(
+/// Reads the verdicts in a collector's store. `comparable`: whether calls can be compared with the
+/// recorded ones, else why not.
+pub(super) async fn read<T>(
     store: &Path,
     snapshot: &Snapshot,
-    finished: &Finished,
-    counted: Result<(), String>,
+    finished: &Finished<T>,
+    comparable: Result<(), String>,
 ) -> anyhow::Result<Responder> {
     let mut responder = Responder {
         complete: finished.is_complete(),
-        not_understood: finished.not_understood("refused"),
+        not_understood: finished.tunnel_lines(),
         ..Responder::default()
     };
-    let mut made = calls::Made::default();
+    let mut made = calls::CallCounts::default();
     let rules = Rules::new(snapshot.header().rules.clone());
-    let mut answers = answers(store, snapshot).await?;
+    let mut answers = real_answers(store, snapshot).await?;
     let mut room = WHOLE;
-    capture::each(store, RecordKind::Verdict, |record| {
+    each_record(store, RecordKind::Verdict, |record| {
         let Some(verdict) = &record.verdict else { return Ok(()) };
         match verdict.kind {
             Kind::Match => responder.matches += 1,
@@ -71,27 +73,27 @@ pub(super) async fn of(
         let order = |asked: &Asked| (asked.verdict == "match", asked.time.clone());
         order(a).cmp(&order(b))
     });
-    match counted {
+    match comparable {
         Ok(()) => responder.calls = Some(calls::compare(snapshot, &rules, &made)?),
         Err(why) => responder.no_calls = Some(why),
     }
     Ok(responder)
 }
 
-/// What real backends have answered, by the request, each in its order.
-type Answers = HashMap<Digest, VecDeque<Exchange>>;
+/// Answers of real backends in the order in which they came, by request.
+type RealAnswers = HashMap<Digest, VecDeque<Exchange>>;
 
-/// The exchanges with real backends that were let through.
-async fn answers(store: &Path, snapshot: &Snapshot) -> anyhow::Result<Answers> {
-    let mut answers = Answers::new();
+/// Reads the exchanges with real backends of requests that were sent on.
+async fn real_answers(store: &Path, snapshot: &Snapshot) -> anyhow::Result<RealAnswers> {
+    let mut answers = RealAnswers::new();
     let mut room = WHOLE;
-    capture::each(store, RecordKind::Exchange, |record| {
+    each_record(store, RecordKind::Exchange, |record| {
         let exchange = record.exchange;
         let size = exchange.response.as_ref().map_or(0, |response| response.body.bytes.len());
         let mocked = snapshot.header().backend(&exchange.backend).mode == Mode::Mock;
         if mocked && exchange.direction == Direction::Outbound && size <= room {
             room -= size;
-            answers.entry(request_of(&exchange)).or_default().push_back(exchange);
+            answers.entry(request_digest(&exchange)).or_default().push_back(exchange);
         }
         Ok(())
     })
@@ -99,17 +101,18 @@ async fn answers(store: &Path, snapshot: &Snapshot) -> anyhow::Result<Answers> {
     Ok(answers)
 }
 
-/// What tells a request from others: all of it, and whom it asks.
-fn request_of(exchange: &Exchange) -> Digest {
+/// Digest of a request and its backend: equal only for equal requests.
+fn request_digest(exchange: &Exchange) -> Digest {
     let (backend, request) = (exchange.backend.clone(), exchange.request.clone());
     let mut line = Vec::new();
     v1::write_record(&Exchange { backend, request, ..Exchange::default() }, None, &mut line);
     sha1(&line)
 }
 
-/// The request to the last byte, with its answer where one came. Not where it was cut, or there is no room left.
-fn whole(asked: Exchange, answers: &mut Answers, room: &mut usize) -> Option<Whole> {
-    let answered = answers.get_mut(&request_of(&asked)).and_then(VecDeque::pop_front);
+/// The whole request, with its answer where one came. `None` if the request was truncated or `room`
+/// is used up.
+fn whole(asked: Exchange, answers: &mut RealAnswers, room: &mut usize) -> Option<Whole> {
+    let answered = answers.get_mut(&request_digest(&asked)).and_then(VecDeque::pop_front);
     let whole = Whole(answered.unwrap_or(asked));
     *room = room.checked_sub(whole.size()).filter(|_| whole.0.request.body.truncated.is_none())?;
     Some(whole)

@@ -1,4 +1,5 @@
-//! How often each recorded call was made: what a build doesn't ask any more is a change too, though nothing misses.
+//! Counts how often each recorded call was made. A call that a build no longer makes is a change too,
+//! although nothing misses.
 
 use std::collections::HashMap;
 use understudy_core::canonical::{RequestView, Signature};
@@ -11,14 +12,15 @@ use understudy_replay::report::{Call, Calls};
 use understudy_snapshot::Snapshot;
 use understudy_snapshot::answerable::unanswerable;
 
-/// So many calls are named.
-const NAMED: usize = 1000;
+/// Maximum number of changed calls that are listed.
+const LISTED: usize = 1000;
 
-/// How often each signature was asked, by its digest.
+/// How many requests matched each signature, by its digest.
 #[derive(Default)]
-pub(super) struct Made(HashMap<Digest, u64>);
+pub(super) struct CallCounts(HashMap<Digest, u64>);
 
-impl Made {
+impl CallCounts {
+    /// Counts a verdict, if it is a match.
     pub(super) fn add(&mut self, verdict: &Verdict) {
         if let Some(matched) = &verdict.matched {
             *self.0.entry(matched.digest).or_default() += 1;
@@ -26,8 +28,8 @@ impl Made {
     }
 }
 
-/// Compares what was recorded with what was made.
-pub(super) fn compare(snapshot: &Snapshot, rules: &Rules, made: &Made) -> anyhow::Result<Calls> {
+/// Compares the recorded calls with those that were made.
+pub(super) fn compare(snapshot: &Snapshot, rules: &Rules, made: &CallCounts) -> anyhow::Result<Calls> {
     let mut recorded: HashMap<Digest, Call> = HashMap::new();
     let mut order = Vec::new();
     let mut signature = Signature::default();
@@ -62,7 +64,7 @@ pub(super) fn compare(snapshot: &Snapshot, rules: &Rules, made: &Made) -> anyhow
         call.made = made.0.get(&digest).copied().unwrap_or(0);
         calls.dropped += call.recorded.saturating_sub(call.made);
         calls.extra += call.made.saturating_sub(call.recorded);
-        if call.made != call.recorded && calls.changed.len() < NAMED {
+        if call.made != call.recorded && calls.changed.len() < LISTED {
             calls.changed.push(call);
         }
     }
