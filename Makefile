@@ -3,10 +3,10 @@
 .DEFAULT_GOAL := help
 # So that the output of `make ci` ends with the tests' own result.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup setup-dev build wasm lint test test-wasm e2e other-envoys bench fuzz demo docs-check ci clean
+.PHONY: help setup setup-dev build build-controller wasm lint test test-wasm e2e other-envoys bench fuzz demo docs-check ci clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 setup: ## get what building, testing and the demo need (Envoy, Python packages, Rust targets)
 	@sh scripts/setup.sh
@@ -16,6 +16,9 @@ setup-dev: setup ## get what lint and test-wasm need too (cargo-deny, wasm-bindg
 
 build: ## compile the understudy command: target/release/understudy
 	cargo build --locked --release -p understudy-cli
+
+build-controller: ## compile the controller of TrafficReplay resources: target/release/understudy-controller
+	cargo build --locked --release -p understudy-controller
 
 wasm: ## compile the filter with an empty table: target/filter.wasm
 	cargo run --locked --quiet -p understudy-cli -- bundle --plain -o target/filter.wasm

@@ -55,7 +55,8 @@ enum Command {
     Ca(cmd::ca::Args),
     Ui(cmd::ui::Args),
     Istio(cmd::istio::Args),
-    Controller(Box<cmd::controller::Args>),
+    #[command(hide = true)]
+    Controller(cmd::controller::Args),
 }
 
 /// What a subcommand that ran has to say to whoever called it: the exit status.
@@ -65,11 +66,9 @@ type Outcome = anyhow::Result<ExitCode>;
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(
-        env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn,understudy_controller=info"),
-    )
-    .format_timestamp(None)
-    .init();
+    env_logger::Builder::from_env(env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn"))
+        .format_timestamp(None)
+        .init();
     let outcome = match Cli::parse().command {
         Command::Record(args) => block_on(cmd::record::run(args)),
         Command::Respond(args) => block_on(cmd::respond::run(args)),
@@ -92,7 +91,7 @@ fn main() -> ExitCode {
         Command::Ca(args) => block_on(cmd::ca::run(args)),
         Command::Ui(args) => block_on(cmd::ui::run(args)),
         Command::Istio(args) => cmd::istio::run(&args),
-        Command::Controller(args) => block_on(cmd::controller::run(*args)),
+        Command::Controller(args) => cmd::controller::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.

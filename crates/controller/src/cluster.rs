@@ -190,14 +190,3 @@ impl Cluster {
 pub(crate) fn value(object: &DynamicObject) -> Value {
     serde_json::to_value(object).unwrap_or_default()
 }
-
-/// The image that a pod runs: a controller's own is the one for its jobs.
-///
-/// # Errors
-/// [`Error::Api`].
-pub async fn image_of(client: Client, namespace: &str, pod: &str) -> Result<Option<String>, Error> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &Kind::Pod.api());
-    let found = api.get_opt(pod).await.doing(|| format!("reading Pod {namespace}/{pod}"))?;
-    let image = found.and_then(|pod| Some(pod.data["spec"]["containers"][0]["image"].as_str()?.to_owned()));
-    Ok(image)
-}

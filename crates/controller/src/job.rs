@@ -2,7 +2,7 @@
 
 use crate::filters::Id;
 use crate::spec::Replay;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -26,23 +26,25 @@ pub struct JobSettings {
     pub sidecar: bool,
 }
 
-/// What `understudy replay --summary` writes: the result in so few bytes that a termination message holds it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+/// Result of a replay, as `understudy replay --summary` writes it into the pod's termination
+/// message. The command may be older or newer than the controller: fields that it leaves out have
+/// defaults, and fields that it adds are ignored. `crates/cli/src/cmd/replay/summary.rs` writes it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Summary {
     /// Whether all goals were reached.
-    pub passed: bool,
-    /// How many requests were answered as recorded.
+    pub(crate) passed: bool,
+    /// Number of requests that were answered as recorded.
     #[serde(default)]
-    pub succeeded: u64,
-    /// How many there were.
+    pub(crate) succeeded: u64,
+    /// Number of requests in the plan.
     #[serde(default)]
-    pub requests: u64,
-    /// The goals that were missed, as text.
+    pub(crate) requests: u64,
+    /// Goals that were missed, as text.
     #[serde(default)]
-    pub missed: Vec<String>,
-    /// Why it could not run, or ended early.
+    pub(crate) missed: Vec<String>,
+    /// Reason why the replay could not run, or ended early.
     #[serde(default)]
-    pub problem: Option<String>,
+    pub(crate) problem: Option<String>,
 }
 
 /// How a job is getting on.
@@ -284,18 +286,22 @@ mod tests {
         };
         let pod = |words: &str| json!({ "status": { "containerStatuses": [{ "name": "replay", "state": { "terminated": { "message": words } } }] } });
         assert_eq!(progress(&json!({}), &[]), Progress::Running);
-        let said = Summary {
+        let reported = Summary {
             passed: false,
             succeeded: 1,
             requests: 2,
-            missed: vec!["success >= 100%".into()],
-            problem: None,
+            missed: vec!["success >= 100%: 50.0 %".into()],
+            problem: Some("stopped: --timeout".into()),
         };
-        let words = pod(&serde_json::to_string(&said).unwrap());
+        let words = pod(include_str!("../tests/replay-summary.json"));
         let Progress::Ended { completed, summary, .. } = progress(&ended("Failed"), &[words]) else {
             panic!()
         };
-        assert_eq!((completed, summary), (false, Some(said)));
+        assert_eq!(
+            summary.as_ref().map(ToString::to_string).as_deref(),
+            Some("1 of 2 requests answered as recorded; missed: success >= 100%: 50.0 %; stopped: --timeout")
+        );
+        assert_eq!((completed, summary), (false, Some(reported)));
         let Progress::Ended { why, summary, .. } = progress(&ended("Failed"), &[pod("no such host")]) else {
             panic!()
         };

@@ -26,12 +26,12 @@ mod time;
 mod watch;
 mod workloads;
 
-pub use cluster::image_of;
 pub use controller::{Controller, Settings};
 pub use error::Error;
-pub use job::{JobSettings, Summary};
+pub use job::JobSettings;
 pub use lease::LeaseSettings;
 pub use resource::{
     Cleanup, Condition, Group, KIND, Mode, SecretRef, TargetRef, TrafficReplay, TrafficReplaySpec,
     TrafficReplayStatus, WorkloadSpec,
 };
+pub use time::parse_duration;

@@ -207,7 +207,7 @@ fn driven(spec: &TrafficReplaySpec) -> Result<Driven, String> {
 
 fn limit(key: &str, text: Option<&str>) -> Result<Option<Duration>, String> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    match time::duration(text) {
+    match time::parse_duration(text) {
         Some(limit) if limit <= Duration::from_secs(30 * 24 * 3600) => Ok(Some(limit)),
         _ => Err(format!("{key}: {text:?} is no time up to 720h: write 30s, 10m or 1h30m")),
     }

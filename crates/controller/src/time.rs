@@ -14,8 +14,9 @@ pub(crate) fn since(earlier: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(now.duration_since(earlier)).unwrap_or_default())
 }
 
-/// `90s`, `1h30m`, `500ms`: numbers with units, one after the other, as Go has them.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+/// Reads a duration in Go's notation: numbers with units in a row, such as `90s`, `1h30m`, `500ms`.
+/// `None` for anything else, and for zero.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut whole) = (text, Duration::ZERO);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
@@ -44,7 +45,7 @@ mod tests {
     fn durations() {
         #[track_caller]
         fn check(text: &str, expect: Option<u64>) {
-            assert_eq!(duration(text).map(|time| time.as_millis()), expect.map(u128::from), "{text}");
+            assert_eq!(parse_duration(text).map(|time| time.as_millis()), expect.map(u128::from), "{text}");
         }
         check("90s", Some(90_000));
         check("1h30m", Some(5_400_000));

@@ -11,7 +11,7 @@ fn the_files_are_the_definitions() {
         let command = if group == Group::Own { "" } else { " --contract-group" };
         let definition = serde_json::to_value(group.definition()).unwrap();
         let text = format!(
-            "# understudy controller --definition{command}\n{}",
+            "# understudy-controller --definition{command}\n{}",
             understudy_istio::to_yaml(&[definition])
         );
         let path = folder.join(name);

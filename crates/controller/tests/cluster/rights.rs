@@ -5,7 +5,7 @@ use crate::scene::{Scene, client};
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use understudy_controller::{Settings, image_of};
+use understudy_controller::Settings;
 
 const ACCOUNT: &str = include_str!("../../../../envoy/istio/controller/base/account.yaml");
 
@@ -64,7 +64,6 @@ async fn the_role_has_what_is_needed() {
         scene.said(&name, "Ready", "TargetNotFound").await;
     }
     running.stop().await;
-    assert_eq!(image_of(client(&door.url()), "payments", "none").await.unwrap(), None);
 
     let ours = |asked: &understudy_testkit::Asked| asked.door == door.number();
     let name = |resource: &str, sub: &str| {

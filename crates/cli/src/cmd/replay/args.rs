@@ -294,7 +294,7 @@ impl Args {
 }
 
 /// `500ms`, `30s`, `5m`, `1h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("{text:?} is no time: write 500ms, 30s, 5m or 1h");
     let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
     let (number, unit) = text.split_at(at);

@@ -3,7 +3,7 @@
 mod args;
 mod summary;
 
-pub(crate) use args::{Args, duration};
+pub(crate) use args::Args;
 
 use crate::oci::Source;
 use crate::say::Console;
