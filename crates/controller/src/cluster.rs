@@ -12,7 +12,6 @@ use kube::api::{
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Who we are to server-side apply: what this manager has set is ours.
 pub(crate) const MANAGER: &str = "understudy-controller";
@@ -94,7 +93,7 @@ impl Cluster {
         let params = PatchParams::apply(MANAGER).force();
         let applied = self.within(kind, namespace).patch(name, &params, &Patch::Apply(object)).await;
         let applied = applied.doing(|| format!("applying {} {namespace}/{name}", kind.api().kind))?;
-        self.metrics.applied.fetch_add(1, Relaxed);
+        self.metrics.applied.inc();
         Ok(applied)
     }
 
@@ -110,7 +109,7 @@ impl Cluster {
         };
         match self.within(kind, namespace).delete(name, &params).await {
             Ok(_) => {
-                self.metrics.deleted.fetch_add(1, Relaxed);
+                self.metrics.deleted.inc();
                 Ok(())
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
@@ -155,7 +154,7 @@ impl Cluster {
         let written =
             self.within(kind, namespace).replace_status(name, &PostParams::default(), &object).await;
         written.doing(|| format!("writing the status of {namespace}/{name}"))?;
-        self.metrics.status_writes.fetch_add(1, Relaxed);
+        self.metrics.status_writes.inc();
         Ok(())
     }
 

@@ -138,13 +138,13 @@ impl Controller {
                 () = election.win() => {}
             }
             log::info!("leading");
-            self.metrics.leader.store(true, Relaxed);
-            self.metrics.elected.fetch_add(1, Relaxed);
+            self.metrics.leader.set(1);
+            self.metrics.elections.inc();
             let lost = tokio::select! {
                 () = self.work(&mut shutdown) => None,
                 why = election.hold() => Some(why),
             };
-            self.metrics.leader.store(false, Relaxed);
+            self.metrics.leader.set(0);
             self.metrics.forget();
             match lost {
                 // What was under way is dropped with the work: another may have begun.

@@ -1,7 +1,7 @@
 //! The HTTP face: health, readiness and metrics. Changes nothing.
 
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::metrics::{CONTENT_TYPE, Metrics};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,7 +26,7 @@ pub(crate) async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), Err
 }
 
 pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, health: Arc<Health>) {
-    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let text = [(header::CONTENT_TYPE, CONTENT_TYPE)];
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || std::future::ready(ready(&health))))

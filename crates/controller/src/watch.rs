@@ -9,7 +9,6 @@ use kube::runtime::watcher::{self, Event, watcher};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// What counts of an object: if that is as it was, nothing has changed.
@@ -47,7 +46,7 @@ pub(crate) fn changes(
                 known.take(event)
             }
             Err(error) => {
-                metrics.watch_errors.fetch_add(1, Relaxed);
+                metrics.watch_errors.inc();
                 if !std::mem::replace(&mut failing, true) {
                     log::warn!("watch of {what}: {error}{}; trying again", help(&error));
                 }
