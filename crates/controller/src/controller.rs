@@ -114,7 +114,10 @@ impl Controller {
     /// As [`Self::run`].
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()> + Send) {
         let served = match self.listener.take() {
-            Some(listener) => http::serve(listener, self.metrics.clone(), self.health.clone()).boxed(),
+            Some(listener) => {
+                let (metrics, health) = (self.metrics.clone(), self.health.clone());
+                http::serve(listener, metrics, health, http::HEAD_TIMEOUT).boxed()
+            }
             None => std::future::pending().boxed(),
         };
         tokio::select! {
