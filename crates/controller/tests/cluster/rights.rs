@@ -1,4 +1,4 @@
-//! What the manifests allow the controller is what it does: no less, and no more.
+//! The rights in the manifests are exactly those that the controller uses.
 
 use crate::leader::electing;
 use crate::scene::{Scene, client};
@@ -12,7 +12,7 @@ const ACCOUNT: &str = include_str!("../../../../envoy/istio/controller/base/acco
 /// Verb and resource, with its group and subresource.
 type Right = (String, String);
 
-/// What the rules of all roles in the manifest allow.
+/// Rights of all roles in the manifest.
 fn allowed() -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     let texts = |value: &Value| -> Vec<String> {
@@ -35,25 +35,27 @@ fn allowed() -> BTreeSet<Right> {
 }
 
 #[tokio::test]
-async fn the_role_has_what_is_needed() {
+async fn roles_grant_exactly_the_rights_in_use() {
     let scene = Scene::new().await;
     let door = scene.server.door().await;
     let settings = Settings { contract_group: false, other_namespaces: true, ..electing("one") };
     let running = scene.start_with(client(&door.url()), settings);
-    // Everything once: mocks here and elsewhere, a replay that ends and is cleaned up, annotations on and off.
+    // Each use once: mocks in both namespaces, a replay with its cleanup, annotations set and removed.
     scene.workload("orders", "orders", json!({})).await;
     let elsewhere = json!([{ "ref": { "name": "orders", "namespace": "orders" }, "mocks": ["*"] }]);
     scene.replay("elsewhere", json!({ "workloads": elsewhere })).await;
-    scene.said("elsewhere", "Ready", "Responding").await;
+    scene.condition_is("elsewhere", "Ready", "Responding").await;
     scene.replays().delete("elsewhere", &DeleteParams::default()).await.unwrap();
     scene.replay("full", json!({ "mode": "full-replay", "cleanup": "all" })).await;
     let job = scene.job().await;
-    scene.ends(&job, "Complete", r#"{"passed":true}"#).await;
-    scene.until("all is over", || scene.filters().is_empty() && scene.stored("full").is_null()).await;
+    scene.end_job(&job, "Complete", r#"{"passed":true}"#).await;
+    scene
+        .until("everything is cleaned up", || scene.filters().is_empty() && scene.stored("full").is_null())
+        .await;
     let annotations =
         json!({ "replay.speedscale.com/snapshot-id": "a:1", "replay.speedscale.com/mode": "responder-only" });
     scene.workload("payments", "third", annotations).await;
-    scene.said("deployment-third", "Ready", "Responding").await;
+    scene.condition_is("deployment-third", "Ready", "Responding").await;
     let deployments = scene.api("apps", "v1", "Deployment", "payments");
     scene.merge(&deployments, "third", json!({ "metadata": { "annotations": null } })).await;
     scene.until("the annotations' resource is gone", || scene.stored("deployment-third").is_null()).await;
@@ -61,7 +63,7 @@ async fn the_role_has_what_is_needed() {
         let name = kind.to_lowercase();
         let target = json!([{ "ref": { "name": "nowhere", "kind": kind }, "mocks": ["*"] }]);
         scene.replay(&name, json!({ "workloads": target })).await;
-        scene.said(&name, "Ready", "TargetNotFound").await;
+        scene.condition_is(&name, "Ready", "TargetNotFound").await;
     }
     running.stop().await;
 
@@ -77,10 +79,10 @@ async fn the_role_has_what_is_needed() {
         .collect();
     let allowed = allowed();
     let missing: Vec<_> = asked.difference(&allowed).collect();
-    assert!(missing.is_empty(), "the role lacks {missing:?}");
-    // Server-side apply of what isn't there counts as creating it too; an event that comes again is patched.
+    assert!(missing.is_empty(), "the roles lack {missing:?}");
+    // Server-side apply of a new object needs `create` too; a repeated event is patched.
     let implied =
         |(verb, resource): &&Right| verb == "create" || (verb == "patch" && resource.starts_with("events"));
     let unused: Vec<_> = allowed.difference(&asked).filter(|right| !implied(right)).collect();
-    assert!(unused.is_empty(), "nobody needs {unused:?}");
+    assert!(unused.is_empty(), "the controller never uses {unused:?}");
 }
