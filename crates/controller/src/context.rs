@@ -138,7 +138,7 @@ impl ClusterView {
                 metadata.namespace.as_deref() == Some(target.namespace.as_str())
                     && !is_target
                     && metadata.deletion_timestamp.is_none()
-                    && filters::selects(labels, &filters::labels_of(&other.data))
+                    && filters::selects(labels, &filters::pod_labels_of(&other.data))
             })?;
             Some(format!("{kind} {}", other.metadata.name.as_deref().unwrap_or_default()))
         })
@@ -184,7 +184,7 @@ impl ClusterView {
     pub(crate) fn wake_users(&self, kind: &'static str, workload: &DynamicObject) {
         let Some(target) = target(kind, workload) else { return };
         self.wake_targeting(std::slice::from_ref(&target), None);
-        let labels = filters::labels_of(&workload.data);
+        let labels = filters::pod_labels_of(&workload.data);
         for filter in self.filters.state() {
             let selector = filter.data["spec"]["workloadSelector"]["labels"].as_object();
             let selector: BTreeMap<String, String> = selector

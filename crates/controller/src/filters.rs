@@ -59,9 +59,21 @@ impl ReplayId {
     }
 }
 
-/// Labels of a pod template that a selector can name. Istio's selectors take no empty values.
-pub(crate) fn labels_of(workload: &Value) -> BTreeMap<String, String> {
-    let labels = workload["spec"]["template"]["metadata"]["labels"].as_object();
+/// Labels by which an `EnvoyFilter` selects the pods of a workload: `spec.selector.matchLabels`. The API
+/// server guarantees that every pod of the workload has them, and that they never change: a roll-out
+/// changes the labels of the pod template, and both generations of pods stay selected.
+pub(crate) fn selector_of(workload: &Value) -> BTreeMap<String, String> {
+    labels(&workload["spec"]["selector"]["matchLabels"])
+}
+
+/// Labels of the pods that the workload creates now.
+pub(crate) fn pod_labels_of(workload: &Value) -> BTreeMap<String, String> {
+    labels(&workload["spec"]["template"]["metadata"]["labels"])
+}
+
+/// Labels that a selector can name. Istio's selectors take no empty values.
+fn labels(labels: &Value) -> BTreeMap<String, String> {
+    let labels = labels.as_object();
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
     labels.into_iter().flatten().filter_map(text).filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -89,10 +101,7 @@ pub(crate) fn envoy_filter(
     let scope = scope.and_then(|scope| scope.called(&id.name_for(&workload.target.to_string())));
     let scope = scope.map_err(|error| format!("{}: {error}", workload.target))?;
     if scope.is_wide() {
-        return Err(format!(
-            "the pod template of {} has no labels to select its pods by: add one",
-            workload.target
-        ));
+        return Err(format!("{} has no selector for its pods", workload.target));
     }
     let respond = Respond {
         scope,
@@ -134,7 +143,7 @@ pub(crate) mod tests {
         ReplayPlan::read(&spec, "payments", None).unwrap()
     }
 
-    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
@@ -153,7 +162,7 @@ pub(crate) mod tests {
 
     #[test]
     fn filter_selects_the_pods_and_has_an_owner() {
-        let filter = made(&["*"], "payments", &labels(&[("app", "payment"), ("version", "v1")])).unwrap();
+        let filter = made(&["*"], "payments", &map(&[("app", "payment"), ("version", "v1")])).unwrap();
         assert_eq!(
             filter["spec"]["workloadSelector"]["labels"],
             json!({ "app": "payment", "version": "v1" })
@@ -166,7 +175,7 @@ pub(crate) mod tests {
         assert_eq!(metadata["ownerReferences"][0]["uid"], id("x").uid);
         assert_eq!(metadata["annotations"][REPLAY_ANNOTATION], "understudy.dev/payments/friday.test");
         assert_eq!(config(&filter), json!({ "default": "mock", "grpc_stub": true, "service": "payment" }));
-        let elsewhere = made(&["*"], "orders", &labels(&[("app", "payment")])).unwrap();
+        let elsewhere = made(&["*"], "orders", &map(&[("app", "payment")])).unwrap();
         assert_eq!(
             (&elsewhere["metadata"]["namespace"], elsewhere["metadata"].get("ownerReferences")),
             (&json!("orders"), None)
@@ -175,8 +184,7 @@ pub(crate) mod tests {
 
     #[test]
     fn chosen_backends_are_in_the_filters_configuration() {
-        let filter =
-            made(&["api.stripe.com", "db:8000"], "payments", &labels(&[("app", "payment")])).unwrap();
+        let filter = made(&["api.stripe.com", "db:8000"], "payments", &map(&[("app", "payment")])).unwrap();
         assert_eq!(config(&filter)["mocks"], json!(["api.stripe.com", "db:8000"]));
         let known =
             understudy_core::config::Config::from_json(config(&filter).to_string().as_bytes()).unwrap();
@@ -185,12 +193,16 @@ pub(crate) mod tests {
 
     #[test]
     fn workload_without_labels_gets_no_filter() {
-        let error = made(&["*"], "payments", &labels(&[])).unwrap_err();
-        assert!(error.contains("has no labels"), "{error}");
-        let template = json!({ "spec": { "template": { "metadata": { "labels": { "a": "", "b": "c" } } } } });
-        assert_eq!(labels_of(&template), labels(&[("b", "c")]));
-        assert!(labels_of(&json!({})).is_empty());
-        let error = made(&["*"], "payments", &labels(&[("a b", "c")])).unwrap_err();
+        let error = made(&["*"], "payments", &map(&[])).unwrap_err();
+        assert!(error.contains("has no selector"), "{error}");
+        let workload = json!({ "spec": {
+            "selector": { "matchLabels": { "a": "", "b": "c" } },
+            "template": { "metadata": { "labels": { "a": "", "b": "c", "version": "v1" } } },
+        } });
+        assert_eq!(selector_of(&workload), map(&[("b", "c")]));
+        assert_eq!(pod_labels_of(&workload), map(&[("b", "c"), ("version", "v1")]));
+        assert!(selector_of(&json!({})).is_empty());
+        let error = made(&["*"], "payments", &map(&[("a b", "c")])).unwrap_err();
         assert!(error.contains("is no label"), "{error}");
     }
 

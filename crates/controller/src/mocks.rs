@@ -87,22 +87,24 @@ async fn filter(
             format!("{target} is already mocked by {other}, which is older: delete one of the two"),
         )));
     }
-    let labels = filters::labels_of(&found.data);
-    if labels.is_empty() {
+    let selector = filters::selector_of(&found.data);
+    if selector.is_empty() {
         return Ok(Err(ConditionState::unmet(
             "NoLabels",
-            format!("the pod template of {target} has no labels to select its pods by: add one"),
-        )));
-    }
-    if let Some(other) = context.view.also_selected(target, &labels) {
-        return Ok(Err(ConditionState::unmet(
-            "SelectorShared",
             format!(
-                "{other} has all labels of {target} in its pod template, and would be mocked too: give {target} a label of its own"
+                "{target} has no spec.selector.matchLabels to select its pods by: recreate it with a label there and in its pod template"
             ),
         )));
     }
-    Ok(filters::envoy_filter(id, replay, workload, &labels)
+    if let Some(other) = context.view.also_selected(target, &selector) {
+        return Ok(Err(ConditionState::unmet(
+            "SelectorShared",
+            format!(
+                "the selector of {target} selects the pods of {other} too: recreate one of them with a label of its own in spec.selector.matchLabels and in its pod template"
+            ),
+        )));
+    }
+    Ok(filters::envoy_filter(id, replay, workload, &selector)
         .map_err(|why| ConditionState::unmet("InvalidSpec", why)))
 }
 

@@ -298,7 +298,7 @@ impl Reconciliation<'_> {
             return Ok(Err(format!("there is no {target}: create it, or correct workloads[].ref")));
         };
         let services = self.context.cluster.list(ResourceKind::Service, &target.namespace, None).await?;
-        Ok(job::service_url(&services, &filters::labels_of(&found.data), target))
+        Ok(job::service_url(&services, &filters::pod_labels_of(&found.data), target))
     }
 
     /// Ends the replay. Its mocks are removed first: they are for the time of the replay alone.

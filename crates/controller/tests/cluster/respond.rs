@@ -185,20 +185,49 @@ async fn schema_refuses_invalid_specifications() {
 async fn workload_without_labels_of_its_own_is_not_mocked() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
-    let bare = json!({ "metadata": { "name": "bare", "namespace": "payments" }, "spec": { "template": {} } });
+    let bare = json!({ "metadata": { "name": "bare", "namespace": "payments" }, "spec": {
+        "selector": { "matchExpressions": [{ "key": "app", "operator": "Exists" }] },
+        "template": { "metadata": { "labels": { "app": "bare" } } },
+    } });
     scene.create("apps", "v1", "StatefulSet", &bare).await;
     let target = json!([{ "ref": { "name": "bare", "kind": "StatefulSet" }, "mocks": ["*"] }]);
     scene.replay("bare", json!({ "workloads": target })).await;
     scene.condition_is("bare", "MocksReady", "NoLabels").await;
     // Another workload has all labels of the first, and more.
     let labels = json!({ "app": "payment", "track": "canary" });
-    let canary = json!({ "metadata": { "name": "canary", "namespace": "payments" }, "spec": { "template": { "metadata": { "labels": labels } } } });
+    let canary = json!({ "metadata": { "name": "canary", "namespace": "payments" }, "spec": {
+        "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels } },
+    } });
     scene.replay("friday", json!({})).await;
     scene.condition_is("friday", "Ready", "Responding").await;
     scene.create("apps", "v1", "Deployment", &canary).await;
     let why = scene.condition_is("friday", "MocksReady", "SelectorShared").await;
     assert!(why.contains("Deployment canary"), "{why}");
     scene.until("no workload is mocked", || scene.filters().is_empty()).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rollout_with_new_template_labels_keeps_both_generations_mocked() {
+    let scene = Scene::new().await;
+    let running = scene.start(settings());
+    let spec = |version: &str| {
+        json!({ "selector": { "matchLabels": { "app": "orders" } },
+            "template": { "metadata": { "labels": { "app": "orders", "version": version } } } })
+    };
+    let orders = json!({ "metadata": { "name": "orders", "namespace": "payments" }, "spec": spec("v1") });
+    scene.create("apps", "v1", "Deployment", &orders).await;
+    scene.replay("friday", json!({ "workloads": [{ "ref": { "name": "orders" }, "mocks": ["*"] }] })).await;
+    scene.condition_is("friday", "Ready", "Responding").await;
+    let before = scene.filters();
+    assert_eq!(before[0]["spec"]["workloadSelector"]["labels"], json!({ "app": "orders" }));
+    let deployments = scene.api("apps", "v1", "Deployment", "payments");
+    scene.merge(&deployments, "orders", json!({ "spec": spec("v2") })).await;
+    // By the time a later resource is served, the roll-out has been seen.
+    scene.replay("second", json!({})).await;
+    scene.condition_is("second", "Ready", "Responding").await;
+    let name = before[0]["metadata"]["name"].as_str().unwrap();
+    assert_eq!(scene.server.object(FILTERS, "payments", name).as_ref(), before.first());
     running.stop().await;
 }
 

@@ -86,11 +86,14 @@ async fn workload_without_distinct_labels_is_not_mocked() {
     let cluster = Cluster::new().await;
     let controller = cluster.run(Settings::default());
     let mut bare = deployment("bare");
-    bare["spec"]["template"]["metadata"]["labels"] = json!({});
+    bare["spec"]["selector"] = json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]});
     let mut empty = deployment("empty");
+    empty["spec"]["selector"]["matchLabels"] = json!({"app": ""});
     empty["spec"]["template"]["metadata"]["labels"] = json!({"app": ""});
     let mut twin = deployment("twin");
-    twin["spec"]["template"]["metadata"]["labels"] = json!({"app": "one", "more": "labels"});
+    let labels = json!({"app": "one", "more": "labels"});
+    twin["spec"]["selector"]["matchLabels"] = labels.clone();
+    twin["spec"]["template"]["metadata"]["labels"] = labels;
     cluster.create_all([bare, empty, twin, deployment("one")]).await;
     cluster.create_all(["bare", "empty", "one"].map(replay)).await;
     let says = |name: &str, reason: &str| {
