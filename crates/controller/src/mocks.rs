@@ -14,8 +14,10 @@ use std::sync::Arc;
 pub(crate) struct WantedMocks {
     /// The `EnvoyFilter`s that can be applied.
     pub(crate) filters: Vec<Value>,
-    /// Whether these are all that the resource asks for.
+    /// State of the condition MocksReady once the `EnvoyFilter`s are applied.
     pub(crate) state: ConditionState,
+    /// Whether these are all that the resource asks for.
+    pub(crate) complete: bool,
 }
 
 /// Computes the wanted `EnvoyFilter`s of a resource.
@@ -32,17 +34,23 @@ pub(crate) async fn wanted(
             Err(state) => drop(problem.get_or_insert(state)),
         }
     }
+    let complete = problem.is_none();
     let state = problem.unwrap_or_else(|| match filters.len() {
         0 => ConditionState::met(
             "NothingToMock",
             "no workload has mocks, so nothing is mocked: set mocks: [\"*\"] for all backends",
         ),
-        _ => ConditionState::met(
+        // The API server has the EnvoyFilters. No sidecar has said that it runs them.
+        _ => ConditionState::unknown(
             "Applied",
-            format!("{} mocked; a sidecar takes it on within seconds", names(replay)),
+            format!(
+                "the EnvoyFilters for {} are applied; whether their sidecars have loaded the mocks isn't known: \
+                 `istioctl proxy-config ecds POD` shows it",
+                names(replay)
+            ),
         ),
     });
-    Ok(WantedMocks { filters, state })
+    Ok(WantedMocks { filters, state, complete })
 }
 
 fn names(replay: &ReplayPlan) -> String {

@@ -149,11 +149,10 @@ impl Reconciliation<'_> {
             return Ok(Action::requeue(again));
         }
         self.status.set(MOCKS_READY, &wanted.state, self.now);
-        let ready = wanted.state.status == status::ConditionStatus::True;
-        if ready && self.status.initialized_time.is_none() {
+        if wanted.complete && self.status.initialized_time.is_none() {
             self.status.initialized_time = Some(time::text(self.now));
         }
-        if !ready && self.status.report_id.is_none() {
+        if !wanted.complete && self.status.report_id.is_none() {
             self.status.set(READY, &wanted.state, self.now);
             let failures = self.context.failed(&self.id.uid);
             return Ok(Action::requeue(backoff(failures)));
@@ -164,7 +163,10 @@ impl Reconciliation<'_> {
         }
         let state = match wanted.filters.len() {
             0 => wanted.state,
-            _ => ConditionState::met("Responding", "mocks answer until the resource is removed"),
+            _ => ConditionState::met(
+                "Responding",
+                "the EnvoyFilters of the mocks are applied, and stay until the resource is removed",
+            ),
         };
         self.status.remove(FINISHED);
         self.status.set(READY, &state, self.now);

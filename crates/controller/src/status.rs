@@ -5,9 +5,10 @@ use crate::resource::{Condition, TrafficReplayStatus};
 use crate::time;
 use k8s_openapi::jiff::Timestamp;
 
-/// Condition: the EnvoyFilters of the mocks are applied.
+/// Condition: the sidecars answer from the mocks. Unknown once the EnvoyFilters are applied, since no
+/// sidecar is asked; false where they can't be applied.
 pub(crate) const MOCKS_READY: &str = "MocksReady";
-/// Condition: the mocks are applied until the resource is removed, or the replay has succeeded.
+/// Condition: the EnvoyFilters are applied until the resource is removed, or the replay has succeeded.
 pub(crate) const READY: &str = "Ready";
 /// Condition: the replay has ended, with either result.
 pub(crate) const FINISHED: &str = "Finished";

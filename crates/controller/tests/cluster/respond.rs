@@ -31,7 +31,10 @@ async fn resource_mocks_its_workload_until_removed() {
             && status["initializedTime"].is_string()
             && status["finishedTime"].is_null()
     );
-    assert_eq!(condition(&stored, "MocksReady").unwrap()["status"], "True");
+    // No sidecar has said that it runs the mocks.
+    let mocks = condition(&stored, "MocksReady").unwrap();
+    assert_eq!((&mocks["status"], &mocks["reason"]), (&json!("Unknown"), &json!("Applied")));
+    assert!(mocks["message"].as_str().unwrap().contains("isn't known"), "{mocks}");
 
     scene.replays().delete("friday", &DeleteParams::default()).await.unwrap();
     scene.until("the EnvoyFilter is gone", || scene.filters().is_empty()).await;
