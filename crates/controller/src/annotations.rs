@@ -125,9 +125,7 @@ mod tests {
             json!({ "snapshotID": "payment:1", "mode": "responder-only", "buildTag": "v2", "customURL": "http://payment:80",
                 "workloads": [{ "ref": { "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "payment" }, "mocks": ["*"] }] })
         );
-        assert!(
-            crate::spec::ReplayPlan::read(&made["spec"], "payments", Some("oci://registry.test")).is_ok()
-        );
+        assert!(crate::spec::ValidSpec::read(&made["spec"], "payments", Some("oci://registry.test")).is_ok());
     }
 
     #[test]

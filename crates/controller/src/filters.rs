@@ -2,7 +2,7 @@
 //! whole namespace.
 
 use crate::resource::{Group, KIND};
-use crate::spec::{MockedBackends, ReplayPlan, WorkloadMocks, WorkloadRef};
+use crate::spec::{MockedBackends, ValidSpec, WorkloadMocks, WorkloadRef};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use understudy_core::digest;
@@ -89,7 +89,7 @@ pub(crate) fn selects(selector: &BTreeMap<String, String>, labels: &BTreeMap<Str
 /// The reason why there can be none, and what to do.
 pub(crate) fn envoy_filter(
     id: &ReplayId,
-    replay: &ReplayPlan,
+    replay: &ValidSpec,
     workload: &WorkloadMocks,
     labels: &BTreeMap<String, String>,
 ) -> Result<Value, String> {
@@ -137,10 +137,10 @@ pub(crate) mod tests {
         }
     }
 
-    fn replay(mocks: &[&str], namespace: &str) -> ReplayPlan {
+    fn replay(mocks: &[&str], namespace: &str) -> ValidSpec {
         let workloads = json!([{ "ref": { "name": "payment", "namespace": namespace }, "mocks": mocks }]);
         let spec = json!({ "snapshotID": "oci://registry.example/payment-mocks:1", "mode": "responder-only", "workloads": workloads });
-        ReplayPlan::read(&spec, "payments", None).unwrap()
+        ValidSpec::read(&spec, "payments", None).unwrap()
     }
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -2,7 +2,7 @@
 //! result in its termination message.
 
 use crate::filters::ReplayId;
-use crate::spec::ReplayPlan;
+use crate::spec::ValidSpec;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ pub(crate) fn name(id: &ReplayId) -> String {
 /// The job that sends a replay's requests to a URL.
 pub(crate) fn job(
     id: &ReplayId,
-    replay: &ReplayPlan,
+    replay: &ValidSpec,
     url: &str,
     image: &str,
     settings: &JobSettings,
@@ -110,7 +110,7 @@ pub(crate) fn job(
     job
 }
 
-fn pod(replay: &ReplayPlan, url: &str, image: &str, settings: &JobSettings) -> Value {
+fn pod(replay: &ValidSpec, url: &str, image: &str, settings: &JobSettings) -> Value {
     let mut args = vec![
         "replay".to_owned(),
         replay.image.clone(),
@@ -238,11 +238,11 @@ mod tests {
     use crate::filters::tests::id;
     use crate::spec::WorkloadRef;
 
-    fn replay(more: &Value) -> ReplayPlan {
+    fn replay(more: &Value) -> ValidSpec {
         let mut spec = json!({ "snapshotID": "oci://registry.example/payment-mocks:1", "customURL": "http://payment:8080",
             "mode": "generator-only" });
         more.as_object().unwrap().iter().for_each(|(key, value)| spec[key] = value.clone());
-        ReplayPlan::read(&spec, "payments", None).unwrap()
+        ValidSpec::read(&spec, "payments", None).unwrap()
     }
 
     #[test]

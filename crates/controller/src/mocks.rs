@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, ResourceKind};
 use crate::context::{self, Context};
 use crate::error::Error;
 use crate::filters::{self, REPLAY_LABEL, ReplayId};
-use crate::spec::{ReplayPlan, WorkloadMocks};
+use crate::spec::{ValidSpec, WorkloadMocks};
 use crate::status::ConditionState;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(crate) struct WantedMocks {
 pub(crate) async fn wanted(
     id: &ReplayId,
     object: &DynamicObject,
-    replay: &ReplayPlan,
+    replay: &ValidSpec,
     context: &Context,
 ) -> Result<WantedMocks, Error> {
     let (mut filters, mut problem) = (Vec::new(), None);
@@ -53,7 +53,7 @@ pub(crate) async fn wanted(
     Ok(WantedMocks { filters, state, complete })
 }
 
-fn names(replay: &ReplayPlan) -> String {
+fn names(replay: &ValidSpec) -> String {
     replay.mocked().map(|one| one.target.to_string()).collect::<Vec<_>>().join(", ")
 }
 
@@ -61,7 +61,7 @@ fn names(replay: &ReplayPlan) -> String {
 async fn filter(
     id: &ReplayId,
     object: &DynamicObject,
-    replay: &ReplayPlan,
+    replay: &ValidSpec,
     workload: &WorkloadMocks,
     context: &Context,
 ) -> Result<Result<Value, ConditionState>, Error> {
@@ -136,7 +136,7 @@ fn earlier(object: &DynamicObject, workload: &WorkloadMocks, context: &Context) 
         if namespace != workload.target.namespace && !settings.other_namespaces {
             return None;
         }
-        let theirs = ReplayPlan::read(&other.data["spec"], namespace, settings.registry.as_deref()).ok()?;
+        let theirs = ValidSpec::read(&other.data["spec"], namespace, settings.registry.as_deref()).ok()?;
         let same = theirs.mocked().any(|one| one.target == workload.target);
         same.then(|| {
             format!("{} {namespace}/{}", group.api().plural, metadata.name.as_deref().unwrap_or_default())

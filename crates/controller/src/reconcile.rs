@@ -9,7 +9,7 @@ use crate::job::{self, JobProgress};
 use crate::mocks;
 use crate::resource::Mode;
 use crate::resource::{Cleanup, Group, TrafficReplayStatus};
-use crate::spec::{Destination, ReplayPlan};
+use crate::spec::{Destination, ValidSpec};
 use crate::status::{self, ConditionState, FINISHED, MOCKS_READY, READY};
 use crate::{annotations, time};
 use k8s_openapi::jiff::Timestamp;
@@ -121,7 +121,7 @@ async fn finalize(id: &ReplayId, object: &DynamicObject, context: &Context) -> R
 impl Reconciliation<'_> {
     async fn advance(&mut self) -> Result<Action, Error> {
         let registry = self.context.settings.registry.as_deref();
-        let replay = match ReplayPlan::read(&self.object.data["spec"], &self.id.namespace, registry) {
+        let replay = match ValidSpec::read(&self.object.data["spec"], &self.id.namespace, registry) {
             Ok(replay) => replay,
             // The current mocks stay: a mistake in an edit must not let requests reach mocked backends.
             Err(why) => {
@@ -179,7 +179,7 @@ impl Reconciliation<'_> {
     }
 
     /// Starts the job once the sidecars had time to load the mocks, and follows its progress.
-    async fn replay(&mut self, replay: &ReplayPlan) -> Result<Action, Error> {
+    async fn replay(&mut self, replay: &ValidSpec) -> Result<Action, Error> {
         self.status.active = true;
         let name = job::name(&self.id);
         let found = self.context.cluster.get(ResourceKind::Job, &self.id.namespace, &name).await?;
@@ -236,7 +236,7 @@ impl Reconciliation<'_> {
         }
     }
 
-    async fn start(&mut self, replay: &ReplayPlan, name: String) -> Result<Action, Error> {
+    async fn start(&mut self, replay: &ValidSpec, name: String) -> Result<Action, Error> {
         let mocked = replay.mode == Mode::FullReplay && replay.mocked().next().is_some();
         let elapsed = self
             .status
@@ -284,7 +284,7 @@ impl Reconciliation<'_> {
     }
 
     /// URL to send requests to, or the reason why there is none.
-    async fn url(&self, replay: &ReplayPlan) -> Result<Result<String, String>, Error> {
+    async fn url(&self, replay: &ValidSpec) -> Result<Result<String, String>, Error> {
         let index = match &replay.destination {
             Some(Destination::Url(url)) => return Ok(Ok(url.clone())),
             Some(Destination::ServiceOf(index)) => *index,
@@ -304,7 +304,7 @@ impl Reconciliation<'_> {
     }
 
     /// Ends the replay. Its mocks are removed first: they are for the time of the replay alone.
-    async fn end(&mut self, replay: &ReplayPlan, state: &ConditionState) -> Result<Action, Error> {
+    async fn end(&mut self, replay: &ValidSpec, state: &ConditionState) -> Result<Action, Error> {
         mocks::apply(&self.id, &[], self.context).await?;
         self.status.finished_time = Some(time::text(self.now));
         log::info!("{}: {}: {}", self.id, state.reason, state.message);
@@ -314,7 +314,7 @@ impl Reconciliation<'_> {
     }
 
     /// Keeps the result, and cleans up when it's time.
-    async fn after_the_end(&mut self, replay: &ReplayPlan) -> Result<Action, Error> {
+    async fn after_the_end(&mut self, replay: &ValidSpec) -> Result<Action, Error> {
         mocks::apply(&self.id, &[], self.context).await?;
         self.status.active = false;
         self.status.set(MOCKS_READY, &ConditionState::unmet("Removed", "the replay has ended"), self.now);
@@ -379,7 +379,7 @@ impl Reconciliation<'_> {
 
     async fn report_ignored(&self, kind: ResourceKind) {
         let registry = self.context.settings.registry.as_deref();
-        let replay = ReplayPlan::read(&self.object.data["spec"], &self.id.namespace, registry);
+        let replay = ValidSpec::read(&self.object.data["spec"], &self.id.namespace, registry);
         for ignored in replay.iter().flat_map(|replay| &replay.ignored) {
             self.context.warn(kind, self.object, "Ignored", ignored).await;
         }

@@ -14,7 +14,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// A valid specification.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ReplayPlan {
+pub(crate) struct ValidSpec {
     pub(crate) mode: Mode,
     /// Image of the snapshot: `oci://…`.
     pub(crate) image: String,
@@ -71,7 +71,7 @@ impl std::fmt::Display for WorkloadRef {
     }
 }
 
-impl ReplayPlan {
+impl ValidSpec {
     /// Validates the specification of a resource in this namespace. `registry` is for snapshots without a
     /// registry in their name.
     ///
@@ -240,8 +240,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(spec: Value) -> Result<ReplayPlan, String> {
-        ReplayPlan::read(&spec, "payments", Some("oci://registry.test/team"))
+    fn read(spec: Value) -> Result<ValidSpec, String> {
+        ValidSpec::read(&spec, "payments", Some("oci://registry.test/team"))
     }
 
     fn with(more: Value) -> Value {
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn snapshot_is_an_image_of_a_registry() {
         let check = |id: &str, registry: Option<&str>, expect: Result<&str, &str>| match (
-            ReplayPlan::read(&with(json!({ "snapshotID": id })), "n", registry),
+            ValidSpec::read(&with(json!({ "snapshotID": id })), "n", registry),
             expect,
         ) {
             (Ok(replay), Ok(expect)) => assert_eq!(replay.image, expect),
