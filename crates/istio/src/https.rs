@@ -85,6 +85,7 @@ impl Https {
         let cluster = format!("https-of-{}", scope.unique(handling.start));
         let patches = [
             add("CLUSTER", Way::Outbound, &self.cluster(&cluster)),
+            self.in_listeners("LISTENER_FILTER", &original_destination()),
             self.in_listeners("LISTENER_FILTER", &self.inspector()),
             self.in_listeners("FILTER_CHAIN", &self.chain(&cluster, scope, handling.precedence, &handling)),
         ];
@@ -185,6 +186,18 @@ impl Https {
             },
         })
     }
+}
+
+/// Restores the destination of a connection before the TLS inspector looks at its port.
+///
+/// `virtualOutbound` has `use_original_dst`, by which Envoy restores the destination only after all listed
+/// listener filters. Until then the port is that of the listener (15001), the inspector stays disabled,
+/// and the connection reaches the real backend unread.
+fn original_destination() -> Value {
+    json!({
+        "name": "envoy.filters.listener.original_dst",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst" },
+    })
 }
 
 /// What the resource with the chain is called, beside the one with the filter. No service's name makes it that of another one.

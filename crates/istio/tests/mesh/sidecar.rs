@@ -17,6 +17,9 @@ const OUTBOUND: &str = "virtualOutbound";
 const INBOUND: &str = "virtualInbound";
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
+/// The listener filter that asks the kernel where a connection was for.
+const ORIGINAL_DST: &str = "envoy.filters.listener.original_dst";
+
 /// A type of Envoy's.
 fn of(name: &str) -> String {
     format!("type.googleapis.com/envoy.{name}")
@@ -47,12 +50,8 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
     };
     let listener_filter =
         |name: &str, kind: &str| json!({ "name": name, "typed_config": { "@type": of(kind) } });
-    let original_destination = || {
-        listener_filter(
-            "envoy.filters.listener.proxy_protocol",
-            "extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
-        )
-    };
+    let original_destination =
+        || listener_filter(ORIGINAL_DST, "extensions.filters.listener.original_dst.v3.OriginalDst");
     let inspectors = || {
         let kind = |name: &str, of: &str| format!("extensions.filters.listener.{name}.v3.{of}");
         [("tls_inspector", "TlsInspector"), ("http_inspector", "HttpInspector")]
@@ -63,7 +62,7 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
         "traffic_direction": "OUTBOUND",
         "address": address(0, "127.0.0.1"),
         "use_original_dst": true,
-        "listener_filters": [original_destination()],
+        "listener_filters": [],
         "filter_chains": [{
             "name": "virtualOutbound-blackhole",
             "filter_chain_match": { "destination_port": 15001 },
@@ -365,5 +364,27 @@ fn write(sidecar: &Sidecar, folder: &Path, xds: &Xds, agent: &Agent) {
     xds.serve(agent.hand_on(&sidecar.extensions));
     file("cds.json", "config.cluster.v3.Cluster", &sidecar.clusters);
     file("rds.json", "config.route.v3.RouteConfiguration", &sidecar.routes);
-    file("lds.json", "config.listener.v3.Listener", &sidecar.listeners);
+    let listeners: Vec<_> = sidecar.listeners.iter().cloned().map(without_kernel).collect();
+    file("lds.json", "config.listener.v3.Listener", &listeners);
+}
+
+/// The listener with the PROXY protocol instead of the kernel's record of where a connection was for.
+///
+/// The filter for the PROXY protocol stands exactly where Envoy would ask the kernel: at the first
+/// `original_dst` filter, or behind all listener filters where only `use_original_dst` is set. So
+/// filters before that place see the listener's own port, as in a sidecar.
+fn without_kernel(mut listener: Value) -> Value {
+    let takes_all = listener["name"] == OUTBOUND || listener["name"] == INBOUND;
+    let mut filters = listener["listener_filters"].as_array().cloned().unwrap_or_default();
+    let first = filters.iter().position(|filter| filter["name"] == ORIGINAL_DST);
+    filters.retain(|filter| filter["name"] != ORIGINAL_DST);
+    if takes_all {
+        let proxy_protocol = json!({
+            "name": "envoy.filters.listener.proxy_protocol",
+            "typed_config": { "@type": of("extensions.filters.listener.proxy_protocol.v3.ProxyProtocol") },
+        });
+        filters.insert(first.unwrap_or(filters.len()), proxy_protocol);
+    }
+    listener["listener_filters"] = Value::Array(filters);
+    listener
 }
