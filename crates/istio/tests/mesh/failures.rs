@@ -13,7 +13,8 @@ fn missing() -> Vec<(&'static str, Agent, Option<tempfile::TempDir>)> {
     let lacking = filter(vec![]);
     let (foreign, three) = holds(&lacking[..lacking.len() / 2]);
     vec![
-        ("the agent can't fetch it", Agent::Fails, None),
+        ("the agent can't fetch it", Agent::CannotFetch, None),
+        ("the agent hands nothing on", Agent::HandsNothingOn, None),
         ("it is no module", broken, Some(one)),
         ("it is empty", none, Some(two)),
         ("it is cut off", foreign, Some(three)),
@@ -25,13 +26,11 @@ async fn without_the_module_a_tap_lets_everything_go_on() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "204 No Content");
     let resources = tap(scope(), sink.address());
-    let mut ways = missing();
-    ways.push(("the agent puts something in its place", Agent::FailsOpen, None));
-    for (why, agent, _folder) in ways {
+    for (why, agent, _folder) in missing() {
         let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &agent).await;
         let answer = pod.call("api.test", "/x").await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "real"), "{why}");
-        if matches!(agent, Agent::FailsOpen) {
+        if matches!(agent, Agent::CannotFetch) {
             assert_eq!(pod.xds.refused(), Vec::<String>::new(), "{why}");
         }
     }
@@ -60,7 +59,8 @@ async fn without_the_module_only_who_has_opted_in_is_held() {
     ] {
         let upstream = Upstream::ok().await;
         let who = payment(annotations.clone());
-        let pod = Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &Agent::Fails).await;
+        let pod =
+            Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &Agent::CannotFetch).await;
         assert_eq!(pod.call("api.test", "/x").await.status, status, "{annotations}");
         assert_eq!(upstream.seen().len(), usize::from(status == 200), "{annotations}");
     }
@@ -87,6 +87,32 @@ async fn a_new_module_that_is_broken_leaves_the_old_one_at_work() {
     eventually("it is refused", async || !pod.xds.refused().is_empty()).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "real");
     eventually("it taps", async || !sink.batches().is_empty()).await;
+}
+
+/// A wrong tag, or a registry that is down: the agent hands on an RBAC filter in the place of one that
+/// works.
+#[tokio::test]
+async fn module_that_cannot_be_fetched_replaces_one_that_works() {
+    let upstream = Upstream::ok().await;
+    let exchange = || recorded("POST", "http://api.test", "/known").sent("hi").body("recorded");
+    let (good, _folder) = fetches(vec![exchange()]);
+    let resources = respond(scope(), false);
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &good).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
+    pod.apply(&resources, &Agent::CannotFetch).await;
+    eventually("it is refused", async || pod.call("api.test", "/known").await.status == 403).await;
+    upstream.assert_untouched();
+
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let taps = tap(scope(), sink.address());
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &taps, &good).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+    eventually("it taps", async || !sink.batches().is_empty()).await;
+    pod.apply(&taps, &Agent::CannotFetch).await;
+    for _ in 0..20 {
+        assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+    }
+    assert_eq!(pod.xds.refused(), Vec::<String>::new());
 }
 
 #[tokio::test]

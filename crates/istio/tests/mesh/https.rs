@@ -345,7 +345,7 @@ async fn without_the_module_https_to_a_mocked_backend_does_not_leave() {
     let tls = world.backend(HOST, &upstream).await;
     let container = world.container();
     let resources = world.respond(tls.address().port(), None);
-    let agent = crate::istio::Agent::Fails;
+    let agent = crate::istio::Agent::CannotFetch;
     let pod =
         Pod::start_in(backend(upstream.address()), with_certificates(), &resources, &agent, container.path())
             .await;

@@ -204,10 +204,11 @@ fn insert_http_filter(listener: &mut Value, patch: &Value) {
 pub(crate) enum Agent {
     /// It has it in this file.
     Fetches(std::path::PathBuf),
-    /// It can't get it, and hands nothing on.
-    Fails,
-    /// It can't get it, and puts a filter that does nothing in its place: newer ones do so where the plugin fails open.
-    FailsOpen,
+    /// It can't fetch the module and hands nothing on, as older agents do.
+    HandsNothingOn,
+    /// It can't fetch the module and hands on an RBAC filter instead: one that allows everything for a
+    /// plugin that fails open, and one that denies everything for any other.
+    CannotFetch,
 }
 
 impl Agent {
@@ -222,11 +223,15 @@ impl Agent {
         assert!(uri.starts_with("oci://"), "{uri}");
         match self {
             Self::Fetches(file) => *code = json!({ "local": { "filename": file } }),
-            Self::Fails => return None,
-            Self::FailsOpen => {
-                assert_eq!(extension["typed_config"]["config"]["fail_open"], true, "no other is replaced");
+            Self::HandsNothingOn => return None,
+            Self::CannotFetch => {
+                let fails_open = extension["typed_config"]["config"]["fail_open"] == true;
                 let rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
                 extension["typed_config"] = json!({ "@type": rbac });
+                if !fails_open {
+                    // Rules that allow by policy, and have no policy, deny.
+                    extension["typed_config"]["rules"] = json!({});
+                }
             }
         }
         Some(extension)

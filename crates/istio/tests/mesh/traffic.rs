@@ -282,5 +282,5 @@ fn a_workload_that_is_not_meant_has_the_configuration_that_it_had() {
     let with = plain().with(&resources, &meant);
     assert_ne!(with, plain());
     assert_eq!(with.extensions.len(), 3);
-    assert_eq!(Agent::Fails.hand_on(&with.extensions), Vec::<serde_json::Value>::new());
+    assert_eq!(Agent::HandsNothingOn.hand_on(&with.extensions), Vec::<serde_json::Value>::new());
 }

@@ -66,7 +66,7 @@ fn mocked(path: &str, status: u16, text: &str) -> bool {
 #[tokio::test]
 async fn a_module_that_is_missing_or_broken() {
     let (broken, _one) = holds(b"\0asm and nothing that follows");
-    for (why, agent) in [("it is missing", Agent::Fails), ("it is broken", broken)] {
+    for (why, agent) in [("it is missing", Agent::CannotFetch), ("it is broken", broken)] {
         let two = Two::start(&respond(mesh(), true), &agent).await;
         two.check(why, |_, status, text| (status, text) == (403, "RBAC: access denied")).await;
     }
