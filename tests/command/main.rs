@@ -22,7 +22,7 @@ mod replay_run;
 mod replay_wire;
 mod round_trip;
 mod s3;
-mod s3_joined;
+mod s3_compacted;
 mod sample;
 mod scene;
 mod secrets;

@@ -4,6 +4,7 @@
 //! where it isn't 0.
 
 mod cmd;
+mod logging;
 mod oci;
 mod output;
 mod proxy_args;
@@ -66,9 +67,7 @@ type Outcome = anyhow::Result<ExitCode>;
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn"))
-        .format_timestamp(None)
-        .init();
+    logging::start();
     let outcome = match Cli::parse().command {
         Command::Record(args) => block_on(cmd::record::run(args)),
         Command::Respond(args) => block_on(cmd::respond::run(args)),

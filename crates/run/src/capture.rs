@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use understudy_collector::{RecordKind, layout};
+use understudy_collector::{CaptureFolder, RecordKind};
 use understudy_core::backend;
 use understudy_core::redact::Settings;
 use understudy_snapshot::{Existing, Header, Inbound, Snapshot, SnapshotWriter};
@@ -86,7 +86,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
 
 /// A recording that becomes a snapshot: a collector's folder beside the snapshot's.
 pub struct Capture {
-    folder: PathBuf,
+    folder: CaptureFolder,
     target: PathBuf,
     existing: Existing,
     context: RecordingContext,
@@ -109,15 +109,15 @@ impl Capture {
         observer: &dyn Observer,
     ) -> anyhow::Result<Self> {
         let capture = Self { context, keep_telemetry, ..Self::new(target, existing)? };
-        if capture.folder.exists() {
+        if capture.folder().exists() {
             lock(&capture.folder)?;
             bail!(
                 "{} holds a recording that was interrupted: run `understudy record -o {} --recover` to make a snapshot of it, or remove it",
-                capture.folder.display(),
+                capture.folder().display(),
                 target.display()
             );
         }
-        if let Err(error) = capture.context.write(&capture.folder) {
+        if let Err(error) = capture.context.write(capture.folder()) {
             capture.remove(observer);
             return Err(error);
         }
@@ -130,26 +130,22 @@ impl Capture {
     /// There is none, or its collector still runs.
     pub fn interrupted(target: &Path, existing: Existing, keep_telemetry: bool) -> anyhow::Result<Self> {
         let capture = Self::new(target, existing)?;
-        if !capture.folder.exists() {
+        if !capture.folder().exists() {
             bail!(
                 "there is no interrupted recording for {}: {} doesn't exist",
                 target.display(),
-                capture.folder.display()
+                capture.folder().display()
             );
         }
         let lock = lock(&capture.folder)?;
-        let context = RecordingContext::read(&capture.folder)?;
+        let context = RecordingContext::read(capture.folder())?;
         Ok(Self { context, keep_telemetry, _lock: Some(lock), ..capture })
     }
 
     fn new(target: &Path, existing: Existing) -> anyhow::Result<Self> {
         drop(SnapshotWriter::create(target, existing)?);
-        // Resolved as the writer does it: links followed, `..` removed.
-        let full = fs::canonicalize(target).or_else(|_| std::path::absolute(target))?;
-        let mut name = full.file_name().map(ToOwned::to_owned).unwrap_or_default();
-        name.push(".capture");
         Ok(Self {
-            folder: full.with_file_name(name),
+            folder: CaptureFolder::of_run(target)?,
             target: target.to_owned(),
             existing,
             context: RecordingContext::default(),
@@ -160,7 +156,7 @@ impl Capture {
 
     /// Folder in which the collector stores records.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Writes the snapshot and removes the recording. `None` if nothing was recorded.
@@ -171,7 +167,7 @@ impl Capture {
         let snapshot = self.write(observer).await.with_context(|| {
             format!(
                 "the recording is kept in {}; when the cause is mended, run `understudy record -o {} --recover`",
-                self.folder.display(),
+                self.folder().display(),
                 self.target.display()
             )
         })?;
@@ -182,24 +178,24 @@ impl Capture {
     /// Removes what a run that never started has left. A recording that holds exchanges is kept.
     pub async fn discard_if_empty(self, observer: &dyn Observer) {
         let mut records = 0u64;
-        let read = each_record(&self.folder, RecordKind::Exchange, |_| {
+        let read = each_record(self.folder(), RecordKind::Exchange, |_| {
             records += 1;
             Ok(())
         });
         let is_empty = read.await.is_ok() && records == 0;
         // Without a lock file no collector has started.
-        if is_empty || !layout::lock_file(&self.folder).exists() {
+        if is_empty || !self.folder.lock_file().exists() {
             self.remove(observer);
         }
     }
 
     async fn write(&self, observer: &dyn Observer) -> anyhow::Result<Option<Snapshot>> {
         let mut draft = SnapshotDraft::begin(&self.target, self.existing, self.keep_telemetry, observer)?;
-        each_record(&self.folder, RecordKind::Exchange, |record| draft.push(&record.exchange)).await?;
+        each_record(self.folder(), RecordKind::Exchange, |record| draft.push(&record.exchange)).await?;
         if draft.is_empty() {
             return Ok(None);
         }
-        let name = self.target.file_name().or(self.folder.file_stem());
+        let name = self.target.file_name().or(self.folder().file_stem());
         let header = Header {
             name: name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             recorded: text::now(),
@@ -217,21 +213,21 @@ impl Capture {
             other => other,
         };
         let remove = || -> io::Result<()> {
-            layout::remove_records(&self.folder)?;
+            self.folder.remove_records()?;
             for file in [REDACTION_FILE, INBOUND_FILE] {
-                absent_is_fine(fs::remove_file(self.folder.join(file)))?;
+                absent_is_fine(fs::remove_file(self.folder().join(file)))?;
             }
-            absent_is_fine(fs::remove_dir(&self.folder))
+            absent_is_fine(fs::remove_dir(self.folder()))
         };
         if let Err(error) = remove() {
-            observer.event(&Event::RecordingNotRemoved { folder: &self.folder, reason: &error });
+            observer.event(&Event::RecordingNotRemoved { folder: self.folder(), reason: &error });
         }
     }
 }
 
 /// Makes sure that a folder belongs to a collector and that no collector writes to it.
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = layout::lock_file(folder);
+fn lock(capture: &CaptureFolder) -> anyhow::Result<File> {
+    let (folder, path) = (capture.path(), capture.lock_file());
     let file = File::open(&path)
         .with_context(|| format!("{} is in the way, and it is no recording; move it", folder.display()))?;
     match file.try_lock() {

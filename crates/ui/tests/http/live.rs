@@ -3,7 +3,7 @@
 use crate::site::exchange;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use understudy_collector::{Ingest, IngestConfig, Store, StoreConfig, StoreUrl};
+use understudy_collector::{FolderConfig, Ingest, IngestConfig, Store, StoreUrl};
 use understudy_core::v1;
 use understudy_ui::{Config, Source, Ui};
 
@@ -20,7 +20,7 @@ impl Recording {
 
     async fn with_segments_of(bytes: u64) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut config = StoreConfig::new(folder.path());
+        let mut config = FolderConfig::new(folder.path());
         config.segment_bytes = bytes;
         let store = std::sync::Arc::new(Store::open(config).await.unwrap());
         Self { folder, ingest: Ingest::new(store, &IngestConfig::default()), seq: std::cell::Cell::new(0) }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use understudy_collector::{Counts, Reader, Selected, Selection, StoreUrl};
+use understudy_collector::{Reader, Selected, Selection, SelectionCounts, StoreUrl};
 use understudy_core::backend::Pattern;
 use understudy_core::config::{Config, Redaction};
 use understudy_core::exchange::{Direction, Exchange};
@@ -184,7 +184,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
             args.store
         );
     }
-    let (service, Counts { repeated, sample, .. }) =
+    let (service, SelectionCounts { repeated, sample, .. }) =
         (services.into_iter().next().flatten(), selected.counts());
     Ok(Taken { draft, service, last, repeated, sample, has_tokens, inbound })
 }

@@ -1,4 +1,4 @@
-//! How open segments reach the disk: the few file operations that the store's promises rest on, behind a trait, so that
+//! The few file operations that the promises of a folder's store rest on, behind a trait, so that
 //! tests can make each of them fail. Never buffers.
 
 use std::fmt::Debug;
@@ -8,16 +8,16 @@ use std::path::Path;
 
 /// The file operations of a store.
 pub trait Disk: Debug + Send + Sync + 'static {
-    /// Makes the file, or empties the one that is there, for appending.
+    /// Creates a file for appending, or empties the existing one.
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
 
-    /// Opens a file that is there, for appending.
+    /// Opens an existing file for appending.
     fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
 
-    /// Removes the file.
+    /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes what was created in and removed from `folder` durable.
+    /// Makes the entries of `folder`, created and removed, durable.
     fn sync_dir(&self, folder: &Path) -> io::Result<()>;
 }
 
@@ -26,20 +26,20 @@ pub trait SegmentFile: Send {
     /// Appends all of `bytes`. After an error any part of them may be in the file.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Returns when all that was appended is durable.
+    /// Returns when everything appended is durable.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Cuts the file to `len` bytes; the next append goes there.
+    /// Cuts the file to `len` bytes. The next append continues there.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
 }
 
-/// The real disk.
+/// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        // Emptied by `set_len` and not by `truncate`, which doesn't go with `append`.
+        // `set_len` empties the file, because the option `truncate` can't be combined with `append`.
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         file.set_len(0)?;
         Ok(Box::new(LocalFile(file)))
@@ -66,7 +66,7 @@ impl SegmentFile for LocalFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        // The length is data to `fdatasync`, times are not.
+        // `fdatasync` includes the length of the file. It leaves out its times, which nobody needs.
         self.0.sync_data()
     }
 

@@ -1,4 +1,4 @@
-//! Collectors that join the small objects of a bucket, and are killed while they do; and S3 too slow for what comes.
+//! Collectors that compact the small objects of a bucket and are killed meanwhile; and a slow S3.
 
 use crate::bucket::{Bucket, Gate, http};
 use crate::s3::{Collector, post, snapshot};
@@ -8,7 +8,7 @@ use std::time::Instant;
 use understudy_core::v1;
 use understudy_testkit::recorded;
 
-/// So many objects lie in a folder of the bucket.
+/// The number of objects in a folder of the bucket.
 async fn objects(bucket: &Bucket, folder: &str) -> usize {
     let path = format!("/captures?list-type=2&prefix=team/payment/{folder}/");
     let (status, list) = http(bucket.moto(), "GET", &path, b"").await.expect("moto answers");
@@ -16,7 +16,7 @@ async fn objects(bucket: &Bucket, folder: &str) -> usize {
     list.matches("<Key>").count()
 }
 
-/// What a snapshot of all has when batches up to `last` were acknowledged.
+/// The paths in a snapshot of the whole bucket after batches up to `last` were acknowledged.
 fn paths(last: u64) -> Vec<String> {
     let mut paths: Vec<_> = (1..=last).map(|seq| format!("/aa/{seq}")).collect();
     paths.sort();
@@ -24,20 +24,21 @@ fn paths(last: u64) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn objects_are_joined_by_collectors_that_are_killed_meanwhile() {
+async fn objects_compacted_by_killed_collectors_are_read_once() {
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
     let mut seq = 0;
-    // Killed at another point each time: when the first is joined, and a few batches later. Another one then joins what it has left.
+    // Each collector is killed at another point: at its first compacted object, and a few batches later.
+    // The next one compacts what it has left.
     for (round, more) in [0, 1, 3].into_iter().enumerate() {
         let name = format!("collector-{round}.log");
-        let collector = Collector::start_with(&scene, &bucket, &name, &["--join", "1s"]).await;
+        let collector = Collector::start_with(&scene, &bucket, &name, &["--compact", "1s"]).await;
         let before = objects(&bucket, "joined").await;
         let start = Instant::now();
         while objects(&bucket, "joined").await == before {
             seq += 1;
             assert_eq!(post(collector.address, "aa", seq).await, Some(204));
-            assert!(start.elapsed() < PATIENCE, "nothing is ever joined");
+            assert!(start.elapsed() < PATIENCE, "nothing is ever compacted");
         }
         for _ in 0..more {
             seq += 1;
@@ -46,12 +47,12 @@ async fn objects_are_joined_by_collectors_that_are_killed_meanwhile() {
         collector.kill().await;
         assert_eq!(snapshot(&scene, &bucket).await, paths(seq), "killed in round {round}");
     }
-    let last = Collector::start_with(&scene, &bucket, "last.log", &["--join", "1s"]).await;
+    let last = Collector::start_with(&scene, &bucket, "last.log", &["--compact", "1s"]).await;
     let start = Instant::now();
-    // One that is alone stays as it is: three collectors may have left one each.
+    // A single object stays as it is: three collectors may have left one each.
     while objects(&bucket, "segments").await > 3 {
-        assert_eq!(snapshot(&scene, &bucket).await, paths(seq), "while it is joined");
-        assert!(start.elapsed() < PATIENCE, "what was left is never joined");
+        assert_eq!(snapshot(&scene, &bucket).await, paths(seq), "while it is compacted");
+        assert!(start.elapsed() < PATIENCE, "the objects left are never compacted");
     }
     assert_eq!(snapshot(&scene, &bucket).await, paths(seq));
     last.stop().await;
@@ -59,10 +60,11 @@ async fn objects_are_joined_by_collectors_that_are_killed_meanwhile() {
 }
 
 #[tokio::test]
-async fn more_than_a_slow_s3_takes_is_put_off() {
+async fn batches_above_the_speed_of_s3_get_429() {
     const MIB: usize = 1 << 20;
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
+    // `--join` is the earlier name of `--compact`.
     let collector = Collector::start_with(&scene, &bucket, "collector.log", &["--join", "never"]).await;
     let at = collector.address;
     bucket.set(Gate::Hold);
@@ -84,7 +86,7 @@ async fn more_than_a_slow_s3_takes_is_put_off() {
         let answer = sent.await.expect("no panic");
         statuses.push(answer.expect("an answer").0);
     }
-    // Who was taken waits, and is told that it isn't there when S3 doesn't answer; the others at once.
+    // Batches within the limit wait, and get 503 when S3 doesn't answer. The others get 429 at once.
     assert!(statuses.iter().all(|status| [429, 503].contains(status)), "{statuses:?}");
     assert!(statuses.iter().filter(|status| **status == 429).count() >= 9, "{statuses:?}");
     let status = std::fs::read_to_string(format!("/proc/{}/status", collector.pid())).expect("its status");
@@ -94,7 +96,7 @@ async fn more_than_a_slow_s3_takes_is_put_off() {
     bucket.set(Gate::Open);
     let start = Instant::now();
     while post(at, "aa", 1).await != Some(204) {
-        assert!(start.elapsed() < PATIENCE, "it never takes a batch again");
+        assert!(start.elapsed() < PATIENCE, "the collector never takes a batch again");
     }
     collector.stop().await;
     bucket.stop().await;

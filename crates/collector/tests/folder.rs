@@ -1,4 +1,4 @@
-//! The capture store on a good disk: what is kept, once, across restarts, and what a crash may leave.
+//! A store in a folder on a good disk: each batch is kept once, across restarts and crashes.
 
 mod common;
 
@@ -10,15 +10,15 @@ use common::*;
 use proptest::prelude::*;
 use tempfile::tempdir;
 use understudy_collector::object_store::memory::InMemory;
-use understudy_collector::{Appended, Reader, Start, Store, StoreConfig, StoreError, TornTail};
+use understudy_collector::{Appended, FolderConfig, Reader, Start, Store, StoreError, TornTail};
 
 const LONG: Duration = Duration::from_secs(30);
 
-async fn open(config: StoreConfig) -> Store {
+async fn open(config: FolderConfig) -> Store {
     Store::open(config).await.unwrap()
 }
 
-/// A folder with the batches 1 to `n` in one open segment, as a crash leaves it.
+/// A folder with the batches 1 to `n` in one open segment, as after a crash.
 async fn crashed(folder: &Path, n: u64) {
     let made = tempdir().unwrap();
     let store = open(store_config(made.path(), &FaultDisk::fast())).await;
@@ -31,9 +31,9 @@ async fn crashed(folder: &Path, n: u64) {
 }
 
 #[tokio::test]
-async fn records_come_back_as_they_were_sent() {
+async fn records_read_back_equal_those_sent() {
     let dir = tempdir().unwrap();
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     for seq in 1..=3 {
         assert_eq!(append(&store, seq).await.unwrap(), Appended::Stored);
     }
@@ -55,7 +55,7 @@ async fn records_come_back_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn reading_goes_on_where_it_has_ended_also_when_segments_were_put_away() {
+async fn reader_started_after_a_position_continues_there_after_a_seal() {
     async fn seqs(reader: &mut Reader) -> Vec<u64> {
         let mut seqs = Vec::new();
         while let Some(batch) = reader.next_batch().await.unwrap() {
@@ -64,7 +64,7 @@ async fn reading_goes_on_where_it_has_ended_also_when_segments_were_put_away() {
         seqs
     }
     let dir = tempdir().unwrap();
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     append(&store, 1).await.unwrap();
     append(&store, 2).await.unwrap();
     let mut reader = Reader::open_from(dir.path(), Start::Newest(1)).await.unwrap();
@@ -75,10 +75,10 @@ async fn reading_goes_on_where_it_has_ended_also_when_segments_were_put_away() {
     assert_eq!(seqs(&mut reader).await, [3], "in an open segment");
     store.close(LONG).await;
     drop(store);
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     append(&store, 4).await.unwrap();
     let from = async |start| seqs(&mut Reader::open_from(dir.path(), start).await.unwrap()).await;
-    assert_eq!(from(Start::After(position)).await, [3, 4], "in one that was put away");
+    assert_eq!(from(Start::After(position)).await, [3, 4], "in a sealed segment");
     assert_eq!(from(Start::Newest(1)).await, [4]);
     assert_eq!(from(Start::Newest(9)).await, [1, 2, 3, 4]);
     assert_eq!(from(Start::Beginning).await, [1, 2, 3, 4]);
@@ -88,9 +88,9 @@ async fn reading_goes_on_where_it_has_ended_also_when_segments_were_put_away() {
 }
 
 #[tokio::test]
-async fn a_closed_segment_is_plain_ndjson() {
+async fn closed_segment_is_plain_ndjson() {
     let dir = tempdir().unwrap();
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     append(&store, 1).await.unwrap();
     store.close(LONG).await;
     let object = std::fs::read(dir.path().join("segments/0000000001.ndjson.zst")).unwrap();
@@ -105,11 +105,11 @@ async fn a_closed_segment_is_plain_ndjson() {
 }
 
 #[tokio::test]
-async fn nothing_is_stored_twice_across_restarts_and_gaps_stay_known() {
+async fn batch_sent_again_after_a_restart_is_a_duplicate_and_gaps_are_kept() {
     let dir = tempdir().unwrap();
     for round in 0..4u64 {
-        let mut config = StoreConfig::new(dir.path());
-        // Each batch fills a segment, so the index has to come from the checkpoint of the newest.
+        let mut config = FolderConfig::new(dir.path());
+        // Each batch fills a segment, so the index is loaded from the checkpoint of the newest segment.
         config.segment_bytes = 300;
         let store = open(config).await;
         for seq in [1, 2, 5].into_iter().map(|seq| seq + 5 * round) {
@@ -124,30 +124,30 @@ async fn nothing_is_stored_twice_across_restarts_and_gaps_stay_known() {
         assert!(gaps.vms[0].active && gaps.active() == gaps);
         store.close(LONG).await;
     }
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     assert!(!store.gaps().vms[0].active && store.gaps().active().vms.is_empty());
     assert_eq!(seqs(&store).await.len(), 12);
 }
 
 #[tokio::test]
-async fn segments_close_by_size_and_by_age() {
+async fn segment_full_or_old_is_closed() {
     let dir = tempdir().unwrap();
-    let mut config = StoreConfig::new(dir.path());
+    let mut config = FolderConfig::new(dir.path());
     config.segment_bytes = 1000;
     let store = open(config).await;
     for seq in 1..=20 {
         append(&store, seq).await.unwrap();
-        assert_eq!(seqs(&store).await, (1..=seq).collect::<Vec<_>>(), "readable wherever it is");
+        assert_eq!(seqs(&store).await, (1..=seq).collect::<Vec<_>>(), "readable from every place");
     }
     store.close(LONG).await;
     assert!(files(&dir.path().join("segments")).len() > 3);
 
     let dir = tempdir().unwrap();
-    let mut config = StoreConfig::new(dir.path());
+    let mut config = FolderConfig::new(dir.path());
     config.segment_age = Duration::from_millis(1);
     let store = open(config).await;
     append(&store, 1).await.unwrap();
-    eventually("the segment is put away", || {
+    eventually("the segment is sealed", || {
         files(&dir.path().join("segments")).len() == 1 && files(&dir.path().join("open")).len() == 1
     })
     .await;
@@ -155,10 +155,10 @@ async fn segments_close_by_size_and_by_age() {
 }
 
 #[tokio::test]
-async fn a_second_store_in_the_folder_is_refused() {
+async fn second_store_in_a_folder_is_refused() {
     let dir = tempdir().unwrap();
-    let first = open(StoreConfig::new(dir.path())).await;
-    let Err(error) = Store::open(StoreConfig::new(dir.path())).await else { panic!("opened twice") };
+    let first = open(FolderConfig::new(dir.path())).await;
+    let Err(error) = Store::open(FolderConfig::new(dir.path())).await else { panic!("opened twice") };
     assert_eq!(error.code(), "folder-in-use");
     let text = error.to_string();
     assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
@@ -166,19 +166,19 @@ async fn a_second_store_in_the_folder_is_refused() {
     append(&first, 1).await.unwrap();
     first.close(LONG).await;
     drop(first);
-    open(StoreConfig::new(dir.path())).await;
+    open(FolderConfig::new(dir.path())).await;
 }
 
 #[tokio::test]
-async fn a_store_dropped_without_close_loses_nothing_and_frees_the_folder() {
+async fn store_dropped_without_close_loses_nothing_and_unlocks_the_folder() {
     let dir = tempdir().unwrap();
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     append(&store, 1).await.unwrap();
     drop(store);
     let path = dir.path().to_owned();
     let start = std::time::Instant::now();
     let store = loop {
-        match Store::open(StoreConfig::new(&path)).await {
+        match Store::open(FolderConfig::new(&path)).await {
             Ok(store) => break store,
             Err(StoreError::Locked { .. }) if start.elapsed() < LONG => tokio::task::yield_now().await,
             Err(other) => panic!("{other}"),
@@ -188,16 +188,16 @@ async fn a_store_dropped_without_close_loses_nothing_and_frees_the_folder() {
 }
 
 #[tokio::test]
-async fn a_segment_cut_at_any_byte_keeps_every_whole_batch() {
+async fn segment_cut_at_any_byte_keeps_every_whole_batch() {
     let dir = tempdir().unwrap();
     crashed(dir.path(), 3).await;
     let whole = std::fs::read(dir.path().join("open/0000000001.ndjson")).unwrap();
     let text = String::from_utf8_lossy(&whole);
     let mut ends: Vec<usize> = text.match_indices("{\"type\":\"frame\"").map(|(at, _)| at).collect();
-    // `é` is two bytes in the file and in the string: offsets are the same.
+    // `é` has two bytes in the file and in the string, so offsets are equal.
     assert_eq!(text.len(), whole.len());
     ends.push(whole.len());
-    // Frame 0 is the segment's own; batch n ends where frame n + 1 begins.
+    // Frame 0 is the segment line. Batch n ends where frame n + 1 begins.
     let ends = &ends[2..];
     assert_eq!(ends.len(), 3);
     for cut in 0..=whole.len() {
@@ -226,7 +226,7 @@ async fn a_segment_cut_at_any_byte_keeps_every_whole_batch() {
 }
 
 #[tokio::test]
-async fn a_torn_tail_is_told_to_readers() {
+async fn torn_tail_is_reported_to_readers() {
     let dir = tempdir().unwrap();
     crashed(dir.path(), 2).await;
     let path = dir.path().join("open/0000000001.ndjson");
@@ -235,13 +235,13 @@ async fn a_torn_tail_is_told_to_readers() {
     let mut reader = Reader::open(dir.path()).await.unwrap();
     while reader.next().await.unwrap().is_some() {}
     assert_eq!(reader.torn_tail(), Some(&TornTail { segment: path.display().to_string(), bytes: 5000 }));
-    let store = open(StoreConfig::new(dir.path())).await;
+    let store = open(FolderConfig::new(dir.path())).await;
     assert_eq!(seqs(&store).await, [1, 2]);
 }
 
 #[tokio::test]
-async fn an_interrupted_rotation_neither_loses_nor_doubles() {
-    // The next segment has been begun: in part, or whole and empty.
+async fn interrupted_rotation_neither_loses_nor_repeats_batches() {
+    // The next segment was begun: in part, or whole and empty.
     for cut in [0, 10, 60, usize::MAX] {
         let dir = tempdir().unwrap();
         crashed(dir.path(), 2).await;
@@ -250,19 +250,19 @@ async fn an_interrupted_rotation_neither_loses_nor_doubles() {
         let mut bytes = std::fs::read(next.path().join("open/0000000001.ndjson")).unwrap();
         bytes.truncate(cut);
         std::fs::write(dir.path().join("open/0000000002.ndjson"), bytes).unwrap();
-        let store = open(StoreConfig::new(dir.path())).await;
+        let store = open(FolderConfig::new(dir.path())).await;
         assert_eq!(seqs(&store).await, [1, 2], "cut at {cut}");
         store.close(LONG).await;
         assert_eq!(files(&dir.path().join("segments")), ["0000000001.ndjson.zst"]);
     }
 }
 
-/// A folder in which segment 1 is put away and its file still there; the object is `change`d.
-async fn put_away_but_not_removed(dir: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+/// A folder in which segment 1 is sealed and its file still exists. `change` changes the object.
+async fn sealed_but_not_removed(dir: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     crashed(dir, 2).await;
     let file = dir.join("open/0000000001.ndjson");
     let bytes = std::fs::read(&file).unwrap();
-    open(StoreConfig::new(dir)).await.close(LONG).await;
+    open(FolderConfig::new(dir)).await.close(LONG).await;
     std::fs::write(file, bytes).unwrap();
     let object = dir.join("segments/0000000001.ndjson.zst");
     let mut bytes = std::fs::read(&object).unwrap();
@@ -271,17 +271,17 @@ async fn put_away_but_not_removed(dir: &Path, change: impl FnOnce(&mut Vec<u8>))
 }
 
 #[tokio::test]
-async fn a_segment_put_away_but_not_removed_is_read_once() {
+async fn segment_sealed_but_not_removed_is_read_once() {
     let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
     for (name, change) in
         [("whole", Box::new(|_: &mut Vec<u8>| {}) as Box<dyn FnOnce(&mut Vec<u8>)>), ("half", Box::new(half))]
     {
         let dir = tempdir().unwrap();
-        put_away_but_not_removed(dir.path(), change).await;
+        sealed_but_not_removed(dir.path(), change).await;
         std::fs::write(dir.path().join("segments/0000000001.ndjson.zst#1"), "left by a killed write")
             .unwrap();
         assert_eq!(keys(Reader::open(dir.path()).await.unwrap(), 3).await.len(), 2, "{name}");
-        let store = open(StoreConfig::new(dir.path())).await;
+        let store = open(FolderConfig::new(dir.path())).await;
         assert_eq!(seqs(&store).await, [1, 2], "{name}");
         assert_eq!(append(&store, 2).await.unwrap(), Appended::Duplicate);
         append(&store, 3).await.unwrap();
@@ -292,18 +292,18 @@ async fn a_segment_put_away_but_not_removed_is_read_once() {
 }
 
 #[tokio::test]
-async fn another_collectors_segment_is_not_overwritten() {
+async fn segment_of_another_collector_is_not_overwritten() {
     let objects = Arc::new(InMemory::new());
     for round in 0..2 {
         let dir = tempdir().unwrap();
         if round == 1 {
             crashed(dir.path(), 2).await;
         }
-        let mut config = StoreConfig::new(dir.path());
+        let mut config = FolderConfig::new(dir.path());
         config.objects = Some(objects.clone());
         let store = open(config).await;
         store.append(parsed("other", 9, 3)).await.unwrap();
-        // In round 1, segment 1 of this folder isn't the object of that name.
+        // In round 1, segment 1 of this folder differs from the object of that name.
         assert_eq!(store.close(LONG).await, round, "round {round}");
         let stored = keys(Reader::open_with(dir.path(), objects.clone()).await.unwrap(), 3).await;
         assert!(stored.contains(&("other".into(), 9)));
@@ -311,16 +311,16 @@ async fn another_collectors_segment_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn damage_is_told_and_not_cut_off() {
+async fn damaged_segment_is_reported_and_left_unchanged() {
     let dir = tempdir().unwrap();
     crashed(dir.path(), 2).await;
-    open(StoreConfig::new(dir.path())).await.close(LONG).await;
+    open(FolderConfig::new(dir.path())).await.close(LONG).await;
     let object = dir.path().join("segments/0000000001.ndjson.zst");
     let mut bytes = std::fs::read(&object).unwrap();
     let half = bytes.len() / 2;
     bytes[half] ^= 0x55;
     std::fs::write(&object, &bytes).unwrap();
-    let Err(error) = Store::open(StoreConfig::new(dir.path())).await else { panic!("opened") };
+    let Err(error) = Store::open(FolderConfig::new(dir.path())).await else { panic!("opened") };
     assert_eq!(error.code(), "segment-damaged");
     let mut reader = Reader::open(dir.path()).await.unwrap();
     let error = loop {
@@ -337,7 +337,7 @@ async fn damage_is_told_and_not_cut_off() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_refused_and_left_alone() {
+async fn newer_format_is_refused_and_left_unchanged() {
     let dir = tempdir().unwrap();
     crashed(dir.path(), 1).await;
     let path = dir.path().join("open/0000000001.ndjson");
@@ -345,18 +345,18 @@ async fn a_newer_format_is_refused_and_left_alone() {
         .unwrap()
         .replace("{\"type\":\"frame\",\"v\":1", "{\"type\":\"frame\",\"v\":2");
     std::fs::write(&path, &newer).unwrap();
-    let Err(error) = Store::open(StoreConfig::new(dir.path())).await else { panic!("opened") };
+    let Err(error) = Store::open(FolderConfig::new(dir.path())).await else { panic!("opened") };
     assert_eq!(error.code(), "segment-version");
     assert!(error.to_string().contains("has format version 2"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
 }
 
 #[tokio::test]
-async fn a_folder_that_is_a_file_is_told() {
+async fn file_in_place_of_the_folder_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("captures");
     std::fs::write(&path, "").unwrap();
-    let Err(error) = Store::open(StoreConfig::new(&path)).await else { panic!("opened") };
+    let Err(error) = Store::open(FolderConfig::new(&path)).await else { panic!("opened") };
     assert_eq!(error.code(), "folder-unusable");
     assert!(error.to_string().contains("captures/open"), "{error}");
     let Err(error) = Reader::open(dir.path().join("nowhere")).await else { panic!("opened") };
@@ -364,10 +364,10 @@ async fn a_folder_that_is_a_file_is_told() {
 }
 
 #[tokio::test]
-async fn vms_are_forgotten_when_there_are_too_many() {
+async fn vms_above_the_maximum_are_forgotten() {
     let dir = tempdir().unwrap();
     let config = || {
-        let mut config = StoreConfig::new(dir.path());
+        let mut config = FolderConfig::new(dir.path());
         (config.max_vms, config.max_runs) = (4, 2);
         config
     };
@@ -388,7 +388,7 @@ async fn vms_are_forgotten_when_there_are_too_many() {
 }
 
 #[tokio::test]
-async fn an_observer_that_sleeps_holds_up_nobody() {
+async fn observer_that_lags_misses_events_and_delays_nobody() {
     let dir = tempdir().unwrap();
     let store = open(store_config(dir.path(), &FaultDisk::fast())).await;
     let mut observer = store.subscribe();
@@ -415,9 +415,9 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever comes, in any order and with stops and crashes between: the store holds the set of what was appended.
+    /// In any order of appends, stops and crashes, the store holds the set of appended batches.
     #[test]
-    fn the_store_is_a_set(steps in prop::collection::vec(step(), 1..40), segment_bytes in 200u64..3000) {
+    fn store_after_any_steps_is_the_set_of_appended_batches(steps in prop::collection::vec(step(), 1..40), segment_bytes in 200u64..3000) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut dir = tempdir().unwrap();
@@ -440,7 +440,7 @@ proptest! {
                         store = open(config(dir.path())).await;
                     }
                     Step::Crash => {
-                        // What a crash leaves: the files as they are now.
+                        // A crash leaves the files as they are now.
                         let left = tempdir().unwrap();
                         copy(dir.path(), left.path());
                         store.close(LONG).await;
@@ -455,12 +455,12 @@ proptest! {
     }
 }
 
-/// Copies `open` before `segments`, so that a segment on its way between them is found in one place at least.
+/// Copies `open` before `segments`, so that a segment that is sealed meanwhile is copied at least once.
 fn copy(from: &Path, to: &Path) {
     for folder in ["open", "segments"] {
         std::fs::create_dir_all(to.join(folder)).unwrap();
         for name in files(&from.join(folder)) {
-            // May have been put away meanwhile; then it is in `segments`.
+            // A file that is gone was sealed meanwhile, and is in `segments`.
             let _ = std::fs::copy(from.join(folder).join(&name), to.join(folder).join(&name));
         }
     }

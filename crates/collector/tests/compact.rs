@@ -1,5 +1,5 @@
-//! Small objects of a shared store are joined: ended at any point, by any number of collectors, under readers that are on their way. Whatever
-//! happens, each batch is read once.
+//! Compaction of a bucket's small objects: interrupted at any point, by any number of collectors, under
+//! readers on their way. In each case each batch is read once.
 
 mod common;
 
@@ -18,32 +18,32 @@ use understudy_collector::object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
-use understudy_collector::{Reader, Start, Store, StoreConfig};
+use understudy_collector::{BucketConfig, Reader, Start, Store};
 
 const LONG: Duration = Duration::from_secs(30);
-const SOON: Duration = Duration::from_millis(5);
-/// More than are read ahead.
+const SHORT_AGE: Duration = Duration::from_millis(5);
+/// More than are fetched ahead.
 const BATCHES: u64 = 24;
 
-/// A store whose user gets so many calls done; the next one waits, before or after it is done: as long as the user lives, which may be ended
-/// then. Deletes one object a call.
+/// An object store that executes a number of calls. The next call blocks, before or after its
+/// execution, so that its user can be aborted there. Deletes one object per call.
 #[derive(Clone, Debug)]
-struct Ending {
+struct BlockingStore {
     objects: Arc<InMemory>,
     calls: Arc<Semaphore>,
-    /// Whether the call that waits is done.
-    done: bool,
-    waits: Arc<AtomicBool>,
+    /// Whether the blocked call is executed before it blocks.
+    executes: bool,
+    is_blocked: Arc<AtomicBool>,
 }
 
-impl Ending {
-    fn after(objects: &Arc<InMemory>, calls: usize, done: bool) -> Ending {
+impl BlockingStore {
+    fn after(objects: &Arc<InMemory>, calls: usize, executes: bool) -> BlockingStore {
         let calls = Arc::new(Semaphore::new(calls));
-        Ending { objects: objects.clone(), calls, done, waits: Arc::default() }
+        BlockingStore { objects: objects.clone(), calls, executes, is_blocked: Arc::default() }
     }
 
-    fn waits(&self) -> bool {
-        self.waits.load(SeqCst)
+    fn is_blocked(&self) -> bool {
+        self.is_blocked.load(SeqCst)
     }
 
     async fn call<T>(&self, call: impl Future<Output = T>) -> T {
@@ -51,29 +51,29 @@ impl Ending {
             self.calls.acquire().await.unwrap().forget();
             return call.await;
         }
-        if self.done {
-            let done = call.await;
+        if self.executes {
+            let result = call.await;
             self.permitted().await;
-            return done;
+            return result;
         }
         self.permitted().await;
         call.await
     }
 
     async fn permitted(&self) {
-        self.waits.store(true, SeqCst);
+        self.is_blocked.store(true, SeqCst);
         self.calls.acquire().await.unwrap().forget();
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for BlockingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ending")
+        f.write_str("BlockingStore")
     }
 }
 
 #[async_trait]
-impl ObjectStore for Ending {
+impl ObjectStore for BlockingStore {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.call(self.objects.put_opts(path, payload, options)).await
     }
@@ -92,7 +92,7 @@ impl ObjectStore for Ending {
             let this = this.clone();
             async move {
                 let one = stream::iter([Ok(path?)]).boxed();
-                this.call(this.objects.delete_stream(one).next()).await.expect("an answer")
+                this.call(this.objects.delete_stream(one).next()).await.expect("a result")
             }
         };
         paths.then(delete).boxed()
@@ -111,20 +111,20 @@ impl ObjectStore for Ending {
     }
 }
 
-async fn open(objects: Arc<dyn ObjectStore>, join_age: Option<Duration>) -> Store {
-    let mut config = StoreConfig::shared(objects);
-    config.linger = Some(Duration::from_millis(1));
-    config.join_age = join_age;
+async fn open(objects: Arc<dyn ObjectStore>, compact_age: Option<Duration>) -> Store {
+    let mut config = BucketConfig::new(objects);
+    config.linger = Duration::from_millis(1);
+    config.compact_age = compact_age;
     Store::open(config).await.unwrap()
 }
 
-/// Objects in a folder, by name.
+/// The names of the objects in a folder.
 async fn names(objects: &Arc<InMemory>, folder: &str) -> Vec<String> {
     let list = objects.list_with_delimiter(Some(&folder.into())).await.unwrap();
     list.objects.into_iter().map(|object| object.location.to_string()).collect()
 }
 
-/// A store in which `seqs` are one object each, left by a collector that is gone.
+/// Adds each batch of `seqs` as one object, by a collector that then ends.
 async fn add(objects: &Arc<InMemory>, seqs: std::ops::RangeInclusive<u64>) {
     let store = open(objects.clone(), None).await;
     for seq in seqs {
@@ -133,111 +133,111 @@ async fn add(objects: &Arc<InMemory>, seqs: std::ops::RangeInclusive<u64>) {
     assert_eq!(store.close(LONG).await, 0);
 }
 
-async fn left_alone(objects: &Arc<InMemory>) -> usize {
+async fn not_compacted(objects: &Arc<InMemory>) -> usize {
     names(objects, "segments").await.len()
 }
 
-/// Waits until all that a collector has left is joined.
-async fn all_joined(objects: &Arc<InMemory>) {
+/// Waits until the objects of ended collectors are compacted.
+async fn all_compacted(objects: &Arc<InMemory>) {
     let start = std::time::Instant::now();
-    while left_alone(objects).await > 1 {
-        assert!(start.elapsed() < LONG, "never joined: {:?}", names(objects, "segments").await);
+    while not_compacted(objects).await > 1 {
+        assert!(start.elapsed() < LONG, "never compacted: {:?}", names(objects, "segments").await);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// The rest of a reader, by number; fails where one comes twice.
+/// The numbers of the batches that a reader has yet to return. Panics if a batch is returned twice.
 async fn rest(reader: Reader) -> Vec<u64> {
     keys(reader, 3).await.into_iter().map(|(_, seq)| seq).collect()
 }
 
 async fn all(objects: &Arc<InMemory>) -> Vec<u64> {
-    rest(Reader::shared(objects.clone()).await.unwrap()).await
+    rest(Reader::bucket(objects.clone()).await.unwrap()).await
 }
 
 #[tokio::test]
-async fn ended_anywhere_each_batch_is_read_once() {
+async fn compaction_aborted_at_any_call_keeps_each_batch_once() {
     let expect: Vec<u64> = (1..=BATCHES).collect();
-    let mut ends = 0;
-    for done in [false, true] {
+    let mut aborts = 0;
+    for executes in [false, true] {
         for calls in 0.. {
             let objects = Arc::new(InMemory::new());
             add(&objects, 1..=BATCHES / 2).await;
-            let mut reader = Reader::shared(objects.clone()).await.unwrap();
+            let mut reader = Reader::bucket(objects.clone()).await.unwrap();
             while reader.next_batch().await.unwrap().is_some() {}
             let position = reader.position().unwrap();
             add(&objects, BATCHES / 2 + 1..=BATCHES).await;
-            let mut on_its_way = Reader::shared(objects.clone()).await.unwrap();
+            let mut on_its_way = Reader::bucket(objects.clone()).await.unwrap();
             let first = on_its_way.next_batch().await.unwrap().unwrap().meta().seq;
 
-            // One more for the probe of the start.
-            let ending = Ending::after(&objects, calls + 1, done);
-            let store = open(Arc::new(ending.clone()), Some(SOON)).await;
+            // The start needs one more call for its probe.
+            let blocking = BlockingStore::after(&objects, calls + 1, executes);
+            let store = open(Arc::new(blocking.clone()), Some(SHORT_AGE)).await;
             let start = std::time::Instant::now();
-            while !ending.waits() && left_alone(&objects).await > 0 {
-                assert!(start.elapsed() < LONG, "neither ended nor done");
+            while !blocking.is_blocked() && not_compacted(&objects).await > 0 {
+                assert!(start.elapsed() < LONG, "neither blocked nor finished");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let finished = !ending.waits();
-            // As a kill: what it does is over, wherever it is.
+            let finished = !blocking.is_blocked();
+            // Like a kill: the compaction ends at this call.
             store.close(Duration::ZERO).await;
 
-            let case = format!("ended after {calls} calls, the last one done: {done}");
+            let case = format!("aborted after {calls} calls, the last one executed: {executes}");
             assert_eq!(all(&objects).await, expect, "{case}");
             assert_eq!([vec![first], rest(on_its_way).await].concat(), expect, "{case}: a reader on its way");
-            let after = Reader::shared_from(objects.clone(), Start::After(position)).await.unwrap();
-            assert_eq!(rest(after).await, expect[expect.len() / 2..], "{case}: who reads on");
+            let after = Reader::bucket_from(objects.clone(), Start::After(position)).await.unwrap();
+            assert_eq!(rest(after).await, expect[expect.len() / 2..], "{case}: a reader that continues");
 
-            let other = open(objects.clone(), Some(SOON)).await;
-            all_joined(&objects).await;
-            assert_eq!(all(&objects).await, expect, "{case}: another goes on");
+            let other = open(objects.clone(), Some(SHORT_AGE)).await;
+            all_compacted(&objects).await;
+            assert_eq!(all(&objects).await, expect, "{case}: another collector continues");
             assert_eq!(other.close(LONG).await, 0);
             if finished {
                 break;
             }
-            ends += 1;
+            aborts += 1;
         }
     }
-    assert!(ends > 2 * BATCHES, "it was ended at each step: {ends}");
+    assert!(aborts > 2 * BATCHES, "it was aborted at each step: {aborts}");
 }
 
 #[tokio::test]
-async fn what_is_joined_while_it_is_listed_is_read() {
+async fn object_compacted_during_a_listing_is_read() {
     let expect: Vec<u64> = (1..=BATCHES).collect();
     for calls in 0..3 {
         let objects = Arc::new(InMemory::new());
         add(&objects, 1..=BATCHES).await;
-        let slow = Ending::after(&objects, calls, false);
+        let slow = BlockingStore::after(&objects, calls, false);
         let reading = tokio::spawn({
             let slow = slow.clone();
-            async move { rest(Reader::shared(Arc::new(slow)).await.unwrap()).await }
+            async move { rest(Reader::bucket(Arc::new(slow)).await.unwrap()).await }
         });
-        eventually("it waits", || slow.waits()).await;
-        let store = open(objects.clone(), Some(SOON)).await;
-        all_joined(&objects).await;
+        eventually("the reader is blocked", || slow.is_blocked()).await;
+        let store = open(objects.clone(), Some(SHORT_AGE)).await;
+        all_compacted(&objects).await;
         slow.calls.add_permits(1000);
-        assert_eq!(reading.await.unwrap(), expect, "joined before call {calls}");
+        assert_eq!(reading.await.unwrap(), expect, "compacted before call {calls}");
         store.close(LONG).await;
     }
 }
 
 #[tokio::test]
-async fn collectors_that_join_at_once_lose_and_double_nothing() {
+async fn collectors_compacting_at_once_neither_lose_nor_repeat_batches() {
     let objects = Arc::new(InMemory::new());
     for first in [1, 21, 41] {
         add(&objects, first..=first + 19).await;
     }
     let mut stores = Vec::new();
     for _ in 0..4 {
-        stores.push(open(objects.clone(), Some(SOON)).await);
+        stores.push(open(objects.clone(), Some(SHORT_AGE)).await);
     }
     let expect: Vec<u64> = (1..=60).collect();
-    while left_alone(&objects).await > 0 {
-        assert_eq!(all(&objects).await, expect, "while they join");
+    while not_compacted(&objects).await > 0 {
+        assert_eq!(all(&objects).await, expect, "while they compact");
         tokio::task::yield_now().await;
     }
-    let joined = names(&objects, "joined").await;
-    assert_eq!(joined.len(), 3, "one for each collector, however many have tried: {joined:?}");
+    let compacted = names(&objects, "joined").await;
+    assert_eq!(compacted.len(), 3, "one for each collector, however many have tried: {compacted:?}");
     for store in stores {
         store.close(LONG).await;
     }
@@ -245,7 +245,7 @@ async fn collectors_that_join_at_once_lose_and_double_nothing() {
 }
 
 #[tokio::test]
-async fn a_collector_joins_its_own_while_it_collects() {
+async fn collector_compacts_its_own_objects_while_it_collects() {
     let objects = Arc::new(InMemory::new());
     let store = open(objects.clone(), Some(Duration::from_millis(20))).await;
     let mut seq = 0;
@@ -258,10 +258,10 @@ async fn a_collector_joins_its_own_while_it_collects() {
 }
 
 #[tokio::test]
-async fn what_is_no_segment_of_ours_is_not_joined() {
+async fn foreign_or_damaged_object_is_not_compacted() {
     let objects = Arc::new(InMemory::new());
     add(&objects, 1..=3).await;
-    // Put there with another name; cut off; of an older collector, which gave its segments no names.
+    // One object under another name, and one that is cut off.
     let one = names(&objects, "segments").await.remove(0);
     let bytes = objects.get(&Path::from(one.as_str())).await.unwrap().bytes().await.unwrap();
     let strange = [
@@ -270,10 +270,10 @@ async fn what_is_no_segment_of_ours_is_not_joined() {
     ];
     objects.put(&Path::from(strange[0].as_str()), bytes.clone().into()).await.unwrap();
     objects.put(&Path::from(strange[1].as_str()), bytes.slice(..bytes.len() - 9).into()).await.unwrap();
-    let store = open(objects.clone(), Some(SOON)).await;
+    let store = open(objects.clone(), Some(SHORT_AGE)).await;
     let start = std::time::Instant::now();
-    while left_alone(&objects).await > 2 {
-        assert!(start.elapsed() < LONG, "the others are joined all the same");
+    while not_compacted(&objects).await > 2 {
+        assert!(start.elapsed() < LONG, "the others are compacted all the same");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(names(&objects, "segments").await, strange);
@@ -282,17 +282,17 @@ async fn what_is_no_segment_of_ours_is_not_joined() {
 }
 
 #[tokio::test]
-async fn an_object_that_nothing_has_is_said_to_be_gone() {
+async fn object_deleted_without_compaction_is_an_error() {
     let objects = Arc::new(InMemory::new());
     add(&objects, 1..=BATCHES).await;
-    let mut reader = Reader::shared(objects.clone()).await.unwrap();
+    let mut reader = Reader::bucket(objects.clone()).await.unwrap();
     reader.next_batch().await.unwrap().unwrap();
     let last = names(&objects, "segments").await.pop().unwrap();
     objects.delete(&Path::from(last.as_str())).await.unwrap();
     let error = loop {
         match reader.next_batch().await {
             Ok(Some(_)) => {}
-            Ok(None) => panic!("a batch is missing, and nobody is told"),
+            Ok(None) => panic!("a batch is missing without an error"),
             Err(error) => break error,
         }
     };

@@ -1,4 +1,5 @@
-//! Collectors that share an object store, without a folder: what is there once however often it was sent, and how it lies there.
+//! Collectors that share a bucket: each batch is read once, however often it was sent, and batches
+//! become objects.
 
 mod common;
 
@@ -8,28 +9,28 @@ use std::time::Duration;
 use common::*;
 use understudy_collector::object_store::memory::InMemory;
 use understudy_collector::object_store::{ObjectStore, ObjectStoreExt};
-use understudy_collector::{Appended, Reader, Start, Store, StoreConfig, StoreError};
+use understudy_collector::{Appended, BucketConfig, Reader, Start, Store, StoreError};
 
 const LONG: Duration = Duration::from_secs(30);
 
 async fn open(objects: &Arc<InMemory>) -> Store {
-    let mut config = StoreConfig::shared(objects.clone());
-    config.linger = Some(Duration::from_millis(20));
+    let mut config = BucketConfig::new(objects.clone());
+    config.linger = Duration::from_millis(20);
     config.max_runs = 4;
     Store::open(config).await.unwrap()
 }
 
 async fn reader(objects: &Arc<InMemory>) -> Reader {
-    Reader::shared(objects.clone()).await.unwrap()
+    Reader::bucket(objects.clone()).await.unwrap()
 }
 
-/// How many objects hold batches.
+/// The number of objects that hold batches.
 async fn segments(objects: &Arc<InMemory>) -> usize {
     objects.list_with_delimiter(Some(&"segments".into())).await.unwrap().objects.len()
 }
 
 #[tokio::test]
-async fn a_batch_that_two_collectors_have_got_is_read_once() {
+async fn batch_stored_by_two_collectors_is_read_once() {
     let objects = Arc::new(InMemory::new());
     let (one, other) = (open(&objects).await, open(&objects).await);
     for (store, seq) in [(&one, 1), (&other, 2), (&one, 3), (&other, 3), (&other, 1)] {
@@ -38,29 +39,32 @@ async fn a_batch_that_two_collectors_have_got_is_read_once() {
     assert_eq!(
         append(&one, 3).await.unwrap(),
         Appended::Duplicate,
-        "what it knows itself isn't stored again"
+        "a collector doesn't store its own batch again"
     );
     assert_eq!(segments(&objects).await, 5);
-    // `keys` fails where one is there twice.
+    // `keys` panics if a batch is returned twice.
     assert_eq!(keys(reader(&objects).await, 3).await.len(), 3);
-    assert_eq!(seqs(&one).await, [1, 2, 3], "one reads what the other has stored");
-    assert!(one.gaps().is_complete() && other.gaps().is_complete(), "none misses what the other has");
+    assert_eq!(seqs(&one).await, [1, 2, 3], "one collector reads batches of the other");
+    assert!(
+        one.gaps().is_complete() && other.gaps().is_complete(),
+        "no collector misses batches of the other"
+    );
     assert_eq!((one.close(LONG).await, other.close(LONG).await), (0, 0));
     assert!(matches!(append(&one, 4).await, Err(StoreError::Closed)));
     let again = open(&objects).await;
     append(&again, 4).await.unwrap();
-    assert_eq!(seqs(&again).await, [1, 2, 3, 4], "a new one overwrites nothing");
+    assert_eq!(seqs(&again).await, [1, 2, 3, 4], "a new collector overwrites nothing");
 }
 
 #[tokio::test]
-async fn reading_goes_on_where_it_was() {
+async fn reader_started_after_a_position_continues_there() {
     let objects = Arc::new(InMemory::new());
     let (one, other) = (open(&objects).await, open(&objects).await);
     for (store, seq) in [(&one, 1), (&other, 2), (&one, 3)] {
         append(store, seq).await.unwrap();
     }
     let from = async |start| {
-        let mut reader = Reader::shared_from(objects.clone(), start).await.unwrap();
+        let mut reader = Reader::bucket_from(objects.clone(), start).await.unwrap();
         let mut seqs = Vec::new();
         while let Some(batch) = reader.next_batch().await.unwrap() {
             seqs.push(batch.meta().seq);
@@ -77,21 +81,21 @@ async fn reading_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_collector_that_gets_every_other_batch_takes_them_all() {
+async fn collector_that_receives_every_other_batch_stores_them_all() {
     let objects = Arc::new(InMemory::new());
     let store = open(&objects).await;
-    // Far more gaps than a collector that is alone would take.
+    // More gaps than a single collector would accept.
     for n in 1..=20 {
         assert_eq!(append(&store, 2 * n).await.unwrap(), Appended::Stored);
     }
-    assert_eq!(seqs(&store).await.len(), 20, "more objects than are read ahead");
+    assert_eq!(seqs(&store).await.len(), 20, "more objects than are fetched ahead");
 }
 
 #[tokio::test]
-async fn batches_that_come_together_are_one_object() {
+async fn batches_that_arrive_together_are_one_object() {
     let objects = Arc::new(InMemory::new());
-    let mut config = StoreConfig::shared(objects.clone());
-    config.linger = Some(LONG);
+    let mut config = BucketConfig::new(objects.clone());
+    config.linger = LONG;
     let store = Arc::new(Store::open(config).await.unwrap());
     let appends: Vec<_> = (1..=50)
         .map(|seq| {
@@ -99,10 +103,11 @@ async fn batches_that_come_together_are_one_object() {
             tokio::spawn(async move { store.append(parsed("vm", seq, 3)).await })
         })
         .collect();
-    // On this one thread each of them has sent its batch before we go on; nothing is acknowledged before it is there.
+    // On this single thread each task has queued its batch by now. None is acknowledged before the object
+    // is written.
     tokio::task::yield_now().await;
     assert!(appends.iter().all(|append| !append.is_finished()));
-    // The end puts away what waits.
+    // Closing the store writes the queued batches.
     assert_eq!(store.close(LONG).await, 0);
     for append in appends {
         assert_eq!(append.await.unwrap().unwrap(), Appended::Stored);
@@ -112,10 +117,10 @@ async fn batches_that_come_together_are_one_object() {
 }
 
 #[tokio::test]
-async fn a_long_object_is_read_in_pieces() {
+async fn long_object_is_read_in_pieces() {
     let objects = Arc::new(InMemory::new());
     let store = open(&objects).await;
-    // Random enough not to be compressed away.
+    // Random data, which compresses badly.
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let mut random = || {
         // xorshift64
@@ -136,7 +141,7 @@ async fn a_long_object_is_read_in_pieces() {
 }
 
 #[tokio::test]
-async fn what_is_no_segment_is_left_alone() {
+async fn foreign_object_is_ignored() {
     let objects = Arc::new(InMemory::new());
     let store = open(&objects).await;
     append(&store, 1).await.unwrap();
