@@ -6,7 +6,7 @@ use anyhow::Context;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use understudy_ca::{Authority, Counts, Error, Sds, Trust};
+use understudy_ca::{Authority, Error, Sds, SdsCounts, Trust};
 
 /// Certificates for one run.
 pub(crate) struct Interception {
@@ -51,7 +51,7 @@ impl Interception {
     }
 
     /// Stops the service and returns its counts.
-    pub(crate) async fn end(self) -> Counts {
+    pub(crate) async fn end(self) -> SdsCounts {
         self.sds.shutdown().await
     }
 }
