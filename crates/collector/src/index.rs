@@ -209,6 +209,24 @@ impl Index {
         }
     }
 
+    /// Forgets the batches stored since the checkpoint `vms`. Batches in flight stay.
+    pub(crate) fn roll_back(&mut self, vms: Vec<Checkpoint>) {
+        let in_flight: Vec<_> = self
+            .vms
+            .drain()
+            .filter(|(_, vm)| !vm.in_flight.is_empty())
+            .map(|(name, vm)| (name, vm.in_flight))
+            .collect();
+        let (forgotten_vms, forgotten_missing) = (self.forgotten_vms, self.forgotten_missing);
+        self.clear();
+        self.forgotten_vms = forgotten_vms;
+        self.forgotten_missing = forgotten_missing;
+        self.load(vms);
+        for (name, batches) in in_flight {
+            self.vms.entry(name).or_default().in_flight = batches;
+        }
+    }
+
     pub(crate) fn checkpoint(&self) -> Vec<Checkpoint> {
         let mut vms: Vec<_> = self.vms.iter().filter(|(_, vm)| !vm.stored.is_empty()).collect();
         vms.sort_by_key(|(_, vm)| vm.heard);
@@ -388,6 +406,24 @@ mod tests {
         // Forgetting runs has subtracted what adding them had added.
         let sum: u64 = index.vms.values().map(|vm| vm.stored.missing()).sum();
         assert_eq!((index.missing, index.runs), (u128::from(sum), index.vms["a"].stored.runs()));
+    }
+
+    #[test]
+    fn index_rolled_back_forgets_later_batches_and_keeps_those_in_flight() {
+        let mut index = Index::new(8, 8);
+        store(&mut index, "a", 1);
+        let checkpoint = index.checkpoint();
+        store(&mut index, "a", 2);
+        store(&mut index, "b", 2);
+        let Admission::New(mut in_flight) = index.begin(&meta("a", 3)) else { panic!() };
+        index.roll_back(checkpoint);
+        assert!(matches!(index.begin(&meta("a", 1)), Admission::Stored));
+        assert!(matches!(index.begin(&meta("a", 2)), Admission::New(_)));
+        assert!(matches!(index.begin(&meta("b", 2)), Admission::New(_)));
+        assert!(matches!(index.begin(&meta("a", 3)), Admission::Wait(_)));
+        index.commit(&meta("a", 3)).report();
+        assert_eq!(in_flight.try_recv().unwrap(), Ok(Appended::Stored));
+        assert_eq!((index.missing(), index.runs), (1, 2));
     }
 
     #[test]

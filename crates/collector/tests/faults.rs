@@ -194,3 +194,55 @@ async fn full_disk_over_http_is_503_with_the_reason_in_readiness_and_metrics() {
     assert_eq!(http.get("/readyz").await.status, 200);
     collector.shutdown().await;
 }
+
+#[tokio::test]
+async fn open_segment_removed_is_not_acknowledged_and_a_new_one_takes_over() {
+    for only_probed in [false, true] {
+        let dir = tempdir().unwrap();
+        let store = Store::open(store_config(dir.path(), &FaultDisk::default())).await.unwrap();
+        append(&store, 1).await.unwrap();
+        std::fs::remove_file(dir.path().join("open/0000000001.ndjson")).unwrap();
+        if only_probed {
+            not_writable(store.ready().await.map(|()| Appended::Stored), "was removed or replaced");
+        } else {
+            not_writable(append(&store, 2).await, "was removed or replaced");
+        }
+        let start = std::time::Instant::now();
+        while store.ready().await.is_err() {
+            assert!(start.elapsed() < LONG, "never ready again");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Batch 1 is gone with the segment, so it is stored when it is sent again.
+        for seq in 1..=2 {
+            assert_eq!(append(&store, seq).await.unwrap(), Appended::Stored, "seq {seq}");
+        }
+        assert_eq!(seqs(&store).await, [1, 2]);
+        assert_eq!(store.close(LONG).await, 0);
+        assert_eq!(keys(Reader::open(dir.path()).await.unwrap(), 3).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn capture_folder_removed_or_replaced_refuses_batches_until_a_restart() {
+    let dir = tempdir().unwrap();
+    let folder = dir.path().join("captures");
+    let collector = collector(collector_config(&folder, &FaultDisk::default())).await;
+    let http = Http::new(&collector, false);
+    assert_eq!(http.post(batch("vm", 1, 3)).await.status, 204);
+    std::fs::remove_dir_all(&folder).unwrap();
+    for seq in 2..=50 {
+        let response = http.post(batch("vm", seq, 3)).await;
+        assert_eq!(response.status, 503, "{}", response.text);
+    }
+    assert_eq!(http.get("/readyz").await.status, 503);
+    assert!(collector.stats().store_errors > 0);
+    // A folder of the same name isn't the locked one: another collector may use it.
+    let other = Store::open(store_config(&folder, &FaultDisk::default())).await.unwrap();
+    let response = http.post(batch("vm", 51, 3)).await;
+    assert_eq!(response.status, 503, "{}", response.text);
+    assert!(response.text.contains("restart the collector"), "{}", response.text);
+    assert_eq!(seqs(&other).await, [0; 0]);
+    other.close(LONG).await;
+    collector.shutdown().await;
+    assert_eq!(keys(Reader::open(&folder).await.unwrap(), 3).await.len(), 0);
+}

@@ -31,6 +31,10 @@ pub trait SegmentFile: Send {
 
     /// Cuts the file to `len` bytes. The next append continues there.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
+
+    /// Whether `path` still names this file. A file that was removed or replaced isn't durable: neither
+    /// readers nor the next start find it.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
 /// The operating system's files.
@@ -73,4 +77,29 @@ impl SegmentFile for LocalFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        is_same_file(&self.0, path)
+    }
+}
+
+/// Whether `path` names the open file `file`.
+pub(super) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(identity(&file.metadata()?) == identity(&found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Without inode numbers, any file at the path counts as the same.
+#[cfg(not(unix))]
+fn identity(_metadata: &std::fs::Metadata) -> (u64, u64) {
+    (0, 0)
 }

@@ -1,8 +1,9 @@
 //! The open segment: a file that grows by groups of frames, each group made durable by one fsync.
-//! After a failed write the file is cut back to its durable part before it takes more.
+//! After a failed write the file is cut back to its durable part before it takes more. A segment whose
+//! file was removed or replaced is lost, and takes no more.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::disk::{Disk, SegmentFile};
@@ -16,7 +17,10 @@ const WRITE_SIZE: usize = 256 << 10;
 
 pub(super) struct OpenSegment {
     file: Box<dyn SegmentFile>,
+    path: PathBuf,
     number: u64,
+    /// The first payload, which lists the batches stored before this segment.
+    line: Vec<u8>,
     /// All bytes before this offset are on the disk, and form whole frames.
     durable: u64,
     /// The offset of the first batch.
@@ -24,6 +28,8 @@ pub(super) struct OpenSegment {
     born: Instant,
     /// There may be bytes after `durable`.
     dirty: bool,
+    /// The file was removed or replaced.
+    is_lost: bool,
     buffer: Vec<u8>,
 }
 
@@ -37,7 +43,8 @@ impl OpenSegment {
     ) -> io::Result<OpenSegment> {
         let payload = SegmentLine::numbered(number, vms).to_payload()?;
         let head = frame::head(FrameKind::Segment, &payload);
-        let mut file = disk.create(&open_path(folder, number))?;
+        let path = open_path(folder, number);
+        let mut file = disk.create(&path)?;
         file.append(&head)?;
         file.append(&payload)?;
         file.sync()?;
@@ -45,11 +52,14 @@ impl OpenSegment {
         let start = (head.len() + payload.len()) as u64;
         Ok(OpenSegment {
             file,
+            path,
             number,
+            line: payload,
             durable: start,
             start,
             born: Instant::now(),
             dirty: false,
+            is_lost: false,
             buffer: Vec::new(),
         })
     }
@@ -70,6 +80,7 @@ impl OpenSegment {
         self.file.append(&self.buffer)?;
         let start = Instant::now();
         self.file.sync()?;
+        self.check_file()?;
         self.durable += written;
         self.dirty = false;
         Ok(start.elapsed())
@@ -77,12 +88,32 @@ impl OpenSegment {
 
     /// Cuts off the bytes that a failed append may have left.
     pub(super) fn repair(&mut self) -> io::Result<()> {
-        if self.dirty {
+        if self.dirty && !self.is_lost {
             self.file.set_len(self.durable)?;
             self.file.sync()?;
             self.dirty = false;
         }
         Ok(())
+    }
+
+    /// Checks that the segment's path still names its file.
+    pub(super) fn check_file(&mut self) -> io::Result<()> {
+        if !self.is_lost && self.file.is_at(&self.path)? {
+            return Ok(());
+        }
+        self.is_lost = true;
+        let reason = format!("{} was removed or replaced", self.path.display());
+        Err(io::Error::new(io::ErrorKind::NotFound, reason))
+    }
+
+    /// Whether the segment's file was removed or replaced.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// The first payload.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
     }
 
     fn gather(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -66,6 +66,11 @@ pub(super) async fn run(
 async fn seal(state: &Arc<FolderState>, job: SealJob) -> Result<(), StoreError> {
     let object = closed_path(job.number);
     let path = open_path(&state.path, job.number);
+    state.check_lock().map_err(|source| StoreError::Folder {
+        action: "use",
+        path: state.path.clone(),
+        source,
+    })?;
     let mode = match existing(state, job).await? {
         ExistingObject::Same => None,
         // Another collector may have written this object just now. It must not be overwritten.

@@ -1,5 +1,7 @@
 //! Appends batches to the open segment of a folder, a group with one fsync. Closes segments by size
-//! and age, and queues closed ones for sealing. After a failed write it begins a new segment.
+//! and age, and queues closed ones for sealing. After a failed write it begins a new segment. A batch is
+//! only acknowledged while its segment can be found: at each fsync and at each probe, the segment's path
+//! must name its file.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use super::seal::SealJob;
 use super::state::FolderState;
 use crate::backend::{Backend, IDLE};
 use crate::ledger::Ledger;
+use crate::segment::SegmentLine;
 
 pub(crate) struct FolderWriter {
     state: Arc<FolderState>,
@@ -41,6 +44,10 @@ impl FolderWriter {
 
     /// Begins the next segment and queues this one for sealing.
     fn rotate(&mut self) -> io::Result<()> {
+        self.state.check_lock()?;
+        if self.segment.is_lost() {
+            self.forget_lost_segment()?;
+        }
         self.segment.repair()?;
         let vms = self.ledger.index().checkpoint();
         let number = self.segment.number() + 1;
@@ -52,8 +59,24 @@ impl FolderWriter {
         Ok(())
     }
 
+    /// Forgets the batches of a segment whose file is gone, so that they are stored when they are sent
+    /// again.
+    fn forget_lost_segment(&self) -> io::Result<()> {
+        std::fs::create_dir_all(open_folder(&self.state.path))?;
+        self.ledger.index().roll_back(SegmentLine::parse(self.segment.line())?.vms);
+        tracing::error!(
+            segment = self.segment.number(),
+            bytes = self.segment.len(),
+            "the open segment was removed or replaced; its batches are lost"
+        );
+        Ok(())
+    }
+
     /// Queues a closed segment for sealing, or removes it if it is empty.
     fn release(&self, segment: &OpenSegment) {
+        if segment.is_lost() {
+            return;
+        }
         if !segment.is_empty() {
             self.ledger.metrics.segment_closed();
             // The sealer is gone only during a teardown. The next start seals the segment then.
@@ -101,6 +124,7 @@ impl Backend for FolderWriter {
     }
 
     fn probe(&mut self) -> io::Result<()> {
+        self.segment.check_file().inspect_err(|_| self.must_rotate = true)?;
         self.write_probe()
     }
 
@@ -125,6 +149,11 @@ impl Backend for FolderWriter {
     }
 
     fn finish(mut self) {
+        // An error means that the segment is lost, or that its place is unknown: nothing is removed then.
+        if let Err(error) = self.segment.check_file() {
+            tracing::error!(%error, "the open segment isn't where it was created");
+            return;
+        }
         if let Err(error) = self.segment.repair() {
             tracing::error!(%error, "can't repair the open segment; the next start repairs it");
             return;

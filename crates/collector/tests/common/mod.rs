@@ -287,6 +287,10 @@ impl SegmentFile for FaultFile {
         if self.faults.fast.load(SeqCst) { Ok(()) } else { self.file.sync() }
     }
 
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.file.is_at(path)
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         failing(&self.faults.set_len, EIO)?;
         let before = std::fs::metadata(&self.path)?.len();
