@@ -2,19 +2,14 @@
 //! stopped, and then finishes what it has begun. Never installs signal handlers: its caller stops it.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::{broadcast, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
+use understudy_serve::{ServeLimits, serve};
 
 use crate::config::CollectorConfig;
 use crate::error::CollectorError;
@@ -24,12 +19,6 @@ use crate::ingest::Ingest;
 use crate::ledger::Accepted;
 use crate::metrics::Stats;
 use crate::store::Store;
-
-/// How long a client may take to send the head of a request, including the idle time before, and to
-/// answer an HTTP/2 ping.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long to wait after a connection couldn't be accepted, for example at the limit of open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running collector. Dropped without [`Collector::shutdown`], it stops at once; acknowledged batches
 /// are durable.
@@ -91,7 +80,10 @@ impl Collector {
         let router = http::router(ingest.clone(), config.ingest.retry_after);
         let (stop, stopped) = oneshot::channel();
         let deadline = config.shutdown_deadline;
-        let server = tokio::spawn(accept(listener, router, stopped, deadline));
+        let mut limits = ServeLimits::default();
+        limits.shutdown_deadline = deadline;
+        limits.idle_timeout = config.idle_timeout;
+        let server = tokio::spawn(serve(listener, router, limits, stopped));
         tracing::info!(%address, store = config.store.place(), "collecting");
         Ok(Collector { ingest, address, deadline, stop, server })
     }
@@ -145,62 +137,5 @@ impl Collector {
             cut_connections,
             unsealed_segments,
         }
-    }
-}
-
-/// Serves until `stopped` is sent or its sender dropped. Returns how many connections were cut.
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: oneshot::Receiver<()>,
-    deadline: Duration,
-) -> usize {
-    let graceful = GracefulShutdown::new();
-    let builder = builder();
-    // Dropping the set ends all connections.
-    let mut connections = JoinSet::new();
-    let is_graceful = loop {
-        tokio::select! {
-            sent = &mut stopped => break sent.is_ok(),
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    // Small responses shouldn't wait for more data. Without it they still arrive.
-                    let _ = stream.set_nodelay(true);
-                    let service = TowerToHyperService::new(router.clone());
-                    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-                    connections.spawn(graceful.watch(connection));
-                }
-                Err(error) => pause_after(&error).await,
-            },
-        }
-    };
-    drop(listener);
-    if !is_graceful {
-        return connections.len();
-    }
-    let finished = tokio::time::timeout(deadline, graceful.shutdown()).await.is_ok();
-    while connections.try_join_next().is_some() {}
-    let cut = if finished { 0 } else { connections.len() };
-    connections.shutdown().await;
-    cut
-}
-
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let mut http2 = builder.http2();
-    http2.timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT).keep_alive_timeout(HEAD_TIMEOUT);
-    // The window of a stream fits most batches whole. All streams share the connection's window.
-    http2.initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
-    builder
-}
-
-async fn pause_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset};
-    // These errors are about one connection. Others would recur at once.
-    if !matches!(error.kind(), ConnectionAborted | ConnectionReset) {
-        tracing::warn!(%error, "can't accept a connection");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }

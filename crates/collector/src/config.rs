@@ -156,6 +156,8 @@ pub struct CollectorConfig {
     /// How long a shutdown waits for requests in flight, and then again for the last segments to be
     /// sealed. Default 10 s. Unsealed segments are durable, and the next start seals them.
     pub shutdown_deadline: Duration,
+    /// How long a connection may be without a request in progress before it is closed. Default 120 s.
+    pub idle_timeout: Duration,
 }
 
 impl CollectorConfig {
@@ -170,6 +172,7 @@ impl CollectorConfig {
             store: store.into(),
             ingest: IngestConfig::default(),
             shutdown_deadline: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(120),
         }
     }
 

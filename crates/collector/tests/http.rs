@@ -326,6 +326,18 @@ async fn shutdown_finishes_requests_in_flight() {
 }
 
 #[tokio::test]
+async fn connection_without_a_request_is_closed() {
+    let dir = tempdir().unwrap();
+    let mut config = CollectorConfig::new(dir.path());
+    config.idle_timeout = Duration::from_millis(50);
+    let collector = collector(config).await;
+    for sent in [&b""[..], b"POST /v1/exchanges HTTP/1.1\r\n"] {
+        let response = raw(&collector, &[sent]).await;
+        assert_eq!(response, "", "closed without a response");
+    }
+}
+
+#[tokio::test]
 async fn shutdown_cuts_a_request_that_does_not_end() {
     let dir = tempdir().unwrap();
     let mut config = CollectorConfig::new(dir.path());

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use understudy_serve::{ServeLimits, serve};
 
 /// How long what is on its way may take when the service stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -55,15 +56,10 @@ impl Ui {
         let reports = Reports::new(&config)?;
         let app = App { shelf: Shelf::new(&config.source)?, reports, live, guard, patience };
         let (stop, stopped) = oneshot::channel::<()>();
-        let stopping = async {
-            // Told to, or left alone.
-            let _ = stopped.await;
-        };
-        let serving = axum::serve(listener, router(Arc::new(app))).with_graceful_shutdown(stopping);
+        let mut limits = ServeLimits::default();
+        limits.shutdown_deadline = GRACE;
         let server = tokio::spawn(async {
-            if let Err(error) = serving.await {
-                log::error!("the pages are no longer served: {error}");
-            }
+            serve(listener, router(Arc::new(app)), limits, stopped).await;
         });
         Ok(Self { address, url, stop, server })
     }
@@ -79,11 +75,9 @@ impl Ui {
     }
 
     /// Takes no more connections, and finishes what is on its way, for two seconds at most.
-    pub async fn shutdown(mut self) {
-        // A server that is gone has nothing to stop.
+    pub async fn shutdown(self) {
+        // A server that has ended needs no stop, and a panic of it is in the log.
         let _ = self.stop.send(());
-        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
-            self.server.abort();
-        }
+        let _ = self.server.await;
     }
 }
