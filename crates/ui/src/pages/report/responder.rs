@@ -1,6 +1,6 @@
-//! What the service asked its backends, each request with its verdict: misses first.
+//! The requests of the service to its backends with their verdicts, misses first.
 
-use super::{Above, Loaded, ON_PAGE, Pages, status};
+use super::{Loaded, ON_PAGE, Pages, ReportHeading, status};
 use crate::form::Form;
 use crate::page::{Frame, PageError, render};
 use crate::reports::{Now, judge};
@@ -13,17 +13,17 @@ use axum::response::Response;
 use std::sync::Arc;
 use understudy_replay::report::{Asked, Call, Responder, view};
 
-/// So many calls that were made more or less often are listed.
+/// The maximum number of listed calls whose counts differ.
 const CALLS: usize = 500;
 
 #[derive(Template)]
 #[template(path = "responder.html")]
 struct ResponderPage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     here: String,
     sentence: String,
-    /// What would become of those that didn't match, now.
+    /// The current verdicts on the requests that didn't match.
     now: String,
     notes: Vec<String>,
     verdict: String,
@@ -44,7 +44,7 @@ struct Row {
     class: &'static str,
     verdict: String,
     note: String,
-    /// Whether it would match now.
+    /// Whether it matches now.
     mended: bool,
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
-/// What would become of the requests that didn't match, with the snapshot as it is. `None`: that is still being found out.
+/// The current verdicts on the requests that didn't match; `None` while they are being computed.
 pub(super) async fn now(
     app: &App,
     loaded: &Loaded,
@@ -160,7 +160,7 @@ fn row(asked: &Asked, number: usize, here: &str, judged: Option<&crate::reports:
     }
 }
 
-/// A verdict for the eye.
+/// The style class of a verdict.
 pub(super) fn class(asked: &Asked) -> &'static str {
     match asked.verdict.as_str() {
         "match" => "good",
@@ -169,7 +169,7 @@ pub(super) fn class(asked: &Asked) -> &'static str {
     }
 }
 
-/// Within the day: that stands above.
+/// The time of day. The date is in the heading.
 fn time(asked: &Asked) -> String {
     understudy_core::time::from_rfc3339(&asked.time).map_or_else(|| visible(&asked.time), crate::show::clock)
 }
