@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::process::EnvoyExit;
+use crate::exit::EnvoyExit;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::map::{authority, bracketed};
-use crate::process::free_port;
+use crate::ports::free_port;
 
 /// The name of the template's listener.
 pub(crate) const LISTENER: &str = "inbound";

@@ -1,12 +1,11 @@
 //! One running Envoy: started, watched, stopped. Leaves no process behind, however this process ends.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -15,8 +14,10 @@ use tempfile::TempDir;
 use crate::admin::{Admin, AdminAddress, EnvoyStats};
 use crate::bootstrap::Bootstrap;
 use crate::error::Error;
+use crate::exit::EnvoyExit;
 use crate::find::{EnvoyBinary, find};
 use crate::logs::{self, LogLevel};
+use crate::ports::free_port;
 use crate::tunnels::{self, Tunnel};
 
 mod child;
@@ -56,33 +57,6 @@ impl Default for Options {
             ready_within: Duration::from_secs(30),
             listener: PROXY_LISTENER.to_owned(),
         }
-    }
-}
-
-/// The exit status of Envoy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EnvoyExit(ExitStatus);
-
-impl EnvoyExit {
-    /// The exit code; `None` if a signal ended it.
-    pub fn code(&self) -> Option<i32> {
-        self.0.code()
-    }
-
-    /// The signal that ended it, if any.
-    pub fn signal(&self) -> Option<i32> {
-        self.0.signal()
-    }
-
-    /// Whether the exit code is 0: Envoy stopped as requested.
-    pub fn success(&self) -> bool {
-        self.0.success()
-    }
-}
-
-impl fmt::Display for EnvoyExit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -305,10 +279,4 @@ fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -
         // in flight.
         .process_group(0);
     Ok(command)
-}
-
-pub(crate) fn free_port(address: SocketAddr) -> Result<SocketAddr, Error> {
-    TcpListener::bind(address)
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| Error::io(format!("listen on {}", address.ip()), error))
 }

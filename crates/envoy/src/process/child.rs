@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::sync::watch;
 
-use super::EnvoyExit;
 use crate::error::Error;
+use crate::exit::EnvoyExit;
 use crate::guard::Guard;
 
 #[derive(Debug)]
