@@ -11,7 +11,7 @@ help: ## this list
 setup: ## get what building, testing and the demo need (Envoy, Python packages, Rust targets)
 	@sh scripts/setup.sh
 
-setup-dev: setup ## get what lint and test-wasm need too (cargo-deny, wasm-bindgen-test-runner); takes minutes, once
+setup-dev: setup ## get what lint and test-wasm need too (cargo-deny, shellcheck, Node.js)
 	@sh scripts/setup-dev.sh
 
 build: ## compile the understudy command: target/release/understudy
@@ -31,8 +31,7 @@ test: setup ## all tests on this machine, the end-to-end suite last
 	sh scripts/test.sh
 
 test-wasm: setup-dev ## the core's tests, as wasm in Node.js
-	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/.tools/bin/wasm-bindgen-test-runner \
-	cargo test --locked -p understudy-core --lib --target wasm32-unknown-unknown
+	sh scripts/test-wasm.sh
 
 e2e: setup ## the end-to-end suite alone: real Envoy, real SDKs
 	sh scripts/setup-network.sh

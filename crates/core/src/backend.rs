@@ -106,8 +106,6 @@ fn fits(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn check(scheme: &str, authority: &str, expect: &str) {
         assert_eq!(name(scheme, authority), expect);

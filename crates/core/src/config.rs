@@ -398,8 +398,6 @@ fn yes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn nothing_is_a_configuration() {

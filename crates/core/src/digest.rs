@@ -27,8 +27,6 @@ pub fn prefix(digest: &Digest) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn known_digest() {

@@ -148,8 +148,6 @@ impl fmt::Display for Thousandths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_latency_is_written_as_it_is_read() {

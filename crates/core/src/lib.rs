@@ -1,7 +1,7 @@
 //! What Understudy is about, without any I/O: exchanges, canonical requests and their digests, the table,
 //! and the engine that decides what happens to a stream.
 //!
-//! Everything here builds for `wasm32-wasip1` (inside Envoy), `wasm32-unknown-unknown` and natively, and behaves
+//! Everything here builds for `wasm32-wasip1` (inside Envoy) and natively, and behaves
 //! the same on each. There is no clock, environment, file, network, thread or randomness in it: time, identifiers and
 //! bytes come in as arguments. What runs on the data path cannot panic.
 #![cfg_attr(

@@ -199,8 +199,6 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn outbox(queue: u32) -> Outbox {
         let json = format!(

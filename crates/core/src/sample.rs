@@ -66,8 +66,6 @@ impl fmt::Display for Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn of(share: f64) -> Sample {
         Sample::try_from(share).unwrap()

@@ -100,8 +100,6 @@ fn told(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn read(annotations: &[(&str, &str)]) -> Workload {
         Workload::read(|name| {

@@ -45,8 +45,6 @@ pub fn undo_messages(coding: &[u8], body: &[u8], cap: usize) -> Option<Vec<u8>> 
 mod tests {
     use super::*;
     use miniz_oxide::deflate::compress_to_vec_zlib;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
         [&[flag][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat()

@@ -2,8 +2,6 @@
 
 use super::*;
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const TEXT: &[u8] = br#"{"greeting":"hello hello hello hello, understudy"}"#;
 /// `TEXT` by zlib's gzip, Brotli's and zstd's own encoders.

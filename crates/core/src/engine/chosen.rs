@@ -51,8 +51,6 @@ fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn known() -> BTreeSet<String> {
         ["https://api.test", "https://old-api.test", "http://db:8000", "http://db:9000"]

@@ -237,8 +237,6 @@ fn spelled(from: Spelling, value: &[u8], to: EchoSpelling) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn values_are_spelled_as_where_they_go() {

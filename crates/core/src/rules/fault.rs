@@ -122,8 +122,6 @@ impl From<Fault> for Written {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_fault_is_written_as_it_is_read_and_tells_what_it_is() {

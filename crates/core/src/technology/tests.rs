@@ -1,8 +1,6 @@
 use super::*;
 use crate::exchange::{Body, Response};
 use crate::headers::Headers;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// An exchange as text: method, path, headers of the request, body, headers of the answer, body.
 struct Said<'a> {

@@ -31,8 +31,6 @@ mod tests {
     use crate::exchange::{Body, Direction, End, Request, Response};
     use crate::headers::Headers;
     use crate::verdict::{Change, Difference, Kind, Matched, Nearest, Reason};
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn exchange() -> Exchange {
         Exchange {
