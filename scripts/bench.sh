@@ -1,6 +1,7 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md, and of docs/reference/sizing.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|replay|fleet|all] [SECONDS]`; takes half an hour and wants an idle machine with two
-# cores. Ratios count: what is compared runs in the same minutes.
+# The numbers of docs/reference/numbers.md, and of docs/reference/sizing.md. `bench.sh
+# [mock|rules|tap|tls|memory|peers|canonical|pages|replay|fleet|all] [SECONDS]`; takes half an hour
+# and wants an idle machine with two cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,9 @@
-# Shared by the scripts here; sourced, after `set -eu`, from any folder. Never changes anything by itself.
+# shellcheck shell=sh
+# Functions of the other scripts, which source it after `set -eu`. Sourcing changes nothing but the
+# current folder.
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
+cd "$root" || exit 2
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -9,7 +11,8 @@ fail() {
     exit 2
 }
 
-# Whether the path has a program of this name. A function or an alias of the name isn't one: `command -v` prints their name without a folder.
+# Tells whether the path has a program of this name. `command -v` also finds functions and aliases,
+# and prints their name without a folder.
 have() {
     case $(command -v "$1" 2>/dev/null) in
         */*) ;;
@@ -28,8 +31,15 @@ packages() {
         have sudo || fail "$why is missing, and there is no sudo: run as root: apt-get install $*"
         as_root=sudo
     fi
+    # Updating the lists takes longer than most installations: only where they lack a package or are
+    # too old.
+    apt_install "$@" 2>/dev/null && return
     $as_root apt-get update -qq
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    apt_install "$@" || fail "apt-get could not install $*: see its message"
+}
+
+apt_install() {
+    $as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # The version of a package in Cargo.lock.
@@ -39,8 +49,8 @@ locked() {
     say "$version"
 }
 
-# Installs the packages of Node.js that FOLDER/package-lock.json names, once: `node_packages FOLDER OLDEST "what they are"`. OLDEST is the Node.js
-# that they need.
+# Installs the packages of Node.js that FOLDER/package-lock.json names, once: `node_packages FOLDER
+# OLDEST "what they are"`. OLDEST is the oldest major version of Node.js that runs them.
 node_packages() {
     folder=$1 oldest=$2 what=$3
     missing=

