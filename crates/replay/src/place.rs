@@ -5,6 +5,7 @@ mod body;
 mod message;
 
 use memchr::memmem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use std::borrow::Cow;
 use std::fmt;
 use understudy_core::exchange::{Request, Response};
@@ -358,34 +359,31 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
     })
 }
 
+/// Undoes percent-encoding (RFC 3986, 2.1); with `plus`, `+` is a space, as in forms.
 fn decode(text: &[u8], plus: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    let digit = |at: usize| text.get(at).and_then(|b| char::from(*b).to_digit(16));
-    while let Some(&byte) = text.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
-                at += 2;
-            }
-            (b'+', ..) if plus => out.push(b' '),
-            _ => out.push(byte),
-        }
-        at += 1;
-    }
-    out
+    let space = |byte: &u8| if plus && *byte == b'+' { b' ' } else { *byte };
+    let text: Vec<u8> = text.iter().map(space).collect();
+    percent_decode(&text).collect()
 }
 
+/// Percent-encodes a path segment or a parameter's value.
 fn encode(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    for &byte in text {
-        if byte.is_ascii_alphanumeric() || b"-_.~:@!$'()*,;".contains(&byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    out
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b':')
+        .remove(b'@')
+        .remove(b'!')
+        .remove(b'$')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')')
+        .remove(b'*')
+        .remove(b',')
+        .remove(b';');
+    percent_encode(text, ENCODED).to_string().into_bytes()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::cmd::pull::RegistryArgs;
 use crate::cmd::report::Pages;
 use crate::output;
 use crate::proxy_args::ProxyArgs;
+use crate::when::duration;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -293,46 +294,7 @@ impl Args {
     }
 }
 
-/// `500ms`, `30s`, `5m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("{text:?} is no time: write 500ms, 30s, 5m or 1h");
-    let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
-    let (number, unit) = text.split_at(at);
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    let seconds = match unit {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3600.0,
-        _ => return Err(bad()),
-    };
-    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(bad)
-}
-
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
     rate.ok_or_else(|| format!("{text:?} is no rate: write a number above 0"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        #[track_caller]
-        fn check(text: &str, expect: Option<u64>) {
-            assert_eq!(duration(text).ok().map(|time| time.as_millis()), expect.map(u128::from), "{text}");
-        }
-        check("500ms", Some(500));
-        check("1.5s", Some(1500));
-        check("2m", Some(120_000));
-        check("1h", Some(3_600_000));
-        check("0s", None);
-        check("-1s", None);
-        check("10", None);
-        check("s", None);
-        check("1d", None);
-        check("1e400s", None);
-    }
 }

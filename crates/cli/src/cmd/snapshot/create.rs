@@ -79,7 +79,7 @@ pub(super) struct Args {
 }
 
 fn time_of(text: &str) -> Result<u64, String> {
-    when::parse(text, say::now())
+    when::time(text, say::now())
 }
 
 pub(super) async fn run(args: Args) -> Outcome {
