@@ -14,7 +14,7 @@ use understudy_core::rules::Rules;
 use understudy_core::time;
 use understudy_core::v1::{self, Record};
 use understudy_core::verdict::{Kind, Verdict};
-use understudy_replay::report::{Asked, Responder, Whole};
+use understudy_replay::report::{JudgedCall, Responder, WholeRequest};
 use understudy_replay::{request_message, share};
 use understudy_snapshot::Snapshot;
 
@@ -70,7 +70,7 @@ pub(super) async fn read<T>(
     responder.requests = responder.matches + responder.misses + responder.passthroughs;
     responder.rate = share(responder.matches, responder.requests);
     responder.verdicts.sort_by(|a, b| {
-        let order = |asked: &Asked| (asked.verdict == "match", asked.time.clone());
+        let order = |asked: &JudgedCall| (asked.verdict == "match", asked.time.clone());
         order(a).cmp(&order(b))
     });
     match comparable {
@@ -111,14 +111,14 @@ fn request_digest(exchange: &Exchange) -> Digest {
 
 /// The whole request, with its answer where one came. `None` if the request was truncated or `room`
 /// is used up.
-fn whole(asked: Exchange, answers: &mut RealAnswers, room: &mut usize) -> Option<Whole> {
+fn whole(asked: Exchange, answers: &mut RealAnswers, room: &mut usize) -> Option<WholeRequest> {
     let answered = answers.get_mut(&request_digest(&asked)).and_then(VecDeque::pop_front);
-    let whole = Whole(answered.unwrap_or(asked));
+    let whole = WholeRequest(answered.unwrap_or(asked));
     *room = room.checked_sub(whole.size()).filter(|_| whole.0.request.body.truncated.is_none())?;
     Some(whole)
 }
 
-fn asked(record: &Record, verdict: &Verdict, rules: &Rules, in_full: bool) -> Asked {
+fn asked(record: &Record, verdict: &Verdict, rules: &Rules, in_full: bool) -> JudgedCall {
     let exchange = &record.exchange;
     let signature = Signature::of(&RequestView::from(exchange), rules);
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -129,7 +129,7 @@ fn asked(record: &Record, verdict: &Verdict, rules: &Rules, in_full: bool) -> As
     };
     let cut = |bytes: &[u8]| lossy(bytes).chars().take(VALUE).collect::<String>();
     let fields = || signature.fields().map(|(key, value)| (lossy(key), cut(value))).collect();
-    Asked {
+    JudgedCall {
         time: time::to_rfc3339(exchange.time),
         backend: exchange.backend.clone(),
         operation,

@@ -3,7 +3,7 @@
 
 use understudy_core::exchange::Exchange;
 use understudy_core::verdict::{Kind, Nearest, Reason};
-use understudy_replay::report::{Asked, Report};
+use understudy_replay::report::{JudgedCall, Report};
 use understudy_snapshot::matcher::Matcher;
 use understudy_snapshot::{Snapshot, table};
 
@@ -43,7 +43,7 @@ pub(crate) enum Now {
 }
 
 /// The requests that didn't match, with their numbers, as far as the report holds them.
-pub(crate) fn missed(report: &Report) -> impl Iterator<Item = (usize, &Asked, Option<&Exchange>)> {
+pub(crate) fn missed(report: &Report) -> impl Iterator<Item = (usize, &JudgedCall, Option<&Exchange>)> {
     let verdicts = report.responder.iter().flat_map(|responder| &responder.verdicts).enumerate();
     let missed = verdicts.filter(|(_, asked)| asked.verdict != "match");
     missed.map(|(number, asked)| (number, asked, asked.whole.as_ref().map(|whole| &whole.0)))

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use understudy_core::exchange::Exchange;
 use understudy_core::facts::is_grpc;
 use understudy_core::verdict::Nearest;
-use understudy_replay::report::Asked;
+use understudy_replay::report::JudgedCall;
 use understudy_replay::report::view::Sides;
 
 #[derive(Template)]
@@ -154,7 +154,7 @@ fn done(what: &str) -> &'static str {
     }
 }
 
-fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &Asked) -> CurrentVerdict {
+fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &JudgedCall) -> CurrentVerdict {
     let told = |class, text: String| CurrentVerdict { class, text };
     match judged {
         None if asked.verdict == "match" => {

@@ -11,7 +11,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
-use understudy_replay::report::{Asked, Call, Responder, view};
+use understudy_replay::report::{Call, JudgedCall, Responder, view};
 
 /// The maximum number of listed calls whose counts differ.
 const CALLS: usize = 500;
@@ -132,14 +132,14 @@ fn notes(responder: &Responder) -> Vec<String> {
 
 fn found(responder: &Responder, verdict: &str, text: &str) -> Vec<usize> {
     let text = text.to_lowercase();
-    let has = |asked: &Asked| {
+    let has = |asked: &JudgedCall| {
         let all = || format!("{} {}{}", asked.operation, asked.backend, asked.location).to_lowercase();
         (verdict.is_empty() || asked.verdict == verdict) && (text.is_empty() || all().contains(&text))
     };
     (0..).zip(&responder.verdicts).filter(|(_, asked)| has(asked)).map(|(at, _)| at).collect()
 }
 
-fn row(asked: &Asked, number: usize, here: &str, judged: Option<&crate::reports::Verdicts>) -> Row {
+fn row(asked: &JudgedCall, number: usize, here: &str, judged: Option<&crate::reports::Verdicts>) -> Row {
     let note = match (&asked.reason, &asked.exchange) {
         (Some(reason), _) => visible(reason),
         (None, Some(exchange)) => format!("#{}", visible(exchange)),
@@ -161,7 +161,7 @@ fn row(asked: &Asked, number: usize, here: &str, judged: Option<&crate::reports:
 }
 
 /// The style class of a verdict.
-pub(super) fn class(asked: &Asked) -> &'static str {
+pub(super) fn class(asked: &JudgedCall) -> &'static str {
     match asked.verdict.as_str() {
         "match" => "good",
         "passthrough" => "warning",
@@ -170,7 +170,7 @@ pub(super) fn class(asked: &Asked) -> &'static str {
 }
 
 /// The time of day. The date is in the heading.
-fn time(asked: &Asked) -> String {
+fn time(asked: &JudgedCall) -> String {
     understudy_core::time::from_rfc3339(&asked.time).map_or_else(|| visible(&asked.time), crate::show::clock)
 }
 
