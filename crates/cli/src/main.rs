@@ -1,7 +1,8 @@
-//! The `understudy` command: reads the arguments, runs one subcommand, turns its outcome into an exit status.
+//! The `understudy` command: parses the arguments, runs one subcommand, and turns its outcome into
+//! an exit status.
 //!
-//! Exit status: 0 as expected, 1 a check failed (misses, differences, findings), 2 could not run; `record` and `respond` give CMD's status
-//! where it isn't 0.
+//! Exit status: 0 as expected; 1 a check failed (misses, differences, findings); 2 could not run.
+//! `record` and `respond` return CMD's status if it isn't 0.
 
 mod cmd;
 mod logging;
@@ -16,7 +17,7 @@ mod when;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Records the backends of a service through its Envoy sidecar, and stands in for them.
+/// Records the backends of a service through its Envoy sidecar, and answers in their place
 #[derive(Parser)]
 #[command(name = "understudy", version, max_term_width = 110)]
 #[command(after_help = "\
@@ -60,10 +61,10 @@ enum Command {
     Controller(cmd::controller::Args),
 }
 
-/// What a subcommand that ran has to say to whoever called it: the exit status.
+/// Result of a subcommand: the exit status, or the reason why it could not run.
 type Outcome = anyhow::Result<ExitCode>;
 
-/// The exit status of a command that could not run.
+/// Exit status of a command that could not run.
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         Command::Controller(args) => cmd::controller::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.
+        // The reader of our output has exited, as in `understudy inspect | head`.
         let broken_pipe = error
             .downcast_ref::<std::io::Error>()
             .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe);

@@ -9,19 +9,20 @@ use understudy_run::ProxySettings;
 /// Arguments about Envoy and CMD.
 #[derive(clap::Args)]
 pub(crate) struct ProxyArgs {
-    /// Send a backend somewhere else while it keeps its own name, like curl's --connect-to
+    /// Send a backend's requests to another address while it keeps its name, like curl's
+    /// --connect-to
     #[arg(long = "map", value_name = "HOST[:PORT]=URL")]
     maps: Vec<HostMap>,
 
-    /// Believe backends whose certificates an authority in this file (PEM) has signed, and no others
+    /// Accept a backend's certificate only if an authority in this file (PEM) has signed it
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
 
-    /// Believe any certificate of a backend: for test backends alone
+    /// Accept any certificate of a backend: for test backends only
     #[arg(long, conflicts_with = "upstream_ca")]
     insecure_upstream: bool,
 
-    /// Where Envoy listens for CMD's requests; port 0 takes a free one
+    /// Address on which Envoy accepts CMD's requests; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
@@ -29,15 +30,15 @@ pub(crate) struct ProxyArgs {
     #[arg(long)]
     include_localhost: bool,
 
-    /// Envoy's worker threads
+    /// Number of Envoy's worker threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
 
-    /// A machine-readable summary on stdout; CMD's stdout goes to stderr then
+    /// Print a machine-readable summary on stdout; CMD's stdout then goes to stderr
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// How long CMD may take to end after Ctrl-C or SIGTERM, before it is killed
+    /// How long CMD may take to exit after Ctrl-C or SIGTERM before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     grace: u32,
 }
@@ -67,7 +68,7 @@ impl ProxyArgs {
 /// CMD and its arguments.
 #[derive(clap::Args)]
 pub(crate) struct CommandArgs {
-    /// What to run, after `--`
+    /// The command to run, after `--`
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 }

@@ -7,11 +7,11 @@ use understudy_run::redaction;
 /// Arguments of all commands that redact.
 #[derive(Default, clap::Args)]
 pub(crate) struct NameArgs {
-    /// A further header or field that carries a secret
+    /// A further header or field that contains a secret
     #[arg(long = "redact", value_name = "NAME")]
     redact: Vec<String>,
 
-    /// A header or field that carries none, whatever its name looks like
+    /// A header or field that contains no secret, whatever its name suggests
     #[arg(long = "allow", value_name = "NAME")]
     allow: Vec<String>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct RedactionArgs {
     #[command(flatten)]
     names: NameArgs,
 
-    /// Keep secrets as they are; what is written then must not be shared
+    /// Keep secrets; the result must not be shared
     #[arg(long, conflicts_with_all = ["redact", "allow"])]
     keep_secrets: bool,
 }

@@ -1,6 +1,7 @@
-//! What is said to the person: on stderr, since stdout belongs to CMD or to the machine that reads `--json`.
+//! Messages for the person: on stderr, because stdout belongs to CMD or to the machine that reads
+//! `--json`.
 //!
-//! A stderr that is closed, as in `understudy … 2>&1 | head`, is nobody to talk to, and no reason to stop.
+//! A closed stderr, as in `understudy … 2>&1 | head`, is no reason to stop.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
@@ -11,23 +12,24 @@ use understudy_core::rules::Rule;
 pub(crate) use understudy_run::text::{count, now};
 use understudy_run::{Event, Observer, Progress, Severity, Step};
 
-/// A line for the person.
+/// Prints one line.
 pub(crate) fn line(text: impl Display) {
     block(format_args!("understudy: {text}\n"));
 }
 
-/// Text of several lines, as it is.
+/// Prints text of several lines unchanged.
 pub(crate) fn block(text: impl Display) {
-    // One write, so that what CMD says comes before or after it. `eprint!` would panic where stderr is closed.
+    // One write, so that CMD's output is never in the middle of it. `eprint!` would panic if stderr
+    // is closed.
     let _ = std::io::stderr().lock().write_all(text.to_string().as_bytes());
 }
 
-/// Something that isn't as it should be, and isn't fatal.
+/// Prints a warning: something is wrong, but the command goes on.
 pub(crate) fn warning(text: impl Display) {
     line(format_args!("warning: {text}"));
 }
 
-/// Why the command could not run, with what to do about it where that is known.
+/// Prints why the command could not run, and what to do about it if that is known.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut text = format!("{error}");
     for cause in error.chain().skip(1) {
@@ -46,12 +48,12 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
 }
 
-/// Something that takes a while and can be counted. Shown on a terminal alone, and only while CMD doesn't own it.
+/// Progress of a step with a count. Shown only on a terminal, and only while CMD doesn't own it.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
     bar("understudy: {msg} {pos} {spinner}", what)
 }
 
-/// Requests that are sent, of so many where that is known. Shown like [`progress`].
+/// Progress of sending requests, with their number if it is known. Shown like [`progress`].
 pub(crate) fn requests(planned: Option<u64>) -> ProgressBar {
     let bar = match planned {
         Some(_) => bar("understudy: {msg} {pos} of {len} {spinner}", "requests answered:"),
@@ -63,7 +65,7 @@ pub(crate) fn requests(planned: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// Something that takes a while, nobody knows how long. Shown like [`progress`].
+/// Progress of a step of unknown length. Shown like [`progress`].
 pub(crate) fn working(what: &'static str) -> ProgressBar {
     bar("understudy: {msg} {spinner}", what)
 }
@@ -78,7 +80,7 @@ fn bar(template: &str, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Tells which rules a snapshot has gained.
+/// Prints how many rules a snapshot has gained.
 pub(crate) fn learned(snapshot: &Path, rules: &[Rule]) {
     if !rules.is_empty() {
         line(format_args!(
@@ -89,7 +91,7 @@ pub(crate) fn learned(snapshot: &Path, rules: &[Rule]) {
     }
 }
 
-/// Shows what a run reports: its events as lines, its steps as progress bars.
+/// Shows what a run reports: events as lines, steps as progress bars.
 pub(crate) struct Console;
 
 impl Observer for Console {
@@ -109,7 +111,7 @@ impl Observer for Console {
     }
 }
 
-/// The progress bar of a step; it disappears with the step.
+/// Progress bar of a step. It disappears with the step.
 struct StepBar(ProgressBar);
 
 impl Progress for StepBar {

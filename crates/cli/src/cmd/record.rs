@@ -1,4 +1,4 @@
-//! `understudy record`: run CMD, keep what it says to its backends.
+//! `understudy record`: runs CMD and records its exchanges with its backends.
 
 use crate::proxy_args::{CommandArgs, ProxyArgs};
 use crate::redaction::RedactionArgs;
@@ -13,10 +13,13 @@ use understudy_run::{Finished, Record, Recorded};
 use understudy_snapshot::traces::Traces;
 use understudy_snapshot::{Backend, Existing, Snapshot};
 
-/// Run CMD and keep what it says to its backends
+/// Run CMD and record its exchanges with its backends
 ///
-/// Envoy starts as a forward proxy on a free port, CMD runs with HTTP_PROXY and HTTPS_PROXY set and trusts your certificate authority (see
-/// `understudy ca`), and what passes becomes a snapshot: a folder of text that you can read, edit and commit. Credentials, tokens and card numbers in it are replaced. CMD's own status is passed on. Ctrl-C and SIGTERM end CMD; what was recorded until then is kept.
+/// Envoy starts as a forward proxy on a free port. CMD runs with HTTP_PROXY and HTTPS_PROXY set and
+/// trusts your certificate authority (see `understudy ca`). The recorded exchanges become a
+/// snapshot: a folder of text that you can read, edit and commit. Credentials, tokens and card
+/// numbers in it are replaced. CMD's exit status is passed on. Ctrl-C and SIGTERM end CMD;
+/// everything recorded until then is kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,20 +34,21 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "SNAPSHOT")]
     output: PathBuf,
 
-    /// Replace a snapshot that is there already
+    /// Replace an existing snapshot
     #[arg(long)]
     force: bool,
 
-    /// Record who calls CMD too: Envoy takes requests at LISTEN and passes them on to APP, where CMD listens; may be repeated. A port alone
-    /// is one of 127.0.0.1
+    /// Record CMD's clients too: Envoy accepts requests at LISTEN and passes them on to APP, where
+    /// CMD listens; may be repeated. A port alone means 127.0.0.1
     #[arg(long, value_name = "LISTEN=APP")]
     inbound: Vec<Inbound>,
 
-    /// Run nothing: make a snapshot of a recording that was interrupted
+    /// Run nothing: make a snapshot of an interrupted recording
     #[arg(long, conflicts_with_all = ["maps", "command", "inbound"])]
     recover: bool,
 
-    /// Keep what is delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like. It is left out, and let through when CMD is answered
+    /// Keep exchanges with OpenTelemetry, Zipkin, Datadog, Sentry and similar services. By default
+    /// they are left out, and such requests pass through when CMD is answered
     #[arg(long)]
     keep_telemetry: bool,
 
@@ -133,7 +137,7 @@ fn tell(args: &Args, finished: &Finished<u8>, snapshot: Option<&Snapshot>) -> an
     Ok(())
 }
 
-/// The backends that something was recorded of: of those that are left out as telemetry nothing is.
+/// Backends with recorded exchanges. Backends left out as telemetry have none.
 fn recorded(snapshot: &Snapshot) -> impl Iterator<Item = (&String, &Backend)> {
     snapshot.header().backends.iter().filter(|(_, backend)| backend.exchanges > 0)
 }
@@ -153,7 +157,7 @@ fn describe(path: &Path, snapshot: &Snapshot) -> String {
     )
 }
 
-/// How far it is known which inbound request has caused which calls.
+/// Prints for how many calls the inbound request that caused them is known.
 fn tell_traces(snapshot: &Snapshot) -> anyhow::Result<()> {
     if snapshot.header().inbound.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `understudy respond`: run CMD with its backends answered from a snapshot.
+//! `understudy respond`: runs CMD with its backends answered from a snapshot.
 
 use crate::proxy_args::{CommandArgs, ProxyArgs};
 use crate::redaction::RedactionArgs;
@@ -14,8 +14,9 @@ use understudy_snapshot::Snapshot;
 
 /// Run CMD with its backends answered from a snapshot
 ///
-/// The backends that the snapshot mocks are never touched. Each request of CMD is answered from the recording or, where nothing
-/// recorded matches, as `--on-miss` says. At the end a report says what was asked and what became of it.
+/// Mocked backends receive nothing. Each request of CMD is answered from the recording; `--on-miss`
+/// decides about requests that match nothing recorded. At the end, a report shows the verdict on
+/// each request.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,23 +30,24 @@ pub(crate) struct Args {
     /// The snapshot to answer from
     snapshot: PathBuf,
 
-    /// What becomes of a request that nothing recorded matches [default: what snapshot.yaml says]
+    /// What happens to a request that matches nothing recorded [default: as in snapshot.yaml]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_miss: Option<OnMissArg>,
 
-    /// How long answers are held back: none, recorded, or a factor such as 0.5x [default: what snapshot.yaml says]
+    /// How long answers are delayed: none, recorded, or a factor such as 0.5x [default: as in
+    /// snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     latency: Option<Latency>,
 
-    /// Write the report (JSON) here
+    /// Write the report (JSON) to this file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// With `--on-miss capture`: the snapshot to write what missed to
+    /// With `--on-miss capture`: the snapshot to write captured misses to
     #[arg(short, long, value_name = "SNAPSHOT", required_if_eq("on_miss", "capture"))]
     output: Option<PathBuf>,
 
-    /// List each request in the summary, not only those that missed
+    /// List every request in the summary, not only misses
     #[arg(short, long)]
     verbose: bool,
 
@@ -105,7 +107,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if report.summary.requests == 0 {
         say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?");
     }
-    // The recording is safe before anything else can fail.
+    // Captured misses are saved before anything else can fail.
     if let (Some(capture), Some(output)) = (missed, &args.output) {
         save_missed(capture, output, &args.snapshot).await?;
     }

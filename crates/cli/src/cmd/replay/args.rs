@@ -18,13 +18,14 @@ use understudy_replay::settings::Settings;
 use understudy_replay::target::Target;
 use understudy_run::{Readiness, Replay, ReplayMode, TargetTrust};
 
-/// The settings that are read where none are named.
+/// Name of the settings file that is read by default, in the snapshot's folder.
 const SETTINGS: &str = "replay.yaml";
 
 /// Send a service its recorded requests, and compare its answers
 ///
-/// CMD is started with its backends answered from the snapshot, as `respond` does. When it is ready, it is sent the requests that the
-/// snapshot has recorded, and each answer is compared with the recorded one. The report says whether the service still behaves.
+/// CMD starts with its backends answered from the snapshot, as `respond` does. When it is ready, it
+/// receives the requests that the snapshot has recorded, and each answer is compared with the
+/// recorded one. The report says whether the service still behaves as recorded.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,118 +36,123 @@ Examples:
 
 Exit status: 0 all goals were reached; 1 a goal was missed, or the service failed; 2 could not run.")]
 pub(crate) struct Args {
-    /// The snapshot to replay: a folder, or oci://REGISTRY/NAME:TAG that `push --with-snapshot` made
+    /// The snapshot to replay: a folder, or oci://REGISTRY/NAME:TAG that `push --with-snapshot`
+    /// made
     pub(super) snapshot: PathBuf,
 
     #[command(flatten)]
     pub(super) registry: RegistryArgs,
 
-    /// Where the service listens [default: where it did when it was recorded]
+    /// Address of the service [default: the one at which it was recorded]
     #[arg(long, value_name = "URL")]
     pub(super) target: Option<String>,
 
-    /// What is replayed
+    /// Which parts of the recording are replayed
     #[arg(long, value_enum, value_name = "MODE", default_value = "full-replay")]
     pub(super) mode: Mode,
 
-    /// Which build is tested; for the report
+    /// Name of the tested build, for the report
     #[arg(long, value_name = "TAG")]
     pub(super) build_tag: Option<String>,
 
-    /// What is compared, carried and to be reached [default: SNAPSHOT/replay.yaml, where it is there]
+    /// Settings: comparison, carried values and goals [default: SNAPSHOT/replay.yaml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Fail where this holds, such as 'p95 > 200ms'; may be repeated
+    /// Fail if this holds, such as 'p95 > 200ms'; may be repeated
     #[arg(long, value_name = "METRIC OP VALUE", value_parser = Goal::must_not)]
     pub(super) fail_if: Vec<Goal>,
 
-    /// A report of a run of the same build: what differed in it doesn't count
+    /// Report of another run of the same build: its differences don't count
     #[arg(long, value_name = "REPORT")]
     pub(super) baseline: Option<PathBuf>,
 
-    /// Write the report (JSON) here
+    /// Write the report (JSON) to this file
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
 
-    /// Write the result in a few hundred bytes of JSON here, whatever becomes of the run; for a pod's termination message
+    /// Write the result in a few hundred bytes of JSON to this file, even if the run fails; for a
+    /// pod's termination message
     #[arg(long, value_name = "FILE")]
     pub(super) summary: Option<PathBuf>,
 
-    /// Keep so many reports in SNAPSHOT/.reports for `understudy ui`, this one among them
+    /// Number of reports to keep in SNAPSHOT/.reports for `understudy ui`, including this one
     #[arg(long, value_name = "N", default_value_t = kept::DEFAULT)]
     pub(super) keep_reports: usize,
 
     #[command(flatten)]
     pub(super) pages: Pages,
 
-    /// What becomes of a call that nothing recorded matches [default: what snapshot.yaml says]
+    /// What happens to a call that matches nothing recorded [default: as in snapshot.yaml]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) on_miss: Option<OnMissArg>,
 
-    /// How long mocked answers are held back: none, recorded, or a factor such as 0.5x [default: what snapshot.yaml says]
+    /// How long mocked answers are delayed: none, recorded, or a factor such as 0.5x [default: as
+    /// in snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     pub(super) latency: Option<Latency>,
 
-    /// List all that is in the report
+    /// List everything in the report
     #[arg(short, long)]
     pub(super) verbose: bool,
 
     #[command(flatten)]
     pub(super) load: LoadArgs,
 
-    /// When the service is ready: `tcp`, when it accepts connections; a path, when that is answered with 2xx or 3xx
+    /// When the service is ready: `tcp`, once it accepts connections; a path, once that is answered
+    /// with 2xx or 3xx
     #[arg(long, value_name = "PATH|tcp", default_value = "tcp")]
     ready: String,
 
-    /// How long the service may take to be ready
+    /// How long the service may take to become ready
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     ready_timeout: Duration,
 
-    /// How long all of it may take, once the service is ready
+    /// How long the run may take once the service is ready
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
 
-    /// Which protocol is spoken to the service [default: that of the recording]
+    /// Protocol to use for the service [default: as recorded]
     #[arg(long, value_enum, value_name = "PROTOCOL")]
     protocol: Option<ProtocolArg>,
 
-    /// Believe a target whose certificate an authority in this file (PEM) has signed, and no other
+    /// Accept a certificate of the target only if an authority in this file (PEM) has signed it
     #[arg(long, value_name = "FILE")]
     target_ca: Option<PathBuf>,
 
-    /// Believe any certificate of the target
+    /// Accept any certificate of the target
     #[arg(long, conflicts_with = "target_ca")]
     insecure_target: bool,
 
     #[command(flatten)]
     pub(super) proxy: ProxyArgs,
 
-    /// The service, after `--`
+    /// The service to start, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(super) command: Vec<String>,
 }
 
-/// How much is sent, and how fast.
+/// Arguments about how many requests are sent, and how fast.
 #[derive(clap::Args)]
 pub(crate) struct LoadArgs {
-    /// How fast the recording is played: max, or a factor such as 4x
+    /// Speed of the recording: max, or a factor such as 4x
     #[arg(long, value_name = "SPEED", default_value = "1x")]
     speed: Speed,
 
-    /// So many requests a second, in place of the recording's pace
+    /// Requests per second, instead of the recorded pace
     #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "speed")]
     rps: Option<f64>,
 
-    /// Virtual users: each plays the recording by itself
+    /// Number of virtual users; each plays the whole recording
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     vus: u32,
 
-    /// How often each plays it [default: 1; with --for until the time is over]
+    /// How often each virtual user plays the recording [default: 1; with --for until the time is
+    /// over]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     times: Option<u64>,
 
-    /// Begin no request later than this
+    /// Send no request after this time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
 
@@ -173,14 +179,14 @@ impl LoadArgs {
     }
 }
 
-/// What is replayed.
+/// Parts of a recording that are replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mode {
-    /// The requests are sent, and the backends are mocked
+    /// Requests are sent, and backends are mocked
     FullReplay,
-    /// The requests are sent to a service that runs already
+    /// Requests are sent to a service that runs already
     GeneratorOnly,
-    /// The backends are mocked, until CMD ends
+    /// Backends are mocked until CMD exits
     ResponderOnly,
 }
 
@@ -215,12 +221,12 @@ impl From<OnMissArg> for OnMiss {
 enum ProtocolArg {
     /// HTTP/1.1
     Http1,
-    /// HTTP/2; without TLS from the first byte on (h2c)
+    /// HTTP/2; without TLS by prior knowledge (h2c)
     Http2,
 }
 
 impl Args {
-    /// What the arguments say together must make sense, before anything is started.
+    /// Checks that the arguments fit together, before anything is started.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let is_generator = self.mode == Mode::GeneratorOnly;
         if is_generator && !self.command.is_empty() {

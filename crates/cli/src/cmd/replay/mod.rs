@@ -1,4 +1,5 @@
-//! `understudy replay`: drive a service with its own recorded traffic while its backends are answered from the recording.
+//! `understudy replay`: drives a service with its own recorded traffic while its backends are
+//! answered from the recording.
 
 mod args;
 mod summary;
@@ -24,7 +25,7 @@ pub(crate) async fn run(mut args: Args) -> Outcome {
 
 async fn replay(args: &mut Args) -> anyhow::Result<Report> {
     args.check()?;
-    // Kept until the end: what is replayed lies in it.
+    // The pulled snapshot is removed when this is dropped.
     let _pulled = fetch(args).await?;
     let args = &*args;
     let snapshot = Snapshot::open(&args.snapshot)?;
@@ -33,7 +34,7 @@ async fn replay(args: &mut Args) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Gets a snapshot that is in a registry.
+/// Pulls the snapshot, if it is in a registry.
 async fn fetch(args: &mut Args) -> anyhow::Result<Option<tempfile::TempDir>> {
     let Some(source) = args.snapshot.to_str().filter(|text| text.starts_with("oci://")) else {
         return Ok(None);
@@ -42,7 +43,7 @@ async fn fetch(args: &mut Args) -> anyhow::Result<Option<tempfile::TempDir>> {
     let folder = tempfile::tempdir().context("can't make a temporary folder")?;
     args.registry.pull(&source, folder.path()).await?;
     args.snapshot = folder.path().to_owned();
-    // The folder goes, and what is kept in it would go too.
+    // The folder is temporary, so a report inside it would be lost.
     args.keep_reports = 0;
     Ok(Some(folder))
 }
@@ -63,7 +64,7 @@ fn tell(args: &Args, report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps the report for `understudy ui`. Nobody asked for it: where it can't be kept, the run counts all the same.
+/// Keeps the report for `understudy ui`. A failure is only a warning: nobody asked for the file.
 fn keep(args: &Args, report: &Report) {
     let snapshot = args.snapshot.display();
     match report::kept::keep(&args.snapshot, report, args.keep_reports) {
@@ -77,7 +78,7 @@ fn keep(args: &Args, report: &Report) {
     }
 }
 
-/// What a machine wants to know first.
+/// The report's sums, for a machine.
 fn in_short(report: &Report) -> serde_json::Value {
     let responder = report.responder.as_ref().map(|responder| {
         json!({

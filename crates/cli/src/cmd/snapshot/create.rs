@@ -1,4 +1,4 @@
-//! `understudy snapshot create`: a snapshot of some of what a collector has stored.
+//! `understudy snapshot create`: makes a snapshot of some of a capture store.
 
 use super::PlaceArgs;
 use crate::{Outcome, output, say, when};
@@ -17,10 +17,10 @@ use understudy_core::time;
 use understudy_run::{Interrupted, RecordingContext, Signals, SnapshotDraft};
 use understudy_snapshot::{Existing, Header, Snapshot};
 
-/// Make a snapshot of what a collector has stored
+/// Make a snapshot of a capture store
 ///
-/// A collector may be writing to the store meanwhile: what is in it now is taken. Which values change by themselves is learnt, as `record`
-/// does it. The snapshot is written whole or not at all.
+/// A collector may write to the store meanwhile; the snapshot holds what the store has now. Rules
+/// are learned, as `record` does. The snapshot is written as a whole or not at all.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,22 +31,23 @@ Examples:
 
 Exit status: 0 made; 2 could not, or there was nothing.")]
 pub(super) struct Args {
-    /// What it is to be called
+    /// The snapshot's name
     name: String,
 
-    /// Where the collector keeps what it gets: its folder, or file:///path/to/it
+    /// The capture store: the collector's folder, file:///path/to/it, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     store: StoreUrl,
 
-    /// The service, as its filter is configured; needed where the store holds several
+    /// The service, as named in its filter's configuration; required if the store holds several
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
-    /// Exchanges that began then or later: 2026-11-21T08:00:00Z, or how long ago, such as 2h or 10m
+    /// Exchanges that started then or later: 2026-11-21T08:00:00Z, or how long ago, such as 2h or
+    /// 10m
     #[arg(long, value_name = "TIME", value_parser = time_of)]
     from: Option<u64>,
 
-    /// Exchanges that began before
+    /// Exchanges that started before this time
     #[arg(long, value_name = "TIME", value_parser = time_of)]
     to: Option<u64>,
 
@@ -54,19 +55,19 @@ pub(super) struct Args {
     #[arg(long = "backend", value_name = "PATTERN")]
     backends: Vec<Pattern>,
 
-    /// The folder to write; NAME in the folder of snapshots by default
+    /// The folder to write [default: NAME in the folder of snapshots]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
 
-    /// What the filter's configuration says of `redaction`, as JSON: the same secrets then match
+    /// The `redaction` of the filter's configuration, as JSON: the same secrets then match
     #[arg(long, value_name = "FILE")]
     redaction: Option<PathBuf>,
 
-    /// Keep what was delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like
+    /// Keep exchanges with OpenTelemetry, Zipkin, Datadog, Sentry and similar services
     #[arg(long)]
     keep_telemetry: bool,
 
-    /// Replace the snapshot that is there; other files in its folder stay
+    /// Replace an existing snapshot; other files in its folder stay
     #[arg(long)]
     force: bool,
 
@@ -96,7 +97,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let mut signals = Signals::new()?;
     let taken = tokio::select! {
         taken = take(&args, &target, redaction.as_ref()) => taken?,
-        // What was written by then goes with the draft.
+        // Dropping the draft removes what was written.
         signal = signals.next() => return Err(Interrupted { signal, before: "the snapshot was written" }.into()),
     };
     let header = Header {
@@ -139,11 +140,11 @@ fn context(args: &Args) -> anyhow::Result<RecordingContext> {
     Ok(RecordingContext { redaction, ..context })
 }
 
-/// What was read.
+/// The exchanges that were selected from the store.
 struct Taken {
     draft: SnapshotDraft<'static>,
     service: Option<String>,
-    /// When the last exchange began.
+    /// Start of the last exchange.
     last: u64,
     repeated: u64,
     sample: Sample,
@@ -189,7 +190,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     Ok(Taken { draft, service, last, repeated, sample, has_tokens, inbound })
 }
 
-/// A snapshot is of one service: what two say to a backend would be answered to either.
+/// A snapshot belongs to one service: with two, either would get the answers of the other.
 fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
     if services.len() < 2 {
         return Ok(());
@@ -198,7 +199,7 @@ fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
     bail!("the store holds more than one service ({}, …): say which with --service", names.join(", "))
 }
 
-/// Where requests are compared.
+/// Whether a request contains a token in a place that is compared.
 fn holds_token(exchange: &Exchange) -> bool {
     contains_token(&exchange.request.path) || contains_token(&exchange.request.body.bytes)
 }
