@@ -4,8 +4,8 @@ use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// No answer is held back longer than this, in microseconds: five minutes.
-pub const HELD_MAX: u64 = 300_000_000;
+/// The longest delay of an answer, in microseconds: five minutes.
+pub const DELAY_MAX: u64 = 300_000_000;
 
 /// How long an answer is held back: a share of the time that the recorded one took.
 ///
@@ -23,10 +23,10 @@ impl Latency {
     /// Answers take as long as they took.
     pub const RECORDED: Self = Self { thousandths: 1000 };
 
-    /// How long an answer is held that took so many microseconds when it was recorded; at most [`HELD_MAX`].
+    /// How long an answer is held that took so many microseconds when it was recorded; at most [`DELAY_MAX`].
     pub fn of(self, recorded: u32) -> u64 {
         let held = u64::from(recorded).saturating_mul(u64::from(self.thousandths)) / 1000;
-        held.min(HELD_MAX)
+        held.min(DELAY_MAX)
     }
 
     /// Whether answers leave at once.
@@ -105,7 +105,7 @@ impl TryFrom<String> for Delay {
                 .and_then(thousandths)
                 .and_then(|thousandths| thousandths.checked_mul(1000)),
         };
-        let micros = micros.filter(|micros| u64::from(*micros) <= HELD_MAX && *micros > 0);
+        let micros = micros.filter(|micros| u64::from(*micros) <= DELAY_MAX && *micros > 0);
         micros
             .map(|micros| Self { micros })
             .ok_or_else(|| format!("{text:?} is no delay: write 2s, 0.5s or 250ms; at most 300s"))
@@ -161,7 +161,7 @@ mod tests {
         check("0.001x", 1_000_000, 1000);
         check("2.25x", 1000, 2250);
         check("1000x", 7, 7000);
-        check("1000x", u32::MAX, HELD_MAX);
+        check("1000x", u32::MAX, DELAY_MAX);
         assert_eq!("1x".parse(), Ok(Latency::RECORDED));
         assert_eq!("0x".parse(), Ok(Latency::NONE));
     }
@@ -189,7 +189,7 @@ mod tests {
         check("250ms", Some(250_000), "250ms");
         check("0.25ms", Some(250), "0.25ms");
         check("1500ms", Some(1_500_000), "1500ms");
-        check("300s", Some(HELD_MAX), "300s");
+        check("300s", Some(DELAY_MAX), "300s");
         for text in ["", "s", "ms", "2", "0s", "301s", "-1s", "1m", "1 s", "9999999s"] {
             check(text, None, "");
         }

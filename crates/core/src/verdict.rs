@@ -171,8 +171,28 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// A verdict of which nothing more is said.
-    pub fn of(kind: Kind) -> Self {
+    /// The request was answered from the table, perhaps changed by a fault.
+    pub fn answered(status: u16, matched: Matched, fault: Option<String>) -> Self {
+        Self { status: Some(status), fault, matched: Some(matched), ..Self::bare(Kind::Match) }
+    }
+
+    /// A rule's fault replaced the answer, whatever was recorded. `status`: `None` if the stream was
+    /// reset. The report counts it as a match: the rule had planned this answer.
+    pub fn failed_on_purpose(status: Option<u16>, fault: String) -> Self {
+        Self { status, fault: Some(fault), ..Self::bare(Kind::Match) }
+    }
+
+    /// The request was refused with this status.
+    pub fn missed(status: u16, reason: Reason, nearest: Vec<Nearest>) -> Self {
+        Self { status: Some(status), reason: Some(reason), nearest, ..Self::bare(Kind::Miss) }
+    }
+
+    /// The request continued to the real backend.
+    pub fn passed(reason: Reason) -> Self {
+        Self { reason: Some(reason), ..Self::bare(Kind::Passthrough) }
+    }
+
+    fn bare(kind: Kind) -> Self {
         Self { kind, status: None, fault: None, reason: None, matched: None, nearest: Vec::new() }
     }
 }

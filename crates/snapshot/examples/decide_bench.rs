@@ -8,8 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use understudy_core::canonical::Signature;
 use understudy_core::config::Config;
-use understudy_core::digest::Digest;
-use understudy_core::engine::{Host, Side, Stream, Vm};
+use understudy_core::engine::{MemoryHost, Stream, Vm};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::facts::Facts;
 use understudy_core::headers::Headers;
@@ -20,36 +19,6 @@ use understudy_snapshot::{Header, table::TableBuilder};
 /// Turns of a round, which is so short that it mostly fits between two interruptions by something else; the best counts.
 const TURNS: u64 = 2000;
 const ROUNDS: usize = 100;
-
-struct Fixed(Vec<u8>);
-
-impl Host for Fixed {
-    fn now(&mut self) -> u64 {
-        0
-    }
-    fn remove_request_header(&mut self, _: &str) {}
-
-    fn body(&mut self, _: Side, _: usize, _: usize) -> Vec<u8> {
-        self.0.clone()
-    }
-    fn protocol(&mut self) -> String {
-        String::new()
-    }
-    fn backend_answered(&mut self) -> bool {
-        true
-    }
-    fn client_left(&mut self) -> bool {
-        false
-    }
-    fn turn(&mut self, _: &Digest, _: &Digest) -> u64 {
-        0
-    }
-    fn recorded_value(&mut self, _: &Digest, _: u64) -> Option<u64> {
-        None
-    }
-    fn stands_for(&mut self, _: &Digest, _: u64, _: u64) {}
-    fn reset_turns(&mut self, _: &Digest) {}
-}
 
 fn main() {
     let most = std::env::args().nth(1).map_or(1_000_000, |text| text.parse().expect("a number"));
@@ -88,7 +57,7 @@ fn main() {
             per_turn(&format!("{kind}: whole verdict, {count} signatures"), |i| {
                 let mut stream = Stream::new();
                 let body = &requests[i].request.body.bytes;
-                let mut host = Fixed(body.clone());
+                let mut host = MemoryHost::with_body(body.clone());
                 let mut action =
                     stream.request_headers(headers[i].clone(), body.is_empty(), &mut vm, &mut host);
                 if !body.is_empty() {

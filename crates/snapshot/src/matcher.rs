@@ -1,9 +1,7 @@
 //! The offline matcher: gives requests to the same engine that the filter runs, with the table in memory.
 
-use std::collections::HashMap;
 use understudy_core::config::Config;
-use understudy_core::digest::Digest;
-use understudy_core::engine::{Host, Side, Stream, Vm};
+use understudy_core::engine::{MemoryHost, Stream, Vm};
 use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::outbox::Answer;
@@ -43,59 +41,7 @@ impl MatchError {
 /// Judges requests as the filter would, one after the other.
 pub struct Matcher<'a> {
     vm: Vm<&'a [u8]>,
-    host: Offline,
-}
-
-/// What the engine asks of its host, without one.
-#[derive(Default)]
-struct Offline {
-    now: u64,
-    body: Vec<u8>,
-    protocol: String,
-    turns: HashMap<Digest, u64>,
-    /// The recorded values that live ones stand for.
-    recorded: HashMap<u64, u64>,
-}
-
-impl Host for Offline {
-    fn now(&mut self) -> u64 {
-        self.now
-    }
-    fn remove_request_header(&mut self, _: &str) {}
-
-    fn body(&mut self, _side: Side, start: usize, max: usize) -> Vec<u8> {
-        self.body.iter().skip(start).take(max).copied().collect()
-    }
-
-    fn protocol(&mut self) -> String {
-        self.protocol.clone()
-    }
-
-    fn backend_answered(&mut self) -> bool {
-        false
-    }
-    fn client_left(&mut self) -> bool {
-        false
-    }
-
-    fn turn(&mut self, _table: &Digest, signature: &Digest) -> u64 {
-        let turn = self.turns.entry(*signature).or_default();
-        *turn += 1;
-        *turn - 1
-    }
-
-    fn recorded_value(&mut self, _table: &Digest, live: u64) -> Option<u64> {
-        self.recorded.get(&live).copied()
-    }
-
-    fn stands_for(&mut self, _table: &Digest, live: u64, recorded: u64) {
-        self.recorded.insert(live, recorded);
-    }
-
-    fn reset_turns(&mut self, _table: &Digest) {
-        self.turns.clear();
-        self.recorded.clear();
-    }
+    host: MemoryHost,
 }
 
 impl<'a> Matcher<'a> {
@@ -124,7 +70,7 @@ impl<'a> Matcher<'a> {
         );
         let config =
             Config::from_json(config.as_bytes()).map_err(|error| MatchError::Config(error.to_string()))?;
-        Ok(Self { vm: Vm::new(&config, table, "match".to_owned()), host: Offline::default() })
+        Ok(Self { vm: Vm::new(&config, table, "match".to_owned()), host: MemoryHost::default() })
     }
 
     /// The verdict on a request. `None`: its backend isn't mocked.
@@ -143,7 +89,7 @@ impl<'a> Matcher<'a> {
             (b":authority", authority.as_bytes()),
         ];
         let headers = Headers::from_pairs(pseudo.into_iter().chain(request.headers.iter()));
-        self.host.now = exchange.time;
+        self.host.clock = exchange.time;
         self.host.protocol.clone_from(&exchange.protocol);
         self.host.body.clone_from(&request.body.bytes);
         let (length, mut stream) = (request.body.bytes.len(), Stream::new());

@@ -1,10 +1,8 @@
 //! The engine, driven as Envoy would drive it, by a host that writes down what is asked of it.
 
 use proptest::prelude::*;
-use std::collections::HashMap;
 use understudy_core::config::{Config, Mode};
-use understudy_core::digest::Digest;
-use understudy_core::engine::{Action, Fixup, Host, STUB_AUTHORITY, STUB_HEADER, Side, Stream, Vm};
+use understudy_core::engine::{Action, Fixup, MemoryHost, STUB_AUTHORITY, STUB_HEADER, Stream, Vm};
 use understudy_core::exchange::{Body, End, Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::latency::Latency;
@@ -16,53 +14,9 @@ use understudy_snapshot::{Backend, Header, table::TableBuilder};
 
 const BACKEND: &str = "http://api.test";
 
-#[derive(Default)]
-struct Fake {
-    clock: u64,
-    at_hand: Vec<u8>,
-    turns: HashMap<Digest, u64>,
-    recorded: HashMap<u64, u64>,
-    made_up: bool,
-    left: bool,
-    removed: Vec<String>,
-}
-
-impl Host for Fake {
-    fn now(&mut self) -> u64 {
-        self.clock += 10;
-        self.clock
-    }
-    fn remove_request_header(&mut self, name: &str) {
-        self.removed.push(name.to_owned());
-    }
-
-    fn body(&mut self, _: Side, start: usize, max: usize) -> Vec<u8> {
-        self.at_hand.iter().skip(start).take(max).copied().collect()
-    }
-    fn protocol(&mut self) -> String {
-        "HTTP/1.1".to_owned()
-    }
-    fn backend_answered(&mut self) -> bool {
-        !self.made_up
-    }
-    fn client_left(&mut self) -> bool {
-        self.left
-    }
-    fn turn(&mut self, _: &Digest, signature: &Digest) -> u64 {
-        let turn = self.turns.entry(*signature).or_default();
-        *turn += 1;
-        *turn - 1
-    }
-    fn recorded_value(&mut self, _: &Digest, live: u64) -> Option<u64> {
-        self.recorded.get(&live).copied()
-    }
-    fn stands_for(&mut self, _: &Digest, live: u64, recorded: u64) {
-        self.recorded.insert(live, recorded);
-    }
-    fn reset_turns(&mut self, _: &Digest) {
-        self.turns.clear();
-        self.recorded.clear();
-    }
+/// A host whose clock moves with each reading.
+fn host() -> MemoryHost {
+    MemoryHost { clock_step: 10, ..MemoryHost::default() }
 }
 
 fn exchange(id: u64, path: &str, body: &str, answer: &str) -> Exchange {
@@ -107,18 +61,18 @@ fn headers(path: &str) -> Headers {
 }
 
 /// Sends a request whose body comes in chunks, held back as Envoy holds it: each callback sees all that came so far.
-fn ask(vm: &mut Vm<&[u8]>, host: &mut Fake, path: &str, chunks: &[&[u8]]) -> (Action, Stream) {
+fn ask(vm: &mut Vm<&[u8]>, host: &mut MemoryHost, path: &str, chunks: &[&[u8]]) -> (Action, Stream) {
     let mut stream = Stream::new();
     let mut action = stream.request_headers(headers(path), chunks.is_empty(), vm, host);
-    host.at_hand.clear();
+    host.body.clear();
     for (i, chunk) in chunks.iter().enumerate() {
         assert_eq!(
             action,
             Action::Hold,
             "nothing goes on, and nothing is answered, before the body is whole"
         );
-        host.at_hand.extend_from_slice(chunk);
-        action = stream.request_body(host.at_hand.len(), i + 1 == chunks.len(), vm, host);
+        host.body.extend_from_slice(chunk);
+        action = stream.request_body(host.body.len(), i + 1 == chunks.len(), vm, host);
     }
     (action, stream)
 }
@@ -151,7 +105,7 @@ fn several_answers_come_in_their_sequence() {
     let check = |sequence: Sequence, expect: &[&str]| {
         let exchanges = [exchange(1, "/", "", "a"), exchange(2, "/", "", "b")];
         let table = table(&exchanges, Backend { sequence: Some(sequence), ..Backend::default() });
-        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), host());
         let got: Vec<String> = (0..5)
             .map(|_| match answer(&ask(&mut vm, &mut host, "/", &[]).0) {
                 (200, body) => body,
@@ -172,7 +126,7 @@ fn an_answer_that_can_not_be_given_leaves_a_gap() {
     cut.response.as_mut().unwrap().body.truncated = Some(9);
     let got = |exchanges: &[Exchange]| -> Vec<String> {
         let table = table(exchanges, Backend::default());
-        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), host());
         (0..4).map(|_| answer(&ask(&mut vm, &mut host, "/", &[]).0).1).collect()
     };
     let (first, last) = (exchange(1, "/", "", "a"), exchange(3, "/", "", "a"));
@@ -189,10 +143,10 @@ fn an_answer_that_can_not_be_given_leaves_a_gap() {
 fn a_body_over_the_cap_is_refused_as_soon_as_that_is_known() {
     let table = table(&[exchange(1, "/", "12345", "a")], Backend::default());
     let config = format!(r#"{{{COLLECTOR},"body_cap_bytes":4}}"#);
-    let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+    let (mut vm, mut host) = (vm(&table, &config), host());
     let mut stream = Stream::new();
     assert_eq!(stream.request_headers(headers("/"), false, &mut vm, &mut host), Action::Hold);
-    host.at_hand = b"12345".to_vec();
+    host.body = b"12345".to_vec();
     assert_eq!(answer(&stream.request_body(5, false, &mut vm, &mut host)).0, 404);
     let declared = Headers::from_pairs(headers("/").iter().chain([(&b"content-length"[..], &b"5"[..])]));
     assert_eq!(answer(&Stream::new().request_headers(declared, false, &mut vm, &mut host)).0, 404);
@@ -205,7 +159,7 @@ fn a_body_over_the_cap_is_refused_as_soon_as_that_is_known() {
 #[test]
 fn what_can_have_no_verdict_in_the_end_has_one_at_once() {
     let table = table(&[exchange(1, "/", "", "a")], Backend::default());
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     let with = |name: &'static str, value: &'static str| {
         let extra = [(name.as_bytes(), value.as_bytes()), (b"connection", b"upgrade")];
         Headers::from_pairs(headers("/").iter().chain(extra))
@@ -229,12 +183,12 @@ fn grpc_exchange(answer: &str, trailers: &[(&str, &str)]) -> Exchange {
 }
 
 /// The action on a gRPC request with one message.
-fn call(vm: &mut Vm<&[u8]>, host: &mut Fake, number: u8) -> (Action, Stream) {
+fn call(vm: &mut Vm<&[u8]>, host: &mut MemoryHost, number: u8) -> (Action, Stream) {
     let grpc = (&b"content-type"[..], &b"application/grpc"[..]);
     let asked = Headers::from_pairs(headers("/a.B/C").iter().chain([grpc]));
     let mut stream = Stream::new();
     assert_eq!(stream.request_headers(asked, false, vm, host), Action::Hold);
-    host.at_hand = vec![0, 0, 0, 0, 2, 8, number];
+    host.body = vec![0, 0, 0, 0, 2, 8, number];
     let action = stream.request_body(7, true, vm, host);
     (action, stream)
 }
@@ -248,7 +202,7 @@ const STUB: &str = r#"{"grpc_stub":true}"#;
 #[test]
 fn a_grpc_answer_takes_the_place_of_the_stubs() {
     let table = table(&[grpc_exchange("frames", &[("grpc-status", "0")])], Backend::default());
-    let (mut vm, mut host) = (vm(&table, STUB), Fake::default());
+    let (mut vm, mut host) = (vm(&table, STUB), host());
     let (action, mut stream) = call(&mut vm, &mut host, 1);
     let Action::Stub(request) = action else { panic!("{action:?}") };
     assert_eq!(request.get(b":authority"), Some(STUB_AUTHORITY.as_bytes()));
@@ -269,7 +223,7 @@ fn a_grpc_answer_takes_the_place_of_the_stubs() {
 #[test]
 fn an_answer_that_is_not_the_stubs_is_not_handed_on() {
     let table = table(&[grpc_exchange("frames", &[("grpc-status", "0")])], Backend::default());
-    let (mut vm, mut host) = (vm(&table, STUB), Fake::default());
+    let (mut vm, mut host) = (vm(&table, STUB), host());
     let (_, mut stream) = call(&mut vm, &mut host, 1);
     let came = || pairs(&[(":status", "200"), ("x-secret", "1")]);
     let Fixup::Replace(headers) = stream.response_headers(came, false, &mut vm, &mut host) else { panic!() };
@@ -286,7 +240,7 @@ fn a_grpc_answer_without_messages_needs_no_stub_connection() {
     exchange.response.as_mut().unwrap().headers =
         pairs(&[("grpc-status", "5"), ("grpc-status-details-bin", "AA")]);
     let table = table(&[exchange], Backend::default());
-    let (mut vm, mut host) = (vm(&table, STUB), Fake::default());
+    let (mut vm, mut host) = (vm(&table, STUB), host());
     let (action, mut stream) = call(&mut vm, &mut host, 1);
     assert!(matches!(action, Action::Reply(_)), "{action:?}");
     let came = || pairs(&[(":status", "200"), ("grpc-status", "2")]);
@@ -303,7 +257,7 @@ fn a_grpc_answer_without_messages_needs_no_stub_connection() {
 fn a_grpc_miss_has_a_status_and_says_what_is_nearest() {
     let table = table(&[grpc_exchange("frames", &[("grpc-status", "0")])], Backend::default());
     let check = |config: &str, number: u8, expect: &[&str]| {
-        let (mut vm, mut host) = (vm(&table, config), Fake::default());
+        let (mut vm, mut host) = (vm(&table, config), host());
         let Action::Reply(reply) = call(&mut vm, &mut host, number).0 else { panic!("an answer") };
         assert_eq!((reply.status, reply.grpc_status), (200, Some(12)));
         let said = String::from_utf8(reply.body).unwrap();
@@ -318,11 +272,10 @@ fn a_grpc_miss_has_a_status_and_says_what_is_nearest() {
 #[test]
 fn a_clients_own_stub_header_is_taken_out() {
     let table = table(&[], Backend::default());
-    let (mut vm, mut host) =
-        (vm(&table, r#"{"backends":{"http://api.test":{"mode":"off"}}}"#), Fake::default());
+    let (mut vm, mut host) = (vm(&table, r#"{"backends":{"http://api.test":{"mode":"off"}}}"#), host());
     let own = Headers::from_pairs(headers("/").iter().chain([(STUB_HEADER.as_bytes(), &b"1"[..])]));
     assert_eq!(Stream::new().request_headers(own, true, &mut vm, &mut host), Action::Continue);
-    assert_eq!(host.removed, [STUB_HEADER]);
+    assert_eq!(host.removed_headers, [STUB_HEADER]);
 }
 
 /// HTTP/2 says that a body has ended in a frame of its own, which may come after the backend's whole answer.
@@ -331,7 +284,7 @@ fn a_body_as_long_as_it_was_to_be_is_whole() {
     let check = |sent: usize, expect: End| {
         let table = table(&[], Backend::default());
         let config = format!(r#"{{"backends":{{"http://api.test":{{"mode":"tap"}}}},{COLLECTOR}}}"#);
-        let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+        let (mut vm, mut host) = (vm(&table, &config), host());
         let mut stream = Stream::new();
         let length = [(&b"content-length"[..], &b"5"[..])];
         let request = Headers::from_pairs(headers("/").iter().chain(length));
@@ -349,7 +302,7 @@ fn a_body_as_long_as_it_was_to_be_is_whole() {
 #[test]
 fn a_client_that_leaves_midway_counts_as_aborted() {
     let table = table(&[exchange(1, "/", "", "a")], Backend::default());
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     let mut stream = Stream::new();
     stream.request_headers(headers("/"), false, &mut vm, &mut host);
     stream.end(&mut vm, &mut host);
@@ -366,7 +319,7 @@ fn a_client_that_leaves_midway_counts_as_aborted() {
 fn who_ends_a_response_midway_is_told() {
     let check = |request_ended, left, expect| {
         let config = format!(r#"{{{COLLECTOR},"default":"tap"}}"#);
-        let (mut vm, mut host) = (vm(&[], &config), Fake { left, ..Fake::default() });
+        let (mut vm, mut host) = (vm(&[], &config), MemoryHost { client_left: left, ..host() });
         let mut stream = Stream::new();
         stream.request_headers(headers("/"), request_ended, &mut vm, &mut host);
         stream.response_headers(|| Headers::from_pairs([(":status", "200")]), false, &mut vm, &mut host);
@@ -382,11 +335,11 @@ fn who_ends_a_response_midway_is_told() {
 fn a_miss_that_is_captured_goes_on_and_is_told_twice() {
     let table = table(&[exchange(1, "/", "", "a")], Backend::default());
     let config = format!(r#"{{{COLLECTOR},"on_miss":"capture"}}"#);
-    let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+    let (mut vm, mut host) = (vm(&table, &config), host());
     let (action, mut stream) = ask(&mut vm, &mut host, "/other", &[b"as", b"ked"]);
     assert_eq!(action, Action::Continue);
     stream.response_headers(|| Headers::from_pairs([(":status", "201")]), false, &mut vm, &mut host);
-    host.at_hand = b"answered".to_vec();
+    host.body = b"answered".to_vec();
     stream.response_body(8, true, &mut vm, &mut host);
     stream.end(&mut vm, &mut host);
     let records = records(&mut vm);
@@ -406,7 +359,7 @@ fn modes_come_from_the_table_and_the_configuration_wins() {
         let backend = Backend { mode: in_table, ..Backend::default() };
         let table = table(&[exchange(1, "/", "", "a")], backend);
         let mut vm = vm(&table, &format!("{{{COLLECTOR}{config}}}"));
-        let action = ask(&mut vm, &mut Fake::default(), "/zz", &[]).0;
+        let action = ask(&mut vm, &mut host(), "/zz", &[]).0;
         assert_eq!(std::mem::discriminant(&action), std::mem::discriminant(&expect), "{in_table:?} {config}");
     };
     let reply = || Action::Reply(Default::default());
@@ -431,7 +384,7 @@ fn what_taps_alone_mocks_nothing_whatever_the_table_says() {
         (format!(r#"{{"tap_only":true,"default":"off",{COLLECTOR}}}"#), true),
         (r#"{"tap_only":true}"#.to_owned(), true),
     ] {
-        let (mut vm, mut host) = (vm(&table, &config), Fake::default());
+        let (mut vm, mut host) = (vm(&table, &config), host());
         assert_eq!(vm.is_idle(), idle, "{config}");
         let action = Stream::new().request_headers(headers("/"), true, &mut vm, &mut host);
         assert_eq!(action, Action::Continue, "{config}");
@@ -444,7 +397,7 @@ fn the_nearest_recorded_requests_are_named_with_what_differs() {
         [exchange(1, "/a/1", "x", "a"), exchange(2, "/a/2?q=1", "x", "b"), exchange(3, "/b", "x", "c")];
     let table = table(&exchanges, Backend::default());
     let mut vm = vm(&table, &format!("{{{COLLECTOR}}}"));
-    ask(&mut vm, &mut Fake::default(), "/a/2?q=2", &[b"x"]);
+    ask(&mut vm, &mut host(), "/a/2?q=2", &[b"x"]);
     let nearest = records(&mut vm).remove(0).verdict.unwrap().nearest;
     let order: Vec<_> = nearest.iter().map(|near| near.exchange.as_str()).collect();
     assert_eq!(order, ["2", "1", "3"]);
@@ -487,7 +440,7 @@ proptest! {
     #[test]
     fn chunks_make_no_difference(body in ".{0,60}", cuts in prop::collection::vec(0usize..60, 0..6)) {
         let table = table(&[exchange(1, "/", &body, "a")], Backend::default());
-        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), host());
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).collect();
         cuts.extend([0, body.len()]);
         cuts.sort_unstable();
@@ -504,7 +457,7 @@ proptest! {
         let table = table(&[recorded], Backend { latency, ..Backend::default() });
         let mode = if mock { "mock" } else { "tap" };
         let config = format!(r#"{{{COLLECTOR},"body_cap_bytes":50,"memory_max_bytes":60,"backends":{{"http://api.test":{{"mode":"{mode}"}}}}}}"#);
-        let (mut vm, mut host) = (vm(&table, &config), Fake { made_up, at_hand: vec![b'x'; 2000], ..Fake::default() });
+        let (mut vm, mut host) = (vm(&table, &config), MemoryHost { backend_answered: !made_up, body: vec![b'x'; 2000], ..host() });
         let (mut stream, mut answers, mut held) = (Stream::new(), 0, 0);
         for step in steps {
             let action = match step {
@@ -535,7 +488,7 @@ proptest! {
             match action {
                 Some(Action::Reply(_) | Action::Stub(_)) => answers += 1,
                 Some(Action::Hold) => prop_assert!(mock, "a tap never holds"),
-                Some(Action::Later(_)) => prop_assert!(mock && slow),
+                Some(Action::Delay(_)) => prop_assert!(mock && slow),
                 Some(Action::Reset) => prop_assert!(false, "no rule says so"),
                 Some(Action::Continue) | None => {}
             }
@@ -576,7 +529,7 @@ fn what_a_client_names_itself_is_found_by_its_own_names() {
     let mut builder = TableBuilder::new(&Header { rules, ..Header::default() });
     exchanges.iter().for_each(|exchange| builder.push(exchange).unwrap());
     let table = builder.finish().unwrap().bytes;
-    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), Fake::default());
+    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), host());
     let mut ask = |body: &str| answer(&ask(&mut vm, &mut host, "/", &[body.as_bytes()]).0);
     assert_eq!(ask(&put(8)), (200, "ok".to_owned()));
     assert_eq!(ask(&put(9)), (200, "ok".to_owned()));
@@ -598,8 +551,8 @@ fn what_a_client_names_itself_is_found_by_its_own_names() {
 fn sequences_begin_anew_on_demand() {
     let exchanges = [exchange(1, "/", "x", "a"), exchange(2, "/", "x", "b")];
     let table = table(&exchanges, Backend::default());
-    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), Fake::default());
-    let next = |host: &mut Fake, vm: &mut Vm<&[u8]>| answer(&ask(vm, host, "/", &[b"x"]).0).1;
+    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), host());
+    let next = |host: &mut MemoryHost, vm: &mut Vm<&[u8]>| answer(&ask(vm, host, "/", &[b"x"]).0).1;
     assert_eq!(next(&mut host, &mut vm), "a");
     let control = [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "api.test")];
     let control =
@@ -633,7 +586,7 @@ fn live_values_stand_in_answers() {
     let live = r#"{"jsonrpc":"2.0","id":"a\"b","method":"m","params":{"token":"live one"}}"#;
     let with = build(None);
     let reply_to = |table: &[u8], body: &str| {
-        let (mut vm, mut host) = (vm(table, r#"{"default":"mock"}"#), Fake::default());
+        let (mut vm, mut host) = (vm(table, r#"{"default":"mock"}"#), host());
         match ask(&mut vm, &mut host, "/", &[body.as_bytes()]).0 {
             Action::Reply(reply) => reply,
             other => panic!("{other:?}"),
@@ -674,7 +627,7 @@ fn an_answer_comes_in_an_encoding_that_the_client_offers() {
         table(&[exchange], Backend::default())
     };
     let served = |table: &[u8], accept: Option<&str>| {
-        let (mut vm, mut host) = (vm(table, r#"{"default":"mock"}"#), Fake::default());
+        let (mut vm, mut host) = (vm(table, r#"{"default":"mock"}"#), host());
         let all = Headers::from_pairs(
             headers("/")
                 .iter()
@@ -683,7 +636,7 @@ fn an_answer_comes_in_an_encoding_that_the_client_offers() {
         );
         let mut stream = Stream::new();
         stream.request_headers(all, false, &mut vm, &mut host);
-        host.at_hand = b"x".to_vec();
+        host.body = b"x".to_vec();
         match stream.request_body(1, true, &mut vm, &mut host) {
             Action::Reply(reply) => (reply.headers.get(b"content-encoding").is_some(), reply.body),
             other => panic!("{other:?}"),
@@ -724,7 +677,7 @@ fn only_the_chosen_backends_are_mocked() {
             (":scheme", "http"),
             (":authority", authority),
         ]);
-        match Stream::new().request_headers(headers, true, &mut vm, &mut Fake::default()) {
+        match Stream::new().request_headers(headers, true, &mut vm, &mut host()) {
             Action::Continue => "on".to_owned(),
             action => answer(&action).1,
         }

@@ -1,9 +1,7 @@
 //! Answers that are held back, and faults: through the engine, with a clock that only the test moves.
 
-use std::collections::HashMap;
 use understudy_core::config::Config;
-use understudy_core::digest::Digest;
-use understudy_core::engine::{Action, Fixup, Host, Reply, Side, Stream, Vm};
+use understudy_core::engine::{Action, Fixup, MemoryHost, Reply, Stream, Vm};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::table::Table;
@@ -11,43 +9,9 @@ use understudy_core::v1;
 use understudy_core::verdict::{Kind, Verdict};
 use understudy_snapshot::{Header, table::TableBuilder};
 
-#[derive(Default)]
-struct Fake {
-    clock: u64,
-    asked_for_time: u32,
-    turns: HashMap<Digest, u64>,
-}
-
-impl Host for Fake {
-    fn now(&mut self) -> u64 {
-        self.asked_for_time += 1;
-        self.clock
-    }
-    fn body(&mut self, _: Side, _: usize, max: usize) -> Vec<u8> {
-        vec![b'x'; max]
-    }
-    fn protocol(&mut self) -> String {
-        "HTTP/1.1".to_owned()
-    }
-    fn backend_answered(&mut self) -> bool {
-        true
-    }
-    fn client_left(&mut self) -> bool {
-        false
-    }
-    fn turn(&mut self, _: &Digest, signature: &Digest) -> u64 {
-        let turn = self.turns.entry(*signature).or_default();
-        *turn += 1;
-        *turn - 1
-    }
-    fn remove_request_header(&mut self, _: &str) {}
-    fn recorded_value(&mut self, _: &Digest, _: u64) -> Option<u64> {
-        None
-    }
-    fn stands_for(&mut self, _: &Digest, _: u64, _: u64) {}
-    fn reset_turns(&mut self, _: &Digest) {
-        self.turns.clear();
-    }
+/// A host with more body than any test reads.
+fn host() -> MemoryHost {
+    MemoryHost::with_body(vec![b'x'; 4096])
 }
 
 fn exchange(id: u64, path: &str, answer: &str) -> Exchange {
@@ -81,7 +45,7 @@ fn headers(path: &str) -> Headers {
     Headers::from_pairs(all)
 }
 
-fn ask(vm: &mut Vm<&[u8]>, host: &mut Fake, path: &str) -> (Action, Stream) {
+fn ask(vm: &mut Vm<&[u8]>, host: &mut MemoryHost, path: &str) -> (Action, Stream) {
     let mut stream = Stream::new();
     (stream.request_headers(headers(path), true, vm, host), stream)
 }
@@ -111,15 +75,15 @@ const NONE: &str = "backends: {}\n";
 fn how_long_an_answer_is_held() {
     let check = |yaml: &str, config: &str, expect: Option<u64>| {
         let table = table(&[exchange(1, "/", "a")], yaml);
-        let (mut vm, mut host) = (vm(&table, config), Fake::default());
+        let (mut vm, mut host) = (vm(&table, config), host());
         let later = match ask(&mut vm, &mut host, "/").0 {
-            Action::Later(micros) => Some(micros),
+            Action::Delay(micros) => Some(micros),
             Action::Reply(_) => None,
             other => panic!("{other:?}"),
         };
         assert_eq!(later, expect, "{yaml} {config}");
         if expect.is_none() {
-            assert_eq!(host.asked_for_time, 0, "what costs nothing asks for nothing");
+            assert_eq!(host.clock_reads, 0, "what costs nothing asks for nothing");
         }
     };
     let backend = |latency: &str| {
@@ -146,8 +110,8 @@ fn how_long_an_answer_is_held() {
 fn the_time_to_the_first_byte_counts_where_it_is_known() {
     let stream = Exchange { first_byte: Some(7_000), ..exchange(1, "/", "a") };
     let table = table(&[stream], "latency: recorded\nbackends: {}\n");
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
-    assert_eq!(ask(&mut vm, &mut host, "/").0, Action::Later(7_000));
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
+    assert_eq!(ask(&mut vm, &mut host, "/").0, Action::Delay(7_000));
 }
 
 /// Answers that look the same are one, which takes as long as most of them took.
@@ -165,9 +129,9 @@ fn each_answer_of_a_sequence_takes_its_own_time() {
         took(5_000, 5, "/same", "a"),
     ];
     let table = table(&exchanges, "latency: recorded\nbackends: {}\n");
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     for (path, expect) in [("/", 1_000), ("/", 2_000), ("/", 1_000), ("/same", 5_000), ("/same", 5_000)] {
-        assert_eq!(ask(&mut vm, &mut host, path).0, Action::Later(expect), "{path}");
+        assert_eq!(ask(&mut vm, &mut host, path).0, Action::Delay(expect), "{path}");
     }
 }
 
@@ -177,13 +141,13 @@ fn gathering_the_body_counts_and_a_miss_never_waits() {
     (post.request.method, post.request.body.bytes) = (b"POST".to_vec(), vec![b'x'; 3]);
     let table = table(&[post], "latency: recorded\nbackends: {}\n");
     let check = |gathering: u64, expect: Option<u64>| {
-        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), host());
         let post = [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api.test")];
         let mut stream = Stream::new();
         stream.request_headers(Headers::from_pairs(post), false, &mut vm, &mut host);
         host.clock += gathering;
         match (stream.request_body(3, true, &mut vm, &mut host), expect) {
-            (Action::Later(left), Some(expect)) => assert_eq!(left, expect),
+            (Action::Delay(left), Some(expect)) => assert_eq!(left, expect),
             (Action::Reply(reply), None) => assert_eq!(reply.status, 200),
             (other, _) => panic!("{gathering}: {other:?}"),
         }
@@ -192,14 +156,14 @@ fn gathering_the_body_counts_and_a_miss_never_waits() {
     check(30_000, Some(70_000));
     check(100_000, None);
     check(9_000_000, None);
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     assert_eq!(reply(ask(&mut vm, &mut host, "/other").0).status, 404);
 }
 
 #[test]
 fn what_waits_is_given_once_and_counts_then() {
     let table = table(&[exchange(1, "/", "a")], "latency: recorded\nbackends: {}\n");
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     let (_, mut stream) = ask(&mut vm, &mut host, "/");
     assert_eq!(stream.request_body(9, true, &mut vm, &mut host), Action::Hold, "nothing goes on meanwhile");
     assert_eq!(stream.request_trailers(Headers::new, &mut vm, &mut host), Action::Hold);
@@ -214,7 +178,7 @@ fn what_waits_is_given_once_and_counts_then() {
 fn a_client_that_leaves_while_its_answer_waits_has_aborted() {
     let table = table(&[exchange(1, "/", "a")], "latency: recorded\nbackends: {}\n");
     for envoy_answers in [false, true] {
-        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), host());
         let (_, mut stream) = ask(&mut vm, &mut host, "/");
         if envoy_answers {
             stream.response_headers(Headers::new, true, &mut vm, &mut host);
@@ -234,7 +198,7 @@ fn fault(fault: &str) -> String {
 fn a_fault_takes_the_place_of_an_answer_recorded_or_not() {
     let check = |text: &str, exchanges: &[Exchange], expect: (u16, &str, &str)| {
         let table = table(exchanges, &fault(text));
-        let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+        let (mut vm, mut host) = (vm(&table, "{}"), host());
         let expect = (expect.0, expect.1.to_owned(), expect.2.to_owned());
         assert_eq!(told(ask(&mut vm, &mut host, "/a").0), expect, "{text}");
         let other = told(ask(&mut vm, &mut host, "/b").0);
@@ -256,9 +220,9 @@ fn a_fault_takes_the_place_of_an_answer_recorded_or_not() {
 #[test]
 fn a_reset_is_no_answer_and_a_delay_comes_before_it() {
     let table = table(&[], &fault("{reset: true, delay: 2s}"));
-    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), Fake::default());
+    let (mut vm, mut host) = (vm(&table, r#"{"default":"mock"}"#), host());
     let (action, mut stream) = ask(&mut vm, &mut host, "/a");
-    assert_eq!(action, Action::Later(2_000_000));
+    assert_eq!(action, Action::Delay(2_000_000));
     assert_eq!(stream.resume(&mut vm), Action::Reset);
     assert_eq!(counted(&mut vm), [[1, 0, 0, 0, 0]]);
 }
@@ -267,9 +231,9 @@ fn a_reset_is_no_answer_and_a_delay_comes_before_it() {
 fn a_delay_is_added_to_the_latency_and_a_miss_has_none() {
     let yaml = format!("latency: recorded\n{}", fault("{delay: 2s}"));
     let table = table(&[exchange(1, "/a", "a")], &yaml);
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     let (action, mut stream) = ask(&mut vm, &mut host, "/a");
-    assert_eq!(action, Action::Later(2_100_000));
+    assert_eq!(action, Action::Delay(2_100_000));
     assert_eq!(told(stream.resume(&mut vm)), (200, "fault; delay=2s".to_owned(), "a".to_owned()));
     let miss = ask(&mut vm, &mut host, "/a?b").0;
     assert_eq!(told(miss).1, "miss");
@@ -280,7 +244,7 @@ fn a_delay_is_added_to_the_latency_and_a_miss_has_none() {
 fn a_body_is_cut() {
     let exchanges = [exchange(1, "/a", "0123456789"), exchange(2, "/a", "short")];
     let table = table(&exchanges, &fault("{truncate: 5}"));
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     let (action, mut stream) = ask(&mut vm, &mut host, "/a");
     assert_eq!(told(action), (200, "fault; truncate=5; sequence=1/2".to_owned(), "01234".to_owned()));
     let Fixup::Replace(headers) = stream.response_headers(Headers::new, false, &mut vm, &mut host) else {
@@ -300,7 +264,7 @@ fn every_nth_request_gets_it() {
         "{NONE}rules:\n- fault: {{status: 500, every: 2}}\n- path: /a\n  fault: {{status: 503, every: 3}}\n"
     );
     let table = table(&[exchange(1, "/a", "a"), exchange(2, "/b", "b")], &yaml);
-    let (mut vm, mut host) = (vm(&table, "{}"), Fake::default());
+    let (mut vm, mut host) = (vm(&table, "{}"), host());
     let mut statuses = |path: &str, count: usize| -> Vec<u16> {
         (0..count).map(|_| told(ask(&mut vm, &mut host, path).0).0).collect()
     };
@@ -314,7 +278,7 @@ fn a_fault_leaves_the_sequence_where_it_was_and_is_reported_as_a_match() {
     let exchanges = [exchange(1, "/a", "first"), exchange(2, "/a", "second")];
     let table = table(&exchanges, &fault("{status: 503, every: 2}"));
     let collector = r#"{"collector":{"cluster":"c"}}"#;
-    let (mut vm, mut host) = (vm(&table, collector), Fake::default());
+    let (mut vm, mut host) = (vm(&table, collector), host());
     let bodies: Vec<_> = (0..4).map(|_| told(ask(&mut vm, &mut host, "/a").0).2).collect();
     assert_eq!(bodies, ["first", "", "second", ""]);
     let (_, bytes) = vm.outbox().unwrap().next(u64::MAX).unwrap();

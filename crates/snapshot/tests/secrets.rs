@@ -1,8 +1,7 @@
 //! The engine never lets a secret out, and a recording without secrets still answers who knows them.
 
 use understudy_core::config::Config;
-use understudy_core::digest::Digest;
-use understudy_core::engine::{Action, Host, Side, Stream, Vm};
+use understudy_core::engine::{Action, MemoryHost, Stream, Vm};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Redactor, Settings};
@@ -16,37 +15,6 @@ const SECRETS: [&str; 5] =
 const FORM: &str = "application/x-www-form-urlencoded";
 const CARD: &str = "card[number]=4242424242424242&client_secret=s3cr3t-of-the-client";
 const TAP: &str = r#"{"default":"tap","collector":{"cluster":"c"},"redaction":{"key":"k"}}"#;
-
-#[derive(Default)]
-struct Fake(Vec<u8>);
-
-impl Host for Fake {
-    fn now(&mut self) -> u64 {
-        1
-    }
-    fn remove_request_header(&mut self, _: &str) {}
-
-    fn body(&mut self, _: Side, start: usize, max: usize) -> Vec<u8> {
-        self.0.iter().skip(start).take(max).copied().collect()
-    }
-    fn protocol(&mut self) -> String {
-        "HTTP/1.1".to_owned()
-    }
-    fn backend_answered(&mut self) -> bool {
-        true
-    }
-    fn client_left(&mut self) -> bool {
-        false
-    }
-    fn turn(&mut self, _: &Digest, _: &Digest) -> u64 {
-        0
-    }
-    fn recorded_value(&mut self, _: &Digest, _: u64) -> Option<u64> {
-        None
-    }
-    fn stands_for(&mut self, _: &Digest, _: u64, _: u64) {}
-    fn reset_turns(&mut self, _: &Digest) {}
-}
 
 fn vm<'a>(table: &'a [u8], config: &str) -> Vm<&'a [u8]> {
     Vm::new(&Config::from_json(config.as_bytes()).unwrap(), Table::open(table).unwrap(), "vm".to_owned())
@@ -70,7 +38,7 @@ fn ask(
         ("cookie", "sid=sess10n"),
         ("content-type", content_type),
     ]);
-    let (mut stream, mut host) = (Stream::new(), Fake(body.into()));
+    let (mut stream, mut host) = (Stream::new(), MemoryHost::with_body(body));
     stream.request_headers(headers, false, vm, &mut host);
     let action = stream.request_body(body.len(), true, vm, &mut host);
     let answered =
@@ -253,7 +221,7 @@ fn compressed_bodies_leave_without_secrets_and_match() {
         let pseudo = [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api.test")];
         let pseudo = pseudo.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let headers = Headers::from_pairs(pseudo.into_iter().chain(live.headers.iter()));
-        let (mut stream, mut host) = (Stream::new(), Fake(live.body.bytes.clone()));
+        let (mut stream, mut host) = (Stream::new(), MemoryHost::with_body(live.body.bytes.clone()));
         stream.request_headers(headers, false, &mut vm, &mut host);
         match stream.request_body(live.body.bytes.len(), true, &mut vm, &mut host) {
             Action::Reply(reply) => reply.status,
@@ -290,7 +258,7 @@ fn a_header_that_counts_is_compared_by_its_token() {
         let pseudo = pseudo.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let headers = request(sid);
         let headers = Headers::from_pairs(pseudo.into_iter().chain(headers.iter()));
-        match Stream::new().request_headers(headers, true, &mut vm, &mut Fake(Vec::new())) {
+        match Stream::new().request_headers(headers, true, &mut vm, &mut MemoryHost::default()) {
             Action::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
             other => panic!("{other:?}"),
         }

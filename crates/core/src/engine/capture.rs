@@ -1,11 +1,13 @@
 //! A copy of a stream in the making. It takes what it is given up to its caps and never holds anything up.
 
+use super::decide::MockedRequest;
 use super::{Host, Side, Vm};
 use crate::exchange::{Body, Direction, End, Exchange, Request, Response};
 use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::table::Segment;
 use crate::v1;
+use crate::verdict::Verdict;
 
 /// A copy of a stream in the making.
 #[derive(Debug, Default)]
@@ -20,14 +22,25 @@ pub(super) struct Capture {
 
 impl Capture {
     /// A copy that begins with the request's headers.
-    pub(super) fn begin<S: Segment>(
-        headers: &Headers,
-        facts: &Facts<'_>,
+    pub(super) fn begin<S: Segment>(facts: &Facts<'_>, vm: &mut Vm<S>, host: &mut impl Host) -> Box<Self> {
+        let exchange = begin_exchange(facts, vm, host);
+        Box::new(Self { exchange, memory: vm.take_memory(facts.headers.size()), ..Self::default() })
+    }
+
+    /// A copy of a request to a mocked backend that continues after its verdict.
+    pub(super) fn of_mocked<S: Segment>(
+        request: MockedRequest<'_>,
         vm: &mut Vm<S>,
         host: &mut impl Host,
     ) -> Box<Self> {
-        let exchange = begin_exchange(headers, facts, vm, host);
-        Box::new(Self { exchange, memory: vm.take_memory(headers.size()), ..Self::default() })
+        let mut capture = Self::begin(request.facts, vm, host);
+        capture.count(Side::Request, request.received);
+        capture.memory = capture.memory.saturating_add(vm.take_memory(request.body.len()));
+        capture.exchange.request.body.bytes = request.body;
+        if request.ended {
+            capture.ended(Side::Request);
+        }
+        capture
     }
 
     /// Copies a chunk of `length` bytes, which the host has at hand.
@@ -49,13 +62,6 @@ impl Capture {
                 body.bytes.extend_from_slice(&bytes);
             }
         }
-    }
-
-    /// Takes over what the caller has read of the request's body, which has `seen` bytes so far.
-    pub(super) fn request_body<S: Segment>(&mut self, bytes: Vec<u8>, seen: usize, vm: &mut Vm<S>) {
-        self.count(Side::Request, seen);
-        self.memory = self.memory.saturating_add(vm.take_memory(bytes.len()));
-        self.exchange.request.body.bytes = bytes;
     }
 
     pub(super) fn response_headers(&mut self, headers: &Headers, host: &mut impl Host) {
@@ -147,21 +153,37 @@ impl Capture {
     }
 }
 
-/// An exchange of which the request's headers are known.
-pub(super) fn begin_exchange<S: Segment>(
-    headers: &Headers,
-    facts: &Facts<'_>,
+/// Puts the verdict on a request into the outbox, if there is one.
+pub(super) fn report_verdict<S: Segment>(
+    request: &MockedRequest<'_>,
+    verdict: &Verdict,
     vm: &mut Vm<S>,
     host: &mut impl Host,
-) -> Exchange {
+) {
+    if vm.outbox.is_none() {
+        return;
+    }
+    let mut exchange = begin_exchange(request.facts, vm, host);
+    exchange.request.body.bytes.clone_from(&request.body);
+    mark_truncated(&mut exchange.request.body, u64::try_from(request.received).unwrap_or(u64::MAX));
+    exchange.end = if request.ended { End::Complete } else { End::RequestAborted };
+    vm.redact(&mut exchange);
+    let now = exchange.time / 1000;
+    if let Some(outbox) = &mut vm.outbox {
+        outbox.push(now, |out| v1::write_record(&exchange, Some(verdict), out));
+    }
+}
+
+/// An exchange of which the request's headers are known.
+fn begin_exchange<S: Segment>(facts: &Facts<'_>, vm: &mut Vm<S>, host: &mut impl Host) -> Exchange {
     let mut backend = Vec::new();
     vm.write_name(facts.scheme, facts.authority, &mut backend);
     let request = Request {
         method: facts.method.to_vec(),
         path: facts.path.to_vec(),
         headers: match vm.direction {
-            Direction::Outbound => without_proxy_headers(headers),
-            Direction::Inbound => as_called(headers, facts.authority),
+            Direction::Outbound => without_proxy_headers(facts.headers),
+            Direction::Inbound => as_called(facts.headers, facts.authority),
         },
         ..Request::default()
     };
@@ -177,7 +199,7 @@ pub(super) fn begin_exchange<S: Segment>(
 }
 
 /// Notes how long a body was of which not all was kept.
-pub(super) fn mark_truncated(body: &mut Body, seen: u64) {
+fn mark_truncated(body: &mut Body, seen: u64) {
     let kept = u64::try_from(body.bytes.len()).unwrap_or(u64::MAX);
     body.truncated = (kept < seen).then_some(seen);
 }

@@ -14,10 +14,19 @@ pub(super) const VERDICT_HEADER: &[u8] = b"x-understudy";
 /// Which answer to serve.
 pub(super) struct Choice<'a> {
     pub(super) answer: &'a Answer,
-    /// Which of how many, counted from 1.
+    /// Its position among how many answers, counted from 1.
     pub(super) sequence: (u32, u32),
-    /// Whether it matches only without the values that rules leave out.
+    /// Whether the request only matches without the values that rules leave out.
     pub(super) normalised: bool,
+    /// The live values that stand for recorded ones from now on.
+    pub(super) bindings: Vec<Binding>,
+}
+
+/// A live value and the recorded one that it stands for, by their hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Binding {
+    pub(super) live: u64,
+    pub(super) recorded: u64,
 }
 
 /// The answer whose turn it is. Those come first whose recorded values are the live ones, even where rules leave them out; or those that the
@@ -39,7 +48,7 @@ pub(super) fn choose<'a, S: Segment>(
     let pool = Pool::of(entry, &known, vm).ok_or(Reason::SequenceEnded)?;
     let count = u64::try_from(pool.answers.len()).unwrap_or(u64::MAX);
     let always_first = count == 1 && entry.sequence != Sequence::Fail;
-    let turn = if always_first { 0 } else { host.turn(&table, &pool.cursor) };
+    let turn = if always_first { 0 } else { host.next_turn(&table, &pool.cursor) };
     let at = match entry.sequence {
         Sequence::Cycle => turn.checked_rem(count).unwrap_or(0),
         Sequence::StickLast => turn.min(count.saturating_sub(1)),
@@ -49,15 +58,15 @@ pub(super) fn choose<'a, S: Segment>(
     if answer.status == GAP {
         return Err(Reason::SequenceGap);
     }
-    for (known, recorded) in known.iter().zip(vm.table.names(answer.names)) {
-        if known.recorded.is_none() && recorded != 0 && recorded != known.live {
-            host.stands_for(&table, known.live, recorded);
-        }
-    }
+    let values = known.iter().zip(vm.table.names(answer.names));
+    let bindings = values
+        .filter(|(known, recorded)| known.recorded.is_none() && *recorded != 0 && *recorded != known.live)
+        .map(|(known, recorded)| Binding { live: known.live, recorded })
+        .collect();
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let as_recorded = pool.exact && known.iter().all(|known| known.recorded.is_none());
     let normalised = !known.is_empty() && !as_recorded;
-    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
+    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised, bindings })
 }
 
 /// A live value that rules leave out, and the recorded one that it has stood for; by their numbers.

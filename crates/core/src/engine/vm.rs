@@ -2,7 +2,6 @@
 
 use super::chosen;
 use crate::backend;
-use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
 use crate::headers::Headers;
@@ -13,6 +12,7 @@ use crate::rules::Rules;
 use crate::sample::Sample;
 use crate::table::{Segment, Table};
 use crate::trace;
+use crate::verdict::Kind;
 use hashbrown::HashMap;
 
 /// What is counted for each backend, in the order of [`Counts`].
@@ -28,6 +28,16 @@ pub(super) enum Counter {
     Passthrough,
     Tap,
     Aborted,
+}
+
+impl Counter {
+    pub(super) fn of(verdict: Kind) -> Self {
+        match verdict {
+            Kind::Match => Self::Match,
+            Kind::Miss => Self::Miss,
+            Kind::Passthrough => Self::Passthrough,
+        }
+    }
 }
 
 /// What happens to requests to one backend.
@@ -57,9 +67,6 @@ pub struct Vm<S> {
     pub(super) direction: Direction,
     /// What inbound exchanges are recorded under, whatever name the service was called by.
     listener: Option<String>,
-    /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
-    pub(super) name: Vec<u8>,
-    pub(super) signature: Signature,
     /// Takes secrets out of what leaves; `None` where the configuration says that they are to be kept.
     pub(super) redactor: Option<Redactor>,
     /// Puts into a live request the tokens that the recorded ones have.
@@ -118,8 +125,6 @@ impl<S: Segment> Vm<S> {
                 DirectionName::Inbound => Direction::Inbound,
             },
             listener: config.listener.clone(),
-            name: Vec::new(),
-            signature: Signature::default(),
             idle: false,
             name_of_vm: name,
             next_id: 0,
@@ -253,20 +258,19 @@ impl<S: Segment> Vm<S> {
         backend::write_name(scheme, authority, out);
     }
 
-    pub(super) fn policy(&mut self, scheme: &[u8], authority: &[u8]) -> Policy {
-        let mut name = std::mem::take(&mut self.name);
+    pub(super) fn policy(&self, scheme: &[u8], authority: &[u8]) -> Policy {
+        let mut name = Vec::new();
         self.write_name(scheme, authority, &mut name);
-        self.name = name;
-        self.backends.get(self.name.as_slice()).copied().unwrap_or(self.other)
+        self.backends.get(name.as_slice()).copied().unwrap_or(self.other)
     }
 
     /// What happens to a tunnel (CONNECT): with or without TLS in it, it leads to a backend. Where both are named, mocking counts, and then
     /// failing: what is inside is out of our sight.
-    pub(super) fn policy_of_tunnel(&mut self, authority: &[u8]) -> Policy {
-        let mut named = None;
+    pub(super) fn policy_of_tunnel(&self, authority: &[u8]) -> Policy {
+        let (mut named, mut name) = (None, Vec::new());
         for scheme in [&b"https"[..], b"http"] {
-            backend::write_name(scheme, authority, &mut self.name);
-            if let Some(policy) = self.backends.get(self.name.as_slice()) {
+            backend::write_name(scheme, authority, &mut name);
+            if let Some(policy) = self.backends.get(name.as_slice()) {
                 let strictness = |p: &Policy| (p.mode == Mode::Mock, p.on_miss == OnMiss::Fail);
                 if named.as_ref().is_none_or(|known| strictness(policy) > strictness(known)) {
                     named = Some(*policy);

@@ -1,8 +1,7 @@
 //! The engine that the filter runs, asked one request after the other, each as if it were the first.
 
 use understudy_core::config::Config;
-use understudy_core::digest::Digest;
-use understudy_core::engine::{Action, Fixup, Host, Reply, STUB_HEADER, Side, Stream, Vm};
+use understudy_core::engine::{Action, Fixup, MemoryHost, Reply, STUB_HEADER, Stream, Vm};
 use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::outbox::Answer;
@@ -12,49 +11,9 @@ use understudy_core::v1;
 /// The engine with a table.
 pub(super) struct Engine<'a> {
     vm: Vm<&'a [u8]>,
-    host: Memory,
+    host: MemoryHost,
     /// Far ahead of all requests, and further with each: batches are due.
     late: u64,
-}
-
-#[derive(Default)]
-struct Memory {
-    now: u64,
-    body: Vec<u8>,
-}
-
-impl Host for Memory {
-    fn now(&mut self) -> u64 {
-        self.now
-    }
-    fn remove_request_header(&mut self, _: &str) {}
-
-    fn body(&mut self, _side: Side, start: usize, max: usize) -> Vec<u8> {
-        self.body.iter().skip(start).take(max).copied().collect()
-    }
-
-    fn protocol(&mut self) -> String {
-        "HTTP/1.1".to_owned()
-    }
-
-    fn backend_answered(&mut self) -> bool {
-        false
-    }
-    fn client_left(&mut self) -> bool {
-        false
-    }
-
-    fn turn(&mut self, _table: &Digest, _signature: &Digest) -> u64 {
-        0
-    }
-
-    fn recorded_value(&mut self, _table: &Digest, _live: u64) -> Option<u64> {
-        None
-    }
-
-    fn stands_for(&mut self, _table: &Digest, _live: u64, _recorded: u64) {}
-
-    fn reset_turns(&mut self, _table: &Digest) {}
 }
 
 impl<'a> Engine<'a> {
@@ -64,7 +23,11 @@ impl<'a> Engine<'a> {
             "collector":{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824}}"#;
         let config = Config::from_json(config).expect("a configuration");
         let table = Table::open(table).expect("a table");
-        Self { vm: Vm::new(&config, table, "mutation".to_owned()), host: Memory::default(), late: 1 << 45 }
+        Self {
+            vm: Vm::new(&config, table, "mutation".to_owned()),
+            host: MemoryHost::default(),
+            late: 1 << 45,
+        }
     }
 
     /// The recorded exchange that a request is answered from, with the answer. `None`: a miss.
@@ -78,8 +41,8 @@ impl<'a> Engine<'a> {
             (b":authority", authority.as_bytes()),
         ];
         let headers = Headers::from_pairs(pseudo.into_iter().chain(request.headers.iter()));
-        self.host.now = exchange.time;
-        self.host.body.clone_from(&request.body.bytes);
+        // A new host for each request: nothing is remembered from the one before.
+        self.host = MemoryHost { clock: exchange.time, ..MemoryHost::with_body(request.body.bytes.clone()) };
         let (length, mut stream) = (request.body.bytes.len(), Stream::new());
         let mut action = stream.request_headers(headers, length == 0, &mut self.vm, &mut self.host);
         if length > 0 {
@@ -88,7 +51,7 @@ impl<'a> Engine<'a> {
         let reply = match action {
             Action::Reply(reply) => Some(reply),
             Action::Stub(_) => Some(self.of_the_stub(&mut stream)),
-            Action::Continue | Action::Hold | Action::Later(_) | Action::Reset => None,
+            Action::Continue | Action::Hold | Action::Delay(_) | Action::Reset => None,
         };
         stream.end(&mut self.vm, &mut self.host);
         let matched = self.matched();
