@@ -1,6 +1,6 @@
 //! The decision about a request to a mocked backend: a function of the request, the table and the
-//! state of its sequences. Nothing here changes a stream or the VM; [`super::Stream`] applies what is
-//! decided.
+//! state of its sequences. Nothing here changes a stream or the VM; [`super::Stream`] applies what
+//! is decided.
 
 use super::miss::miss;
 use super::pending::PendingAnswer;

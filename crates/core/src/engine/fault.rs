@@ -7,8 +7,8 @@ use crate::headers::Headers;
 use crate::rules::{Fault, FaultAnswer};
 use crate::table::Segment;
 
-/// The fault that is due, among the faults of these rules. Rules come in order of precedence; a rule
-/// whose fault isn't due leaves the decision to the next.
+/// The fault that is due, among the faults of these rules. Rules come in order of precedence; a
+/// rule whose fault isn't due leaves the decision to the next.
 pub(super) fn due<'v, S: Segment>(
     rules: impl Iterator<Item = usize>,
     vm: &'v Vm<S>,
@@ -50,8 +50,8 @@ pub(super) fn mark(headers: &Headers, fault: &Fault) -> Headers {
 
 /// Cuts the body if the fault says so and the body is longer. Returns the length of the whole body.
 ///
-/// Envoy sends an answer of the filter in one piece, and sends nothing of it if the stream is reset in
-/// between. The rest of the body only serves to have Envoy call the filter for it.
+/// Envoy sends an answer of the filter in one piece, and sends nothing of it if the stream is reset
+/// in between. The rest of the body only serves to have Envoy call the filter for it.
 pub(super) fn cut(reply: &mut Reply, fault: &Fault) -> Option<usize> {
     let FaultAnswer::Truncated(length) = fault.answer else { return None };
     let (whole, length) = (reply.body.len(), usize::try_from(length).unwrap_or(usize::MAX));

@@ -1,12 +1,12 @@
 //! The engine: decides what happens to each stream, without I/O.
 //!
-//! A shell such as the filter turns the host's callbacks into calls of [`Stream`]'s methods, and the
-//! values that they return into calls of the host. A [`Vm`] holds what the streams of one VM share.
-//! Nothing here returns a `Result` and nothing can panic: every request gets a verdict.
+//! A shell such as the filter turns the host's callbacks into calls of [`Stream`]'s methods, and
+//! the values that they return into calls of the host. A [`Vm`] holds what the streams of one VM
+//! share. Nothing here returns a `Result` and nothing can panic: every request gets a verdict.
 //!
-//! A request to a mocked backend is judged in one place: `decide` looks at the request, the table and
-//! the policy of the backend, and returns a `Decision`. [`Stream`] alone applies it: it changes its
-//! state, reports the verdict, counts it and returns the action.
+//! A request to a mocked backend is judged in one place: `decide` looks at the request, the table
+//! and the policy of the backend, and returns a `Decision`. [`Stream`] alone applies it: it changes
+//! its state, reports the verdict, counts it and returns the action.
 //!
 //! Invariants:
 //! - A stream to a mocked backend gets [`Action::Hold`] until its verdict, and [`Action::Continue`]
@@ -52,8 +52,8 @@ pub enum Action {
     Delay(u64),
     /// Reset the stream without an answer.
     Reset,
-    /// Replace these request headers, remove the body, and let the request continue to Envoy's stub.
-    /// The recorded answer then replaces the stub's.
+    /// Replace these request headers, remove the body, and let the request continue to Envoy's
+    /// stub. The recorded answer then replaces the stub's.
     Stub(Headers),
 }
 
@@ -118,8 +118,8 @@ pub trait Host {
     /// The recorded value that a live value stands for, both by their hashes; see
     /// [`Self::remember_value`].
     fn recorded_value(&mut self, table: &Digest, live: u64) -> Option<u64>;
-    /// Stores for all workers of the proxy that a live value stands for a recorded one. The host may
-    /// forget it.
+    /// Stores for all workers of the proxy that a live value stands for a recorded one. The host
+    /// may forget it.
     fn remember_value(&mut self, table: &Digest, live: u64, recorded: u64);
     /// Restarts all sequences of a table in all workers of the proxy, and forgets the values of
     /// [`Self::remember_value`].

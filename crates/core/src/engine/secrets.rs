@@ -1,6 +1,6 @@
 //! Redaction in the engine: in everything that leaves for the collector, in the answer to a miss,
-//! and in live requests to backends whose recorded requests contain tokens. [`crate::redact`] decides
-//! which text is a secret.
+//! and in live requests to backends whose recorded requests contain tokens. [`crate::redact`]
+//! decides which text is a secret.
 
 use super::Vm;
 use crate::backend;
@@ -32,8 +32,8 @@ impl<S: Segment> Vm<S> {
         }
     }
 
-    /// The signature of a request. `redacted`: the recorded requests to this backend contain tokens,
-    /// so that secrets in the live request are replaced before it is compared.
+    /// The signature of a request. `redacted`: the recorded requests to this backend contain
+    /// tokens, so that secrets in the live request are replaced before it is compared.
     pub(super) fn sign(&self, facts: &Facts<'_>, body: &[u8], time: u64, redacted: bool) -> Signed<'_> {
         let mut name = Vec::new();
         backend::write_name(facts.scheme, facts.authority, &mut name);

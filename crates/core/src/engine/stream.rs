@@ -140,8 +140,8 @@ impl Stream {
         Some(self.apply(decision, request, vm, host))
     }
 
-    /// More of the request's body has arrived. `length`: the bytes at hand, which are everything held
-    /// so far, or the current chunk if nothing is held.
+    /// More of the request's body has arrived. `length`: the bytes at hand, which are everything
+    /// held so far, or the current chunk if nothing is held.
     pub fn request_body<S: Segment>(
         &mut self,
         length: usize,
@@ -180,7 +180,8 @@ impl Stream {
         Action::Continue
     }
 
-    /// The response's headers have arrived: those of the backend, or those of an answer of the filter.
+    /// The response's headers have arrived: those of the backend, or those of an answer of the
+    /// filter.
     pub fn response_headers<S: Segment>(
         &mut self,
         headers: impl FnOnce() -> Headers,
@@ -225,8 +226,8 @@ impl Stream {
         }
     }
 
-    /// Returns the delayed action once its time has come, or [`Action::Hold`] if the stream has since
-    /// ended or been answered.
+    /// Returns the delayed action once its time has come, or [`Action::Hold`] if the stream has
+    /// since ended or been answered.
     pub fn resume<S: Segment>(&mut self, vm: &mut Vm<S>) -> Action {
         match std::mem::take(&mut self.state) {
             State::Delayed(delayed) => {
@@ -309,8 +310,8 @@ impl Stream {
         action
     }
 
-    /// Restarts all sequences, as a test asks for with `x-understudy-control`. This is no verdict: it
-    /// is neither counted nor reported.
+    /// Restarts all sequences, as a test asks for with `x-understudy-control`. This is no verdict:
+    /// it is neither counted nor reported.
     fn restart_sequences<S: Segment>(&mut self, vm: &Vm<S>, host: &mut impl Host) -> Action {
         host.restart_sequences(&vm.table.digest());
         self.state = State::Answered(PendingAnswer::none());

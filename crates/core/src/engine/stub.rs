@@ -1,10 +1,10 @@
 //! Answers of Envoy's stub that the filter rewrites: answers to gRPC requests with messages or
-//! trailers. Envoy turns every local reply to gRPC into one frame of headers with a status, whatever
-//! the reply contains (measured on Envoy 1.40).
+//! trailers. Envoy turns every local reply to gRPC into one frame of headers with a status,
+//! whatever the reply contains (measured on Envoy 1.40).
 //!
 //! The request continues as a request for [`STUB_AUTHORITY`], without its body. Envoy's route for
-//! that name leads to an internal listener that answers 200 with one byte and [`STUB_HEADER`]. Nobody
-//! else knows the name, and names below `.invalid` never resolve (RFC 6761, 6.4).
+//! that name leads to an internal listener that answers 200 with one byte and [`STUB_HEADER`].
+//! Nobody else knows the name, and names below `.invalid` never resolve (RFC 6761, 6.4).
 
 use super::{Action, Fixup, Reply};
 use crate::headers::Headers;
@@ -15,8 +15,8 @@ pub const STUB_HEADER: &str = "x-understudy-stub";
 pub const STUB_AUTHORITY: &str = "understudy-stub.invalid";
 
 /// gRPC's UNIMPLEMENTED (gRPC, "Status codes and their use in gRPC"), the status of a miss. Clients
-/// don't retry after it automatically, as many do after UNAVAILABLE, RESOURCE_EXHAUSTED or INTERNAL,
-/// and don't mistake it for an answer of the service, as they would NOT_FOUND.
+/// don't retry after it automatically, as many do after UNAVAILABLE, RESOURCE_EXHAUSTED or
+/// INTERNAL, and don't mistake it for an answer of the service, as they would NOT_FOUND.
 pub(super) const UNIMPLEMENTED: i32 = 12;
 
 const NOT_THE_STUB: &str = "understudy: the answer is not the stub's: Envoy's configuration has no route for it (docs/how-to/grpc.md)";
@@ -39,8 +39,8 @@ impl StubbedAnswer {
             // The request is no longer gRPC, and no body follows.
             ("content-type", "application/octet-stream"),
             ("content-length", "0"),
-            // Envoy finds no route for a request without this header, and a configuration that hides
-            // the proxy may have removed it.
+            // Envoy finds no route for a request without this header, and a configuration that
+            // hides the proxy may have removed it.
             ("x-forwarded-proto", "http"),
         ];
         (Self { headers, body: reply.body, trailers }, Action::Stub(Headers::from_pairs(request)))
