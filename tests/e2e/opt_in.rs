@@ -24,7 +24,7 @@ async fn without_the_annotation_requests_pass_untouched() {
     for (annotations, says) in [
         (json!({}), "nothing is mocked: this workload has no annotation"),
         (json!({ "replay.speedscale.com/snapshot-id": "rig" }), "nothing is mocked: this workload"),
-        (json!({ "replay.speedscale.com/mode": "responder" }), "\"responder\" is no mode that is known"),
+        (json!({ "replay.speedscale.com/mode": "responder" }), "\"responder\" is not a known mode"),
         (json!({ "replay.speedscale.com/mode": "full-replay" }), "full-replay is for a replay"),
     ] {
         let rig = rolled_out(&upstream, annotations).start().await;

@@ -1,4 +1,4 @@
-//! How long answers are held back, and how a length of time is written. Never reads a clock.
+//! Delays of answers: as a share of the recorded time, or as a fixed length. Reads no clock.
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -7,29 +7,31 @@ use std::fmt;
 /// The longest delay of an answer, in microseconds: five minutes.
 pub const DELAY_MAX: u64 = 300_000_000;
 
-/// How long an answer is held back: a share of the time that the recorded one took.
+/// The delay of an answer, as a share of the time that the recorded answer took.
 ///
-/// Written `none`, `recorded`, or as a factor: `0.5x`, `2x`, up to `1000x`, in steps of a thousandth.
+/// Written `none`, `recorded`, or as a factor: `0.5x`, `2x`, up to `1000x`, in steps of a
+/// thousandth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Latency {
-    /// In thousandths of the recorded time.
+    /// The share, in thousandths.
     thousandths: u32,
 }
 
 impl Latency {
-    /// Answers leave at once.
+    /// No delay.
     pub const NONE: Self = Self { thousandths: 0 };
-    /// Answers take as long as they took.
+    /// The recorded time.
     pub const RECORDED: Self = Self { thousandths: 1000 };
 
-    /// How long an answer is held that took so many microseconds when it was recorded; at most [`DELAY_MAX`].
+    /// The delay of an answer that took `recorded` microseconds, in microseconds; at most
+    /// [`DELAY_MAX`].
     pub fn of(self, recorded: u32) -> u64 {
         let held = u64::from(recorded).saturating_mul(u64::from(self.thousandths)) / 1000;
         held.min(DELAY_MAX)
     }
 
-    /// Whether answers leave at once.
+    /// Whether answers aren't delayed.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
@@ -48,7 +50,7 @@ impl std::str::FromStr for Latency {
             "recorded" => Ok(Self::RECORDED),
             other => factor(other).ok_or_else(|| {
                 format!(
-                    "{other:?} is no latency: write none, recorded, or a factor from 0x to 1000x such as 0.5x"
+                    "{other:?} is not a latency: write none, recorded, or a factor from 0x to 1000x such as 0.5x"
                 )
             }),
         }
@@ -79,7 +81,7 @@ impl From<Latency> for String {
     }
 }
 
-/// A length of time as a person writes it: `2s`, `1.5s`, `250ms`; up to five minutes.
+/// A fixed delay, written `2s`, `1.5s` or `250ms`; up to five minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Delay {
@@ -108,7 +110,7 @@ impl TryFrom<String> for Delay {
         let micros = micros.filter(|micros| u64::from(*micros) <= DELAY_MAX && *micros > 0);
         micros
             .map(|micros| Self { micros })
-            .ok_or_else(|| format!("{text:?} is no delay: write 2s, 0.5s or 250ms; at most 300s"))
+            .ok_or_else(|| format!("{text:?} is not a delay: write 2s, 0.5s or 250ms; at most 300s"))
     }
 }
 
@@ -121,7 +123,7 @@ impl From<Delay> for String {
     }
 }
 
-/// A number with up to three digits after the point, in thousandths.
+/// Parses a number with up to three fractional digits, in thousandths.
 fn thousandths(text: &str) -> Option<u32> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -132,7 +134,7 @@ fn thousandths(text: &str) -> Option<u32> {
     whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(rest)
 }
 
-/// Thousandths as a person writes them.
+/// Formats thousandths as a decimal number.
 struct Thousandths(u32);
 
 impl fmt::Display for Thousandths {
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_latency_is_written_as_it_is_read() {
+    fn latency_text_parses_and_formats() {
         let check = |text: &str, recorded: u32, held: u64| {
             let latency: Latency = text.parse().unwrap();
             assert_eq!((latency.of(recorded), latency.to_string().as_str()), (held, text));
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_that_is_none_is_refused() {
+    fn malformed_latency_is_refused() {
         for text in ["", "x", "0.5", "-1x", "1.x", ".5x", "0.0001x", "1001x", "1e3x", "half", "99999999999x"]
         {
             let error = text.parse::<Latency>().unwrap_err();
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_is_a_number_with_its_unit() {
+    fn delay_is_number_with_unit() {
         let check = |text: &str, expect: Option<u64>, written: &str| {
             let delay = Delay::try_from(text.to_owned());
             assert_eq!(delay.as_ref().ok().map(|delay| delay.micros()), expect, "{text}: {delay:?}");

@@ -4,7 +4,7 @@ use understudy_core::config::Config;
 use understudy_core::engine::{MemoryHost, Stream, Vm};
 use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
-use understudy_core::outbox::Answer;
+use understudy_core::outbox::CollectorReply;
 use understudy_core::table::{Table, TableError};
 use understudy_core::v1::{self, LineError, Record};
 
@@ -108,7 +108,7 @@ impl<'a> Matcher<'a> {
         let Some((seq, bytes)) = outbox.next(now) else { return Ok(None) };
         let line = bytes.split(|&b| b == b'\n').nth(1).unwrap_or_default();
         let mut record = v1::read_record(line)?;
-        outbox.answered(seq, Answer::Delivered, now);
+        outbox.replied(seq, CollectorReply::Acknowledged, now);
         record.exchange.id.clone_from(&exchange.id);
         Ok(Some(record))
     }

@@ -155,7 +155,7 @@ mod tests {
         check(r#"{"truncate":1,"status":503}"#, "has one of");
         check(r#"{"body":"x","delay":"1s"}"#, "needs a `status`");
         check(r#"{"status":503,"every":0}"#, "at least 1");
-        check(r#"{"delay":"2"}"#, "is no delay");
+        check(r#"{"delay":"2"}"#, "is not a delay");
         check(r#"{"jitter":"2s"}"#, "unknown field `jitter`");
     }
 }

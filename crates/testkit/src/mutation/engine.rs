@@ -4,7 +4,7 @@ use understudy_core::config::Config;
 use understudy_core::engine::{Action, Fixup, MemoryHost, Reply, STUB_HEADER, Stream, Vm};
 use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
-use understudy_core::outbox::Answer;
+use understudy_core::outbox::CollectorReply;
 use understudy_core::table::Table;
 use understudy_core::v1;
 
@@ -79,7 +79,7 @@ impl<'a> Engine<'a> {
         let (seq, bytes) = outbox.next(self.late).expect("a verdict on each request");
         let line = bytes.split(|&b| b == b'\n').nth(1).unwrap_or_default();
         let record = v1::read_record(line).expect("a verdict");
-        outbox.answered(seq, Answer::Delivered, self.late);
+        outbox.replied(seq, CollectorReply::Acknowledged, self.late);
         record.verdict.expect("a verdict").matched.map(|matched| matched.exchange)
     }
 }

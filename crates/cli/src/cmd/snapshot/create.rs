@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_collector::{Reader, Selected, Selection, SelectionCounts, StoreUrl};
 use understudy_core::backend::Pattern;
-use understudy_core::config::{Config, Redaction};
+use understudy_core::config::{Config, RedactionConfig};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::sample::Sample;
@@ -127,7 +127,7 @@ fn context(args: &Args) -> anyhow::Result<RecordingContext> {
         _ => RecordingContext::default(),
     };
     let Some(path) = &args.redaction else { return Ok(context) };
-    let read = || -> anyhow::Result<Redaction> {
+    let read = || -> anyhow::Result<RedactionConfig> {
         let object: Value = serde_json::from_slice(&std::fs::read(path)?)?;
         let config = Config::from_json(json!({ "redaction": object }).to_string().as_bytes())?;
         Ok(config.redaction)
@@ -135,7 +135,7 @@ fn context(args: &Args) -> anyhow::Result<RecordingContext> {
     let redaction = read().with_context(|| {
         format!("can't take {} for what the filter's configuration says of `redaction`", path.display())
     })?;
-    let Redaction { enabled, key, headers, fields, allow } = redaction;
+    let RedactionConfig { enabled, key, headers, fields, allow } = redaction;
     let redaction = enabled.then_some(Settings { key, headers, fields, allow });
     Ok(RecordingContext { redaction, ..context })
 }
