@@ -177,8 +177,6 @@ mod tests {
     use crate::engine::MemoryHost;
     use crate::table::Table;
     use crate::verdict::Kind;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn decision_without_table_follows_on_miss() {
