@@ -47,7 +47,7 @@ cargo build --quiet --locked --release -p understudy-core --example canonical_be
 cargo build --quiet --locked --profile filter --target wasm32-wasip1 -p understudy-core --example canonical_bench
 cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target wasm32-wasip1 --target-dir target/bench-constant
 cargo build --quiet --locked --release -p understudy-testkit --example bench
-cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
+cargo build --quiet --locked --release -p understudy-compile --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
 cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
 examples=${CARGO_TARGET_DIR:-target}/release/examples
 canonical() {

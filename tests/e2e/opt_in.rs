@@ -89,7 +89,7 @@ async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
 
 fn snapshot(name: &str) -> Vec<u8> {
     let header = understudy_snapshot::Header { name: name.to_owned(), ..Default::default() };
-    let mut builder = understudy_snapshot::table::TableBuilder::new(&header);
+    let mut builder = understudy_compile::table::TableBuilder::new(&header);
     let exchange = recorded("GET", "http://api.test", "/known").body(name);
     builder.push(&exchange.exchange(1)).expect("an exchange");
     builder.finish().expect("a table").bytes
@@ -98,8 +98,8 @@ fn snapshot(name: &str) -> Vec<u8> {
 /// A module with the snapshots `a` and `b`.
 fn both() -> Vec<u8> {
     let tables = shelf(&[snapshot("a"), snapshot("b")]).expect("a shelf");
-    let info = understudy_snapshot::bundle::BundleInfo::default();
-    understudy_snapshot::bundle::bundle(understudy_module::RAW, &tables, &info).expect("a module")
+    let info = understudy_compile::bundle::BundleInfo::default();
+    understudy_compile::bundle::bundle(understudy_module::RAW, &tables, &info).expect("a module")
 }
 
 #[tokio::test]

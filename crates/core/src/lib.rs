@@ -30,7 +30,6 @@ pub mod redact;
 pub mod rules;
 pub mod sample;
 pub mod table;
-pub mod technology;
 pub mod time;
 pub mod trace;
 pub mod v1;

@@ -3,8 +3,9 @@
 use crate::observer::{Event, Observer, Progress, Step};
 use std::collections::BTreeMap;
 use std::path::Path;
+use understudy_analyse::{learn, technology};
 use understudy_core::exchange::{Direction, End, Exchange};
-use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter, learn};
+use understudy_snapshot::{Existing, Header, Snapshot, SnapshotError, SnapshotWriter};
 
 /// A snapshot being written. If it is dropped unfinished, nothing is left of it.
 pub struct SnapshotDraft<'a> {
@@ -28,7 +29,7 @@ impl<'a> SnapshotDraft<'a> {
     ) -> anyhow::Result<Self> {
         let mut writer = SnapshotWriter::create(target, existing)?;
         if !keep_telemetry {
-            writer.leave_out_telemetry();
+            writer.leave_out_telemetry(technology::is_telemetry);
         }
         let step = observer.begin(Step::WritingExchanges);
         Ok(Self { writer, observer, step, written: 0, undelivered: Undelivered::default() })
@@ -61,7 +62,7 @@ impl<'a> SnapshotDraft<'a> {
         let telemetry = writer.telemetry();
         let mut snapshot = writer.finish(header)?;
         let step = observer.begin(Step::Learning);
-        learn::apply(&mut snapshot, |_| true)?;
+        learn::apply(&mut snapshot, &|_| true)?;
         drop(step);
         undelivered.report(observer);
         for (backend, exchanges) in telemetry {

@@ -4,11 +4,11 @@ use crate::observer::{Event, Observer, Step};
 use anyhow::Context;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use understudy_compile::bundle::{self, Bundle, BundleInfo};
+use understudy_compile::table::{self, Built};
 use understudy_core::table::shelf;
 use understudy_snapshot::Snapshot;
 use understudy_snapshot::answerable::Unanswerable;
-use understudy_snapshot::bundle::{self, Bundle, BundleInfo};
-use understudy_snapshot::table::{self, Built};
 
 /// The parts of a module: a filter, and the tables of snapshots or none.
 pub struct ModuleParts<'a> {

@@ -11,11 +11,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use understudy_collector::RecordKind;
+use understudy_compile::table;
 use understudy_core::rules::Rules;
 use understudy_core::v1::{self, Record};
 use understudy_core::verdict::Kind;
 use understudy_core::{canonical, digest};
-use understudy_snapshot::{Snapshot, table};
+use understudy_snapshot::Snapshot;
 
 /// Version of the report's format.
 const VERSION: u32 = 1;

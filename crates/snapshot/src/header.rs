@@ -212,7 +212,7 @@ pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
 }
 
 /// Whether a backend's name is in its one normal form; else what is wrong with it.
-pub(crate) fn check_name(name: &str) -> Result<(), String> {
+pub fn check_name(name: &str) -> Result<(), String> {
     if backend::parts(name).is_none() {
         return Err(format!("{name:?} is no backend: write scheme://host[:port]"));
     }

@@ -1,6 +1,7 @@
 //! The sample's recording, with the rules that are learnt from it: each change of each of its requests.
 
-use understudy_snapshot::{Snapshot, learn};
+use understudy_analyse::learn;
+use understudy_snapshot::Snapshot;
 use understudy_testkit::mutations;
 
 #[test]

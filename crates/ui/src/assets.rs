@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 fn file(name: &str) -> Option<(&'static str, &'static str)> {
     Some(match name {
         "style.css" => ("text/css; charset=utf-8", include_str!("../assets/style.css")),
-        "map.css" => ("text/css; charset=utf-8", understudy_snapshot::service_map::CSS),
+        "map.css" => ("text/css; charset=utf-8", understudy_analyse::service_map::CSS),
         "chart.css" => ("text/css; charset=utf-8", understudy_replay::report::view::CHART_CSS),
         "app.js" => ("text/javascript; charset=utf-8", include_str!("../assets/app.js")),
         "icon.svg" => ("image/svg+xml", include_str!("../assets/icon.svg")),

@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use understudy_analyse::summary::Summary;
+use understudy_analyse::traces::Traces;
 use understudy_core::digest::{hex, sha1};
 use understudy_core::rules::Rule;
 use understudy_replay::report::kept;
 use understudy_snapshot::lint::Finding;
-use understudy_snapshot::summary::Summary;
-use understudy_snapshot::traces::Traces;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Header, Snapshot, SnapshotError};
 
 /// The number of snapshots whose results are cached: those requested last.

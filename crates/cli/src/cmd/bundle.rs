@@ -5,9 +5,9 @@ use crate::{Outcome, output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_compile::bundle;
 use understudy_core::digest;
 use understudy_run::module::ModuleParts;
-use understudy_snapshot::bundle;
 
 /// Make one module of the filter and a snapshot's table
 ///

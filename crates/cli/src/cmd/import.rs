@@ -7,9 +7,9 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_analyse::learn;
+use understudy_convert::{self as convert, ImportOptions, Imported, Note, What};
 use understudy_core::backend;
-use understudy_snapshot::convert::{self, ImportOptions, Imported, Note, What};
-use understudy_snapshot::learn;
 use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
 
 /// Make a snapshot of what another tool has recorded
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Vec::new()
     } else {
         let bar = say::working("learning what changes by itself");
-        let rules = learn::apply(&mut snapshot, |_| true)?;
+        let rules = learn::apply(&mut snapshot, &|_| true)?;
         bar.finish_and_clear();
         rules
     };

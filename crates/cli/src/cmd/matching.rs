@@ -4,10 +4,10 @@ use crate::{Outcome, output, requests, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_compile::matcher::Matcher;
 use understudy_run::module::build_table;
 use understudy_run::responder_report::{JudgedRequest, ResponderReport};
 use understudy_snapshot::Snapshot;
-use understudy_snapshot::matcher::Matcher;
 
 /// Say which requests a snapshot would answer, and why not, without Envoy
 ///

@@ -4,6 +4,7 @@ use crate::{Outcome, output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_analyse::learn;
 use understudy_snapshot::merge::{Merged, merge};
 use understudy_snapshot::{Existing, Snapshot};
 
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let existing = if args.output.is_none() || args.force { Existing::Replace } else { Existing::Refuse };
     let target = args.output.as_ref().unwrap_or(&args.snapshot);
     let bar = say::working("merging");
-    let merged = merge(&base, &others, target, existing)?;
+    let merged = merge(&base, &others, target, existing, learn::apply)?;
     bar.finish_and_clear();
     tell(args, &merged);
     if args.json {

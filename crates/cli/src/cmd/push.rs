@@ -6,8 +6,8 @@ use anyhow::{bail, ensure};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_compile::bundle;
 use understudy_run::module::ModuleParts;
-use understudy_snapshot::bundle;
 
 /// Publish the filter with a snapshot's table as an OCI image
 ///

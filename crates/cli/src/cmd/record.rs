@@ -8,9 +8,9 @@ use anyhow::bail;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_analyse::traces::Traces;
 use understudy_envoy::Inbound;
 use understudy_run::{Finished, Record, Recorded};
-use understudy_snapshot::traces::Traces;
 use understudy_snapshot::{Backend, Existing, Snapshot};
 
 /// Run CMD and record its exchanges with its backends

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use understudy_snapshot::bundle::Record;
+use understudy_compile::bundle::Record;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE};
 
 /// Layout of a module in an image. Istio's agent accepts both

@@ -15,11 +15,11 @@ use sidecar::Endpoints;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
+use understudy_compile::bundle::{BundleInfo, bundle};
+use understudy_compile::table::TableBuilder;
 use understudy_core::table::shelf;
 use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap};
 use understudy_snapshot::Header;
-use understudy_snapshot::bundle::{BundleInfo, bundle};
-use understudy_snapshot::table::TableBuilder;
 use understudy_testkit::Recorded;
 
 fn module() -> Module {

@@ -65,7 +65,7 @@ impl std::fmt::Display for Mutations {
 /// Puts a snapshot through all of its changes.
 pub fn mutations(folder: &Path) -> Mutations {
     let snapshot = Snapshot::open(folder).expect("a snapshot");
-    let table = understudy_snapshot::table::build(&snapshot).expect("a table").bytes;
+    let table = understudy_compile::table::build(&snapshot).expect("a table").bytes;
     let header = snapshot.header();
     let all = snapshot.exchanges().expect("exchanges").map(|located| located.expect("an exchange").exchange);
     let recorded: Vec<Exchange> = all

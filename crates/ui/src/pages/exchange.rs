@@ -11,13 +11,13 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
+use understudy_analyse::technology::{self, Kind, Technology};
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::digest::hex;
 use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::headers::Headers;
 use understudy_core::rules::{Rule, Rules};
-use understudy_core::technology::{Kind, Technology};
-use understudy_core::{technology, v1};
+use understudy_core::v1;
 use understudy_snapshot::answerable::unanswerable;
 
 #[derive(Template)]

@@ -6,8 +6,8 @@ use crate::pages::exchange::parse;
 use crate::routes::App;
 use crate::show::visible;
 use crate::snapshots::ShownSnapshot;
+use understudy_analyse::traces::{Place, Trace, Traces, contexts};
 use understudy_core::exchange::Direction;
-use understudy_snapshot::traces::{Place, Trace, Traces, contexts};
 
 /// The maximum number of listed exchanges.
 const LISTED: usize = 100;

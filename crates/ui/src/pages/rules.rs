@@ -13,8 +13,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
 use std::time::Duration;
+use understudy_analyse::learn;
 use understudy_core::rules::Rule;
-use understudy_snapshot::learn;
 
 /// How long a request that applies a proposal waits until the proposals are computed again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -150,7 +150,7 @@ async fn proposals(
 }
 
 fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
-    learnt.iter().filter_map(|rule| learn::unsaid(rules, rule)).collect()
+    learnt.iter().filter_map(|rule| understudy_snapshot::unsaid(rules, rule)).collect()
 }
 
 /// Identifies a rule by its whole content.

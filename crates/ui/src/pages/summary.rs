@@ -15,10 +15,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use understudy_analyse::service_map::{self, ServiceMap};
+use understudy_analyse::summary::{BackendSummary, Summary, Way, summary};
 use understudy_core::backend;
 use understudy_core::config::{Mode, OnMiss};
-use understudy_snapshot::service_map::{self, ServiceMap};
-use understudy_snapshot::summary::{BackendSummary, Summary, Way, summary};
 
 #[derive(Template)]
 #[template(path = "summary.html")]

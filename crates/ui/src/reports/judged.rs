@@ -1,11 +1,12 @@
 //! The current verdicts on the requests of a report that didn't match: the filter's engine judges them with
 //! the current snapshot.
 
+use understudy_compile::matcher::Matcher;
+use understudy_compile::table;
 use understudy_core::exchange::Exchange;
 use understudy_core::verdict::{Kind, Nearest, Reason};
 use understudy_replay::report::{JudgedCall, Report};
-use understudy_snapshot::matcher::Matcher;
-use understudy_snapshot::{Snapshot, table};
+use understudy_snapshot::Snapshot;
 
 /// The maximum number of judged requests. Each takes the filter's time for the nearest requests.
 const JUDGED: usize = 5_000;

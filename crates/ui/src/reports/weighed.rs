@@ -2,11 +2,11 @@
 
 use super::judged::missed;
 use crate::form::Form;
+use understudy_analyse::learn::miss::{self, Differs, Leave, Offer, Weighed};
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::Rule;
 use understudy_replay::report::Report;
-use understudy_snapshot::learn::miss::{self, Differs, Leave, Offer, Weighed};
-use understudy_snapshot::{Snapshot, learn};
+use understudy_snapshot::{Snapshot, unsaid};
 
 /// The user's choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,8 +71,7 @@ pub(crate) fn weigh(
     let Some(rule) = offer.rule(&origin(report), |differs| choice.of(differs)) else {
         return Ok(Weighing { offer, rule: None, refused: None });
     };
-    let Some(unsaid) =
-        learn::unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
+    let Some(unsaid) = unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
     else {
         let refused = "a rule in force says something of this place already: change that one in snapshot.yaml, or undo it first";
         return Ok(Weighing { offer, rule: None, refused: Some(refused.to_owned()) });

@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_analyse::service_map::ServiceMap;
+use understudy_analyse::summary::summary;
+use understudy_compile::bundle::{self, ModuleInfo, Record};
 use understudy_core::config::Mode;
 use understudy_snapshot::Snapshot;
-use understudy_snapshot::bundle::{self, ModuleInfo, Record};
-use understudy_snapshot::service_map::ServiceMap;
-use understudy_snapshot::summary::summary;
 
 /// Width of the map if the terminal's width is unknown.
 const MAP_WIDTH: usize = 110;

@@ -4,9 +4,9 @@ use super::mode;
 use crate::say;
 use std::fmt::Write as _;
 use std::path::Path;
+use understudy_analyse::service_map::cut;
+use understudy_analyse::summary::{BackendSummary, Summary, Way};
 use understudy_core::config::{Mode, OnMiss};
-use understudy_snapshot::service_map::cut;
-use understudy_snapshot::summary::{BackendSummary, Summary, Way};
 
 /// Columns before the technologies: heading, and whether they are numbers.
 const COLUMNS: [(&str, bool); 11] = [

@@ -13,6 +13,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use std::sync::Arc;
+use understudy_analyse::learn;
 use understudy_core::exchange::{Body, End, Exchange, Response as Answer};
 use understudy_core::headers::Headers;
 use understudy_snapshot::answerable::unanswerable;
@@ -156,7 +157,8 @@ fn put(book: &ShownSnapshot, exchange: &Exchange) -> Result<Added, PageError> {
         })
     };
     let one = one().map_err(|error| failed(&error))?;
-    let merged = merge(&snapshot, &[one], &book.path, Existing::Replace).map_err(|error| failed(&error))?;
+    let merged = merge(&snapshot, &[one], &book.path, Existing::Replace, learn::apply)
+        .map_err(|error| failed(&error))?;
     Ok(match merged.from.iter().any(|share| share.added > 0) {
         false => Added::Held,
         true if merged.rules.is_empty() => Added::Alone,

@@ -8,7 +8,7 @@ use crate::reports::{Choice, Weighing, weigh};
 use crate::routes::App;
 use crate::show::{count, visible};
 use std::sync::Arc;
-use understudy_snapshot::learn::miss::{Leave, Weighed};
+use understudy_analyse::learn::miss::{Leave, Weighed};
 
 /// An offered rule.
 pub(super) struct Offered {
