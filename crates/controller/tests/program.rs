@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use understudy_controller::Group;
-use understudy_testkit::ApiServer;
+use understudy_kube_double::ApiServer;
 
 const DEFINITION: &str = include_str!("../../../envoy/istio/controller/base/definition.yaml");
 /// Longest time that a test waits for one thing.

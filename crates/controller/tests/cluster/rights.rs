@@ -36,7 +36,7 @@ fn allowed() -> BTreeSet<Right> {
 }
 
 /// The right that a request needs.
-fn right(asked: &understudy_testkit::Asked) -> Right {
+fn right(asked: &understudy_kube_double::Asked) -> Right {
     let (verb, resource) = (asked.verb.to_owned(), asked.resource.clone());
     if asked.subresource.is_empty() {
         (verb, resource)
@@ -120,7 +120,7 @@ async fn roles_grant_exactly_the_rights_in_use() {
     }
     running.stop().await;
 
-    let ours = |asked: &understudy_testkit::Asked| asked.door == door.number();
+    let ours = |asked: &understudy_kube_double::Asked| asked.door == door.number();
     let history = scene.server.history();
     let asked: BTreeSet<Right> = history
         .iter()

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use understudy_controller::{Controller, Group, JobSettings, Settings};
-use understudy_testkit::ApiServer;
+use understudy_kube_double::ApiServer;
 
 pub(crate) const OWN: &str = "trafficreplays.understudy.dev";
 pub(crate) const FILTERS: &str = "envoyfilters.networking.istio.io";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use understudy_controller::{Controller, Group, Settings};
-use understudy_testkit::{ApiServer, Asked};
+use understudy_kube_double::{ApiServer, Asked};
 
 pub(crate) const FILTERS: &str = "envoyfilters.networking.istio.io";
 pub(crate) const REPLAYS: &str = "trafficreplays.understudy.dev";

@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 use understudy_controller::{LeaseSettings, Settings};
-use understudy_testkit::Asked;
+use understudy_kube_double::Asked;
 
 const FEW: usize = 20;
 

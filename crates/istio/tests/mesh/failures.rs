@@ -161,7 +161,7 @@ async fn lost_control_plane_changes_nothing() {
     let (agent, _folder) = fetches(vec![exchange]);
     let mut pod =
         Pod::start(backend(upstream.address()), payment(json!({})), &respond(scope(), false), &agent).await;
-    pod.xds = understudy_testkit::Xds::start().await;
+    pod.xds = understudy_xds_double::Xds::start().await;
     eventually("Envoy has noticed", async || {
         let stats = pod.envoy.stats("control_plane").await.expect("statistics");
         stats.get("control_plane.connected_state") == 0

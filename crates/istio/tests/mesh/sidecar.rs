@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use understudy_envoy::{Bootstrap, Envoy, Options};
-use understudy_testkit::{Answer, Connection, H2, Xds, eventually};
+use understudy_testkit::{Answer, Connection, H2, eventually};
+use understudy_xds_double::Xds;
 
 const OUTBOUND: &str = "virtualOutbound";
 const INBOUND: &str = "virtualInbound";

@@ -131,7 +131,7 @@ async fn lost_control_plane_changes_nothing() {
     let (agent, _folder) = fetches(vec![known()]);
     let mut two = Two::start(&respond(mesh(), true), &agent).await;
     for (pod, _) in [&mut two.out, &mut two.opted_in] {
-        pod.xds = understudy_testkit::Xds::start().await;
+        pod.xds = understudy_xds_double::Xds::start().await;
         eventually("Envoy has noticed", async || {
             let stats = pod.envoy.stats("control_plane").await.expect("statistics");
             stats.get("control_plane.connected_state") == 0
