@@ -1,5 +1,5 @@
 //! Each meaningful field of each recorded request changed, one at a time: a miss each time, or the other recorded answer that the change
-//! names. Each one that passes changed: the same answer. What the outcome has to be is worked out by [`reference`], which reads requests a second
+//! names. Each one that passes changed: the same answer. What the outcome has to be is worked out by [`mod@reference`], which reads requests a second
 //! time, without the code under test; what a change means is known where it is made; and the engine that the filter runs has to agree with both.
 
 mod answer;

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     format: Option<Format>,
 
-    /// The backend that is meant, scheme://host[:port], where the format doesn't say: WireMock
+    /// The backend that is meant, `scheme://host[:port]`, where the format doesn't say: WireMock
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
 
@@ -143,7 +143,7 @@ fn backend_name(text: &str) -> anyhow::Result<String> {
     let name = text.trim_end_matches('/').split_once("://").map(|(scheme, host)| backend::name(scheme, host));
     match name.filter(|name| backend::parts(name).is_some() && name.starts_with("http")) {
         Some(name) => Ok(name),
-        None => bail!("--backend {text}: write scheme://host[:port], without a path"),
+        None => bail!("--backend {text}: write `scheme://host[:port]`, without a path"),
     }
 }
 
