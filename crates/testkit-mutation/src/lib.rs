@@ -1,6 +1,8 @@
-//! Each meaningful field of each recorded request changed, one at a time: a miss each time, or the other recorded answer that the change
-//! names. Each one that passes changed: the same answer. What the outcome has to be is worked out by [`mod@reference`], which reads requests a second
-//! time, without the code under test; what a change means is known where it is made; and the engine that the filter runs has to agree with both.
+//! Changes each meaningful field of each recorded request, one at a time. A changed field must give
+//! a miss, or the other recorded answer that the change names. A field that changes at each run
+//! must give the same answer. The module `reference` works out what the outcome has to be. It reads
+//! requests a second time, without the code under test, and the engine that the filter runs has to
+//! agree with it.
 
 mod answer;
 mod change;
