@@ -1,60 +1,67 @@
-# `make help` lists what there is. Recipes are short: what is longer is in scripts/.
+# `make help` lists the targets. Recipes are short: longer ones are in scripts/.
 
 .DEFAULT_GOAL := help
-# So that the output of `make ci` ends with the tests' own result.
+# The output of `make ci` ends with the result of the tests.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup setup-dev build wasm lint test test-wasm e2e other-envoys bench fuzz demo docs-check ci clean
+.PHONY: help setup setup-dev build build-controller wasm lint test test-wasm e2e other-envoys bench fuzz demo docs-check check-setup ci clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
-setup: ## get what building, testing and the demo need (Envoy, Python packages, Rust targets)
+setup: ## install what building and the demo need (Envoy, Python packages, Rust targets)
 	@sh scripts/setup.sh
 
-setup-dev: setup ## get what lint and test-wasm need too (cargo-deny, wasm-bindgen-test-runner); takes minutes, once
+setup-dev: setup ## install what lint and test-wasm also need (cargo-deny, shellcheck, Node.js)
 	@sh scripts/setup-dev.sh
 
-build: ## compile the understudy command: target/release/understudy
+build: ## compile the understudy command, optimised: target/release/understudy
 	cargo build --locked --release -p understudy-cli
 
-wasm: ## compile the filter with an empty table: target/filter.wasm
-	cargo run --locked --quiet -p understudy-cli -- bundle --plain -o target/filter.wasm
-	sh scripts/check-filter.sh
+build-controller: ## compile the controller of TrafficReplay resources: target/release/understudy-controller
+	cargo build --locked --release -p understudy-controller
 
-lint: setup-dev ## format, clippy, licences, sources, what the leaf crates depend on
+wasm: ## compile the filter with an empty table: target/filter.wasm
+	cargo build --locked -p understudy-cli
+	sh scripts/wasm.sh $(or $(CARGO_TARGET_DIR),target)/debug/understudy
+
+lint: setup-dev ## check format, clippy, shell scripts, documentation, licences, sources and dependencies
 	sh scripts/lint.sh
 
-test: setup ## all tests on this machine, the end-to-end suite last
+test: setup ## run all tests on this machine, the end-to-end suite last
 	sh scripts/test.sh
 
-test-wasm: setup-dev ## the core's tests, as wasm in Node.js
-	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/.tools/bin/wasm-bindgen-test-runner \
-	cargo test --locked -p understudy-core --lib --target wasm32-unknown-unknown
+test-wasm: setup-dev ## run the core's tests as wasm, in Node.js
+	sh scripts/test-wasm.sh
 
-e2e: setup ## the end-to-end suite alone: real Envoy, real SDKs
+e2e: setup ## run the end-to-end suite alone: real Envoy, real SDKs
 	sh scripts/setup-network.sh
-	cargo test --locked -p understudy-cli --test e2e
+	cargo test --locked --workspace --exclude understudy-filter --test e2e
 
-other-envoys: setup ## the end-to-end suite's core on another version of Envoy
+other-envoys: setup ## run the end-to-end suite's core on another version of Envoy
 	sh scripts/other-envoys.sh
 
-bench: setup ## the numbers that docs/ quotes; takes long, wants an idle machine
+bench: setup ## measure the numbers that docs/ quotes; takes long, needs an idle machine
 	sh scripts/bench.sh
 
-fuzz: setup ## fuzz every parser that eats bytes from outside
+fuzz: setup ## fuzz every parser of outside bytes
 	sh scripts/fuzz.sh
 
-demo: setup ## record the sample service, stop its backends, let Understudy answer
+demo: ## record the sample service, stop its backends, answer from the snapshot, replay
 	@sh scripts/demo.sh
 
-docs-check: ## links and paths in the documents
+docs-check: ## check links and paths in the documents
 	python3 scripts/docs_check.py
 
-# What is built once and thrown away needs no notes for the next build.
+check-setup: setup ## check in a bare Debian root that the setup scripts install what the tests use
+	sh scripts/check-setup.sh
+
+# CI builds once and discards the result: notes for a next build and debug information only cost
+# time.
 ci: export CARGO_INCREMENTAL = 0
-ci: ## all of it, as CI runs it
+ci: export CARGO_PROFILE_DEV_DEBUG = 0
+ci: ## run everything that CI runs
 	$(MAKE) setup-dev
-	$(MAKE) lint docs-check wasm test-wasm
+	$(MAKE) docs-check lint check-setup test-wasm
 	$(MAKE) test
 
 clean: ## remove what was built; leaves .venv and .tools

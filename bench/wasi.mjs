@@ -1,8 +1,9 @@
-// Runs a program that is compiled for wasm32-wasip1, in Node.js: `node --no-warnings bench/wasi.mjs PROGRAM.wasm [ARGUMENTS]`.
+// Runs a program that is compiled for wasm32-wasip1 in Node.js, and exits with its exit status:
+// `node --no-warnings bench/wasi.mjs PROGRAM.wasm [ARGUMENTS]`.
 import { readFile } from "node:fs/promises";
-import { argv } from "node:process";
+import process, { argv } from "node:process";
 import { WASI } from "node:wasi";
 
-const wasi = new WASI({ version: "preview1", args: argv.slice(2) });
+const wasi = new WASI({ version: "preview1", args: argv.slice(2), returnOnExit: true });
 const module = await WebAssembly.compile(await readFile(argv[2]));
-wasi.start(await WebAssembly.instantiate(module, wasi.getImportObject()));
+process.exitCode = wasi.start(await WebAssembly.instantiate(module, wasi.getImportObject()));

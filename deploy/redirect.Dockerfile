@@ -1,4 +1,5 @@
-# Leads the connections of a pod's app to the Envoy beside it, once, and ends: for envoy/istio/https/own-envoy.yaml.
+# Redirects the connections of a pod's app to the Envoy beside it, and exits: for
+# envoy/istio/https/own-envoy.yaml.
 #   docker build -f deploy/redirect.Dockerfile -t understudy-redirect envoy
 # The context is the folder envoy/.
 FROM debian:12-slim

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The numbers of docs/reference/numbers.md, and of docs/reference/sizing.md. `bench.sh [mock|rules|tap|tls|memory|peers|canonical|pages|replay|fleet|all] [SECONDS]`; takes half an hour and wants an idle machine with two
-# cores. Ratios count: what is compared runs in the same minutes.
+# The numbers of docs/reference/numbers.md, and of docs/reference/sizing.md. `bench.sh
+# [mock|rules|tap|tls|memory|peers|canonical|pages|replay|fleet|all] [SECONDS]`; takes half an hour
+# and wants an idle machine with two cores. Ratios count: what is compared runs in the same minutes.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -46,7 +47,7 @@ cargo build --quiet --locked --release -p understudy-core --example canonical_be
 cargo build --quiet --locked --profile filter --target wasm32-wasip1 -p understudy-core --example canonical_bench
 cargo build --quiet --manifest-path bench/constant/Cargo.toml --release --target wasm32-wasip1 --target-dir target/bench-constant
 cargo build --quiet --locked --release -p understudy-testkit --example bench
-cargo build --quiet --locked --release -p understudy-snapshot --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
+cargo build --quiet --locked --release -p understudy-compile --example table_bench --example decide_bench --example nearest_bench --example bundle_bench
 cargo build --quiet --locked --release -p understudy-collector --example ingest_bench
 examples=${CARGO_TARGET_DIR:-target}/release/examples
 canonical() {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fuzzes every parser that eats bytes from outside: `fuzz.sh [SECONDS]`. Needs a nightly toolchain, since coverage does.
+# Fuzzes every parser that eats bytes from outside: `fuzz.sh [SECONDS]`. Needs a nightly toolchain,
+# since coverage does.
 set -eu
 . "$(dirname "$0")/lib.sh"
 

@@ -1,14 +1,24 @@
-# Shared by the scripts here; sourced, after `set -eu`, from any folder. Never changes anything by itself.
+# shellcheck shell=sh
+# Functions of the other scripts, which source it after `set -eu`. Sourcing changes nothing but the
+# current folder.
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
+cd "$root" || exit 2
 
 say() { printf '%s\n' "$*"; }
 fail() {
     printf 'error: %s\n' "$*" >&2
     exit 2
 }
-have() { command -v "$1" >/dev/null 2>&1; }
+
+# Tells whether the path has a program of this name. `command -v` also finds functions and aliases,
+# and prints their name without a folder.
+have() {
+    case $(command -v "$1" 2>/dev/null) in
+        */*) ;;
+        *) return 1 ;;
+    esac
+}
 
 # Installs Debian packages, as root or through sudo: `packages "why" name…`.
 packages() {
@@ -21,15 +31,26 @@ packages() {
         have sudo || fail "$why is missing, and there is no sudo: run as root: apt-get install $*"
         as_root=sudo
     fi
+    # Updating the lists takes longer than most installations: only where they lack a package or are
+    # too old.
+    apt_install "$@" 2>/dev/null && return
     $as_root apt-get update -qq
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    apt_install "$@" || fail "apt-get could not install $*: see its message"
+}
+
+apt_install() {
+    $as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # The version of a package in Cargo.lock.
-locked() { awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock; }
+locked() {
+    version=$(awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock)
+    [ -n "$version" ] || fail "Cargo.lock has no package $1"
+    say "$version"
+}
 
-# Installs the packages of Node.js that FOLDER/package-lock.json names, once: `node_packages FOLDER OLDEST "what they are"`. OLDEST is the Node.js
-# that they need.
+# Installs the packages of Node.js that FOLDER/package-lock.json names, once: `node_packages FOLDER
+# OLDEST "what they are"`. OLDEST is the oldest major version of Node.js that runs them.
 node_packages() {
     folder=$1 oldest=$2 what=$3
     missing=

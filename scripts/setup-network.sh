@@ -1,6 +1,7 @@
 #!/bin/sh
-# Brings what the tests of the transparent sidecar need on top of setup.sh, which make networks of their own: on Linux and from Debian's
-# packages, where they are missing, ip, iptables and curl, and newuidmap where the tests don't run as root. Elsewhere nothing.
+# Brings what the tests of the transparent sidecar need on top of setup.sh, which make networks of
+# their own: on Linux and from Debian's packages, where they are missing, ip, iptables and curl, and
+# newuidmap where the tests don't run as root. Elsewhere nothing.
 set -eu
 . "$(dirname "$0")/lib.sh"
 

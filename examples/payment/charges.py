@@ -1,4 +1,4 @@
-"""Payments and refunds: Stripe moves the money, the ledger remembers it."""
+"""Payments and refunds: Stripe moves the money, the ledger stores them."""
 
 import stripe
 from web import Reply, Request, Routes, json_reply
@@ -76,7 +76,7 @@ def list_movements(app, request: Request) -> Reply:
 
 
 def list_charges(app, request: Request) -> Reply:
-    """What Stripe has charged the customer: its own list, page by page."""
+    """Stripe's own list of the customer's charges, page by page."""
     customer = app.ledger.get("customer", request.params["id"])
     limit = app.number(request, "limit", 2)
     charges = app.stripe.v1.charges.list({"customer": customer["stripe"], "limit": limit})
@@ -112,13 +112,13 @@ def show_refund(app, request: Request) -> Reply:
 
 
 def balance(app, _request: Request) -> Reply:
-    """Our own money at Stripe."""
+    """The service's own balance at Stripe."""
     found = app.stripe.v1.balance.retrieve()
     return json_reply(200, {"available": found.to_dict()["available"]})
 
 
 def receipts(app, request: Request) -> Reply:
-    """Several payments in one question: `ids=p-1,p-2`."""
+    """Several payments in one request: `ids=p-1,p-2`."""
     ids = [id for id in request.query.get("ids", "").split(",") if id]
     if not ids:
         raise ValueError("ids is missing")

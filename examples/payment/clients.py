@@ -26,13 +26,13 @@ def proxy() -> str | None:
 
 
 def dynamodb():
-    """boto3 reads the proxy and the credentials from the environment by itself."""
+    """boto3 reads the proxy and the credentials from the environment."""
     config = Config(region_name="us-east-1", retries={"mode": "standard", "max_attempts": 2})
     return boto3.client("dynamodb", config=config)
 
 
 def stripe_client() -> stripe.StripeClient:
-    """Stripe's client sends through `requests`, which reads the proxy from the environment by itself.
+    """Stripe's client sends through `requests`, which reads the proxy from the environment.
 
     Its telemetry is off: it would write an identifier into the home directory, and send that and the platform along.
     """
@@ -41,7 +41,7 @@ def stripe_client() -> stripe.StripeClient:
 
 
 def hubspot_client() -> hubspot.HubSpot:
-    """HubSpot's client is urllib3, which knows no environment: it gets the proxy as configuration."""
+    """HubSpot's client is urllib3, which ignores the environment: the proxy is configured."""
     return hubspot.HubSpot(access_token=_need("HUBSPOT_ACCESS_TOKEN"), proxy=proxy())
 
 

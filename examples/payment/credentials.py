@@ -16,5 +16,5 @@ NOT_PASSED_ON = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 
 def of_the_sample(environment) -> dict:
-    """The environment with these in the place of its own."""
+    """The environment with these credentials instead of its own."""
     return {name: value for name, value in environment.items() if name not in NOT_PASSED_ON} | MADE_UP

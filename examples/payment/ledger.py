@@ -15,11 +15,11 @@ KEYS = ("pk", "sk", "gsi_pk", "gsi_sk")
 
 
 class Exists(Exception):
-    """The item is there already."""
+    """The item exists already."""
 
 
 class Missing(Exception):
-    """There is no such item."""
+    """The item doesn't exist."""
 
 
 class Conflict(Exception):
@@ -31,7 +31,7 @@ class Ledger:
         self._client = client
 
     def ensure_table(self):
-        """Creates the table if it isn't there, and waits until it can be used."""
+        """Creates the table unless it exists, and waits until it is active."""
         try:
             self._client.describe_table(TableName=TABLE)
             return
@@ -132,7 +132,7 @@ class Ledger:
         return items
 
     def batch(self, kind: str, ids: list) -> list:
-        """Those of the items that are there, by id."""
+        """The existing items, by id."""
         answer = self._client.batch_get_item(RequestItems={TABLE: {"Keys": [_key(kind, id) for id in ids]}})
         return sorted((_plain(item) for item in answer["Responses"][TABLE]), key=lambda item: item["id"])
 
@@ -146,7 +146,7 @@ def _key_schema(hash_key: str, range_key: str) -> list:
 
 
 def _set(changes: dict) -> dict:
-    """The parameters of an update that sets fields of an item that is there."""
+    """The parameters of an update that sets fields of an existing item."""
     return _expression("SET " + ", ".join(f"#{name} = :{name}" for name in changes), changes)
 
 

@@ -34,7 +34,7 @@ class CannotRun(Exception):
 
 
 class Service:
-    """The service as a child process; it ends when we do. `through`: the address to call it at, where that isn't its own."""
+    """The service as a child process; it ends when we do. `through`: the address to call instead of the service's own."""
 
     def __init__(self, port: int = 0, through: str | None = None):
         command = [sys.executable, str(HERE / "payment.py"), "--port", str(port), "--end-with-stdin"]
@@ -46,7 +46,7 @@ class Service:
             self.stop()
             raise CannotRun("the service did not start")
         address = line.strip().rpartition("/")[2]
-        # Past the way in: this request isn't part of the scenario.
+        # Directly to the service: this request isn't part of the scenario.
         self._connection, self._traced, self._asked = http.client.HTTPConnection(address, timeout=60), False, 0
         if self.ask("GET", "/healthz", None)[0] != 200:
             raise CannotRun("the service is not healthy")

@@ -106,7 +106,7 @@ def take_payments(call):
 
 
 def settle(call):
-    """The held payments: asked for, captured (the last one cancelled), asked for again."""
+    """The held payments: read, captured (the last one cancelled), read again."""
     for id in HELD:
         call("GET", "/payments/{id}", id=id, query="fresh=1", check={"status": "requires_capture"})
     for id in HELD[:-1]:

@@ -14,7 +14,7 @@ _context = contextvars.ContextVar("context", default=())
 
 @contextlib.contextmanager
 def of(headers: dict):
-    """What is called inside carries the context of these headers, whose names are in lower case."""
+    """Calls inside this context carry the context of these headers, whose names are in lower case."""
     token = _context.set(tuple((name, headers[name]) for name in NAMES if name in headers))
     try:
         yield
@@ -23,7 +23,7 @@ def of(headers: dict):
 
 
 def install():
-    """From now on, calls carry the context that they are made in."""
+    """Makes all later calls carry the context in which they are made."""
     end_headers = http.client.HTTPConnection.endheaders
 
     def with_context(connection, *arguments, **named):

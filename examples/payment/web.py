@@ -57,7 +57,7 @@ def json_reply(status: int, value, headers: dict | None = None) -> Reply:
 
 
 class Routes:
-    """A route table. `error(status, message)` gives the reply for what no handler answers: 400, 404, 405, 500."""
+    """A route table. `error(status, message)` gives the reply to requests that no handler answers: 400, 404, 405, 500."""
 
     def __init__(self, error: Callable[[int, str], Reply]):
         self._error = error
@@ -148,7 +148,7 @@ def serve(answer: Callable[[Request], Reply], port: int = 0) -> http.server.Thre
 
 
 def end_with_stdin():
-    """Ends the process when its standard input, a pipe, is closed: whoever started it is gone."""
+    """Ends the process when its standard input, a pipe, is closed: the parent process has ended."""
 
     def watch():
         while os.read(sys.stdin.fileno(), 4096):

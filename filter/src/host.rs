@@ -352,7 +352,7 @@ impl engine::Host for Current {
         property(&["response", "code_details"]).as_ref().is_some_and(left)
     }
 
-    fn turn(&mut self, table: &Digest, signature: &Digest) -> u64 {
+    fn next_turn(&mut self, table: &Digest, signature: &Digest) -> u64 {
         let key = format!("understudy.turn.{}.{}", digest::hex(table), digest::hex(signature));
         let round = shared(&round_of(table)).map_or(0, |(round, _)| round);
         for _ in 0..TURN_TRIES {
@@ -379,13 +379,13 @@ impl engine::Host for Current {
         }
     }
 
-    fn stands_for(&mut self, table: &Digest, live: u64, recorded: u64) {
+    fn remember_value(&mut self, table: &Digest, live: u64, recorded: u64) {
         let round = shared(&round_of(table)).map_or(0, |(round, _)| round);
         let value: Vec<u8> = [round, live, recorded].into_iter().flat_map(u64::to_le_bytes).collect();
         set_shared_bytes(&place_of(table, live), &value, WHATEVER_IS_THERE);
     }
 
-    fn reset_turns(&mut self, table: &Digest) {
+    fn restart_sequences(&mut self, table: &Digest) {
         let key = round_of(table);
         for _ in 0..TURN_TRIES {
             let (round, cas) = shared(&key).unwrap_or((0, ONLY_IF_ABSENT));
@@ -393,6 +393,6 @@ impl engine::Host for Current {
                 return;
             }
         }
-        log::warn!("the sequences could not be begun anew: too many ask for it at once");
+        log::warn!("the sequences could not be restarted: too many workers restart them at once");
     }
 }

@@ -51,7 +51,7 @@ impl HttpStream {
     fn request(&mut self, step: impl FnOnce(&mut Stream, &mut Shared) -> Action) -> Flow {
         match self.step(step) {
             Some(Action::Continue) => Flow::Continue,
-            Some(Action::Later(micros)) => {
+            Some(Action::Delay(micros)) => {
                 self.wait(Duration::from_micros(micros));
                 Flow::Pause
             }
@@ -107,7 +107,7 @@ impl HttpStream {
 pub(crate) fn act(action: Action) {
     match action {
         Action::Continue => host::go_on(),
-        Action::Hold | Action::Later(_) => {}
+        Action::Hold | Action::Delay(_) => {}
         Action::Reset => host::reset(),
         Action::Stub(headers) => {
             if to_the_stub(&headers) {

@@ -12,10 +12,10 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
-use understudy_core::config::{Collector, Config, Mode};
+use understudy_core::config::{Config, Mode, OutboxConfig};
 use understudy_core::digest;
 use understudy_core::engine::Vm;
-use understudy_core::outbox::Answer;
+use understudy_core::outbox::CollectorReply;
 use understudy_core::table::{Part, Shelf, Table};
 use understudy_core::workload::{Consent, Workload};
 
@@ -54,7 +54,7 @@ pub(crate) struct Root {
     /// The number that Envoy knows this context by.
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
-    collector: Option<Collector>,
+    collector: Option<OutboxConfig>,
     /// Batches on their way: the callout's token and the batch's number.
     calls: Vec<(u32, u64)>,
     /// Whether it has been said that the collector can't be called.
@@ -122,12 +122,12 @@ impl Context for Root {
             headers.get(name).and_then(|v| std::str::from_utf8(v).ok()?.trim().parse::<u64>().ok())
         };
         let status = number(b":status").and_then(|status| u16::try_from(status).ok());
-        let answer = Answer::from_status(status, number(b"retry-after"));
-        self.complain(status, answer, body_size);
+        let reply = CollectorReply::from_status(status, number(b"retry-after"));
+        self.complain(status, reply, body_size);
         if let Some(shared) = &self.shared {
             let mut shared = shared.borrow_mut();
             if let Some(outbox) = shared.vm.outbox() {
-                outbox.answered(seq, answer, host::now() / 1000);
+                outbox.replied(seq, reply, host::now() / 1000);
             }
             shared.tell_records();
         }
@@ -220,26 +220,26 @@ impl Root {
                              configuration? Records are kept up to queue_max_bytes"
                         );
                     }
-                    outbox.answered(seq, Answer::Later(None), now);
+                    outbox.replied(seq, CollectorReply::Retry(None), now);
                 }
             }
         }
     }
 
-    fn complain(&mut self, status: Option<u16>, answer: Answer, body_size: usize) {
-        if answer == Answer::Delivered {
+    fn complain(&mut self, status: Option<u16>, reply: CollectorReply, body_size: usize) {
+        if reply == CollectorReply::Acknowledged {
             self.complained = false;
             return;
         }
         // A refused batch is lost, so that each is worth a line; of a collector that is away, one line is enough.
-        if answer != Answer::Refused && std::mem::replace(&mut self.complained, true) {
+        if reply != CollectorReply::Refused && std::mem::replace(&mut self.complained, true) {
             return;
         }
         let body = host::buffer(BufferType::HttpCallResponseBody, 0, body_size.min(300));
         let body = String::from_utf8_lossy(&body);
         let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
-        match answer {
-            Answer::Refused => {
+        match reply {
+            CollectorReply::Refused => {
                 log::error!("understudy: the collector refused a batch with {status}, it is dropped: {body}")
             }
             _ => log::warn!(

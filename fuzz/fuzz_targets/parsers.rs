@@ -13,7 +13,8 @@ use understudy_core::config::Config;
 use understudy_core::headers::Headers;
 use understudy_core::table::Table;
 use understudy_core::v1;
-use understudy_snapshot::{Exchanges, Header, bundle};
+use understudy_compile::bundle;
+use understudy_snapshot::{Exchanges, Header};
 
 static PARSER: LazyLock<Option<u8>> = LazyLock::new(|| std::env::var("PARSER").ok()?.parse().ok());
 

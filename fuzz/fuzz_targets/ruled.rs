@@ -8,7 +8,8 @@ use understudy_core::headers::Headers;
 use understudy_core::redact::{Detector, Redactor, Settings};
 use understudy_core::rules::{PathPattern, Place, Rule, Rules, dates, tokens};
 use understudy_core::table::{Entry, Table};
-use understudy_snapshot::{Header, table::TableBuilder};
+use understudy_compile::table::TableBuilder;
+use understudy_snapshot::Header;
 
 const TYPES: [&str; 12] = [
     "application/json",

@@ -4,7 +4,7 @@ use crate::scene::{Scene, root};
 
 /// A file of the converters' own tests.
 fn fixture(name: &str) -> String {
-    root().join("crates/snapshot/tests/fixtures/convert").join(name).to_string_lossy().into_owned()
+    root().join("crates/convert/tests/fixtures").join(name).to_string_lossy().into_owned()
 }
 
 #[tokio::test]

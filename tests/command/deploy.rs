@@ -14,26 +14,75 @@ fn instructions() -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
+/// A stage of the Dockerfile: its name, what it starts from, and its other instructions.
+struct Stage {
+    name: String,
+    from: String,
+    rest: Vec<String>,
+}
+
+fn stages() -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for line in instructions() {
+        match (line.strip_prefix("FROM "), stages.last_mut()) {
+            (Some(from), _) => {
+                let (from, name) = from.split_once(" AS ").unwrap_or((from, ""));
+                stages.push(Stage { name: name.to_owned(), from: from.to_owned(), rest: Vec::new() });
+            }
+            (None, Some(stage)) => stage.rest.push(line),
+            (None, None) => panic!("{line} is before the first FROM"),
+        }
+    }
+    stages
+}
+
 #[test]
-fn the_image_holds_one_static_binary_and_nobody_runs_it_as_root() {
-    let all = instructions();
-    let stages: Vec<_> = (0..all.len()).filter(|&at| all[at].starts_with("FROM ")).collect();
-    let (build, last) = (&all[stages[0]..stages[1]], &all[stages[1]..]);
-    assert_eq!(stages.len(), 2);
+fn images_hold_one_static_binary_and_no_root() {
+    let stages = stages();
     let channel = read("rust-toolchain.toml");
     let rust =
         channel.split("channel = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a channel");
-    assert_eq!(build[0], format!("FROM rust:{rust}-alpine AS build"), "the repository's own Rust, on musl");
-    assert!(build.iter().any(|line| line == "RUN cargo build --locked --release -p understudy-cli"));
-    assert_eq!(last[0], "FROM scratch");
-    let copied: Vec<_> = last.iter().filter(|line| line.starts_with("COPY")).collect();
-    assert_eq!(copied.len(), 2, "the certificates and the binary: {copied:?}");
-    assert!(copied.iter().all(|line| line.starts_with("COPY --from=build /")), "{copied:?}");
-    let user = last.iter().find_map(|line| line.strip_prefix("USER ")).expect("a user");
-    let numbers: Vec<u32> = user.split(':').map(|id| id.parse().expect("a number")).collect();
-    assert!(numbers.len() == 2 && numbers.iter().all(|&id| id > 0), "{user}");
-    assert!(last.iter().any(|line| line == "ENTRYPOINT [\"/understudy\"]"));
+    assert_eq!(stages[0].from, format!("rust:{rust}-alpine"), "the repository's own Rust, on musl");
+    for (package, target) in [("understudy-cli", ""), ("understudy-controller", "controller")] {
+        let program = if package == "understudy-cli" { "understudy" } else { package };
+        let build = stages
+            .iter()
+            .find(|stage| stage.rest.contains(&format!("RUN cargo build --locked --release -p {package}")))
+            .unwrap_or_else(|| panic!("no stage builds {package}"));
+        assert_eq!(build.from, stages[0].name);
+        let image = stages.iter().find(|stage| stage.from == "scratch" && stage.name == target);
+        let image = &image.unwrap_or_else(|| panic!("no image {target:?}")).rest;
+        let copied: Vec<_> = image.iter().filter(|line| line.starts_with("COPY")).collect();
+        assert_eq!(copied.len(), 2, "the certificates and the binary: {copied:?}");
+        assert!(copied.iter().all(|line| line.starts_with("COPY --from=")), "{copied:?}");
+        let binary = format!("COPY --from={} /src/target/release/{program} /{program}", build.name);
+        assert!(copied.contains(&&binary), "{copied:?}");
+        let user = image.iter().find_map(|line| line.strip_prefix("USER ")).expect("a user");
+        let numbers: Vec<u32> = user.split(':').map(|id| id.parse().expect("a number")).collect();
+        assert!(numbers.len() == 2 && numbers.iter().all(|&id| id > 0), "{user}");
+        assert!(image.contains(&format!("ENTRYPOINT [\"/{program}\"]")), "{image:?}");
+    }
+    // The image that is built without a target is that of the command.
+    assert_eq!(stages.last().expect("a stage").name, "");
+    let all = instructions();
     assert!(!all.iter().any(|line| line.starts_with("ADD ") || line.contains(":latest")), "{all:?}");
+}
+
+#[test]
+fn controller_manifests_name_its_image_and_no_subcommand() {
+    let deployment = read("envoy/istio/controller/base/deployment.yaml");
+    assert!(deployment.contains("\n          image: understudy-controller\n"));
+    let (_, args) = deployment.split_once("          args:\n").expect("arguments");
+    let args: Vec<_> = args
+        .lines()
+        .take_while(|line| line.starts_with("            "))
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    assert!(args.iter().all(|arg| arg.starts_with("- --")), "{args:?}");
+    assert!(args.iter().any(|arg| arg.starts_with("- --job-image=")), "{args:?}");
+    let images = read("envoy/istio/controller/base/kustomization.yaml");
+    assert!(images.contains("\n  - name: understudy-controller\n"));
 }
 
 #[test]

@@ -2,29 +2,9 @@
 
 use crate::scene::Scene;
 
-const SUBCOMMANDS: [&str; 22] = [
-    "record",
-    "respond",
-    "replay",
-    "report",
-    "inspect",
-    "lint",
-    "redact",
-    "tune",
-    "bundle",
-    "push",
-    "match",
-    "import",
-    "export",
-    "merge",
-    "collect",
-    "snapshot",
-    "ca",
-    "select",
-    "ui",
-    "istio",
-    "pull",
-    "controller",
+const SUBCOMMANDS: [&str; 21] = [
+    "record", "respond", "replay", "report", "inspect", "lint", "redact", "tune", "bundle", "push", "match",
+    "import", "export", "merge", "collect", "snapshot", "ca", "select", "ui", "istio", "pull",
 ];
 
 #[tokio::test]
@@ -56,4 +36,14 @@ async fn the_version_is_told() {
     let scene = Scene::new().await;
     let done = scene.understudy(["--version"]).run().await.expect(0);
     assert_eq!(done.out, format!("understudy {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn controller_subcommand_names_the_program_that_replaced_it() {
+    let scene = Scene::new().await;
+    for args in
+        [&["controller"][..], &["controller", "--help"], &["controller", "--lease", "a", "--definition"]]
+    {
+        scene.understudy(args).run().await.refused(&["run understudy-controller", "make build-controller"]);
+    }
 }

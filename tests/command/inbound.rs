@@ -4,8 +4,8 @@ use crate::call::Running;
 use crate::scene::{Scene, python, script, until};
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use understudy_analyse::traces::{Caused, Traces};
 use understudy_snapshot::Snapshot;
-use understudy_snapshot::traces::{Caused, Traces};
 use understudy_testkit::{Connection, ports};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Calls json-server at HOST:PORT: reads, makes, changes and removes posts. Waits until it answers.
 until curl -s -o /dev/null --fail "http://$1/comments"; do sleep 0.1; done
 call() { curl -s -o /dev/null -H 'content-type: application/json' "$@"; }

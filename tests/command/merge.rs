@@ -168,7 +168,7 @@ async fn what_can_not_be_merged_changes_nothing() {
 #[tokio::test]
 async fn names_of_exchanges_stay() {
     let scene = Scene::new().await;
-    let fixture = root().join("crates/snapshot/tests/fixtures/convert/rrpair").to_string_lossy().into_owned();
+    let fixture = root().join("crates/convert/tests/fixtures/rrpair").to_string_lossy().into_owned();
     scene.understudy(["import", &fixture, "-o", "s"]).run().await.expect(0);
     let map = format!("api.test=http://{}", scene.upstream.address());
     let call = ["record", "-o", "t", "--map", &map, "--"].map(str::to_owned);

@@ -82,7 +82,7 @@ async fn select_says_what_it_would_do_and_refuses_what_it_cant() {
         "no backend of s is named by \"three.*\"; there are:\n  http://one.test\n  http://two.test\n",
     ]);
     refused(&[]).await.expect(2).says(&["--no-mock <PATTERN>"]);
-    refused(&["--mock", "http://one.test/path"]).await.expect(2).says(&["names no backend"]);
+    refused(&["--mock", "http://one.test/path"]).await.expect(2).says(&["is not a pattern for backends"]);
     assert_eq!(scene.read("s/snapshot.yaml"), before, "nothing is written");
 }
 

@@ -31,7 +31,7 @@ fn get(backend: &str, path: &str) -> Recorded {
 
 /// A collector's store in the scene, with a running writer: `payment` has called Stripe and DynamoDB, `other` Stripe.
 async fn stored(scene: &Scene) -> Store {
-    let store = Store::open(StoreConfig::new(scene.path("store"))).await.expect("a store");
+    let store = Store::open(StoreConfig::folder(scene.path("store"))).await.expect("a store");
     let (stripe, dynamodb) = ("https://api.stripe.com", "https://dynamodb.us-east-1.amazonaws.com");
     let payment = [
         exchange("aa-1", 0, get(stripe, "/v1/one")),
@@ -187,7 +187,7 @@ async fn a_damaged_segment_is_named_and_nothing_is_written() {
 #[tokio::test]
 async fn secrets_match_under_the_filters_key() {
     let scene = Scene::new().await;
-    let store = Store::open(StoreConfig::new(scene.path("store"))).await.expect("a store");
+    let store = Store::open(StoreConfig::folder(scene.path("store"))).await.expect("a store");
     let card = |number: &str| {
         recorded("POST", "http://h", "/pay")
             .with("content-type", "application/x-www-form-urlencoded")

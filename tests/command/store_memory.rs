@@ -37,7 +37,7 @@ fn held(status: &Path) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_read_in_a_fraction_of_its_size() {
     let scene = Scene::new().await;
-    let store = Store::open(StoreConfig::new(scene.path("store"))).await.expect("a store");
+    let store = Store::open(StoreConfig::folder(scene.path("store"))).await.expect("a store");
     let mut line = Vec::new();
     let mut one = exchange("aa-0", 0, recorded("POST", "http://h", "/").sent("x".repeat(BODY)));
     // Cut, and so nothing to learn from: that takes no memory, but without optimisation its time.

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Calls Stripe's API at HOST:PORT: a card, a customer with it, a charge. Waits until it answers.
 until curl -s -o /dev/null "http://$1/" && [ "$(curl -s -o /dev/null -w "%{http_code}" "http://$1/")" != 503 ]; do sleep 0.1; done
 call() { curl -s --fail-with-body -H 'authorization: Bearer sk_test_12345' "$@" || exit 1; }

@@ -102,7 +102,7 @@ async fn lint_fails_on_errors_and_on_warnings_where_asked() {
     );
     // The others say that something is left out, and where to look.
     let done = scene.understudy(["bundle", "s", "-o", "s.wasm"]).run().await.expect(0);
-    done.says(&["warning: 3 exchanges left out", "see `understudy lint`", "0 signatures"]);
+    done.says(&["warning: 3 recorded exchanges can't be answered", "see `understudy lint`", "0 signatures"]);
     let done = scene.understudy(["inspect", "s"]).run().await.expect(0);
     assert!(done.out.contains("`understudy lint` says which and why"), "{done}");
     let row = done.out.lines().find(|line| line.starts_with("☑ mock")).expect("a row");

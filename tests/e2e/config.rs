@@ -4,9 +4,9 @@ use crate::requests::head;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use understudy_compile::bundle::inspect;
 use understudy_core::table::MAGIC;
 use understudy_core::verdict::{Kind, Reason};
-use understudy_snapshot::bundle::inspect;
 use understudy_testkit::{Connection, Rig, RigBuilder, Upstream, eventually, get, recorded};
 
 #[track_caller]

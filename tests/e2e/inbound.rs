@@ -5,10 +5,10 @@ use bytes::Bytes;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
+use understudy_analyse::traces::{Context, contexts};
 use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::v1::Record;
 use understudy_envoy::TunnelProblem;
-use understudy_snapshot::traces::{Context, contexts};
 use understudy_testkit::{
     Answer, Connection, H2, H2Answer, H2Upstream, Nobody, Rig, Seen, Upstream, frames, message, metadata,
     recorded,

@@ -24,7 +24,7 @@ async fn without_the_annotation_requests_pass_untouched() {
     for (annotations, says) in [
         (json!({}), "nothing is mocked: this workload has no annotation"),
         (json!({ "replay.speedscale.com/snapshot-id": "rig" }), "nothing is mocked: this workload"),
-        (json!({ "replay.speedscale.com/mode": "responder" }), "\"responder\" is no mode that is known"),
+        (json!({ "replay.speedscale.com/mode": "responder" }), "\"responder\" is not a known mode"),
         (json!({ "replay.speedscale.com/mode": "full-replay" }), "full-replay is for a replay"),
     ] {
         let rig = rolled_out(&upstream, annotations).start().await;
@@ -89,7 +89,7 @@ async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
 
 fn snapshot(name: &str) -> Vec<u8> {
     let header = understudy_snapshot::Header { name: name.to_owned(), ..Default::default() };
-    let mut builder = understudy_snapshot::table::TableBuilder::new(&header);
+    let mut builder = understudy_compile::table::TableBuilder::new(&header);
     let exchange = recorded("GET", "http://api.test", "/known").body(name);
     builder.push(&exchange.exchange(1)).expect("an exchange");
     builder.finish().expect("a table").bytes
@@ -98,8 +98,8 @@ fn snapshot(name: &str) -> Vec<u8> {
 /// A module with the snapshots `a` and `b`.
 fn both() -> Vec<u8> {
     let tables = shelf(&[snapshot("a"), snapshot("b")]).expect("a shelf");
-    let info = understudy_snapshot::bundle::BundleInfo::default();
-    understudy_snapshot::bundle::bundle(understudy_module::RAW, &tables, &info).expect("a module")
+    let info = understudy_compile::bundle::BundleInfo::default();
+    understudy_compile::bundle::bundle(understudy_module::RAW, &tables, &info).expect("a module")
 }
 
 #[tokio::test]

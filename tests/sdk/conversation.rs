@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use tempfile::TempDir;
 use tokio::process::Command;
-use understudy_testkit::mutations;
+use understudy_testkit_mutation::mutations;
 
 /// How far the clock of the second run is from the first: another day, and another hour of it.
 const LATER: &str = "+26h";

@@ -1,7 +1,8 @@
-//! The certificate authority of one user on one machine: made once, kept in the configuration folder, replaced on demand.
+//! The certificate authority of one user on one machine: created once, stored in the configuration
+//! folder, replaced on demand.
 
 use crate::error::Error;
-use crate::folder::{Folder, Lock};
+use crate::folder::{AuthorityFolder, FolderLock};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SerialNumber,
@@ -17,19 +18,19 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ten years, with their leap days.
 const LIFETIME: Duration = Duration::from_secs(3652 * DAY.as_secs());
-/// So long before its end it is told.
+/// A warning is given this long before the authority expires.
 const WARN_BEFORE: Duration = Duration::from_secs(30 * DAY.as_secs());
-/// RFC 5280, A.1: ub-common-name. It counts characters; these are ASCII.
+/// RFC 5280, A.1: ub-common-name, in characters. Ours are ASCII.
 pub(crate) const COMMON_NAME_MAX: usize = 64;
 
-/// The authority, ready to sign. A clone is the same one.
+/// The authority, ready to sign. A clone shares the same authority.
 #[derive(Clone)]
 pub struct Authority {
-    inner: Arc<Inner>,
+    inner: Arc<AuthorityInner>,
 }
 
-struct Inner {
-    folder: Folder,
+struct AuthorityInner {
+    folder: AuthorityFolder,
     der: Vec<u8>,
     pem: String,
     name: String,
@@ -39,12 +40,13 @@ struct Inner {
 }
 
 impl Authority {
-    /// Where the user's authority is: `$UNDERSTUDY_CONFIG`, or `understudy` in `$XDG_CONFIG_HOME`, or in `~/.config`.
+    /// The folder of the user's authority: `$UNDERSTUDY_CONFIG`, or `understudy` in `$XDG_CONFIG_HOME` or
+    /// `~/.config`.
     ///
     /// # Errors
-    /// [`Error::NoFolder`] where none of the variables is set.
+    /// [`Error::NoFolder`] if none of the variables is set.
     pub fn folder() -> Result<PathBuf, Error> {
-        // An empty variable is one that isn't set; the specification wants `XDG_CONFIG_HOME` to be absolute.
+        // An empty variable counts as unset. The specification requires an absolute `XDG_CONFIG_HOME`.
         let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let config = || path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
         path("UNDERSTUDY_CONFIG")
@@ -56,17 +58,18 @@ impl Authority {
             .ok_or(Error::NoFolder)
     }
 
-    /// Opens the authority in a folder, and makes one where there is none. Of several processes at once, one makes it.
+    /// Opens the authority in a folder, or creates it. If several processes call this at once, one creates
+    /// it.
     ///
     /// # Errors
-    /// It is there and can't be used: others can read it, it has expired, it is damaged. Or the folder can't be written.
+    /// The authority isn't usable (readable by others, expired, damaged), or the folder isn't writable.
     pub fn open_or_create(folder: &Path) -> Result<Self, Error> {
-        let folder = Folder::at(folder);
-        // Most times it is there and whole; then nothing is written, so that the folder may be read-only.
+        let folder = AuthorityFolder::at(folder);
+        // An intact authority needs no write, so the folder may be read-only.
         if let Some(text) = folder.read()? {
             let authority = Self::read(&folder, &text)?;
             if !folder.has(&authority.inner.pem) {
-                folder.mend(&folder.lock()?, &authority.inner.pem)?;
+                folder.restore(&folder.lock()?, &authority.inner.pem)?;
             }
             return Ok(authority);
         }
@@ -77,17 +80,18 @@ impl Authority {
         }
     }
 
-    /// Makes a new authority in the place of the one that is there, in whatever state that is. Who has opened the old one keeps it.
+    /// Replaces the authority by a new one, whatever the state of the old one. Processes that have opened
+    /// the old one keep it.
     ///
     /// # Errors
-    /// The folder can't be written, or others can.
+    /// The folder isn't writable, or others can write in it.
     pub fn rotate(folder: &Path) -> Result<Self, Error> {
-        let folder = Folder::at(folder);
+        let folder = AuthorityFolder::at(folder);
         let lock = folder.lock()?;
         Self::create(&folder, &lock)
     }
 
-    fn create(folder: &Folder, lock: &Lock) -> Result<Self, Error> {
+    fn create(folder: &AuthorityFolder, lock: &FolderLock) -> Result<Self, Error> {
         let now = SystemTime::now();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let text = make(&common_name(&host, now), now - DAY, now + LIFETIME)?;
@@ -96,13 +100,13 @@ impl Authority {
         Ok(authority)
     }
 
-    fn read(folder: &Folder, text: &str) -> Result<Self, Error> {
+    fn read(folder: &AuthorityFolder, text: &str) -> Result<Self, Error> {
         let path = folder.authority();
         let damaged = |reason| Error::Damaged { path: path.clone(), reason };
-        let der = certificate(text).ok_or_else(|| damaged("there is no certificate in it"))?;
+        let der = certificate(text).ok_or_else(|| damaged("it holds no certificate"))?;
         let (_, parsed) =
             X509Certificate::from_der(&der).map_err(|_| damaged("its certificate can't be read"))?;
-        let key = KeyPair::from_pem(text).map_err(|_| damaged("there is no private key in it"))?;
+        let key = KeyPair::from_pem(text).map_err(|_| damaged("it holds no private key"))?;
         if key.public_key_raw() != parsed.public_key().subject_public_key.data.as_ref() {
             return Err(damaged("its key isn't that of its certificate"));
         }
@@ -124,7 +128,7 @@ impl Authority {
             .next()
             .and_then(|name| name.as_str().ok())
             .unwrap_or_default();
-        let inner = Inner {
+        let inner = AuthorityInner {
             folder: folder.clone(),
             name: name.to_owned(),
             not_before: not_before.into(),
@@ -136,17 +140,17 @@ impl Authority {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The certificate, as clients take it.
+    /// The certificate in PEM, for clients.
     pub fn pem(&self) -> &str {
         &self.inner.pem
     }
 
-    /// The certificate's bytes.
+    /// The certificate in DER.
     pub fn der(&self) -> &[u8] {
         &self.inner.der
     }
 
-    /// The file that has the certificate alone.
+    /// The file that holds only the certificate.
     pub fn path(&self) -> PathBuf {
         self.inner.folder.certificate()
     }
@@ -172,17 +176,17 @@ impl Authority {
         (day(self.inner.not_before), day(self.inner.not_after))
     }
 
-    /// From when it is valid.
+    /// The beginning of its validity.
     pub fn not_before(&self) -> SystemTime {
         self.inner.not_before
     }
 
-    /// Until when it is valid.
+    /// The end of its validity.
     pub fn not_after(&self) -> SystemTime {
         self.inner.not_after
     }
 
-    /// What to do where its end is near.
+    /// A warning with what to do, if the authority expires soon.
     pub fn warning(&self) -> Option<String> {
         let near = self.inner.not_after < SystemTime::now() + WARN_BEFORE;
         let on = OffsetDateTime::from(self.inner.not_after).date();
@@ -205,7 +209,7 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// A new key and its certificate, as the private file has them.
+/// A new key and its certificate, in the format of the private file.
 fn make(name: &str, not_before: SystemTime, not_after: SystemTime) -> Result<String, Error> {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::default();
@@ -220,7 +224,7 @@ fn make(name: &str, not_before: SystemTime, not_after: SystemTime) -> Result<Str
     Ok(key.serialize_pem() + &to_pem(certificate.der()))
 }
 
-/// Random, positive, and 16 bytes long: RFC 5280, 4.1.2.2, allows 20.
+/// A random, positive number of 16 bytes. RFC 5280, 4.1.2.2, allows 20.
 pub(crate) fn serial() -> Result<SerialNumber, Error> {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_| rcgen::Error::RingUnspecified)?;
@@ -230,8 +234,8 @@ pub(crate) fn serial() -> Result<SerialNumber, Error> {
 
 fn common_name(host: &str, now: SystemTime) -> String {
     let around = format!("Understudy CA, , {}", OffsetDateTime::from(now).date());
-    let known = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let host: String = host.chars().filter(known).take(COMMON_NAME_MAX - around.len()).collect();
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let host: String = host.chars().filter(is_plain).take(COMMON_NAME_MAX - around.len()).collect();
     around.replacen(", ,", &format!(", {host},"), 1)
 }
 
@@ -250,7 +254,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// What comes of an authority that is valid from and to these days, counted from now.
+    /// Opens an authority that is valid between these days, counted from now.
     fn open(from: i32, to: i32) -> Result<Authority, Error> {
         let folder = tempfile::tempdir().expect("a folder");
         let day = |days: i32| {
@@ -264,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn its_time_is_kept() {
+    fn authority_outside_its_validity_is_refused() {
         #[track_caller]
         fn check(from: i32, to: i32, expect: &str) {
             let error = open(from, to).expect_err(expect);
@@ -278,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn no_leaf_outlives_it() {
+    fn leaf_expires_with_its_authority_at_the_latest() {
         let authority = open(0, 3).expect("valid");
         let minter = crate::Minter::new(authority.clone(), DAY * 7).expect("a minter");
         let leaf = minter
@@ -288,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_short_and_plain() {
+    fn common_name_of_any_host_is_short_and_plain() {
         #[track_caller]
         fn check(host: &str, expect: &str) {
             let name = common_name(host, SystemTime::UNIX_EPOCH);

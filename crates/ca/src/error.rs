@@ -1,77 +1,77 @@
-//! What can go wrong, and what to do about it.
+//! The errors of the crate. Messages name the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no authority, no certificate or no service.
+/// Why there is no authority, certificate or service.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or socket.
-    #[error("can't {what}")]
+    /// A file or socket operation failed.
+    #[error("can't {action}")]
     Io {
-        /// What was tried.
-        what: String,
-        /// What the system says.
+        /// The action that failed: a verb and a path.
+        action: String,
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Neither the variables nor the home folder say where the authority is to be.
+    /// No variable names the folder of the authority.
     #[error("no folder for the certificate authority: set HOME, or UNDERSTUDY_CONFIG to a folder of its own")]
     NoFolder,
-    /// Others may read the key, or put another in its place.
+    /// Other users can read the key or replace it.
     #[error(
         "others can {can} {path}: run `chmod {mode} {path}`, and `understudy ca rotate` if they may have done it"
     )]
     NotPrivate {
         /// The file or folder.
         path: PathBuf,
-        /// What others can do.
+        /// The action that others can do.
         can: &'static str,
-        /// The mode that it should have.
+        /// The required mode.
         mode: &'static str,
     },
-    /// The file isn't what was written there.
+    /// The file isn't what Understudy wrote.
     #[error("{path} is no certificate authority: {reason}; `understudy ca rotate` makes a new one")]
     Damaged {
         /// The file with key and certificate.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
-    /// Its time is over.
+    /// The authority has expired.
     #[error(
         "the certificate authority in {path} has expired on {on}; `understudy ca rotate` makes a new one"
     )]
     Expired {
         /// The file with key and certificate.
         path: PathBuf,
-        /// The last day.
+        /// The last day of its validity.
         on: String,
     },
-    /// Its time hasn't begun, so that the clock is wrong.
+    /// The authority isn't valid yet, so the clock is wrong.
     #[error("the certificate authority in {path} is valid from {from} only; is this machine's clock right?")]
     NotYetValid {
         /// The file with key and certificate.
         path: PathBuf,
-        /// The first day.
+        /// The first day of its validity.
         from: String,
     },
-    /// No certificate can be made for this name.
+    /// A certificate can't carry this name.
     #[error("no certificate for the server name {name:?}: {reason}")]
     Name {
-        /// The name as it came, shortened.
+        /// The name as received, shortened.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
-    /// The library could not make a certificate.
+    /// The library couldn't create a certificate.
     #[error("can't make a certificate")]
     Mint(#[from] rcgen::Error),
 }
 
 impl Error {
-    /// A stable word for machines.
+    /// A stable name of the error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "io",
@@ -85,9 +85,9 @@ impl Error {
         }
     }
 
-    /// `what` is a verb and its path, as in "read".
-    pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let what = format!("{what} {}", path.display());
-        move |source| Self::Io { what, source }
+    /// The error of the action `verb` on `path`.
+    pub(crate) fn io(verb: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let action = format!("{verb} {}", path.display());
+        move |source| Self::Io { action, source }
     }
 }

@@ -1,6 +1,8 @@
-//! The folder of the authority: one private file with key and certificate, the certificate beside it for whoever wants it, and a lock.
+//! The folder of the authority: a private file with key and certificate, a public copy of the
+//! certificate, and a lock.
 //!
-//! Files are written beside and renamed. The private file alone counts: the other one is made from it again where it is missing or differs.
+//! Files are written under a temporary name and renamed. The private file is authoritative: the public
+//! copy is restored from it if it is missing or differs.
 
 use crate::error::Error;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -8,22 +10,22 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Key and certificate.
+/// The key and the certificate.
 const AUTHORITY: &str = "authority.pem";
-/// The certificate alone.
+/// The public copy of the certificate.
 const CERTIFICATE: &str = "ca.pem";
 const LOCK: &str = "authority.lock";
-/// What a write that was killed leaves behind begins so.
-const BESIDE: &str = ".authority-";
+/// The beginning of temporary names. A killed write leaves a file of such a name.
+const TEMPORARY: &str = ".authority-";
 
-/// Where an authority lives.
+/// The folder of an authority.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct AuthorityFolder(PathBuf);
 
-/// Held, nobody else writes in the folder.
-pub(crate) struct Lock(#[expect(dead_code, reason = "open, it is locked")] File);
+/// The lock of the folder. While it is held, no other process writes there.
+pub(crate) struct FolderLock(#[expect(dead_code, reason = "the lock lasts while the file is open")] File);
 
-impl Folder {
+impl AuthorityFolder {
     pub(crate) fn at(path: &Path) -> Self {
         Self(path.to_owned())
     }
@@ -36,19 +38,19 @@ impl Folder {
         self.0.join(CERTIFICATE)
     }
 
-    /// Makes it where it isn't there, and waits until nobody else writes in it.
-    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+    /// Creates the folder if it doesn't exist, and waits for its lock.
+    pub(crate) fn lock(&self) -> Result<FolderLock, Error> {
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.0).map_err(Error::io("make", &self.0))?;
+        builder.recursive(true).mode(0o700).create(&self.0).map_err(Error::io("create", &self.0))?;
         self.check_folder()?;
         let path = self.0.join(LOCK);
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(Error::io("open", &path))?;
         file.lock().map_err(Error::io("lock", &path))?;
-        Ok(Lock(file))
+        Ok(FolderLock(file))
     }
 
-    /// The text of the private file, or nothing where there is none.
+    /// The text of the private file; `None` if it doesn't exist.
     pub(crate) fn read(&self) -> Result<Option<String>, Error> {
         let path = self.authority();
         let meta = match fs::metadata(&path) {
@@ -70,19 +72,19 @@ impl Folder {
         Ok(())
     }
 
-    /// Puts both files there, the private one first.
-    pub(crate) fn write(&self, _lock: &Lock, authority: &str, certificate: &str) -> Result<(), Error> {
+    /// Writes both files, the private one first.
+    pub(crate) fn write(&self, _lock: &FolderLock, authority: &str, certificate: &str) -> Result<(), Error> {
         self.sweep();
         self.put(&self.authority(), authority, 0o600)?;
         self.put(&self.certificate(), certificate, 0o644)
     }
 
-    /// Puts the certificate there again, unless it is.
-    pub(crate) fn mend(&self, _lock: &Lock, certificate: &str) -> Result<(), Error> {
+    /// Restores the public copy, unless it is intact.
+    pub(crate) fn restore(&self, _lock: &FolderLock, certificate: &str) -> Result<(), Error> {
         if self.has(certificate) { Ok(()) } else { self.put(&self.certificate(), certificate, 0o644) }
     }
 
-    /// Whether the certificate's own file has this.
+    /// Whether the public copy is intact.
     pub(crate) fn has(&self, certificate: &str) -> bool {
         fs::read_to_string(self.certificate()).is_ok_and(|text| text == certificate)
     }
@@ -90,7 +92,7 @@ impl Folder {
     fn put(&self, path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         let write = || {
             let mut file = tempfile::Builder::new()
-                .prefix(BESIDE)
+                .prefix(TEMPORARY)
                 .permissions(Permissions::from_mode(mode))
                 .tempfile_in(&self.0)?;
             file.write_all(text.as_bytes())?;
@@ -103,7 +105,7 @@ impl Folder {
 
     fn sweep(&self) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(BESIDE) {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
                 let _ = fs::remove_file(entry.path());
             }
         }

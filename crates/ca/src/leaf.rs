@@ -1,4 +1,4 @@
-//! Certificates for server names, signed by the authority, strict enough for every client.
+//! Certificates for server names, signed by the authority, with what the strictest clients require.
 
 use crate::authority::{Authority, COMMON_NAME_MAX, DAY, serial, to_pem};
 use crate::error::Error;
@@ -9,25 +9,26 @@ use rcgen::{
 };
 use std::time::{Duration, SystemTime};
 
-/// How long a certificate is valid where nobody says something else.
+/// The default lifetime of a certificate.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(7 * DAY.as_secs());
-/// The longest that [`Minter::new`] gives: some clients refuse more than 398 days, and [`SKEW`] is added.
+/// The maximum lifetime. Some clients refuse more than 398 days, and [`SKEW`] is added.
 const LIFETIME_MAX: Duration = Duration::from_secs(397 * DAY.as_secs());
-/// So far may a client's clock be behind.
+/// How far a client's clock may be behind.
 const SKEW: Duration = DAY;
 
 /// A certificate for one server name, with its key.
 #[derive(Clone)]
 pub struct Leaf {
-    /// The certificate in PEM. Clients have the authority's own.
+    /// The certificate in PEM. Clients have the authority's certificate.
     pub chain: String,
     /// The private key in PEM: PKCS #8, ECDSA P-256.
     pub key: String,
-    /// When it is no longer valid.
+    /// The end of its validity.
     pub not_after: SystemTime,
 }
 
-/// Makes certificates. They share one key, which lives as long as this: making one takes as long as a signature.
+/// Issues certificates. They share one key, which lives as long as the minter, so that issuing one takes
+/// as long as a signature.
 pub struct Minter {
     authority: Authority,
     lifetime: Duration,
@@ -35,7 +36,7 @@ pub struct Minter {
 }
 
 impl Minter {
-    /// Certificates by this authority, valid this long from when they are made, and 397 days at most.
+    /// A minter for certificates of this authority, valid for `lifetime` and at most 397 days.
     ///
     /// # Errors
     /// The system has no randomness for a key.
@@ -44,10 +45,10 @@ impl Minter {
         Ok(Self { authority, lifetime: lifetime.min(LIFETIME_MAX), key })
     }
 
-    /// A certificate for these names, made at this time.
+    /// Issues a certificate for these names at the time `now`.
     ///
     /// # Errors
-    /// The library refuses. It doesn't for a [`ServerName`].
+    /// The library refuses a name. It accepts every [`ServerName`].
     pub fn mint(&self, names: &[ServerName], now: SystemTime) -> Result<Leaf, Error> {
         let not_after = (now + self.lifetime).min(self.authority.not_after());
         let mut params = CertificateParams::default();
@@ -58,21 +59,22 @@ impl Minter {
                 ServerName::Ip(address) => SanType::IpAddress(*address),
             });
         }
-        // Before the authority's own beginning, strict verifiers would refuse it.
+        // Strict verifiers refuse a certificate that is valid before its authority.
         params.not_before = (now - SKEW).max(self.authority.not_before()).into();
         params.not_after = not_after.into();
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        // By default it would come from the key, and be the same for all of them.
+        // The default is derived from the key, and equal for all certificates.
         params.serial_number = Some(serial()?);
         let certificate = params.signed_by(&self.key, self.authority.issuer())?;
         Ok(Leaf { chain: to_pem(certificate.der()), key: self.key.serialize_pem(), not_after })
     }
 }
 
-/// Never empty: then the alternative name would have to be critical, which not all clients like. Long names are in that one alone.
+/// The subject. It is never empty: otherwise the alternative name would have to be critical, which not
+/// all clients support. Long names are only in the alternative name.
 fn subject(names: &[ServerName]) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "Understudy");

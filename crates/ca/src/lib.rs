@@ -1,4 +1,5 @@
-//! The user's certificate authority, the service that gives Envoy a certificate per server name, and what makes clients trust them.
+//! The user's certificate authority, the service that gives Envoy a certificate per server name, and the
+//! files and variables by which clients trust the authority.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), understudy_ca::Error> {
@@ -12,7 +13,7 @@
 //! # }
 //! ```
 //!
-//! The authority's key never leaves its file and this process: no socket gives it away, nothing logs it.
+//! The authority's key never leaves its file and this process: no socket sends it, no message shows it.
 
 mod authority;
 mod error;
@@ -26,5 +27,5 @@ pub use authority::Authority;
 pub use error::Error;
 pub use leaf::{Leaf, Minter};
 pub use name::ServerName;
-pub use sds::{Counts, Sds, SdsOptions};
+pub use sds::{Sds, SdsCounts, SdsOptions};
 pub use trust::{Proxy, Trust, system_roots};

@@ -1,28 +1,30 @@
-//! The name that a client wants to talk to, as a certificate may carry it. It comes from outside: anything may be in it.
+//! The server name that a client asks for, in a form that a certificate can carry. It is untrusted
+//! input.
 
 use crate::error::Error;
 use std::net::IpAddr;
 
-/// RFC 1035, 2.3.4, without the root's dot.
+/// RFC 1035, 2.3.4, without the dot of the root.
 const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
-/// So much of a refused name is told.
-const TOLD_MAX: usize = 64;
+/// The maximum number of characters of a refused name in an error.
+const SHOWN_MAX: usize = 64;
 
 /// A DNS name or an IP address, in its normal form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerName {
-    /// Lower case, without a dot at its end. What isn't ASCII has arrived as punycode.
+    /// A name in lower case without a final dot. Names beyond ASCII arrive in Punycode.
     Dns(String),
-    /// An address, which a certificate carries in a field of its own.
+    /// An address. A certificate carries it in a separate field.
     Ip(IpAddr),
 }
 
 impl ServerName {
-    /// Takes a name as it stands in a TLS server name or an authority without its port: `API.test.`, `10.0.0.1`, `::1`, `[::1]`.
+    /// Parses a TLS server name or an authority without its port: `API.test.`, `10.0.0.1`, `::1`, `[::1]`.
     ///
     /// # Errors
-    /// [`Error::Name`] where no certificate can be for it: empty, too long, a wildcard, or with bytes that no host name has.
+    /// [`Error::Name`] if a certificate can't carry the name: empty, too long, a wildcard, or with bytes
+    /// that host names don't have.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         if let Ok(address) = bare.parse() {
@@ -46,15 +48,15 @@ impl std::fmt::Display for ServerName {
 }
 
 fn problem(name: &str) -> Option<&'static str> {
-    // Underscores are in no host name of the RFCs, and in many of the world.
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    // The RFCs allow no underscores in host names, but many real names have them.
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.is_empty() {
         Some("it is empty")
     } else if name.contains('*') {
         Some("it is a wildcard, not the name of a server")
     } else if name.len() > NAME_MAX {
         Some("it is longer than 253 bytes")
-    } else if !name.bytes().all(known) {
+    } else if !name.bytes().all(is_allowed) {
         Some("it has characters that no host name has")
     } else if name.split('.').any(|label| label.is_empty() || label.len() > LABEL_MAX) {
         Some("one of its labels is empty or longer than 63 bytes")
@@ -64,7 +66,7 @@ fn problem(name: &str) -> Option<&'static str> {
 }
 
 fn shortened(name: &str) -> String {
-    let mut short: String = name.chars().take(TOLD_MAX).collect();
+    let mut short: String = name.chars().take(SHOWN_MAX).collect();
     if short.len() < name.len() {
         short.push('…');
     }
@@ -77,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_take_their_normal_form() {
+    fn valid_name_is_parsed_to_its_normal_form() {
         #[track_caller]
         fn check(name: &str, expect: &str) {
             assert_eq!(ServerName::parse(name).expect(name).to_string(), expect);
@@ -94,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_are_refused() {
+    fn invalid_name_is_refused() {
         #[track_caller]
         fn check(name: &str, expect: &str) {
             let error = ServerName::parse(name).expect_err(name);
             assert_eq!(error.code(), "name");
-            let told = error.to_string();
-            assert!(told.contains(expect), "{told}");
-            assert!(told.chars().count() < 300 && !told.contains(['\n', '\0']), "{told}");
+            let text = error.to_string();
+            assert!(text.contains(expect), "{text}");
+            assert!(text.chars().count() < 300 && !text.contains(['\n', '\0']), "{text}");
         }
         check("", "empty");
         check(".", "empty");
@@ -130,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_refused_or_has_a_normal_form(name in "\\PC{0,300}|[a-zA-Z0-9._*:\\[\\]-]{0,300}") {
+        fn any_text_is_refused_or_parsed_to_a_normal_form(name in "\\PC{0,300}|[a-zA-Z0-9._*:\\[\\]-]{0,300}") {
             if let Ok(parsed) = ServerName::parse(&name) {
                 let normal = parsed.to_string();
                 prop_assert_eq!(ServerName::parse(&normal).expect("normal"), parsed);

@@ -1,4 +1,4 @@
-//! The authority in its folder: made once, private, and refused with a reason where it can't be used.
+//! The authority in its folder: created once, private, and refused with a reason if it isn't usable.
 
 mod common;
 
@@ -29,7 +29,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn it_is_made_once_and_is_private() {
+fn authority_opened_twice_is_created_once_and_private() {
     let parent = private_folder();
     let folder = parent.path().join("a/config");
     let made = Authority::open_or_create(&folder).expect("made");
@@ -45,7 +45,7 @@ fn it_is_made_once_and_is_private() {
 }
 
 #[test]
-fn the_certificate_says_what_verifiers_want() {
+fn certificate_has_the_extensions_that_verifiers_require() {
     let folder = private_folder();
     let authority = Authority::open_or_create(folder.path()).expect("an authority");
     let (_, certificate) = X509Certificate::from_der(authority.der()).expect("a certificate");
@@ -73,7 +73,7 @@ fn the_certificate_says_what_verifiers_want() {
 }
 
 #[test]
-fn leaves_say_what_verifiers_want() {
+fn leaf_has_the_extensions_that_verifiers_require() {
     let folder = private_folder();
     let authority = Authority::open_or_create(folder.path()).expect("an authority");
     let minter = Minter::new(authority.clone(), 3650 * DAY).expect("a minter");
@@ -128,7 +128,7 @@ fn der(leaf: &Leaf) -> Vec<u8> {
 }
 
 #[test]
-fn rotated_it_is_another_one_and_who_has_the_old_one_keeps_it() {
+fn rotated_authority_is_new_and_an_opened_one_stays() {
     let folder = private_folder();
     let old = Authority::open_or_create(folder.path()).expect("made");
     fs::write(folder.path().join(".authority-killed"), "half").expect("a file");
@@ -144,7 +144,7 @@ fn rotated_it_is_another_one_and_who_has_the_old_one_keeps_it() {
 }
 
 #[test]
-fn a_certificate_that_is_gone_or_another_is_written_again() {
+fn public_copy_missing_or_changed_is_restored() {
     let folder = private_folder();
     let authority = Authority::open_or_create(folder.path()).expect("made");
     for damage in [None, Some("another")] {
@@ -158,7 +158,7 @@ fn a_certificate_that_is_gone_or_another_is_written_again() {
 }
 
 #[test]
-fn what_can_not_be_used_is_refused_with_a_reason() {
+fn unusable_authority_is_refused_with_a_reason() {
     #[track_caller]
     fn check(code: &str, expect: &str, damage: impl FnOnce(&Path, &str)) {
         let folder = private_folder();
@@ -196,7 +196,7 @@ fn what_can_not_be_used_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_folder_that_can_only_be_read_is_enough() {
+fn authority_in_a_read_only_folder_is_opened() {
     let folder = private_folder();
     Authority::open_or_create(folder.path()).expect("made");
     fs::remove_file(folder.path().join("authority.lock")).expect("removed");
@@ -207,7 +207,7 @@ fn a_folder_that_can_only_be_read_is_enough() {
 }
 
 #[test]
-fn of_many_at_once_one_makes_it() {
+fn authority_opened_by_many_at_once_is_created_once() {
     let parent = private_folder();
     let folder = parent.path().join("config");
     let authorities: Vec<_> = std::thread::scope(|scope| {

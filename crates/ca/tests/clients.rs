@@ -1,4 +1,4 @@
-//! Real clients, each with what [`Trust`] gives it and nothing else, against the real Envoy.
+//! Real clients, with only the variables of [`Trust`], against a real Envoy.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use understudy_ca::{Proxy, SdsOptions, Trust};
 
-/// A rig, the files, and the variables.
+/// An Envoy with its certificate service, the trust files, and the variables.
 struct Scene {
     rig: Rig,
     trust: Trust,
@@ -31,7 +31,7 @@ impl Scene {
         self.rig.envoy.proxy_addr().port().to_string()
     }
 
-    /// The program with the variables, or without.
+    /// Runs a program with the variables, or without them.
     async fn run(&self, trusting: bool, program: &str, args: &[&str]) -> Output {
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null());
@@ -45,7 +45,7 @@ impl Scene {
         tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic")
     }
 
-    /// With the variables it works, and without them it doesn't: else it wouldn't be they.
+    /// Checks that a program succeeds with the variables and fails without them.
     async fn check(&self, program: &str, args: &[&str], expect: &str) {
         let done = self.run(true, program, args).await;
         let out = String::from_utf8_lossy(&done.stdout);
@@ -64,7 +64,7 @@ fn script(name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn curl() {
+async fn curl_trusts_the_authority() {
     let scene = Scene::new().await;
     let to = format!("api.test:443:127.0.0.1:{}", scene.port());
     scene
@@ -73,7 +73,7 @@ async fn curl() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn openssl_at_its_strictest() {
+async fn openssl_in_strict_mode_trusts_the_authority() {
     let scene = Scene::new().await;
     let (bundle, to) = (scene.file("bundle.pem"), format!("127.0.0.1:{}", scene.port()));
     let long = ["a".repeat(60), "b".repeat(60), "test".to_owned()].join(".");
@@ -88,37 +88,37 @@ async fn openssl_at_its_strictest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_at_its_strictest() {
+async fn python_in_strict_mode_trusts_the_authority() {
     let scene = Scene::new().await;
     scene.check(&python(), &[&script("python_strict.py"), &scene.port()], "TLSv1.3 h2").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_with_requests() {
+async fn python_requests_trusts_the_authority() {
     let scene = Scene::new().await;
     scene.check(&python(), &[&script("python_requests.py"), &scene.port()], "intercepted").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_with_roots_of_its_own() {
+async fn python_with_its_own_roots_trusts_the_authority() {
     let scene = Scene::new().await;
     scene.check(&python(), &[&script("python_own_roots.py"), &scene.port()], "intercepted").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn node() {
+async fn node_trusts_the_authority() {
     let scene = Scene::new().await;
     scene.check("node", &[&script("node.js"), &scene.port()], "h2 intercepted").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn java() {
+async fn java_trusts_the_authority() {
     let scene = Scene::new().await;
     scene.check("java", &[&script("Client.java"), &scene.port()], "HTTP/1.1 200 OK").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn javas_own_tool_reads_the_store() {
+async fn keytool_reads_the_store() {
     let scene = Scene::new().await;
     let store = scene.file("truststore.jks");
     let args = ["-list", "-keystore", store.to_str().expect("text"), "-storepass", "changeit"];

@@ -1,4 +1,4 @@
-//! The service's protocol, byte by byte: what it refuses, and what it makes of a certificate that isn't taken.
+//! The service's protocol on the wire: refusals, and certificates that Envoy refuses.
 
 mod common;
 
@@ -21,7 +21,7 @@ const DELTA: &str = "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecret
 
 /// The fields of `DeltaDiscoveryRequest` that matter here.
 #[derive(Clone, PartialEq, Message)]
-struct Ask {
+struct DeltaRequest {
     #[prost(string, tag = "2")]
     type_url: String,
     #[prost(string, repeated, tag = "3")]
@@ -42,7 +42,7 @@ struct Problem {
 
 /// The fields of `DeltaDiscoveryResponse` that matter here.
 #[derive(Clone, PartialEq, Message)]
-struct Answer {
+struct DeltaResponse {
     #[prost(message, repeated, tag = "2")]
     resources: Vec<Named>,
     #[prost(string, tag = "5")]
@@ -83,20 +83,20 @@ impl Call {
         Self { ask, answers: response.into_body(), buffer: BytesMut::new(), status }
     }
 
-    fn ask(&self, ask: &Ask) {
+    fn ask(&self, ask: &DeltaRequest) {
         let message = ask.encode_to_vec();
         let length = u32::try_from(message.len()).expect("short").to_be_bytes();
         self.ask.send([&[0], &length[..], &message].concat().into()).expect("it runs");
     }
 
-    /// The next answer, or the status with which the RPC ended.
-    async fn next(&mut self) -> Result<Answer, String> {
+    /// The next response, or the status with which the RPC ended.
+    async fn next(&mut self) -> Result<DeltaResponse, String> {
         loop {
             if let Some(head) = self.buffer.get(..5) {
                 let length = u32::from_be_bytes(head[1..].try_into().expect("four")) as usize;
                 if self.buffer.len() >= 5 + length {
                     let message = self.buffer.split_to(5 + length).split_off(5);
-                    return Ok(Answer::decode(message).expect("an answer"));
+                    return Ok(DeltaResponse::decode(message).expect("an answer"));
                 }
             }
             let frame = tokio::time::timeout(common::PATIENCE, self.answers.frame()).await.expect("it hangs");
@@ -112,9 +112,9 @@ impl Call {
     }
 }
 
-fn subscribe(names: &[&str]) -> Ask {
+fn subscribe(names: &[&str]) -> DeltaRequest {
     let subscribe = names.iter().map(|&name| name.to_owned()).collect();
-    Ask { type_url: SECRET.to_owned(), subscribe, ..Ask::default() }
+    DeltaRequest { type_url: SECRET.to_owned(), subscribe, ..DeltaRequest::default() }
 }
 
 async fn service() -> (tempfile::TempDir, Sds) {
@@ -125,40 +125,40 @@ async fn service() -> (tempfile::TempDir, Sds) {
 }
 
 #[tokio::test]
-async fn names_are_answered_in_one_message_each_as_it_was_asked_for() {
+async fn names_of_a_request_are_answered_in_one_message_verbatim() {
     let (_folder, sds) = service().await;
     let mut call = Call::start(sds.socket(), DELTA).await;
     call.ask(&subscribe(&["API.test.", "b ad", "b.test"]));
     let answer = call.next().await.expect("an answer");
     let names: Vec<_> = answer.resources.iter().map(|resource| resource.name.as_str()).collect();
     assert_eq!((names, answer.removed), (vec!["API.test.", "b.test"], vec!["b ad".to_owned()]));
-    // What acknowledges is not answered: the next answer is to the next question.
-    call.ask(&Ask { nonce: answer.nonce, ..subscribe(&[]) });
-    call.ask(&Ask { unsubscribe: vec!["b.test".to_owned()], ..Ask::default() });
-    call.ask(&Ask { type_url: String::new(), ..subscribe(&["c.test"]) });
+    // An acknowledgement gets no response: the next response belongs to the next request.
+    call.ask(&DeltaRequest { nonce: answer.nonce, ..subscribe(&[]) });
+    call.ask(&DeltaRequest { unsubscribe: vec!["b.test".to_owned()], ..DeltaRequest::default() });
+    call.ask(&DeltaRequest { type_url: String::new(), ..subscribe(&["c.test"]) });
     assert_eq!(call.next().await.expect("an answer").resources[0].name, "c.test");
     assert_eq!((sds.counts().minted, sds.counts().refused, sds.counts().rejected), (3, 1, 0));
 }
 
 #[tokio::test]
-async fn what_envoy_does_not_take_is_counted_and_not_sent_again() {
+async fn certificate_refused_by_envoy_is_counted_and_not_sent_again() {
     let (_folder, sds) = service().await;
     let mut call = Call::start(sds.socket(), DELTA).await;
     call.ask(&subscribe(&["a.test"]));
     let nonce = call.next().await.expect("an answer").nonce;
     let error = Some(Problem { message: "no".repeat(1 << 16) });
-    call.ask(&Ask { nonce, error, ..subscribe(&[]) });
+    call.ask(&DeltaRequest { nonce, error, ..subscribe(&[]) });
     call.ask(&subscribe(&["b.test"]));
     assert_eq!(call.next().await.expect("an answer").resources[0].name, "b.test");
     assert_eq!(sds.counts().rejected, 1);
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused() {
+async fn unknown_request_is_refused() {
     const INVALID_ARGUMENT: &str = "3";
     const UNIMPLEMENTED: &str = "12";
     let (_folder, sds) = service().await;
-    let refused = async |path: &str, ask: Ask| {
+    let refused = async |path: &str, ask: DeltaRequest| {
         let mut call = Call::start(sds.socket(), path).await;
         if call.status.is_none() {
             call.ask(&ask);
@@ -166,9 +166,12 @@ async fn what_is_not_served_is_refused() {
         call.next().await.expect_err("refused")
     };
     let cluster = "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned();
-    assert_eq!(refused(DELTA, Ask { type_url: cluster, ..subscribe(&["a.test"]) }).await, INVALID_ARGUMENT);
     assert_eq!(
-        refused(DELTA, Ask { type_url: String::new(), ..subscribe(&["a.test"]) }).await,
+        refused(DELTA, DeltaRequest { type_url: cluster, ..subscribe(&["a.test"]) }).await,
+        INVALID_ARGUMENT
+    );
+    assert_eq!(
+        refused(DELTA, DeltaRequest { type_url: String::new(), ..subscribe(&["a.test"]) }).await,
         INVALID_ARGUMENT
     );
     let many: Vec<_> = (0..300).map(|number| format!("n{number}.test")).collect();

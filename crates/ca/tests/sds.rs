@@ -1,4 +1,4 @@
-//! The service as Envoy uses it: handshakes by a client that verifies, on a real Envoy.
+//! The service behind a real Envoy: handshakes by a client that verifies certificates.
 
 mod common;
 
@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use understudy_ca::{Authority, Sds, SdsOptions};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The first handshake for a name, minting included.
+/// The time limit for the first handshake of a name, including the issue of its certificate.
 const FIRST_MAX: Duration = Duration::from_millis(20);
 /// TLS record types: RFC 8446, 5.1.
 const ALERT: Option<u8> = Some(21);
@@ -27,7 +27,7 @@ fn serial(tls: &TlsStream<TcpStream>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_name_has_its_certificate_minted_once() {
+async fn name_requested_twice_gets_one_certificate() {
     let rig = Rig::start(SdsOptions::default()).await;
     let mut serials = Vec::new();
     for (name, minted) in [("api.test", 1), ("api.test", 1), ("API.test", 1), ("b.test", 2), ("api.test", 2)]
@@ -47,7 +47,7 @@ async fn each_name_has_its_certificate_minted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_go_through() {
+async fn request_over_tls_is_answered() {
     let rig = Rig::start(SdsOptions::default()).await;
     let mut client = common::client(&rig.authority);
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -58,9 +58,9 @@ async fn requests_go_through() {
     assert!(answer.ends_with("intercepted"), "{answer}");
 }
 
-/// Whoever calls an address names no server.
+/// A client that calls an address names no server.
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_that_are_known_have_a_certificate() {
+async fn known_address_has_a_certificate() {
     let mut options = SdsOptions::default();
     options.addresses.push([10, 1, 2, 3].into());
     let rig = Rig::start(options.clone()).await;
@@ -77,12 +77,12 @@ async fn addresses_that_are_known_have_a_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_name_fails_at_once() {
+async fn refused_name_fails_at_once() {
     let rig = Rig::start(SdsOptions::default()).await;
     let hostile: [&[u8]; 6] =
         [b"b ad.test", b"*.test", b"a..test", b"a\0b.test", b"../../etc/passwd", &[b'a'; 64]];
     for name in hostile {
-        // Twice: Envoy must not remember it as one that is on its way.
+        // Twice, because Envoy must not remember the name as pending.
         for _ in 0..2 {
             let (record, took) = rig.say_hello(name).await;
             assert_ne!(record, HANDSHAKE, "{name:?}");
@@ -90,7 +90,7 @@ async fn a_refused_name_fails_at_once() {
         }
     }
     assert_eq!(rig.say_hello(b"b ad.test").await.0, ALERT);
-    // Envoy can neither ask for such a name nor be told of it: the listener's own limit ends the handshake.
+    // No message can carry such a name: the listener's time limit ends the handshake.
     let (record, took) = rig.say_hello(b"\xff\xfe.test").await;
     assert_ne!(record, HANDSHAKE);
     assert!(took < HANDSHAKE_MAX + Duration::from_secs(2), "{took:?}");
@@ -101,7 +101,7 @@ async fn a_refused_name_fails_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_handshake_for_a_name_is_fast() {
+async fn first_handshake_for_a_name_is_fast() {
     let rig = Rig::start(SdsOptions::default()).await;
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for number in 0..21 {
@@ -117,12 +117,12 @@ async fn the_first_handshake_for_a_name_is_fast() {
     println!("first handshake for a name: median {:?}, worst {:?}", first[10], first[20]);
     println!("later ones: median {:?}; minting: {:?} each", second[10], counts.minting / 21);
     assert_eq!(counts.minted, 21);
-    // The machine may do other things; half of the time it doesn't.
+    // The median, because the machine may be busy at times.
     assert!(first[10] <= FIRST_MAX, "{first:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_names_at_once() {
+async fn fifty_names_at_once_get_their_certificates() {
     let rig = std::sync::Arc::new(Rig::start(SdsOptions::default()).await);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..100 {
@@ -140,9 +140,9 @@ async fn fifty_names_at_once() {
     assert_eq!(rig.sds.counts().minted, 50);
 }
 
-/// Envoy ends the stream of each refused name, which must not look like an attack to the service.
+/// Envoy resets the stream of each refused name. The service must not mistake that for an attack.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_refused_names_at_once_harm_nobody() {
+async fn many_refused_names_at_once_leave_others_served() {
     let rig = std::sync::Arc::new(Rig::start(SdsOptions::default()).await);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..300 {
@@ -154,9 +154,9 @@ async fn many_refused_names_at_once_harm_nobody() {
     rig.connect("good.test").await.0.expect("a handshake");
 }
 
-/// Each name has a stream, and by itself Envoy keeps to 1,024 for a cluster.
+/// Each name keeps a stream, and Envoy's default limit is 1,024 per cluster.
 #[tokio::test(flavor = "multi_thread")]
-async fn more_names_than_envoys_usual_limit() {
+async fn names_above_envoys_default_limit_are_served() {
     let rig = Rig::start(SdsOptions::default()).await;
     for number in 0..1100 {
         rig.connect(&format!("n{number}.test")).await.0.expect("a handshake");
@@ -165,13 +165,13 @@ async fn more_names_than_envoys_usual_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_replaced_before_it_expires() {
+async fn certificate_is_renewed_before_it_expires() {
     let mut options = SdsOptions::default();
     options.lifetime = Duration::from_secs(6);
     let rig = Rig::start(options).await;
     let began = SystemTime::now();
     let first = serial(&rig.connect("api.test").await.0.expect("a handshake"));
-    // Nobody asks: Envoy is given the next one by itself.
+    // Without any request, Envoy receives the next certificate automatically.
     while rig.sds.counts().minted < 2 {
         assert!(began.elapsed().expect("a clock") < Duration::from_secs(30), "never replaced");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -184,7 +184,7 @@ async fn a_certificate_is_replaced_before_it_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_socket_is_closed_to_others() {
+async fn socket_is_private_to_the_user() {
     let folder = private_folder();
     let authority = Authority::open_or_create(&folder.path().join("config")).expect("an authority");
     let socket = folder.path().join("sds");
@@ -194,7 +194,7 @@ async fn the_socket_is_closed_to_others() {
     assert_eq!(Sds::serve(authority.clone(), &socket).await.expect_err("taken").code(), "io");
     sds.shutdown().await;
     assert!(!socket.exists());
-    // What a killed process leaves behind is in nobody's way.
+    // The socket of a killed process is replaced.
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
     Sds::serve(authority.clone(), &socket).await.expect("a service").shutdown().await;
     let open = folder.path().join("open");
@@ -206,7 +206,7 @@ async fn the_socket_is_closed_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_has_outlives_the_service() {
+async fn certificate_in_envoy_outlives_the_service() {
     let Rig { sds, .. } = &Rig::start(SdsOptions::default()).await;
     assert_eq!(sds.counts().minted, 0);
     let mut rig = Rig::start(SdsOptions::default()).await;

@@ -1,29 +1,23 @@
-//! The `understudy` command: reads the arguments, runs one subcommand, turns its outcome into an exit status.
+//! The `understudy` command: parses the arguments, runs one subcommand, and turns its outcome into
+//! an exit status.
 //!
-//! Exit status: 0 as expected, 1 a check failed (misses, differences, findings), 2 could not run; `record` and `respond` give CMD's status
-//! where it isn't 0.
+//! Exit status: 0 as expected; 1 a check failed (misses, differences, findings); 2 could not run.
+//! `record` and `respond` return CMD's status if it isn't 0.
 
-mod bundling;
-mod capture;
-mod child;
 mod cmd;
-mod interception;
+mod logging;
 mod oci;
 mod output;
+mod proxy_args;
 mod redaction;
-mod report;
 mod requests;
 mod say;
-mod service;
-mod session;
-mod signals;
-mod terminal;
 mod when;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Records the backends of a service through its Envoy sidecar, and stands in for them.
+/// Records the backends of a service through its Envoy sidecar, and answers in their place
 #[derive(Parser)]
 #[command(name = "understudy", version, max_term_width = 110)]
 #[command(after_help = "\
@@ -63,21 +57,18 @@ enum Command {
     Ca(cmd::ca::Args),
     Ui(cmd::ui::Args),
     Istio(cmd::istio::Args),
-    Controller(Box<cmd::controller::Args>),
+    #[command(hide = true)]
+    Controller(cmd::controller::Args),
 }
 
-/// What a subcommand that ran has to say to whoever called it: the exit status.
+/// Result of a subcommand: the exit status, or the reason why it could not run.
 type Outcome = anyhow::Result<ExitCode>;
 
-/// The exit status of a command that could not run.
+/// Exit status of a command that could not run.
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(
-        env_logger::Env::new().filter_or("UNDERSTUDY_LOG", "warn,understudy_controller=info"),
-    )
-    .format_timestamp(None)
-    .init();
+    logging::start();
     let outcome = match Cli::parse().command {
         Command::Record(args) => block_on(cmd::record::run(args)),
         Command::Respond(args) => block_on(cmd::respond::run(args)),
@@ -100,17 +91,17 @@ fn main() -> ExitCode {
         Command::Ca(args) => block_on(cmd::ca::run(args)),
         Command::Ui(args) => block_on(cmd::ui::run(args)),
         Command::Istio(args) => cmd::istio::run(&args),
-        Command::Controller(args) => block_on(cmd::controller::run(*args)),
+        Command::Controller(args) => cmd::controller::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        // The reader of our output is gone, as in `understudy inspect | head`: nobody is left to be told.
+        // The reader of our output has exited, as in `understudy inspect | head`.
         let broken_pipe = error
             .downcast_ref::<std::io::Error>()
             .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
         if !broken_pipe {
             say::error(&error);
         }
-        let interrupted = error.downcast_ref().map(signals::Interrupted::status);
+        let interrupted = error.downcast_ref().map(understudy_run::Interrupted::status);
         ExitCode::from(interrupted.unwrap_or(COULD_NOT_RUN))
     })
 }

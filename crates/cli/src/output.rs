@@ -1,4 +1,5 @@
-//! What was asked for: on stdout, or in a file that is whole or as it was. Never talks to the person; that is `say`.
+//! Results, on stdout or in a file that is written whole or left unchanged. Messages for the person
+//! are in `say`.
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -12,14 +13,14 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     text(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// Prints text for a person who asked for nothing else.
+/// Prints text for a person.
 pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't write to stdout")
 }
 
-/// Writes a file beside and renames it, so that it is whole or as it was. A device or a pipe is written straight: renaming would put a
-/// file in its place.
+/// Writes a temporary file beside the target and renames it, so that the target is whole or
+/// unchanged. A device or a pipe is written directly, because renaming would replace it by a file.
 pub(crate) fn file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
@@ -44,12 +45,12 @@ fn put(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>)
     Ok(())
 }
 
-/// Whether a file can be written there, before the work that it is to tell of is done.
+/// Checks that a file can be written, before the work starts whose result it will hold.
 pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         bail!("can't write {}: it is a folder; name a file in it", path.display());
     }
-    // To open a pipe and close it again is the end of the file to its reader.
+    // Opening and closing a pipe would end the file for its reader.
     if fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
         return Ok(());
     }
@@ -63,18 +64,18 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// A device, a pipe, a socket: anything that is there and is no file.
+/// Whether the path exists and is neither a file nor a folder: a device, a pipe, a socket.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-/// Where a link leads, so that the link stays.
+/// Target of a link: the link itself stays.
 fn followed(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // What the umask leaves of it, as for any file.
+    // The umask applies, as for any file.
     tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
 }

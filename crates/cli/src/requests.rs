@@ -1,4 +1,4 @@
-//! The requests that are to be judged: those of a snapshot, of a report, or of a file.
+//! Requests to be judged: those of a snapshot, of a report, or of a file.
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -17,8 +17,8 @@ struct ReportFile<'a> {
     requests: Vec<&'a RawValue>,
 }
 
-/// Hands over the outbound requests in a snapshot's folder, in a report, or in a file of exchanges and verdicts, one a line; and what became
-/// of each, where that is known.
+/// Passes each outbound request to `take`, with its earlier verdict if there is one. `path` is a
+/// snapshot's folder, a report, or a file of exchanges and verdicts, one per line.
 pub(crate) fn each_request(
     path: &Path,
     mut take: impl FnMut(&Exchange, Option<Kind>) -> anyhow::Result<()>,
@@ -63,7 +63,7 @@ pub(crate) fn each_request(
     Ok(())
 }
 
-/// The first line of a batch, which stands in what a collector has stored.
+/// Whether a line starts a batch. Collectors store such lines.
 fn is_batch(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {

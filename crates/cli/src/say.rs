@@ -1,29 +1,35 @@
-//! What is said to the person: on stderr, since stdout belongs to CMD or to the machine that reads `--json`.
+//! Messages for the person: on stderr, because stdout belongs to CMD or to the machine that reads
+//! `--json`.
 //!
-//! A stderr that is closed, as in `understudy … 2>&1 | head`, is nobody to talk to, and no reason to stop.
+//! A closed stderr, as in `understudy … 2>&1 | head`, is no reason to stop.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::Duration;
+use understudy_core::rules::Rule;
+pub(crate) use understudy_run::text::{count, now};
+use understudy_run::{Event, Observer, Progress, Severity, Step};
 
-/// A line for the person.
+/// Prints one line.
 pub(crate) fn line(text: impl Display) {
     block(format_args!("understudy: {text}\n"));
 }
 
-/// Text of several lines, as it is.
+/// Prints text of several lines unchanged.
 pub(crate) fn block(text: impl Display) {
-    // One write, so that what CMD says comes before or after it. `eprint!` would panic where stderr is closed.
+    // One write, so that CMD's output is never in the middle of it. `eprint!` would panic if stderr
+    // is closed.
     let _ = std::io::stderr().lock().write_all(text.to_string().as_bytes());
 }
 
-/// Something that isn't as it should be, and isn't fatal.
+/// Prints a warning: something is wrong, but the command goes on.
 pub(crate) fn warning(text: impl Display) {
     line(format_args!("warning: {text}"));
 }
 
-/// Why the command could not run, with what to do about it where that is known.
+/// Prints why the command could not run, and what to do about it if that is known.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut text = format!("{error}");
     for cause in error.chain().skip(1) {
@@ -42,12 +48,12 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
 }
 
-/// Something that takes a while and can be counted. Shown on a terminal alone, and only while CMD doesn't own it.
+/// Progress of a step with a count. Shown only on a terminal, and only while CMD doesn't own it.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
     bar("understudy: {msg} {pos} {spinner}", what)
 }
 
-/// Requests that are sent, of so many where that is known. Shown like [`progress`].
+/// Progress of sending requests, with their number if it is known. Shown like [`progress`].
 pub(crate) fn requests(planned: Option<u64>) -> ProgressBar {
     let bar = match planned {
         Some(_) => bar("understudy: {msg} {pos} of {len} {spinner}", "requests answered:"),
@@ -59,7 +65,7 @@ pub(crate) fn requests(planned: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// Something that takes a while, nobody knows how long. Shown like [`progress`].
+/// Progress of a step of unknown length. Shown like [`progress`].
 pub(crate) fn working(what: &'static str) -> ProgressBar {
     bar("understudy: {msg} {spinner}", what)
 }
@@ -74,38 +80,48 @@ fn bar(template: &str, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// The time, in microseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
-}
-
-/// `1 exchange`, `2 exchanges`, `2 batches`, `2 queries`.
-pub(crate) fn count(number: u64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {}", plural(one)) }
-}
-
-fn plural(one: &str) -> String {
-    match one.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
-        _ if ["s", "x", "z", "ch", "sh"].iter().any(|end| one.ends_with(end)) => format!("{one}es"),
-        _ => format!("{one}s"),
+/// Prints how many rules a snapshot has gained.
+pub(crate) fn learned(snapshot: &Path, rules: &[Rule]) {
+    if !rules.is_empty() {
+        line(format_args!(
+            "{} added for values that change by themselves (`understudy tune {}` shows which and why)",
+            count(rules.len() as u64, "rule"),
+            snapshot.display()
+        ));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Shows what a run reports: events as lines, steps as progress bars.
+pub(crate) struct Console;
 
-    #[test]
-    fn counts() {
-        let check = |number, one, expect: &str| assert_eq!(count(number, one), expect);
-        check(1, "exchange", "1 exchange");
-        check(0, "exchange", "0 exchanges");
-        check(2, "batch", "2 batches");
-        check(2, "miss", "2 misses");
-        check(2, "query", "2 queries");
-        check(2, "key", "2 keys");
-        check(2, "path", "2 paths");
+impl Observer for Console {
+    fn event(&self, event: &Event<'_>) {
+        match event.severity() {
+            Severity::Notice => line(event),
+            Severity::Warning => warning(event),
+        }
+    }
+
+    fn begin(&self, step: Step) -> Box<dyn Progress> {
+        Box::new(StepBar(match step {
+            Step::Sending { planned } => requests(planned),
+            step if step.is_counted() => progress(step.label()),
+            step => working(step.label()),
+        }))
+    }
+}
+
+/// Progress bar of a step. It disappears with the step.
+struct StepBar(ProgressBar);
+
+impl Progress for StepBar {
+    fn set(&self, done: u64) {
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for StepBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use fleet::Fleet;
 use moto::{Moto, bucket};
 use understudy_collector::object_store::ObjectStore;
-use understudy_collector::{Collector, CollectorConfig, Reader, Selected, Selection, StoreConfig};
+use understudy_collector::{BucketConfig, Collector, CollectorConfig, Reader, Selected, Selection};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -39,10 +39,10 @@ async fn main() -> Result<(), Failure> {
 
 /// One collector, until its stdin ends.
 async fn collect(moto: SocketAddr) -> Result<(), Failure> {
-    let mut store = StoreConfig::shared(bucket(moto));
-    // So that a short run has some joined.
-    store.join_age = Some(Duration::from_secs(5));
-    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::of(store)).await?;
+    let mut store = BucketConfig::new(bucket(moto));
+    // A short run compacts some objects too.
+    store.compact_age = Some(Duration::from_secs(5));
+    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::with_store(store)).await?;
     println!("{}", collector.local_addr());
     tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
     collector.shutdown().await;
@@ -101,16 +101,16 @@ async fn run(sidecars: usize, rate: f64, body: usize, seconds: u64) -> Result<()
     let puts = moto.requests("PUT");
     let stored = sizes(&moto, "segments").await? + sizes(&moto, "joined").await?;
 
-    // Until all is joined: the CPU that this costs, and what it saves.
+    // Waits until all objects are compacted, to measure its cost and its saving.
     let started = Instant::now();
     while sizes(&moto, "segments").await?.objects > COLLECTORS && started.elapsed() < Duration::from_secs(60)
     {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let joined = sizes(&moto, "segments").await? + sizes(&moto, "joined").await?;
-    let joining = running.iter().map(Running::cpu).sum::<Result<f64, _>>()? - cpu;
+    let compacted = sizes(&moto, "segments").await? + sizes(&moto, "joined").await?;
+    let compacting = running.iter().map(Running::cpu).sum::<Result<f64, _>>()? - cpu;
 
-    let mut selected = Selected::new(Reader::shared(moto.objects()).await?, Selection::default());
+    let mut selected = Selected::new(Reader::bucket(moto.objects()).await?, Selection::default());
     let mut there = 0;
     while selected.next().await?.is_some() {
         there += 1;
@@ -131,25 +131,25 @@ async fn run(sidecars: usize, rate: f64, body: usize, seconds: u64) -> Result<()
     );
     println!("acknowledged: p50 {:.0} ms, p99 {:.0} ms; sent again {}", at(0.5), at(0.99), played.refused);
     println!(
-        "collectors' CPU: {:.1} us an exchange, {:.0} us a batch; joining {:.1} us an exchange",
+        "collectors' CPU: {:.1} us an exchange, {:.0} us a batch; compacting {:.1} us an exchange",
         cpu / exchanges * 1e6,
         cpu / batches * 1e6,
-        joining / exchanges * 1e6
+        compacting / exchanges * 1e6
     );
     for collector in &running {
         println!("collector's memory at its peak: {:.0} MiB", collector.peak()?);
     }
     println!(
-        "bytes an exchange: {:.0} sent, {:.0} stored, {:.0} when joined",
+        "bytes an exchange: {:.0} sent, {:.0} stored, {:.0} when compacted",
         played.bytes as f64 / exchanges,
         stored.bytes / exchanges,
-        joined.bytes / exchanges
+        compacted.bytes / exchanges
     );
     println!(
-        "PUTs/s {:.1}; objects {} before the last are joined, {} after",
+        "PUTs/s {:.1}; objects {} before the last are compacted, {} after",
         puts as f64 / took,
         stored.objects,
-        joined.objects
+        compacted.objects
     );
     println!(
         "captured {}, acknowledged {}, given up {}, read back {there}",

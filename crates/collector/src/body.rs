@@ -1,5 +1,5 @@
-//! Takes in the body of a request, within its bounds: of one body, of all bodies in memory, and of time; gzip is
-//! unpacked piece by piece under the same bounds. Never trusts a length that a sender states.
+//! Receives the body of a request within its limits: the size of one body, the memory of all bodies,
+//! and time. Gzip is decompressed piece by piece under the same limits. Never trusts a stated length.
 
 use std::io::{self, Write};
 use std::pin::pin;
@@ -15,36 +15,37 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::IngestError;
 
-/// Memory is taken in steps of this, so that small pieces don't each go to the semaphore; and no request is free.
+/// Memory is reserved in steps of this size, so that not every small piece acquires a permit, and that
+/// each request counts.
 const STEP: usize = 16 << 10;
 
-/// The bytes of bodies in memory. A permit is a byte.
+/// The memory for bodies. One permit is one byte.
 #[derive(Clone)]
-pub(crate) struct Memory {
+pub(crate) struct BodyMemory {
     free: Arc<Semaphore>,
     size: usize,
 }
 
-impl Memory {
-    pub(crate) fn new(size: usize) -> Memory {
-        Memory { free: Arc::new(Semaphore::new(size)), size }
+impl BodyMemory {
+    pub(crate) fn new(size: usize) -> BodyMemory {
+        BodyMemory { free: Arc::new(Semaphore::new(size)), size }
     }
 
     pub(crate) fn used(&self) -> usize {
         self.size.saturating_sub(self.free.available_permits())
     }
 
-    /// Takes memory for `bytes` at least.
+    /// Reserves memory for at least `bytes`.
     pub(crate) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, IngestError> {
         let bytes = u32::try_from(bytes.min(self.size)).map_err(|_| IngestError::Busy)?;
         self.free.clone().try_acquire_many_owned(bytes).map_err(|_| IngestError::Busy)
     }
 
-    /// Takes more memory, so that it is enough for `bytes`.
+    /// Reserves more memory, so that it is enough for `bytes`.
     fn grow(&self, held: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), IngestError> {
         if bytes > held.num_permits() {
             let step = (bytes - held.num_permits()).next_multiple_of(STEP);
-            // Who holds nearly all may have the rest.
+            // A request that holds nearly all memory may have the rest.
             let step = step.min(self.size - held.num_permits());
             held.merge(self.take(step)?);
         }
@@ -52,19 +53,19 @@ impl Memory {
     }
 }
 
-/// How a body is to be taken in.
-pub(crate) struct Limits {
+/// The limits for a body.
+pub(crate) struct BodyLimits {
     pub(crate) max_body: usize,
     pub(crate) timeout: Duration,
-    pub(crate) memory: Memory,
+    pub(crate) memory: BodyMemory,
 }
 
-/// Takes in `body`. On an error, takes in and forgets some of the rest, as a sender who is still sending might not
-/// look at an answer.
+/// Receives `body`. After an error, receives and discards some of the rest, because a sender that is
+/// still sending might not read the response.
 pub(crate) async fn collect(
     body: Body,
     encoding: Option<&str>,
-    limits: &Limits,
+    limits: &BodyLimits,
 ) -> Result<(Bytes, OwnedSemaphorePermit), IngestError> {
     let until = Instant::now() + limits.timeout;
     let mut body = pin!(body);
@@ -74,16 +75,16 @@ pub(crate) async fn collect(
         if stated > limits.max_body {
             return Err(IngestError::TooLarge { limit: limits.max_body });
         }
-        let mut sink = Sink::new(encoding, stated, limits)?;
+        let mut decoder = BodyDecoder::new(encoding, stated, limits)?;
         while let Some(frame) =
             timeout_at(until, body.frame()).await.map_err(|_| IngestError::Incomplete("timeout"))?
         {
             let frame = frame.map_err(|_| IngestError::Incomplete("the connection broke"))?;
             if let Ok(piece) = frame.into_data() {
-                sink.push(&piece)?;
+                decoder.push(&piece)?;
             }
         }
-        sink.finish()
+        decoder.finish()
     };
     let taken = taken.await;
     if matches!(&taken, Err(error) if !matches!(error, IngestError::Incomplete(_))) {
@@ -101,22 +102,26 @@ async fn drain(mut body: std::pin::Pin<&mut Body>, mut most: usize, until: Insta
     }
 }
 
-enum Sink<'a> {
-    Plain(Plain<'a>),
-    Gzip(Box<MultiGzDecoder<Plain<'a>>>),
+enum BodyDecoder<'a> {
+    Plain(LimitedBuffer<'a>),
+    Gzip(Box<MultiGzDecoder<LimitedBuffer<'a>>>),
 }
 
-/// Bytes under the bounds.
-struct Plain<'a> {
+/// The decoded bytes, within the limits.
+struct LimitedBuffer<'a> {
     bytes: BytesMut,
     held: OwnedSemaphorePermit,
-    limits: &'a Limits,
-    /// Why a write failed: the decoder can only pass an `io::Error`.
+    limits: &'a BodyLimits,
+    /// The cause of a failed write. The decoder can only pass on an `io::Error`.
     failed: Option<IngestError>,
 }
 
-impl<'a> Sink<'a> {
-    fn new(encoding: Option<&str>, stated: usize, limits: &'a Limits) -> Result<Sink<'a>, IngestError> {
+impl<'a> BodyDecoder<'a> {
+    fn new(
+        encoding: Option<&str>,
+        stated: usize,
+        limits: &'a BodyLimits,
+    ) -> Result<BodyDecoder<'a>, IngestError> {
         let gzip = match encoding.map(str::trim) {
             None | Some("" | "identity") => false,
             Some(name) if name.eq_ignore_ascii_case("gzip") => true,
@@ -124,14 +129,18 @@ impl<'a> Sink<'a> {
         };
         let held = limits.memory.take(stated.max(STEP))?;
         let bytes = BytesMut::with_capacity(if gzip { 0 } else { stated });
-        let plain = Plain { bytes, held, limits, failed: None };
-        Ok(if gzip { Sink::Gzip(Box::new(MultiGzDecoder::new(plain))) } else { Sink::Plain(plain) })
+        let plain = LimitedBuffer { bytes, held, limits, failed: None };
+        Ok(if gzip {
+            BodyDecoder::Gzip(Box::new(MultiGzDecoder::new(plain)))
+        } else {
+            BodyDecoder::Plain(plain)
+        })
     }
 
     fn push(&mut self, piece: &[u8]) -> Result<(), IngestError> {
         match self {
-            Sink::Plain(plain) => plain.push(piece),
-            Sink::Gzip(decoder) => decoder
+            BodyDecoder::Plain(plain) => plain.push(piece),
+            BodyDecoder::Gzip(decoder) => decoder
                 .write_all(piece)
                 .map_err(|_| decoder.get_mut().failed.take().unwrap_or(IngestError::BadGzip)),
         }
@@ -139,8 +148,8 @@ impl<'a> Sink<'a> {
 
     fn finish(self) -> Result<(Bytes, OwnedSemaphorePermit), IngestError> {
         let plain = match self {
-            Sink::Plain(plain) => plain,
-            Sink::Gzip(mut decoder) => {
+            BodyDecoder::Plain(plain) => plain,
+            BodyDecoder::Gzip(mut decoder) => {
                 if decoder.try_finish().is_err() {
                     return Err(decoder.get_mut().failed.take().unwrap_or(IngestError::BadGzip));
                 }
@@ -151,7 +160,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-impl Plain<'_> {
+impl LimitedBuffer<'_> {
     fn push(&mut self, piece: &[u8]) -> Result<(), IngestError> {
         let len = self.bytes.len() + piece.len();
         if len > self.limits.max_body {
@@ -163,13 +172,13 @@ impl Plain<'_> {
     }
 }
 
-impl Write for Plain<'_> {
+impl Write for LimitedBuffer<'_> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         match self.push(piece) {
             Ok(()) => Ok(piece.len()),
             Err(error) => {
                 self.failed = Some(error);
-                Err(io::Error::other("over a bound"))
+                Err(io::Error::other("a limit is exceeded"))
             }
         }
     }

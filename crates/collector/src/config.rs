@@ -1,83 +1,136 @@
-//! The settings of the store, the ingest and the service, with their defaults and bounds.
-//! Never reads them from anywhere: callers do.
+//! The settings of the stores, the ingest and the service, with their defaults and bounds. Callers
+//! fill them in; nothing here reads a file or the environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
 
-use crate::disk::{Disk, LocalDisk};
 use crate::error::CollectorError;
-
-/// The longest body that [`IngestConfig::max_body`] may allow. A reader holds one batch at a time, so this bounds it.
-pub(crate) const MAX_BODY_LIMIT: usize = 1 << 30;
+use crate::folder::disk::{Disk, LocalDisk};
+use crate::frame::MAX_BATCH;
 
 /// Where and how a [`crate::Store`] keeps batches.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct StoreConfig {
-    /// The capture folder; of no use with `linger`. Made if it isn't there; held exclusively while the store is open.
-    pub folder: PathBuf,
-    /// A segment is closed when it has this many bytes. Default 64 MiB. A segment is compressed in memory, so this
-    /// bounds that too.
-    pub segment_bytes: u64,
-    /// A segment with something in it is closed at this age. Default 5 minutes.
-    pub segment_age: Duration,
-    /// How many VMs the store remembers, to know a batch that is sent again. Default 16,384, and 65,536 where collectors share the store: each
-    /// hears all of a mesh. When there are more, those
-    /// that were silent longest are forgotten, an eighth at a time: a batch which such a VM sends again is stored again.
-    pub max_vms: usize,
-    /// How many separate runs of stored `seq` the store keeps for each VM. Default 4,096. Batches that would open
-    /// one more gap are refused.
-    pub max_runs: usize,
-    /// With `Some`, there is no folder: what comes within this time is put into `objects` as one object, before it is acknowledged. Any number
-    /// of collectors may share `objects` then. `None` (default): batches are in the folder first.
-    pub linger: Option<Duration>,
-    /// With `linger`: small objects that are older than this are joined, and deleted when they are. `None`: never. Default 5 minutes.
-    pub join_age: Option<Duration>,
-    /// Where closed segments go; `None` (default): the capture folder. An object store given here must belong to this
-    /// collector alone.
-    pub objects: Option<Arc<dyn ObjectStore>>,
-    /// How open segments reach the disk; for tests.
-    pub disk: Arc<dyn Disk>,
+pub enum StoreConfig {
+    /// In a folder that belongs to one collector.
+    Folder(FolderConfig),
+    /// In a bucket that any number of collectors share.
+    Bucket(BucketConfig),
 }
 
 impl StoreConfig {
-    /// The defaults, in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        StoreConfig {
-            folder: folder.into(),
+    /// The defaults for a folder.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        FolderConfig::new(path).into()
+    }
+
+    /// The defaults for a bucket.
+    pub fn bucket(objects: Arc<dyn ObjectStore>) -> Self {
+        BucketConfig::new(objects).into()
+    }
+}
+
+impl From<FolderConfig> for StoreConfig {
+    fn from(config: FolderConfig) -> Self {
+        StoreConfig::Folder(config)
+    }
+}
+
+impl From<BucketConfig> for StoreConfig {
+    fn from(config: BucketConfig) -> Self {
+        StoreConfig::Bucket(config)
+    }
+}
+
+/// The settings of a store in a folder.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FolderConfig {
+    /// The capture folder. It is created if it doesn't exist, and locked while the store is open.
+    pub path: PathBuf,
+    /// Size in bytes at which a segment is closed. Default 64 MiB. Compression happens in memory, so
+    /// this also bounds that memory.
+    pub segment_bytes: u64,
+    /// Age at which a segment that holds a batch is closed. Default 5 minutes.
+    pub segment_age: Duration,
+    /// The maximum number of VMs whose batches are recognised when sent again. Default 16,384. Above
+    /// it, the VMs that were silent longest are forgotten, an eighth at a time. A batch that a
+    /// forgotten VM sends again is stored again.
+    pub max_vms: usize,
+    /// The maximum number of separate runs of `seq` for each VM. Default 4,096. A batch that would
+    /// open one more gap is refused.
+    pub max_runs: usize,
+    /// The object store for closed segments; `None` (default) keeps them in the folder. It must belong
+    /// to this collector alone.
+    pub objects: Option<Arc<dyn ObjectStore>>,
+    /// The file operations for open segments. Tests replace them.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl FolderConfig {
+    /// The defaults, in the folder `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        FolderConfig {
+            path: path.into(),
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(300),
             max_vms: 16_384,
             max_runs: 4_096,
-            linger: None,
-            join_age: Some(Duration::from_secs(300)),
             objects: None,
             disk: Arc::new(LocalDisk),
         }
     }
+}
 
-    /// The defaults for an object store that any number of collectors share, without a folder.
-    pub fn shared(objects: Arc<dyn ObjectStore>) -> Self {
-        let linger = Some(Duration::from_millis(250));
-        StoreConfig { linger, objects: Some(objects), max_vms: 65_536, ..StoreConfig::new("") }
+/// The settings of a store in a bucket. Nothing is kept on a disk.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BucketConfig {
+    /// The bucket. Any number of collectors may share it.
+    pub objects: Arc<dyn ObjectStore>,
+    /// How long a batch waits for others. Batches that arrive within this time become one object,
+    /// before they are acknowledged. Default 250 ms.
+    pub linger: Duration,
+    /// Age at which small objects are compacted into one and deleted; `None` leaves them. Default 5
+    /// minutes.
+    pub compact_age: Option<Duration>,
+    /// See [`FolderConfig::max_vms`]. Default 65,536: each collector receives batches of a whole mesh.
+    pub max_vms: usize,
+    /// The maximum number of separate runs of `seq` for each VM. Default 4,096. Above it, the runs of
+    /// the VM are forgotten.
+    pub max_runs: usize,
+}
+
+impl BucketConfig {
+    /// The defaults, in the bucket `objects`.
+    pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        BucketConfig {
+            objects,
+            linger: Duration::from_millis(250),
+            compact_age: Some(Duration::from_secs(300)),
+            max_vms: 65_536,
+            max_runs: 4_096,
+        }
     }
 }
 
-/// What [`crate::Ingest`] takes.
+/// The limits of an [`crate::Ingest`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IngestConfig {
-    /// The longest body, in bytes, before and after decompression. Default 16 MiB, at most 1 GiB.
+    /// The maximum size of a body in bytes, before and after decompression. Default 16 MiB, at most
+    /// 1 GiB.
     pub max_body: usize,
-    /// How many bytes of bodies may be in memory at a time, over all requests. Default 128 MiB; not less than
-    /// `max_body`. What comes above is answered 429.
+    /// The maximum number of bytes of bodies in memory, over all requests. Default 128 MiB, at least
+    /// `max_body`. Requests above it get 429.
     pub max_in_flight: usize,
     /// How long the body of one request may take to arrive. Default 30 s.
     pub body_timeout: Duration,
-    /// After how long a sender that was put off should come again. Default 1 s; sent in whole seconds, rounded up.
+    /// When a sender that got 429 or 503 should try again. Default 1 s; sent in whole seconds, rounded
+    /// up.
     pub retry_after: Duration,
 }
 
@@ -100,43 +153,68 @@ pub struct CollectorConfig {
     pub store: StoreConfig,
     /// The ingest.
     pub ingest: IngestConfig,
-    /// How long a shutdown waits for requests in flight, and then again for the last segments to be put away.
-    /// Default 10 s. What isn't put away then stays durable in the folder, and the next start does it.
+    /// How long a shutdown waits for requests in flight, and then again for the last segments to be
+    /// sealed. Default 10 s. Unsealed segments are durable, and the next start seals them.
     pub shutdown_deadline: Duration,
+    /// How long a connection may be without a request in progress before it is closed. Default 120 s.
+    pub idle_timeout: Duration,
 }
 
 impl CollectorConfig {
-    /// The defaults, in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        CollectorConfig::of(StoreConfig::new(folder))
+    /// The defaults, with a store in the folder `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        CollectorConfig::with_store(FolderConfig::new(path))
     }
 
     /// The defaults, with this store.
-    pub fn of(store: StoreConfig) -> Self {
-        CollectorConfig { store, ingest: IngestConfig::default(), shutdown_deadline: Duration::from_secs(10) }
+    pub fn with_store(store: impl Into<StoreConfig>) -> Self {
+        CollectorConfig {
+            store: store.into(),
+            ingest: IngestConfig::default(),
+            shutdown_deadline: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(120),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), CollectorError> {
         let bad = |key, reason: String| Err(CollectorError::Config { key, reason });
         let ingest = &self.ingest;
-        if ingest.max_body == 0 || ingest.max_body > MAX_BODY_LIMIT {
-            return bad("max_body", format!("must be from 1 to {MAX_BODY_LIMIT} bytes"));
+        if ingest.max_body == 0 || ingest.max_body > MAX_BATCH {
+            return bad("max_body", format!("must be from 1 to {MAX_BATCH} bytes"));
         }
         if ingest.max_in_flight < ingest.max_body || ingest.max_in_flight > u32::MAX as usize {
             return bad("max_in_flight", format!("must be from max_body to {} bytes", u32::MAX));
         }
-        if self.store.segment_bytes == 0 || self.store.segment_bytes > 4 << 30 {
-            return bad("segment_bytes", "must be from 1 byte to 4 GiB".into());
-        }
-        if self.store.segment_age.is_zero() {
-            return bad("segment_age", "must not be zero".into());
-        }
-        if self.store.join_age.is_some_and(|age| age.is_zero()) {
-            return bad("join_age", "must not be zero".into());
-        }
-        if self.store.max_vms == 0 || self.store.max_runs == 0 {
+        let (max_vms, max_runs) = match &self.store {
+            StoreConfig::Folder(folder) => {
+                if folder.segment_bytes == 0 || folder.segment_bytes > 4 << 30 {
+                    return bad("segment_bytes", "must be from 1 byte to 4 GiB".into());
+                }
+                if folder.segment_age.is_zero() {
+                    return bad("segment_age", "must not be zero".into());
+                }
+                (folder.max_vms, folder.max_runs)
+            }
+            StoreConfig::Bucket(bucket) => {
+                if bucket.compact_age.is_some_and(|age| age.is_zero()) {
+                    return bad("compact_age", "must not be zero".into());
+                }
+                (bucket.max_vms, bucket.max_runs)
+            }
+        };
+        if max_vms == 0 || max_runs == 0 {
             return bad("max_vms, max_runs", "must not be zero".into());
         }
         Ok(())
+    }
+}
+
+impl StoreConfig {
+    /// The store's place, for messages.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            StoreConfig::Folder(folder) => Path::display(&folder.path).to_string(),
+            StoreConfig::Bucket(bucket) => bucket.objects.to_string(),
+        }
     }
 }

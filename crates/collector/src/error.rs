@@ -1,4 +1,5 @@
-//! What can go wrong, in the words of somebody who has to put it right. Every error has a stable `code()`.
+//! The errors of the collector, in words for the person who has to fix the cause. Every error has a
+//! stable `code()`.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,26 +11,26 @@ use crate::wire::Malformed;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process has the folder.
+    /// Another process uses the folder.
     #[error("another collector{} is using the capture folder {}; stop it, or choose another folder",
         .holder.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default(), .folder.display())]
     Locked {
         /// The folder.
         folder: PathBuf,
-        /// The process that has it, if known.
+        /// The process that uses it, if known.
         holder: Option<String>,
     },
-    /// The folder can't be made, locked, listed, read or written, when the store is opened.
+    /// The folder can't be created, locked, listed, read or written when the store is opened.
     #[error("cannot {action} {}; check that the folder exists, is writable and has room", .path.display())]
     Folder {
-        /// What was tried.
+        /// The action that failed, as a verb.
         action: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// What was stored earlier can't be read back.
+    /// Batches stored earlier can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The object store that holds closed segments fails.
@@ -37,12 +38,12 @@ pub enum StoreError {
         "cannot {action} the object store; check that it can be reached, and that the credentials in the environment may write it"
     )]
     Objects {
-        /// What was tried.
+        /// The action that failed, as a verb.
         action: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: object_store::Error,
     },
-    /// Somebody else has put another segment of the same number into the object store.
+    /// Another collector has written another segment of the same number into the object store.
     #[error(
         "segment {segment} is in the object store with other content; give each collector a store of its own"
     )]
@@ -50,20 +51,20 @@ pub enum StoreError {
         /// The object's name.
         segment: String,
     },
-    /// A batch couldn't be written. It isn't stored; it may be sent again.
+    /// A batch couldn't be written. It isn't stored, and may be sent again.
     #[error("cannot write to the capture store: {reason}")]
     NotWritable {
-        /// The reason, as the disk gave it.
+        /// The reason that the disk or the object store gave.
         reason: Arc<str>,
     },
-    /// The batch would open one gap too many among the `seq` of its VM.
+    /// The batch would open too many gaps in the `seq` of its VM.
     #[error(
         "batches of vm {vm} come with too many gaps in `seq` (more than {limit} runs); send them in order"
     )]
     TooManyGaps {
         /// The VM.
         vm: String,
-        /// The bound.
+        /// The maximum number of runs.
         limit: usize,
     },
     /// The store is closed.
@@ -91,15 +92,15 @@ impl StoreError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The folder isn't there or can't be read.
+    /// The folder doesn't exist or can't be read.
     #[error("cannot read {}; check that it is a capture folder and readable", .path.display())]
     Folder {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// The folder is there, and nothing in it is a collector's.
+    /// The folder holds nothing that a collector has created.
     #[error("{} is no capture store; name the folder that `understudy collect --store` was given", .path.display())]
     NotAStore {
         /// The folder.
@@ -109,19 +110,19 @@ pub enum ReadError {
     #[error("cannot {} the object store; check that it can be reached, and that the credentials in the environment may read it",
         if .segment.is_empty() { "list the segments in".into() } else { format!("read segment {segment} from") })]
     Objects {
-        /// The object's name; empty for the list of all.
+        /// The object's name; empty for the list of all objects.
         segment: String,
-        /// Why it failed.
+        /// The cause.
         source: object_store::Error,
     },
-    /// Bytes that were durable are not what was written.
+    /// Durable bytes differ from what was written.
     #[error("segment {segment} is damaged at byte {offset}: {reason}; move it away to read the others")]
     Damaged {
         /// The file or object.
         segment: String,
-        /// Where in the segment (uncompressed).
+        /// The offset in the uncompressed segment.
         offset: u64,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A newer Understudy wrote this segment.
@@ -149,7 +150,7 @@ impl ReadError {
     }
 }
 
-/// Why a text doesn't say where a store is.
+/// Why a text isn't the address of a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url:?} is no capture store: {problem}")]
 pub struct StoreUrlError {
@@ -174,7 +175,7 @@ pub enum IngestError {
     /// The body can't be decompressed.
     #[error("the body is not valid gzip; send it whole, or without content-encoding")]
     BadGzip,
-    /// The body is compressed in a way that isn't known.
+    /// The body's encoding isn't supported.
     #[error("content-encoding {0:?} is not known; use gzip or none")]
     UnknownEncoding(String),
     /// The body is too long.
@@ -183,10 +184,10 @@ pub enum IngestError {
         /// The limit.
         limit: usize,
     },
-    /// Too much is in flight.
+    /// Too many bytes are in flight.
     #[error("too many bytes in flight; send the batch again later")]
     Busy,
-    /// The body didn't arrive.
+    /// The body didn't arrive in full.
     #[error("the body did not arrive in full: {0}; send the batch again")]
     Incomplete(&'static str),
     /// The store refuses.
@@ -208,12 +209,12 @@ impl IngestError {
         }
     }
 
-    /// Whether the same batch may be accepted later. If not, sending it again is useless.
+    /// Whether the same batch may be accepted later. Otherwise sending it again is useless.
     pub fn is_temporary(&self) -> bool {
         self.status() == 429 || self.status() >= 500
     }
 
-    /// The HTTP status, of those that the wire format names.
+    /// The HTTP status, one of those in the wire format.
     pub fn status(&self) -> u16 {
         match self {
             IngestError::Malformed(_) | IngestError::BadGzip => 400,
@@ -221,7 +222,7 @@ impl IngestError {
             IngestError::UnknownEncoding(_) => 415,
             IngestError::TooLarge { .. } => 413,
             IngestError::Busy => 429,
-            // Not 408: a sender drops the batch on every 4xx but 429.
+            // Not 408: a sender drops the batch on every 4xx except 429.
             IngestError::Incomplete(_) | IngestError::Store(_) => 503,
         }
     }
@@ -231,20 +232,20 @@ impl IngestError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectorError {
-    /// A setting is out of its bounds.
+    /// A setting is out of its limits.
     #[error("{key} {reason}")]
     Config {
         /// The setting.
         key: &'static str,
-        /// What is wrong with it.
+        /// The limits.
         reason: String,
     },
-    /// The address can't be listened on.
+    /// The collector can't listen on the address.
     #[error("cannot listen on {address}; choose another address or port")]
     Listen {
         /// The address.
         address: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
     /// The store can't be opened.
@@ -261,4 +262,15 @@ impl CollectorError {
             CollectorError::Store(source) => source.code(),
         }
     }
+}
+
+/// An error with its causes, for a message.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }

@@ -1,35 +1,35 @@
-//! What never came: the proof, or the refutation, that a capture is whole. Never guesses: batches after the last
-//! one that came are unknown to it, so a sender has to flush before somebody asks.
+//! Missing batches: the proof, or the refutation, that a capture is whole. Batches after the last one
+//! that arrived can't be known, so senders have to flush before a report is made.
 
 use std::ops::RangeInclusive;
 
-/// What is missing, over all VMs that the store remembers.
+/// The missing batches of all VMs that the store remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GapReport {
     /// By name.
     pub vms: Vec<VmGaps>,
-    /// How many VMs have been forgotten because there were too many; since the collector started.
+    /// The number of VMs forgotten because there were too many, since the collector started.
     pub forgotten_vms: u64,
-    /// How many batches were missing of these when they were forgotten.
+    /// The number of batches that these VMs missed when they were forgotten.
     pub forgotten_missing: u64,
 }
 
-/// What is missing of one VM.
+/// The missing batches of one VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VmGaps {
     /// The VM.
     pub vm: String,
-    /// The service that it said it belongs to, last.
+    /// The service in its latest batch.
     pub service: Option<String>,
-    /// Whether a batch of it was stored since this store was opened; otherwise all is known from earlier.
+    /// Whether one of its batches was stored since this store was opened.
     pub active: bool,
     /// The highest `seq` stored.
     pub highest: u64,
-    /// The `seq` below it that aren't stored. One that is being sent again may come yet.
+    /// The `seq` below `highest` that aren't stored. They may still arrive.
     pub missing: Vec<RangeInclusive<u64>>,
-    /// How many records the VM said that it has dropped.
+    /// The number of records that the VM reported as dropped.
     pub dropped: u64,
 }
 
@@ -39,24 +39,24 @@ impl GapReport {
         self.missing_batches() == 0 && self.dropped_records() == 0
     }
 
-    /// How many batches are missing.
+    /// The number of missing batches.
     pub fn missing_batches(&self) -> u64 {
         self.vms.iter().map(VmGaps::missing_batches).fold(self.forgotten_missing, u64::saturating_add)
     }
 
-    /// How many records the VMs have dropped.
+    /// The number of records that the VMs have dropped.
     pub fn dropped_records(&self) -> u64 {
         self.vms.iter().map(|vm| vm.dropped).fold(0, u64::saturating_add)
     }
 
-    /// The same for the VMs alone that were heard since the store was opened.
+    /// The report for the active VMs only.
     pub fn active(&self) -> GapReport {
         GapReport { vms: self.vms.iter().filter(|vm| vm.active).cloned().collect(), ..*self }
     }
 }
 
 impl VmGaps {
-    /// How many batches are missing.
+    /// The number of missing batches.
     pub fn missing_batches(&self) -> u64 {
         self.missing.iter().map(|gap| gap.end() - gap.start() + 1).fold(0, u64::saturating_add)
     }

@@ -1,25 +1,24 @@
-//! Whether the store can be written, and if not, why. Never tries anything itself.
+//! Whether the store is writable, and if not, why. The queue's thread sets it, readiness reads it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Set by the writer, read by readiness.
 #[derive(Debug, Default)]
 pub(crate) struct Health(Mutex<Option<Arc<str>>>);
 
 impl Health {
-    /// The reason, while the store can't be written.
+    /// The reason, while the store isn't writable.
     pub(crate) fn failing(&self) -> Option<Arc<str>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sets the state; tells the log when it changes.
+    /// Sets the state and logs a change.
     pub(crate) fn set(&self, failing: Option<Arc<str>>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*state, &failing) {
             (None, Some(reason)) => {
-                log::error!("cannot write to the capture store, batches are refused: {reason}")
+                tracing::error!(reason = &**reason, "can't write to the capture store; batches are refused")
             }
-            (Some(_), None) => log::info!("the capture store can be written again"),
+            (Some(_), None) => tracing::info!("the capture store is writable again"),
             _ => {}
         }
         *state = failing;

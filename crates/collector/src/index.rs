@@ -1,5 +1,5 @@
-//! Which batches are stored, and which are being stored: makes a batch that is sent again a no-op, and knows the gaps.
-//! Its memory is bounded by the VMs and runs of the configuration. Never does I/O.
+//! The index of stored batches and of batches that are being stored: recognises a batch that is sent
+//! again, and finds gaps. Its memory is bounded by the maximum numbers of VMs and runs. Never does I/O.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,11 +9,19 @@ use tokio::sync::oneshot;
 
 use crate::gaps::{GapReport, VmGaps};
 use crate::ranges::Ranges;
-use crate::store::Appended;
 use crate::wire::BatchMeta;
 
-/// What somebody who waits for a batch is told.
-pub(crate) type Outcome = Result<Appended, Refusal>;
+/// How a batch became durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It was stored now.
+    Stored,
+    /// It had been stored before, or another sender stored it at the same time.
+    Duplicate,
+}
+
+/// The result for those who wait for a batch.
+pub(crate) type AppendResult = Result<Appended, Refusal>;
 
 /// Why a batch isn't stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +30,19 @@ pub(crate) enum Refusal {
     NotWritable(Arc<str>),
 }
 
-/// What becomes of a batch that comes in.
-pub(crate) enum Begin {
-    /// It is stored already.
+/// What to do with a batch that arrives.
+pub(crate) enum Admission {
+    /// Nothing: it is stored already.
     Stored,
-    /// The same batch is being stored.
-    Wait(oneshot::Receiver<Outcome>),
-    /// It has to be stored, and `commit` or `fail` called with it.
-    New(oneshot::Receiver<Outcome>),
+    /// Wait: the same batch is being stored.
+    Wait(oneshot::Receiver<AppendResult>),
+    /// Store it, and then call `commit` or `fail`.
+    New(oneshot::Receiver<AppendResult>),
+    /// Refuse it.
     TooManyGaps,
 }
 
-/// What the index knows of one VM, in the first frame of a segment.
+/// The index's content for one VM, in the first frame of a segment.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     vm: String,
@@ -43,64 +52,75 @@ pub(crate) struct Checkpoint {
     stored: Ranges,
 }
 
-/// Who waits for a batch that is stored now.
+/// A batch that was stored now, with those who wait for it.
 #[must_use]
 pub(crate) struct Committed {
-    /// How many records the VM has dropped since the batch before.
+    /// The number of records that the VM has dropped since the batch before.
     pub(crate) dropped: u64,
-    waiters: Vec<oneshot::Sender<Outcome>>,
+    waiters: Vec<oneshot::Sender<AppendResult>>,
 }
 
 impl Committed {
-    pub(crate) fn tell(self) {
+    /// Reports the result to those who wait.
+    pub(crate) fn report(self) {
         for (n, waiter) in self.waiters.into_iter().enumerate() {
-            // The first is the one that had it stored. Who has gone away doesn't mind.
+            // The first waiter's batch was stored. A waiter may have gone away.
             let _ = waiter.send(Ok(if n == 0 { Appended::Stored } else { Appended::Duplicate }));
         }
     }
 }
 
 pub(crate) struct Index {
-    vms: HashMap<String, Vm>,
+    vms: HashMap<String, IndexedVm>,
     max_vms: usize,
     max_runs: usize,
-    /// Whether other collectors get batches of the same VMs: then what isn't here isn't missing, and readers find what is there twice.
-    shared: bool,
-    /// Over all VMs, so that a gauge costs nothing.
+    /// Whether other collectors receive batches of the same VMs. Then a gap doesn't mean a missing
+    /// batch, and readers skip batches that were stored twice.
+    is_shared: bool,
+    /// The number of missing batches over all VMs, kept up to date for the metrics.
     missing: u128,
     runs: usize,
     forgotten_vms: u64,
     forgotten_missing: u64,
-    /// Grows with each batch: the order in which VMs were heard, without a clock.
+    /// Counts batches: the order in which VMs were heard, without a clock.
     tick: u64,
 }
 
 #[derive(Default)]
-struct Vm {
+struct IndexedVm {
     stored: Ranges,
     dropped: u64,
     service: Option<String>,
     heard: u64,
     active: bool,
-    in_flight: BTreeMap<u64, Vec<oneshot::Sender<Outcome>>>,
+    in_flight: BTreeMap<u64, Vec<oneshot::Sender<AppendResult>>>,
 }
 
-/// Runs over all VMs are bounded by this many for each VM that there may be.
+/// The maximum number of runs over all VMs, for each VM of the maximum number of VMs.
 const RUNS_PER_VM: usize = 16;
 
 impl Index {
     pub(crate) fn new(max_vms: usize, max_runs: usize) -> Index {
-        let vms = HashMap::new();
-        let (missing, runs, forgotten_vms, forgotten_missing, tick) = (0, 0, 0, 0, 0);
-        Index { vms, max_vms, max_runs, shared: false, missing, runs, forgotten_vms, forgotten_missing, tick }
+        Index {
+            vms: HashMap::new(),
+            max_vms,
+            max_runs,
+            is_shared: false,
+            missing: 0,
+            runs: 0,
+            forgotten_vms: 0,
+            forgotten_missing: 0,
+            tick: 0,
+        }
     }
 
-    /// One of several collectors'.
+    /// The index of one of several collectors.
     pub(crate) fn shared(max_vms: usize, max_runs: usize) -> Index {
-        Index { shared: true, ..Index::new(max_vms, max_runs) }
+        Index { is_shared: true, ..Index::new(max_vms, max_runs) }
     }
 
-    pub(crate) fn begin(&mut self, meta: &BatchMeta) -> Begin {
+    /// Registers a batch that arrives.
+    pub(crate) fn begin(&mut self, meta: &BatchMeta) -> Admission {
         if !self.vms.contains_key(&meta.vm) {
             self.make_room();
         }
@@ -109,15 +129,15 @@ impl Index {
         self.tick += 1;
         vm.heard = self.tick;
         if vm.stored.contains(meta.seq) {
-            return Begin::Stored;
+            return Admission::Stored;
         }
         let full = vm.stored.runs() >= self.max_runs || all_runs >= self.max_vms.saturating_mul(RUNS_PER_VM);
         // The first run of a VM is no gap.
         if full && !vm.stored.is_empty() && vm.stored.opens_run(meta.seq) {
-            if !self.shared {
-                return Begin::TooManyGaps;
+            if !self.is_shared {
+                return Admission::TooManyGaps;
             }
-            // The others have what lies between: no fault of the sender's.
+            // Other collectors have the batches between: the sender is right.
             self.missing -= u128::from(vm.stored.missing());
             self.runs -= vm.stored.runs();
             vm.stored = Ranges::default();
@@ -126,16 +146,17 @@ impl Index {
         match vm.in_flight.get_mut(&meta.seq) {
             Some(waiters) => {
                 waiters.push(sender);
-                Begin::Wait(receiver)
+                Admission::Wait(receiver)
             }
             None => {
                 vm.in_flight.insert(meta.seq, vec![sender]);
-                Begin::New(receiver)
+                Admission::New(receiver)
             }
         }
     }
 
-    /// The batch is durable. Those who wait aren't told yet, so that all that is counted can be counted before.
+    /// Records a batch as durable. [`Committed::report`] reports to those who wait, so that the caller
+    /// can update the metrics before.
     pub(crate) fn commit(&mut self, meta: &BatchMeta) -> Committed {
         let dropped = self.restore(meta);
         let waiters = self.vms.get_mut(&meta.vm).and_then(|vm| {
@@ -145,7 +166,7 @@ impl Index {
         Committed { dropped, waiters: waiters.unwrap_or_default() }
     }
 
-    /// The batch is not stored, and may come again.
+    /// Records that a batch isn't stored. It may arrive again.
     pub(crate) fn fail(&mut self, meta: &BatchMeta, refusal: &Refusal) {
         let Some(vm) = self.vms.get_mut(&meta.vm) else { return };
         for waiter in vm.in_flight.remove(&meta.seq).unwrap_or_default() {
@@ -156,7 +177,7 @@ impl Index {
         }
     }
 
-    /// Takes in a batch that is stored. Returns by how many records `dropped` grew.
+    /// Adds a stored batch. Returns by how many records `dropped` grew.
     pub(crate) fn restore(&mut self, meta: &BatchMeta) -> u64 {
         if !self.vms.contains_key(&meta.vm) {
             self.make_room();
@@ -168,30 +189,48 @@ impl Index {
         vm.stored.insert(meta.seq);
         self.missing = self.missing - u128::from(missing) + u128::from(vm.stored.missing());
         self.runs = self.runs - runs + vm.stored.runs();
-        // Batches may come out of order: the latest count is the highest.
+        // Batches may arrive out of order: the highest count is the latest.
         let dropped = meta.dropped.saturating_sub(vm.dropped);
         vm.dropped += dropped;
         vm.service.clone_from(&meta.service);
         dropped
     }
 
-    /// Takes in what an earlier index knew.
+    /// Adds the content of an earlier index.
     pub(crate) fn load(&mut self, vms: Vec<Checkpoint>) {
-        // In the order of the file, which is the order in which they were heard: the last ones matter most.
+        // The file's order is the order in which VMs were heard, so the oldest are forgotten first.
         for Checkpoint { vm, dropped, service, stored } in vms {
             self.make_room();
             self.missing += u128::from(stored.missing());
             self.runs += stored.runs();
             self.tick += 1;
-            let known = Vm { stored, dropped, service, heard: self.tick, ..Vm::default() };
-            self.vms.insert(vm, known);
+            let state = IndexedVm { stored, dropped, service, heard: self.tick, ..IndexedVm::default() };
+            self.vms.insert(vm, state);
+        }
+    }
+
+    /// Forgets the batches stored since the checkpoint `vms`. Batches in flight stay.
+    pub(crate) fn roll_back(&mut self, vms: Vec<Checkpoint>) {
+        let in_flight: Vec<_> = self
+            .vms
+            .drain()
+            .filter(|(_, vm)| !vm.in_flight.is_empty())
+            .map(|(name, vm)| (name, vm.in_flight))
+            .collect();
+        let (forgotten_vms, forgotten_missing) = (self.forgotten_vms, self.forgotten_missing);
+        self.clear();
+        self.forgotten_vms = forgotten_vms;
+        self.forgotten_missing = forgotten_missing;
+        self.load(vms);
+        for (name, batches) in in_flight {
+            self.vms.entry(name).or_default().in_flight = batches;
         }
     }
 
     pub(crate) fn checkpoint(&self) -> Vec<Checkpoint> {
         let mut vms: Vec<_> = self.vms.iter().filter(|(_, vm)| !vm.stored.is_empty()).collect();
         vms.sort_by_key(|(_, vm)| vm.heard);
-        let entry = |(name, vm): (&String, &Vm)| Checkpoint {
+        let entry = |(name, vm): (&String, &IndexedVm)| Checkpoint {
             vm: name.clone(),
             dropped: vm.dropped,
             service: vm.service.clone(),
@@ -208,17 +247,17 @@ impl Index {
                 service: vm.service.clone(),
                 active: vm.active,
                 highest: vm.stored.highest(),
-                missing: if self.shared { Vec::new() } else { vm.stored.gaps().collect() },
+                missing: if self.is_shared { Vec::new() } else { vm.stored.gaps().collect() },
                 dropped: vm.dropped,
             })
             .collect();
         vms.sort_by(|a, b| a.vm.cmp(&b.vm));
-        let forgotten_missing = if self.shared { 0 } else { self.forgotten_missing };
+        let forgotten_missing = if self.is_shared { 0 } else { self.forgotten_missing };
         GapReport { vms, forgotten_vms: self.forgotten_vms, forgotten_missing }
     }
 
     pub(crate) fn missing(&self) -> u64 {
-        if self.shared {
+        if self.is_shared {
             return 0;
         }
         let missing = u64::try_from(self.missing).unwrap_or(u64::MAX);
@@ -229,16 +268,16 @@ impl Index {
         self.max_runs
     }
 
-    /// Forgets everything; nothing may be in flight.
+    /// Forgets everything. No batch may be in flight.
     pub(crate) fn clear(&mut self) {
-        *self = Index { shared: self.shared, ..Index::new(self.max_vms, self.max_runs) };
+        *self = Index { is_shared: self.is_shared, ..Index::new(self.max_vms, self.max_runs) };
     }
 
     pub(crate) fn len(&self) -> usize {
         self.vms.len()
     }
 
-    /// Forgets an eighth of the VMs when there is no room for one more: those that were silent longest.
+    /// At the maximum number of VMs, forgets the eighth of them that was silent longest.
     fn make_room(&mut self) {
         if self.vms.len() < self.max_vms {
             return;
@@ -253,11 +292,12 @@ impl Index {
             self.runs -= vm.stored.runs();
             self.forgotten_vms += 1;
             self.forgotten_missing = self.forgotten_missing.saturating_add(vm.stored.missing());
-            // Of several collectors each may forget: readers take what is there twice once.
-            if !self.shared {
-                log::warn!(
-                    "vm {name} is forgotten, there are more than {}: batches it sends again are stored again",
-                    self.max_vms
+            // With several collectors it does no harm: readers skip batches that were stored twice.
+            if !self.is_shared {
+                tracing::warn!(
+                    vm = name,
+                    max_vms = self.max_vms,
+                    "a VM is forgotten because there are too many; a batch that it sends again is stored again"
                 );
             }
         }
@@ -274,37 +314,37 @@ mod tests {
     }
 
     fn store(index: &mut Index, vm: &str, seq: u64) {
-        assert!(matches!(index.begin(&meta(vm, seq)), Begin::New(_)));
-        index.commit(&meta(vm, seq)).tell();
+        assert!(matches!(index.begin(&meta(vm, seq)), Admission::New(_)));
+        index.commit(&meta(vm, seq)).report();
     }
 
     #[test]
-    fn who_sends_the_same_batch_meanwhile_waits_for_the_first() {
+    fn second_sender_of_a_batch_waits_for_the_first() {
         let mut index = Index::new(8, 8);
-        let Begin::New(mut first) = index.begin(&meta("a", 1)) else { panic!() };
-        let Begin::Wait(mut second) = index.begin(&meta("a", 1)) else { panic!() };
+        let Admission::New(mut first) = index.begin(&meta("a", 1)) else { panic!() };
+        let Admission::Wait(mut second) = index.begin(&meta("a", 1)) else { panic!() };
         assert!(second.try_recv().is_err());
-        index.commit(&meta("a", 1)).tell();
+        index.commit(&meta("a", 1)).report();
         assert_eq!(first.try_recv().unwrap(), Ok(Appended::Stored));
         assert_eq!(second.try_recv().unwrap(), Ok(Appended::Duplicate));
-        assert!(matches!(index.begin(&meta("a", 1)), Begin::Stored));
+        assert!(matches!(index.begin(&meta("a", 1)), Admission::Stored));
     }
 
     #[test]
-    fn what_failed_may_come_again() {
+    fn failed_batch_may_arrive_again() {
         let mut index = Index::new(8, 8);
-        let Begin::New(mut first) = index.begin(&meta("a", 1)) else { panic!() };
-        let Begin::Wait(mut second) = index.begin(&meta("a", 1)) else { panic!() };
+        let Admission::New(mut first) = index.begin(&meta("a", 1)) else { panic!() };
+        let Admission::Wait(mut second) = index.begin(&meta("a", 1)) else { panic!() };
         let full = Refusal::NotWritable("full".into());
         index.fail(&meta("a", 1), &full);
         assert_eq!(first.try_recv().unwrap(), Err(full.clone()));
         assert_eq!(second.try_recv().unwrap(), Err(full.clone()));
-        assert_eq!(index.len(), 0, "nothing is kept of a vm that never had a batch stored");
+        assert_eq!(index.len(), 0, "a VM without a stored batch isn't kept");
         store(&mut index, "a", 1);
     }
 
     #[test]
-    fn gaps_open_and_close() {
+    fn gaps_filled_later_are_closed() {
         let mut index = Index::new(8, 8);
         for seq in [1, 2, 5, 9] {
             store(&mut index, "a", seq);
@@ -321,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_are_cumulative_and_may_come_out_of_order() {
+    fn drop_counts_out_of_order_are_cumulative() {
         let mut index = Index::new(8, 8);
         let dropped = |seq, dropped| BatchMeta { dropped, ..meta("a", seq) };
         assert_eq!(index.commit(&dropped(1, 2)).dropped, 2);
@@ -332,44 +372,62 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn vms_above_the_maximum_are_forgotten() {
         let mut index = Index::new(16, 3);
         for vm in 0..100 {
             store(&mut index, &format!("vm{vm}"), 2);
             assert!(index.len() <= 16);
         }
-        assert!(matches!(index.begin(&meta("vm99", 2)), Begin::Stored), "the latest are remembered");
+        assert!(matches!(index.begin(&meta("vm99", 2)), Admission::Stored), "the latest are remembered");
         assert_eq!(index.missing(), 100);
         assert_eq!(index.report().missing_batches(), 100);
         for seq in [4, 6] {
             store(&mut index, "vm99", seq);
         }
-        assert!(matches!(index.begin(&meta("vm99", 8)), Begin::TooManyGaps));
+        assert!(matches!(index.begin(&meta("vm99", 8)), Admission::TooManyGaps));
         store(&mut index, "vm99", 7);
         let total = Index::new(1, usize::MAX);
         let mut index = total;
         for n in 1..=16 {
             store(&mut index, "a", 2 * n);
         }
-        assert!(matches!(index.begin(&meta("a", 34)), Begin::TooManyGaps), "the bound over all VMs");
+        assert!(matches!(index.begin(&meta("a", 34)), Admission::TooManyGaps), "the bound over all VMs");
     }
 
     #[test]
-    fn of_several_collectors_none_misses_what_others_have() {
+    fn shared_index_reports_no_gaps() {
         let mut index = Index::shared(8, 3);
         for n in 1..=100 {
             store(&mut index, "a", 2 * n);
         }
         assert_eq!((index.missing(), index.report().is_complete()), (0, true));
         assert!(index.runs <= 3, "memory is bounded");
-        assert!(matches!(index.begin(&meta("a", 200)), Begin::Stored));
-        // As a sum: forgetting has taken out what it had put in.
+        assert!(matches!(index.begin(&meta("a", 200)), Admission::Stored));
+        // Forgetting runs has subtracted what adding them had added.
         let sum: u64 = index.vms.values().map(|vm| vm.stored.missing()).sum();
         assert_eq!((index.missing, index.runs), (u128::from(sum), index.vms["a"].stored.runs()));
     }
 
     #[test]
-    fn a_checkpoint_brings_all_back() {
+    fn index_rolled_back_forgets_later_batches_and_keeps_those_in_flight() {
+        let mut index = Index::new(8, 8);
+        store(&mut index, "a", 1);
+        let checkpoint = index.checkpoint();
+        store(&mut index, "a", 2);
+        store(&mut index, "b", 2);
+        let Admission::New(mut in_flight) = index.begin(&meta("a", 3)) else { panic!() };
+        index.roll_back(checkpoint);
+        assert!(matches!(index.begin(&meta("a", 1)), Admission::Stored));
+        assert!(matches!(index.begin(&meta("a", 2)), Admission::New(_)));
+        assert!(matches!(index.begin(&meta("b", 2)), Admission::New(_)));
+        assert!(matches!(index.begin(&meta("a", 3)), Admission::Wait(_)));
+        index.commit(&meta("a", 3)).report();
+        assert_eq!(in_flight.try_recv().unwrap(), Ok(Appended::Stored));
+        assert_eq!((index.missing(), index.runs), (1, 2));
+    }
+
+    #[test]
+    fn checkpoint_loaded_again_restores_the_index() {
         let mut index = Index::new(8, 8);
         for (vm, seq) in [("a", 1), ("b", 3), ("a", 2), ("b", 5)] {
             store(&mut index, vm, seq);
@@ -378,8 +436,8 @@ mod tests {
         let mut again = Index::new(8, 8);
         again.load(serde_json::from_str(&text).unwrap());
         assert_eq!((again.missing(), again.runs, again.len()), (index.missing(), index.runs, 2));
-        assert!(matches!(again.begin(&meta("b", 5)), Begin::Stored));
-        assert!(matches!(again.begin(&meta("b", 4)), Begin::New(_)));
+        assert!(matches!(again.begin(&meta("b", 5)), Admission::Stored));
+        assert!(matches!(again.begin(&meta("b", 4)), Admission::New(_)));
         assert!(!again.report().vms[0].active);
     }
 }

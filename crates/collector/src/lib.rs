@@ -1,57 +1,57 @@
 //! Receives what the filter taps and keeps it durably.
 //!
-//! [`Collector`] is the HTTP service (`POST /v1/exchanges`, health, metrics); [`Ingest`] is what it does to a batch,
-//! for those who have one in hand; [`Store`] keeps batches in a capture folder, and [`Reader`] streams them back:
-//! all, or what a [`Selection`] takes.
-//! The wire is `docs/reference/wire.md`. A batch is acknowledged when it is on disk, never earlier; it is kept once,
-//! however often it is sent; what never came is counted, per VM, in a [`GapReport`].
+//! [`Collector`] is the HTTP service (`POST /v1/exchanges`, health, metrics). [`Ingest`] checks and
+//! stores one batch. [`Store`] keeps batches, in a folder or a bucket, and [`Reader`] streams them back:
+//! all of them, or those of a [`Selection`]. The wire format is `docs/reference/wire.md`.
 //!
-//! What comes in is never looked into beyond a record's `type`, `id` and `v`. No byte of it is ever changed or
-//! lost: small objects of a bucket are joined, and deleted when they are.
+//! A batch is acknowledged when it is durable, never earlier. It is kept once, however often it is sent.
+//! A [`GapReport`] counts the batches that never arrived, per VM.
+//!
+//! Of a record, the collector only reads `type`, `id` and `v`. It never changes or loses a byte. Small
+//! objects of a bucket are compacted: copied verbatim into one object, and then deleted.
 
-mod ahead;
+mod backend;
 mod body;
+mod bucket;
 mod collector;
 mod config;
-mod disk;
 mod error;
+mod folder;
 mod frame;
 mod gaps;
 mod health;
 mod http;
 mod index;
 mod ingest;
-mod join;
+mod ledger;
 mod location;
 mod metrics;
-mod names;
-mod publish;
 mod queue;
 mod ranges;
 mod read;
-mod recover;
-mod s3;
-mod seal;
 mod segment;
 mod select;
 mod source;
 mod store;
 mod survey;
 mod wire;
-mod writer;
 
-pub use collector::{Collector, Summary};
-pub use config::{CollectorConfig, IngestConfig, StoreConfig};
-pub use disk::{Disk, LocalDisk, SegmentFile};
+pub use collector::{Collector, CollectorSummary};
+pub use config::{BucketConfig, CollectorConfig, FolderConfig, IngestConfig, StoreConfig};
 pub use error::{CollectorError, IngestError, ReadError, StoreError, StoreUrlError};
+pub use folder::disk::{Disk, LocalDisk, SegmentFile};
+pub use folder::layout::CaptureFolder;
 pub use gaps::{GapReport, VmGaps};
+pub use index::Appended;
 pub use ingest::{Ingest, Receipt};
+pub use ledger::Accepted;
 pub use location::StoreUrl;
 pub use metrics::Stats;
-/// The crate whose [`object_store::ObjectStore`] holds closed segments; re-exported so that callers name one version.
+/// The crate whose [`object_store::ObjectStore`] holds closed segments; re-exported so that callers use
+/// the same version.
 pub use object_store;
 pub use read::{Position, Reader, Start, StoredBatch, StoredRecord, TornTail};
-pub use select::{Counts, Selected, Selection};
-pub use store::{Accepted, Appended, Store};
+pub use select::{Selected, Selection, SelectionCounts};
+pub use store::Store;
 pub use survey::ServiceSurvey;
 pub use wire::{Batch, BatchMeta, Malformed, RecordKind};

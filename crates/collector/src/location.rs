@@ -1,25 +1,30 @@
-//! Where a capture store is: what `--store` says. A new kind of place is one more variant of [`StoreUrl`] and one more arm in [`Reader::at`].
+//! The address of a capture store, as `--store` takes it. A new kind of address is one more variant of
+//! [`StoreUrl`], and one more arm in [`StoreConfig::at`] and [`Reader::at_from`].
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::config::StoreConfig;
+use object_store::ObjectStore;
+
+use crate::bucket::{self, s3};
+use crate::config::{BucketConfig, FolderConfig, StoreConfig};
 use crate::error::{ReadError, StoreError, StoreUrlError};
+use crate::folder::{self, layout::CaptureFolder};
 use crate::read::{Reader, Start};
-use crate::s3;
 
-/// Where a capture store is.
+/// The address of a capture store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreUrl {
-    /// A folder of this machine: a path, or `file:///path`.
+    /// A folder on this machine: a path, or `file:///path`.
     Folder(PathBuf),
     /// A bucket that collectors share: `s3://bucket/prefix`.
     S3 {
         /// Its name.
         bucket: String,
-        /// What the names in it begin with, without slashes around it; may be empty.
+        /// The prefix of the names in it, without slashes around; may be empty.
         prefix: String,
     },
 }
@@ -45,7 +50,7 @@ impl FromStr for StoreUrl {
                 "this kind of store is unknown here: name a folder, file:///path/to/it or s3://bucket/prefix",
             ));
         }
-        // RFC 8089: the host is this one, or isn't said.
+        // RFC 8089: the host is this machine, or is left out.
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if !(host.is_empty() || host.eq_ignore_ascii_case("localhost")) {
             return Err(bad(
@@ -71,56 +76,100 @@ impl fmt::Display for StoreUrl {
 }
 
 impl StoreConfig {
-    /// The defaults for the store there. `endpoint` is the address of what speaks S3's language, where it isn't what the environment says.
+    /// The defaults for the store at `url`. `endpoint` is the address of a service compatible with S3;
+    /// `None` takes the one from the environment.
     ///
     /// # Errors
-    /// What the environment says of a bucket makes no sense.
+    /// The environment's settings for a bucket aren't valid.
     pub fn at(url: &StoreUrl, endpoint: Option<&str>) -> Result<StoreConfig, StoreError> {
         match url {
-            StoreUrl::Folder(folder) => Ok(StoreConfig::new(folder)),
+            StoreUrl::Folder(folder) => Ok(FolderConfig::new(folder).into()),
             StoreUrl::S3 { bucket, prefix } => {
                 let objects = s3::open(bucket, prefix, endpoint);
                 let objects = objects.map_err(|source| StoreError::Objects { action: "use", source })?;
-                Ok(StoreConfig::shared(objects))
+                Ok(BucketConfig::new(objects).into())
             }
         }
     }
 }
 
 impl Reader {
-    /// Reads the store that is there, whether or not a collector is writing to it: what is in it now.
+    /// Reads what the store at `url` holds now, whether or not a collector writes to it.
     ///
     /// # Errors
-    /// It can't be read, or it is no capture store.
+    /// The store can't be read, or the folder isn't a capture store.
     pub async fn at(url: &StoreUrl) -> Result<Reader, ReadError> {
         Reader::at_from(url, Start::Beginning).await
     }
 
-    /// The same, from another start.
+    /// Reads the store at `url` from `start` on.
     ///
     /// # Errors
-    /// It can't be read, or it is no capture store.
+    /// The store can't be read, or the folder isn't a capture store.
     pub async fn at_from(url: &StoreUrl, start: Start) -> Result<Reader, ReadError> {
         match url {
-            StoreUrl::Folder(folder) => {
-                // Any folder could be read: as a store with nothing in it.
-                let parts = ["lock", "open", "segments"];
-                if folder.is_dir() && parts.iter().all(|part| !folder.join(part).exists()) {
-                    return Err(ReadError::NotAStore { path: folder.clone() });
+            StoreUrl::Folder(path) => {
+                // Any folder could be read, as an empty store.
+                if path.is_dir() && !CaptureFolder::at(path).is_store() {
+                    return Err(ReadError::NotAStore { path: path.clone() });
                 }
-                Reader::open_from(folder, start).await
+                Reader::open_from(path, start).await
             }
             StoreUrl::S3 { bucket, prefix } => {
                 let objects = s3::open(bucket, prefix, None);
                 let objects =
                     objects.map_err(|source| ReadError::Objects { segment: String::new(), source })?;
-                Reader::shared_from(objects, start).await
+                Reader::bucket_from(objects, start).await
             }
         }
     }
+
+    /// Reads what a capture folder holds now, whether or not a collector writes to it.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub async fn open(folder: impl AsRef<Path>) -> Result<Reader, ReadError> {
+        Reader::open_from(folder, Start::Beginning).await
+    }
+
+    /// Reads a capture folder from `start` on, without reading what comes before.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub async fn open_from(folder: impl AsRef<Path>, start: Start) -> Result<Reader, ReadError> {
+        folder::read(folder.as_ref(), None, start).await
+    }
+
+    /// Reads a capture folder whose closed segments are in another object store.
+    ///
+    /// # Errors
+    /// The folder or the object store can't be read.
+    pub async fn open_with(
+        folder: impl AsRef<Path>,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Result<Reader, ReadError> {
+        folder::read(folder.as_ref(), Some(objects), Start::Beginning).await
+    }
+
+    /// Reads what a bucket holds now, each batch once, also while collectors write to it.
+    ///
+    /// # Errors
+    /// The bucket can't be read.
+    pub async fn bucket(objects: Arc<dyn ObjectStore>) -> Result<Reader, ReadError> {
+        Reader::bucket_from(objects, Start::Beginning).await
+    }
+
+    /// Reads a bucket from `start` on. Objects are ordered by name: an object that another collector
+    /// writes later under an earlier timestamp is skipped.
+    ///
+    /// # Errors
+    /// The bucket can't be read.
+    pub async fn bucket_from(objects: Arc<dyn ObjectStore>, start: Start) -> Result<Reader, ReadError> {
+        bucket::read(objects, start).await
+    }
 }
 
-/// An absolute path of percent-encoded bytes (RFC 3986, 2.1), without the slash it begins with.
+/// Decodes an absolute path of percent-encoded bytes (RFC 3986, 2.1), given without its first slash.
 fn unescaped(path: &str) -> Option<Vec<u8>> {
     let (mut out, mut bytes) = (vec![b'/'], path.bytes());
     let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
@@ -149,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
+    fn addresses_of_stores_are_parsed() {
         let check = |text: &str, expect: &str| {
             assert_eq!(text.parse::<StoreUrl>().unwrap(), StoreUrl::Folder(expect.into()), "{text}");
         };
@@ -158,9 +207,9 @@ mod tests {
         check("file:///var/lib/a%20b", "/var/lib/a b");
         check("FILE://localhost/x", "/x");
         check("a:b", "a:b");
-        let check = |text: &str, bucket: &str, prefix: &str, told: &str| {
+        let check = |text: &str, bucket: &str, prefix: &str, shown: &str| {
             let url: StoreUrl = text.parse().unwrap();
-            assert_eq!(url.to_string(), told);
+            assert_eq!(url.to_string(), shown);
             assert_eq!(url, StoreUrl::S3 { bucket: bucket.into(), prefix: prefix.into() }, "{text}");
         };
         check("s3://captures", "captures", "", "s3://captures");
@@ -168,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_is_said() {
+    fn invalid_address_is_refused_with_its_problem() {
         let check = |text: &str, expect: &str| {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert_eq!(error.code(), "store-url");

@@ -1,19 +1,27 @@
-//! What the collector counts, as numbers for callers and as Prometheus text (exposition format 0.0.4).
-//! A dozen counters and one histogram: written by hand, as a crate for it would be longer than this.
+//! The collector's counters, as numbers for callers and as OpenMetrics text for Prometheus. Names,
+//! types and labels are documented in `docs/how-to/run-the-collector.md` and don't change.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
 use crate::wire::Batch;
 
-/// Upper bounds in microseconds: from a fast SSD's fsync to a disk in trouble.
-const BOUNDS_US: [u64; 12] =
-    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000];
+/// The content type of [`Metrics::render`].
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What was counted since the collector started.
+/// Upper bounds in seconds, from an fsync of a fast SSD to a disk in trouble.
+const FSYNC_BOUNDS: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+
+/// The counts since the collector started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -31,197 +39,195 @@ pub struct Stats {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Batches missing now, below the highest `seq` of each VM.
     pub missing_batches: u64,
-    /// Records that filters said they have dropped.
+    /// Records that filters reported as dropped.
     pub filter_dropped: u64,
-    /// How often the disk or the object store failed.
+    /// Failures of the disk or the object store.
     pub store_errors: u64,
-    /// Segments closed but not put away.
+    /// Closed segments that aren't sealed.
     pub unsealed_segments: u64,
 }
 
-#[derive(Default)]
+/// The label set of `rejected_total`.
+type Reason = [(&'static str, &'static str); 1];
+
 pub(crate) struct Metrics {
-    batches: AtomicU64,
-    exchanges: AtomicU64,
-    verdicts: AtomicU64,
-    bytes: AtomicU64,
-    duplicates: AtomicU64,
-    filter_dropped: AtomicU64,
-    store_errors: AtomicU64,
-    unsealed: AtomicU64,
-    sealed: AtomicU64,
-    joined: AtomicU64,
-    join_errors: AtomicU64,
-    rejected: Mutex<BTreeMap<&'static str, u64>>,
+    registry: Registry,
+    batches: Counter,
+    exchanges: Counter,
+    verdicts: Counter,
+    bytes: Counter,
+    duplicates: Counter,
+    filter_dropped: Counter,
+    store_errors: Counter,
+    sealed: Counter,
+    compacted: Counter,
+    compact_errors: Counter,
+    rejected: Family<Reason, Counter>,
+    /// The codes with a counter in `rejected`.
+    rejected_codes: Mutex<BTreeSet<&'static str>>,
+    missing: Gauge,
+    vms: Gauge,
+    open_segment_bytes: Gauge,
+    unsealed: Gauge,
+    in_flight_bytes: Gauge,
+    writable: Gauge,
     fsync: Histogram,
 }
 
-/// Each bucket counts what is in it alone; they are summed up when shown.
-#[derive(Default)]
-struct Histogram {
-    buckets: [AtomicU64; BOUNDS_US.len() + 1],
-    sum_us: AtomicU64,
-}
-
-/// What is known elsewhere and shown with the counters.
-pub(crate) struct Gauges {
+/// Values that other parts of the collector own, shown beside the counters.
+pub(crate) struct CurrentValues {
     pub(crate) missing: u64,
     pub(crate) vms: usize,
     pub(crate) open_segment_bytes: u64,
-    pub(crate) in_flight_bytes: u64,
+    pub(crate) in_flight_bytes: usize,
     pub(crate) writable: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut registry = Registry::with_prefix("understudy_collector");
+        // The exporter appends `_total` to the name of a counter.
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let batches = counter("batches", "Batches stored");
+        let exchanges = counter("exchanges", "Exchanges stored");
+        let verdicts = counter("verdicts", "Verdicts stored");
+        let bytes = counter("bytes", "Bytes stored, uncompressed");
+        let duplicates = counter("duplicates", "Batches sent again that were stored already");
+        let filter_dropped = counter("filter_dropped", "Records that filters dropped");
+        let store_errors = counter("store_errors", "Failures of the disk or object store");
+        let sealed = counter("segments_sealed", "Segments sealed");
+        let compacted = counter("objects_joined", "Small objects compacted");
+        let compact_errors = counter("join_errors", "Failures to compact");
+        let rejected = Family::default();
+        registry.register("rejected", "Requests refused, by the code of the error", rejected.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let missing = gauge("missing_batches", "Batches missing below the highest seq of each VM");
+        let vms = gauge("vms", "VMs remembered");
+        let open_segment_bytes = gauge("open_segment_bytes", "Durable bytes of the open segment");
+        let unsealed = gauge("unsealed_segments", "Segments closed but not sealed");
+        let in_flight_bytes = gauge("in_flight_bytes", "Bytes of bodies in memory");
+        let writable = gauge("store_writable", "1 if the last write succeeded");
+        let fsync = Histogram::new(FSYNC_BOUNDS);
+        registry.register("fsync_seconds", "Duration of an fsync of the open segment", fsync.clone());
+        Metrics {
+            registry,
+            batches,
+            exchanges,
+            verdicts,
+            bytes,
+            duplicates,
+            filter_dropped,
+            store_errors,
+            sealed,
+            compacted,
+            compact_errors,
+            rejected,
+            rejected_codes: Mutex::default(),
+            missing,
+            vms,
+            open_segment_bytes,
+            unsealed,
+            in_flight_bytes,
+            writable,
+            fsync,
+        }
+    }
 }
 
 impl Metrics {
     pub(crate) fn stored(&self, batch: &Batch, dropped: u64) {
-        self.batches.fetch_add(1, Relaxed);
-        self.exchanges.fetch_add(batch.exchanges, Relaxed);
-        self.verdicts.fetch_add(batch.verdicts, Relaxed);
-        self.bytes.fetch_add(batch.body.len() as u64, Relaxed);
-        self.filter_dropped.fetch_add(dropped, Relaxed);
+        self.batches.inc();
+        self.exchanges.inc_by(batch.exchanges);
+        self.verdicts.inc_by(batch.verdicts);
+        self.bytes.inc_by(batch.body.len() as u64);
+        self.filter_dropped.inc_by(dropped);
     }
 
     pub(crate) fn duplicate(&self) {
-        self.duplicates.fetch_add(1, Relaxed);
+        self.duplicates.inc();
     }
 
     pub(crate) fn rejected(&self, code: &'static str) {
-        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+        self.rejected_codes.lock().unwrap_or_else(PoisonError::into_inner).insert(code);
+        self.rejected.get_or_create(&[("reason", code)]).inc();
     }
 
     pub(crate) fn store_error(&self) {
-        self.store_errors.fetch_add(1, Relaxed);
+        self.store_errors.inc();
     }
 
-    /// A segment has to be put away.
-    pub(crate) fn closed(&self) {
-        self.unsealed.fetch_add(1, Relaxed);
+    /// A segment was closed and has to be sealed.
+    pub(crate) fn segment_closed(&self) {
+        self.unsealed.inc();
     }
 
-    /// A segment is put away.
-    pub(crate) fn sealed(&self) {
-        self.unsealed.fetch_sub(1, Relaxed);
-        self.sealed.fetch_add(1, Relaxed);
+    pub(crate) fn segment_sealed(&self) {
+        self.unsealed.dec();
+        self.sealed.inc();
     }
 
-    /// So many objects are one now.
-    pub(crate) fn joined(&self, objects: u64) {
-        self.joined.fetch_add(objects, Relaxed);
+    /// This many objects were compacted into one.
+    pub(crate) fn compacted(&self, objects: u64) {
+        self.compacted.inc_by(objects);
     }
 
-    pub(crate) fn join_error(&self) {
-        self.join_errors.fetch_add(1, Relaxed);
+    pub(crate) fn compact_error(&self) {
+        self.compact_errors.inc();
     }
 
+    /// The number of segments closed but not sealed.
     pub(crate) fn unsealed(&self) -> u64 {
-        self.unsealed.load(Relaxed)
+        u64::try_from(self.unsealed.get()).unwrap_or(0)
     }
 
     pub(crate) fn fsync(&self, latency: Duration) {
-        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        self.fsync.buckets[BOUNDS_US.partition_point(|bound| *bound < us)].fetch_add(1, Relaxed);
-        self.fsync.sum_us.fetch_add(us, Relaxed);
+        self.fsync.observe(latency.as_secs_f64());
     }
 
     pub(crate) fn stats(&self, missing_batches: u64) -> Stats {
+        let codes = self.rejected_codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let rejected = codes.iter().map(|code| {
+            let counter = self.rejected.get_or_create(&[("reason", *code)]);
+            (*code, counter.get())
+        });
         Stats {
-            batches: self.batches.load(Relaxed),
-            exchanges: self.exchanges.load(Relaxed),
-            verdicts: self.verdicts.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
-            duplicates: self.duplicates.load(Relaxed),
-            rejected: self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            batches: self.batches.get(),
+            exchanges: self.exchanges.get(),
+            verdicts: self.verdicts.get(),
+            bytes: self.bytes.get(),
+            duplicates: self.duplicates.get(),
+            rejected: rejected.collect(),
             missing_batches,
-            filter_dropped: self.filter_dropped.load(Relaxed),
-            store_errors: self.store_errors.load(Relaxed),
-            unsealed_segments: self.unsealed.load(Relaxed),
+            filter_dropped: self.filter_dropped.get(),
+            store_errors: self.store_errors.get(),
+            unsealed_segments: self.unsealed(),
         }
     }
 
-    /// Everything as Prometheus text.
-    pub(crate) fn render(&self, gauges: &Gauges) -> String {
-        let stats = self.stats(gauges.missing);
-        let mut text = Text(String::new());
-        text.one("batches_total", "counter", "Batches stored.", stats.batches);
-        text.one("exchanges_total", "counter", "Exchanges stored.", stats.exchanges);
-        text.one("verdicts_total", "counter", "Verdicts stored.", stats.verdicts);
-        text.one("bytes_total", "counter", "Bytes stored, uncompressed.", stats.bytes);
-        text.one(
-            "duplicates_total",
-            "counter",
-            "Batches sent again that were stored already.",
-            stats.duplicates,
-        );
-        text.one("filter_dropped_total", "counter", "Records that filters dropped.", stats.filter_dropped);
-        text.one(
-            "store_errors_total",
-            "counter",
-            "Failures of the disk or object store.",
-            stats.store_errors,
-        );
-        text.one("segments_sealed_total", "counter", "Segments put away.", self.sealed.load(Relaxed));
-        text.one("objects_joined_total", "counter", "Small objects joined.", self.joined.load(Relaxed));
-        text.one("join_errors_total", "counter", "Failures to join.", self.join_errors.load(Relaxed));
-        text.head("rejected_total", "counter", "Requests refused, by the code of the error.");
-        for (code, n) in &stats.rejected {
-            text.line("rejected_total", &format!("{{reason=\"{code}\"}}"), n);
-        }
-        text.one(
-            "missing_batches",
-            "gauge",
-            "Batches missing below the highest seq of each VM.",
-            gauges.missing,
-        );
-        text.one("vms", "gauge", "VMs remembered.", gauges.vms as u64);
-        text.one(
-            "open_segment_bytes",
-            "gauge",
-            "Durable bytes of the open segment.",
-            gauges.open_segment_bytes,
-        );
-        text.one("unsealed_segments", "gauge", "Segments closed but not put away.", stats.unsealed_segments);
-        text.one("in_flight_bytes", "gauge", "Bytes of bodies in memory.", gauges.in_flight_bytes);
-        text.one("store_writable", "gauge", "1 if the last write went well.", u64::from(gauges.writable));
-        self.fsync.render(&mut text);
-        text.0
+    /// All metrics as OpenMetrics text.
+    pub(crate) fn render(&self, current: &CurrentValues) -> String {
+        self.missing.set(saturated(current.missing));
+        self.vms.set(saturated(current.vms));
+        self.open_segment_bytes.set(saturated(current.open_segment_bytes));
+        self.in_flight_bytes.set(saturated(current.in_flight_bytes));
+        self.writable.set(current.writable.into());
+        let mut text = String::new();
+        // Writing to a `String` doesn't fail.
+        let _ = encode(&mut text, &self.registry);
+        text
     }
 }
 
-impl Histogram {
-    fn render(&self, text: &mut Text) {
-        text.head("fsync_seconds", "histogram", "How long an fsync of the open segment takes.");
-        let mut sum = 0;
-        for (n, bucket) in self.buckets.iter().enumerate() {
-            sum += bucket.load(Relaxed);
-            let bound = BOUNDS_US.get(n).map_or("+Inf".to_owned(), |us| seconds(*us));
-            text.line("fsync_seconds_bucket", &format!("{{le=\"{bound}\"}}"), sum);
-        }
-        text.line("fsync_seconds_sum", "", seconds(self.sum_us.load(Relaxed)));
-        text.line("fsync_seconds_count", "", sum);
-    }
-}
-
-fn seconds(us: u64) -> String {
-    format!("{}", us as f64 / 1e6)
-}
-
-struct Text(String);
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        let name = format!("understudy_collector_{name}");
-        // Writing to a String doesn't fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "understudy_collector_{name}{labels} {value}");
-    }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
-        self.head(name, kind, help);
-        self.line(name, "", value);
-    }
+fn saturated(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -229,14 +235,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_sums_up_and_has_its_bounds() {
+    fn metrics_rendered_keep_names_types_and_values() {
         let metrics = Metrics::default();
         for us in [100, 101, 3_000_000] {
             metrics.fsync(Duration::from_micros(us));
         }
-        let gauges = Gauges { missing: 2, vms: 1, open_segment_bytes: 9, in_flight_bytes: 0, writable: true };
+        let current =
+            CurrentValues { missing: 2, vms: 1, open_segment_bytes: 9, in_flight_bytes: 0, writable: true };
         metrics.rejected("too-large");
-        let text = metrics.render(&gauges);
+        let text = metrics.render(&current);
         for line in [
             "fsync_seconds_bucket{le=\"0.0001\"} 1",
             "fsync_seconds_bucket{le=\"0.00025\"} 2",
@@ -246,8 +253,19 @@ mod tests {
             "fsync_seconds_count 3",
             "missing_batches 2",
             "rejected_total{reason=\"too-large\"} 1",
+            "batches_total 0",
         ] {
             assert!(text.contains(&format!("\nunderstudy_collector_{line}\n")), "{line} in {text}");
         }
+        for (name, kind) in [
+            ("batches", "counter"),
+            ("rejected", "counter"),
+            ("vms", "gauge"),
+            ("fsync_seconds", "histogram"),
+        ] {
+            let line = format!("# TYPE understudy_collector_{name} {kind}\n");
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
     }
 }

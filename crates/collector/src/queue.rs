@@ -1,5 +1,6 @@
-//! The one thread that puts batches away, wherever that is: takes them from a queue, in groups, and only when a group is durable tells who
-//! waits. While its [`Sink`] fails it refuses, and tries again each second. Knows nothing of files or objects.
+//! The one thread that stores batches, whatever the kind of store. It takes batches from a queue in
+//! groups, and acknowledges a group only when it is durable. While its [`Backend`] fails it refuses
+//! batches, and tries again each second.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,137 +9,101 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::backend::Backend;
 use crate::index::Refusal;
-use crate::store::{Accepted, Shared};
+use crate::ledger::Ledger;
 use crate::wire::Batch;
 
-/// A group isn't made longer than this, so that the first of it needn't wait too long. One batch may be longer.
+/// The approximate maximum size of a group in bytes, which bounds how long its first batch waits. One
+/// batch may be longer.
 const GROUP_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_secs(1);
-/// With nothing to wait for; any time is right.
-pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 
 pub(crate) enum Command {
     Append(Job),
-    /// Tells whether anything can be put away.
+    /// Asks whether a batch could be stored.
     Probe(oneshot::Sender<Result<(), Arc<str>>>),
-    /// Puts away what waits and ends.
+    /// Stores the queued batches and ends.
     Close(oneshot::Sender<()>),
 }
 
-/// A batch on its way. Dropped before it is stored, it tells those who wait that it isn't.
+/// A batch on its way into the store. If it is dropped before it is stored, those who wait for it get
+/// an error.
 pub(crate) struct Job {
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     batch: Batch,
-    done: bool,
-    /// The memory that the batch takes, given back when it is written.
+    is_done: bool,
+    /// The request that sent the batch, for the log.
+    span: tracing::Span,
+    /// The memory reserved for the batch, released when the batch is written.
     _memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Job {
-    pub(crate) fn new(shared: Arc<Shared>, batch: Batch, memory: Option<OwnedSemaphorePermit>) -> Job {
-        Job { shared, batch, done: false, _memory: memory }
-    }
-
-    pub(crate) fn body(&self) -> &[u8] {
-        &self.batch.body
+    pub(crate) fn new(ledger: Arc<Ledger>, batch: Batch, memory: Option<OwnedSemaphorePermit>) -> Job {
+        Job { ledger, batch, is_done: false, span: tracing::Span::current(), _memory: memory }
     }
 
     fn refuse(mut self, refusal: &Refusal) {
-        self.done = true;
-        self.shared.index().fail(&self.batch.meta, refusal);
+        self.is_done = true;
+        self.ledger.index().fail(&self.batch.meta, refusal);
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if !self.done {
-            self.shared.index().fail(&self.batch.meta, &Refusal::Closed);
+        if !self.is_done {
+            self.ledger.index().fail(&self.batch.meta, &Refusal::Closed);
         }
     }
 }
 
-/// Where groups of batches go.
-pub(crate) trait Sink {
-    type Error: Display;
-
-    /// How long the first of a group waits for others, beyond those that are there.
-    fn linger(&self) -> Duration;
-
-    /// Makes a group durable, all of it or none, and tells how long that took.
-    fn put(&mut self, group: &[Job]) -> Result<Duration, Self::Error>;
-
-    /// Whether anything could be put away.
-    fn probe(&mut self) -> Result<(), Self::Error>;
-
-    /// Whether what failed works again.
-    fn recover(&mut self) -> Result<(), Self::Error> {
-        self.probe()
-    }
-
-    /// How long until there is something else to do.
-    fn patience(&self) -> Duration {
-        IDLE
-    }
-
-    /// Does it.
-    fn tidy(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    /// After the last group.
-    fn finish(self)
-    where
-        Self: Sized,
-    {
-    }
-}
-
-/// Puts away what comes until it is told to end, or nobody is left to send anything.
-pub(crate) fn run(mut sink: impl Sink, shared: Arc<Shared>, commands: &Receiver<Command>) {
+/// Stores batches until a command ends the queue, or its last sender is dropped.
+pub(crate) fn run(mut backend: impl Backend, ledger: Arc<Ledger>, commands: &Receiver<Command>) {
     let closed = loop {
-        let patience = if shared.health.failing().is_some() { RETRY } else { sink.patience() };
+        let patience = if ledger.health.failing().is_some() { RETRY } else { backend.patience() };
         let other = match commands.recv_timeout(patience) {
             Ok(first) => {
-                let (group, other) = gather(first, commands, sink.linger());
+                let (group, other) = gather(first, commands, backend.linger());
                 if !group.is_empty() {
-                    commit(&mut sink, &shared, group);
+                    commit(&mut backend, &ledger, group);
                 }
                 other
             }
             Err(RecvTimeoutError::Timeout) => {
-                look_again(&mut sink, &shared);
+                recover_if_failing(&mut backend, &ledger);
                 None
             }
             Err(RecvTimeoutError::Disconnected) => break None,
         };
         match other {
-            Some(Command::Probe(reply)) => drop(reply.send(probe(&mut sink, &shared))),
+            Some(Command::Probe(reply)) => drop(reply.send(probe(&mut backend, &ledger))),
             Some(Command::Close(reply)) => break Some(reply),
             Some(Command::Append(_)) | None => {}
         }
-        if let Err(error) = sink.tidy() {
-            failed(&shared, &error);
+        if let Err(error) = backend.tidy() {
+            failed(&ledger, &error);
         }
     };
-    sink.finish();
-    // What came after the end is refused, before somebody is told that this is over.
+    backend.finish();
+    // Batches queued after the end are refused before the end is reported.
     while commands.try_recv().is_ok() {}
-    // Whoever is told may open the store again: nothing here may hold it.
-    drop(shared);
     if let Some(reply) = closed {
         let _ = reply.send(());
     }
 }
 
-/// `first`, what waits behind it and what comes within `linger`, up to the first command that isn't a batch.
+/// Collects a group: `first`, the batches queued behind it and those that arrive within `linger`, up to
+/// the first command that isn't a batch.
 fn gather(first: Command, commands: &Receiver<Command>, linger: Duration) -> (Vec<Job>, Option<Command>) {
-    let (mut group, mut bytes) = (Vec::new(), 0);
-    let (until, mut command) = (Instant::now() + linger, first);
+    let until = Instant::now() + linger;
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    let mut command = first;
     loop {
         match command {
             Command::Append(job) => {
-                bytes += job.body().len();
+                bytes += job.batch.body.len();
                 group.push(job);
             }
             other => return (group, Some(other)),
@@ -146,7 +111,7 @@ fn gather(first: Command, commands: &Receiver<Command>, linger: Duration) -> (Ve
         if bytes >= GROUP_BYTES {
             return (group, None);
         }
-        // With no time left it still takes what is there.
+        // With no time left, this still takes what is queued.
         command = match commands.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(command) => command,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return (group, None),
@@ -154,11 +119,12 @@ fn gather(first: Command, commands: &Receiver<Command>, linger: Duration) -> (Ve
     }
 }
 
-fn commit(sink: &mut impl Sink, shared: &Shared, group: Vec<Job>) {
-    match sink.put(&group) {
-        Ok(latency) => stored(shared, group, latency),
+fn commit(backend: &mut impl Backend, ledger: &Ledger, group: Vec<Job>) {
+    let payloads: Vec<&[u8]> = group.iter().map(|job| &*job.batch.body).collect();
+    match backend.put(&payloads) {
+        Ok(latency) => stored(ledger, group, latency),
         Err(error) => {
-            let refusal = Refusal::NotWritable(failed(shared, &error));
+            let refusal = Refusal::NotWritable(failed(ledger, &error));
             for job in group {
                 job.refuse(&refusal);
             }
@@ -166,36 +132,43 @@ fn commit(sink: &mut impl Sink, shared: &Shared, group: Vec<Job>) {
     }
 }
 
-/// A group is durable, which took this long: tells all who wait for it.
-fn stored(shared: &Shared, group: Vec<Job>, latency: Duration) {
-    shared.metrics.fsync(latency);
-    shared.health.set(None);
+/// Acknowledges a group that is durable; `latency` is the time of its write.
+fn stored(ledger: &Ledger, group: Vec<Job>, latency: Duration) {
+    ledger.metrics.fsync(latency);
+    ledger.health.set(None);
+    let batches = group.len();
     for mut job in group {
-        job.done = true;
-        let committed = shared.index().commit(&job.batch.meta);
-        shared.metrics.stored(&job.batch, committed.dropped);
-        shared.accepted(|| Accepted::of(&job.batch));
-        committed.tell();
+        job.is_done = true;
+        let committed = ledger.index().commit(&job.batch.meta);
+        ledger.metrics.stored(&job.batch, committed.dropped);
+        ledger.accepted(&job.batch);
+        tracing::debug!(
+            parent: &job.span,
+            group = batches,
+            micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
+            "a batch is durable"
+        );
+        committed.report();
     }
 }
 
-fn look_again(sink: &mut impl Sink, shared: &Shared) {
-    if shared.health.failing().is_some() {
-        let tried = sink.recover();
-        shared.health.set(tried.err().map(|error| error.to_string().into()));
+fn recover_if_failing(backend: &mut impl Backend, ledger: &Ledger) {
+    if ledger.health.failing().is_some() {
+        let recovered = backend.recover();
+        ledger.health.set(recovered.err().map(|error| error.to_string().into()));
     }
 }
 
-fn probe(sink: &mut impl Sink, shared: &Shared) -> Result<(), Arc<str>> {
-    match shared.health.failing() {
+fn probe(backend: &mut impl Backend, ledger: &Ledger) -> Result<(), Arc<str>> {
+    match ledger.health.failing() {
         Some(reason) => Err(reason),
-        None => sink.probe().map_err(|error| failed(shared, &error)),
+        None => backend.probe().map_err(|error| failed(ledger, &error)),
     }
 }
 
-fn failed(shared: &Shared, error: &impl Display) -> Arc<str> {
+fn failed(ledger: &Ledger, error: &impl Display) -> Arc<str> {
     let reason: Arc<str> = error.to_string().into();
-    shared.metrics.store_error();
-    shared.health.set(Some(reason.clone()));
+    ledger.metrics.store_error();
+    ledger.health.set(Some(reason.clone()));
     reason
 }

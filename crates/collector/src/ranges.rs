@@ -1,11 +1,12 @@
-//! A set of numbers from 1 up, kept as runs: what came in order is one run, however long. Never forgets a number.
+//! A set of numbers from 1 up, kept as runs: numbers in order are one run, however many there are.
+//! Never forgets a number.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-/// Runs by their start; between two runs there is always a gap.
+/// Runs by their start. Between two runs there is always a gap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges(BTreeMap<u64, u64>);
 
@@ -14,7 +15,7 @@ impl Ranges {
         self.0.range(..=n).next_back().is_some_and(|(_, end)| n <= *end)
     }
 
-    /// Adds `n`; whether it is new.
+    /// Adds `n` and returns whether it is new.
     pub(crate) fn insert(&mut self, n: u64) -> bool {
         if self.contains(n) {
             return false;
@@ -30,7 +31,7 @@ impl Ranges {
         true
     }
 
-    /// Whether adding `n` would make one run more.
+    /// Whether adding `n` would begin another run.
     pub(crate) fn opens_run(&self, n: u64) -> bool {
         let neighbours = n.saturating_sub(1)..=n.saturating_add(1);
         !neighbours.into_iter().any(|n| self.contains(n))
@@ -48,7 +49,7 @@ impl Ranges {
         self.0.last_key_value().map_or(0, |(_, end)| *end)
     }
 
-    /// How many numbers from 1 to the highest aren't in the set.
+    /// The number of numbers from 1 to the highest that aren't in the set.
     pub(crate) fn missing(&self) -> u64 {
         self.gaps().map(|gap| gap.end() - gap.start() + 1).sum()
     }
@@ -71,9 +72,9 @@ impl<'de> Deserialize<'de> for Ranges {
         let runs = Vec::<(u64, u64)>::deserialize(deserializer)?;
         let mut last = 0u64;
         for (start, end) in &runs {
-            // A run that touches the one before would have been one run.
+            // A run that touches the one before would be part of it.
             if *start <= last || (last > 0 && *start == last + 1) || end < start {
-                return Err(serde::de::Error::custom("runs that aren't in order"));
+                return Err(serde::de::Error::custom("the runs aren't in order"));
             }
             last = *end;
         }
@@ -89,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set(numbers in prop::collection::vec(1u64..60, 0..80)) {
+        fn ranges_of_any_numbers_behave_like_a_set(numbers in prop::collection::vec(1u64..60, 0..80)) {
             let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
             for n in numbers {
                 let runs = ranges.runs();
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_numbers_hold() {
+    fn ranges_at_the_largest_number_stay_correct() {
         let mut ranges = Ranges::default();
         assert!(ranges.insert(u64::MAX) && !ranges.insert(u64::MAX) && ranges.insert(1));
         assert!(ranges.insert(u64::MAX - 1));

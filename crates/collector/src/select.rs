@@ -1,5 +1,5 @@
-//! Some of the exchanges of a capture store: of one service, from a time to a time, with some backends; each once.
-//! Holds one batch, and of each VM which of its exchanges were seen. Never writes.
+//! Selects exchanges of a capture store by service, time and backend, each exchange once. Holds one
+//! batch, and for each VM the identifiers seen. Never writes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,21 +13,22 @@ use crate::ranges::Ranges;
 use crate::read::{Reader, StoredBatch};
 use crate::wire::RecordKind;
 
-/// Which exchanges. The default: all.
+/// Which exchanges to select. The default selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Of this service.
+    /// Only exchanges of this service.
     pub service: Option<String>,
-    /// That began at this time or later, in microseconds since 1970.
+    /// Only exchanges that began at this time or later, in microseconds since 1970.
     pub from: Option<u64>,
-    /// That began before this time.
+    /// Only exchanges that began before this time.
     pub to: Option<u64>,
-    /// With one of these backends; all where there are none. Inbound exchanges have no backend, and are always taken.
+    /// Only exchanges with one of these backends; an empty list selects all. Inbound exchanges have no
+    /// backend and are always selected.
     pub backends: Vec<Pattern>,
 }
 
 impl Selection {
-    fn takes(&self, exchange: &Exchange) -> bool {
+    fn selects(&self, exchange: &Exchange) -> bool {
         let in_time =
             self.from.is_none_or(|from| exchange.time >= from) && self.to.is_none_or(|to| exchange.time < to);
         let outbound = exchange.direction == Direction::Outbound;
@@ -43,31 +44,32 @@ pub struct Selected {
     reader: Reader,
     selection: Selection,
     batch: Option<StoredBatch>,
-    seen: Seen,
-    counts: Counts,
+    seen: SeenIds,
+    counts: SelectionCounts,
 }
 
-/// What came by so far.
+/// The counts so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Exchanges read, taken or not, but for those of other services. Each counts once.
+pub struct SelectionCounts {
+    /// Exchanges read, selected or not, except those of other services. Each counts once.
     pub read: u64,
-    /// How often one came again.
+    /// The number of repeated exchanges.
     pub repeated: u64,
-    /// Which share of what there was the exchanges are that were taken; the smallest, where there are several.
+    /// The share of all exchanges that the selected ones are a sample of; the smallest, if there are
+    /// several.
     pub sample: Sample,
 }
 
 impl Selected {
-    /// Those that `reader` has still to come.
+    /// Selects from the batches that `reader` has yet to return.
     pub fn new(reader: Reader, selection: Selection) -> Self {
-        Self { reader, selection, batch: None, seen: Seen::default(), counts: Counts::default() }
+        Self { reader, selection, batch: None, seen: SeenIds::default(), counts: SelectionCounts::default() }
     }
 
-    /// The next one, with the service that sent it; `None` at the end.
+    /// The next exchange, with the service that sent it; `None` at the end.
     ///
     /// # Errors
-    /// A segment or a record can't be read. There is nothing more after that.
+    /// A segment or a record can't be read. Nothing follows after that.
     pub async fn next(&mut self) -> Result<Option<(Exchange, Option<String>)>, ReadError> {
         loop {
             if let Some(batch) = &mut self.batch
@@ -82,7 +84,7 @@ impl Selected {
                     continue;
                 }
                 self.counts.read += 1;
-                if self.selection.takes(&read.exchange) {
+                if self.selection.selects(&read.exchange) {
                     self.counts.sample = self.counts.sample.min(record.batch.sample);
                     return Ok(Some((read.exchange, record.batch.service.clone())));
                 }
@@ -95,12 +97,12 @@ impl Selected {
         }
     }
 
-    /// What came by so far.
-    pub fn counts(&self) -> Counts {
+    /// The counts so far.
+    pub fn counts(&self) -> SelectionCounts {
         self.counts
     }
 
-    /// The next batch of the service that is asked for.
+    /// The next batch of the selected service.
     async fn next_batch(&mut self) -> Result<Option<StoredBatch>, ReadError> {
         while let Some(batch) = self.reader.next_batch().await? {
             let wanted = self.selection.service.as_deref();
@@ -112,15 +114,16 @@ impl Selected {
     }
 }
 
-/// Identifiers that have come by. A filter numbers its exchanges, so that those of a VM are a few runs, however many they are.
+/// The identifiers seen so far. A filter numbers its exchanges, so the identifiers of a VM are a few
+/// runs, however many there are.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenIds {
     numbered: HashMap<Box<str>, Ranges>,
     others: HashSet<Box<str>>,
 }
 
-impl Seen {
-    /// Whether it is new.
+impl SeenIds {
+    /// Adds an identifier and returns whether it is new.
     pub(crate) fn insert(&mut self, id: &str) -> bool {
         let Some((vm, number)) = numbered(id) else { return self.others.insert(id.into()) };
         match self.numbered.get_mut(vm) {
@@ -130,7 +133,8 @@ impl Seen {
     }
 }
 
-/// What stands before the number at the end, and the number, where one spells the other.
+/// Splits an identifier into the part before its number, and the number, if the two give the same text
+/// again.
 fn numbered(id: &str) -> Option<(&str, u64)> {
     let digits = id.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (vm, digits) = id.split_at(id.len() - digits);
@@ -143,8 +147,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identifier_is_new_once() {
-        let mut seen = Seen::default();
+    fn identifier_added_twice_is_new_once() {
+        let mut seen = SeenIds::default();
         for id in ["a-1", "a-2", "b-1", "a-01", "a-0", "a-", "a", "1", "", "a-18446744073709551616"] {
             assert!(seen.insert(id), "{id}");
             assert!(!seen.insert(id), "{id}");
@@ -152,9 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn a_vm_that_counts_is_a_few_runs() {
-        let mut seen = Seen::default();
-        // As they end, not as they began.
+    fn identifiers_numbered_by_a_vm_are_a_few_runs() {
+        let mut seen = SeenIds::default();
+        // Exchanges are sent in the order of their ends, not of their beginnings.
         for number in (1..10_000).map(|n: u64| n ^ 1) {
             assert!(seen.insert(&format!("9f86d081884c7d65-{number}")));
         }

@@ -1,4 +1,5 @@
-//! What a capture store holds: services, from when to when, how much with which backend. Reads all of it, one batch at a time.
+//! Surveys a capture store: its services, their time spans, and the number of exchanges with each
+//! backend. Reads the whole store, one batch at a time.
 
 use std::collections::BTreeMap;
 
@@ -9,34 +10,34 @@ use understudy_core::{time, v1};
 
 use crate::error::ReadError;
 use crate::read::Reader;
-use crate::select::Seen;
+use crate::select::SeenIds;
 use crate::wire::RecordKind;
 
-/// So many backends are named for each service: what a client asks for must not fill the memory.
-const NAMED: usize = 1000;
+/// The maximum number of backends named for each service, because clients choose the names.
+const MAX_NAMES: usize = 1000;
 
-/// What one service has sent.
+/// The survey of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServiceSurvey {
-    /// Its name, where its filter has one.
+    /// Its name, if its filter has one.
     pub service: Option<String>,
-    /// How many exchanges.
+    /// The number of exchanges.
     pub exchanges: u64,
-    /// How many verdicts.
+    /// The number of verdicts.
     pub verdicts: u64,
-    /// When the first exchange began, as RFC 3339.
+    /// The time at which the first exchange began, in RFC 3339.
     pub from: Option<String>,
-    /// When the last one began.
+    /// The time at which the last exchange began.
     pub to: Option<String>,
-    /// How many outbound exchanges with each backend.
+    /// The number of outbound exchanges with each backend.
     pub backends: BTreeMap<String, u64>,
-    /// How many inbound exchanges, by the name under which the service was called.
+    /// The number of inbound exchanges, by the name under which the service was called.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inbound: BTreeMap<String, u64>,
-    /// Which share of what there was these are; the smallest, where there are several.
+    /// The share of all exchanges that these are a sample of; the smallest, if there are several.
     #[serde(skip_serializing_if = "Sample::is_whole")]
     pub sample: Sample,
-    /// How many exchanges under further names, where there are very many.
+    /// The number of exchanges with backends above the maximum number of names.
     pub others: u64,
     #[serde(skip)]
     times: Option<(u64, u64)>,
@@ -51,7 +52,7 @@ impl ServiceSurvey {
             Direction::Outbound => &mut self.backends,
             Direction::Inbound => &mut self.inbound,
         };
-        if names.len() < NAMED || names.contains_key(&name) {
+        if names.len() < MAX_NAMES || names.contains_key(&name) {
             *names.entry(name).or_default() += 1;
         } else {
             self.others += 1;
@@ -60,13 +61,14 @@ impl ServiceSurvey {
 }
 
 impl Reader {
-    /// Sums up what is still to come, by service; each exchange counts once. `tick` is called for each.
+    /// Surveys the batches that the reader has yet to return. Each exchange counts once. `tick` is called
+    /// for each.
     ///
     /// # Errors
     /// A segment or a record can't be read.
     pub async fn survey(mut self, mut tick: impl FnMut()) -> Result<Vec<ServiceSurvey>, ReadError> {
         let mut services: BTreeMap<Option<String>, ServiceSurvey> = BTreeMap::new();
-        let mut seen = Seen::default();
+        let mut seen = SeenIds::default();
         while let Some(mut batch) = self.next_batch().await? {
             let service = batch.meta().service.clone();
             let survey = services.entry(service).or_default();
@@ -81,11 +83,11 @@ impl Reader {
                 }
             }
         }
-        let told = services.into_iter().map(|(service, survey)| {
+        let surveys = services.into_iter().map(|(service, survey)| {
             let (from, to) =
                 survey.times.map(|(from, to)| (time::to_rfc3339(from), time::to_rfc3339(to))).unzip();
             ServiceSurvey { service, from, to, ..survey }
         });
-        Ok(told.collect())
+        Ok(surveys.collect())
     }
 }

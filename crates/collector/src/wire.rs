@@ -1,5 +1,5 @@
-//! The wire from filter to collector, v1 (`docs/reference/wire.md`): checks a batch, as far as the collector has to know
-//! it. Never looks into a record beyond `type`, `id` and `v`, and never changes a byte.
+//! The wire format from filter to collector, v1 (`docs/reference/wire.md`). Checks a batch as far as
+//! the collector has to understand it: of a record, only `type`, `id` and `v`. Never changes a byte.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 use understudy_core::sample::Sample;
 
 const VERSION: u64 = 1;
-/// A `vm` is 16 characters from our filter. The bound keeps the memory for each VM known.
+/// The maximum length of `vm` in bytes, which bounds the memory for each VM. Our filter sends 16.
 const MAX_VM: usize = 128;
 const MAX_SERVICE: usize = 1024;
 
-/// Where a batch comes from: its first line.
+/// The first line of a batch: its sender and number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BatchMeta {
     /// Identifies one filter VM from its start to its end.
     pub vm: String,
     /// 1, 2, 3 … within the VM.
     pub seq: u64,
-    /// How many records the VM has dropped since it started, in all.
+    /// The number of records that the VM has dropped since it started.
     pub dropped: u64,
-    /// The name from the filter's configuration.
+    /// The service's name from the filter's configuration.
     pub service: Option<String>,
-    /// Which share of the exchanges that there were the VM copies.
+    /// The share of exchanges that the VM copies.
     pub sample: Sample,
 }
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordKind {
     /// A request and its response, as tapped.
     Exchange,
-    /// What the responder did with a request.
+    /// The responder's decision about a request.
     Verdict,
 }
 
-/// A batch that is well-formed.
+/// A well-formed batch.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub(crate) meta: Arc<BatchMeta>,
@@ -50,9 +50,9 @@ pub struct Batch {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct Malformed {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong, and what is right.
+    /// What is wrong, and what is expected. May quote the body.
     pub reason: String,
     code: &'static str,
 }
@@ -65,10 +65,10 @@ impl Malformed {
 }
 
 impl Batch {
-    /// Checks the lines of `body`, which is kept as it is.
+    /// Checks the lines of `body` and keeps it as it is.
     ///
     /// # Errors
-    /// The first line that is wrong.
+    /// The first malformed line.
     pub fn parse(body: Bytes) -> Result<Batch, Malformed> {
         let mut lines = Lines { rest: &body, number: 0 };
         let Some((number, first)) = lines.next().transpose()? else {
@@ -86,31 +86,31 @@ impl Batch {
         Ok(Batch { meta, exchanges, verdicts, body })
     }
 
-    /// Where it comes from.
+    /// The first line of the batch.
     pub fn meta(&self) -> &BatchMeta {
         &self.meta
     }
 }
 
-/// The batch line of what was stored.
+/// Parses the batch line of a stored batch.
 pub(crate) fn stored_meta(payload: &[u8]) -> Result<BatchMeta, String> {
     let end = payload.iter().position(|b| *b == b'\n').unwrap_or(payload.len());
     batch_line(&payload[..end]).map_err(|bad| bad.reason)
 }
 
-/// The kind of a record line.
+/// The kind of a stored record's line.
 pub(crate) fn stored_kind(line: &[u8]) -> Result<RecordKind, String> {
     record_line(line).map_err(|bad| bad.reason)
 }
 
-struct Bad {
+struct BadLine {
     reason: String,
     code: &'static str,
 }
 
-impl Bad {
-    fn new(reason: impl Into<String>) -> Bad {
-        Bad { reason: reason.into(), code: "malformed-batch" }
+impl BadLine {
+    fn new(reason: impl Into<String>) -> BadLine {
+        BadLine { reason: reason.into(), code: "malformed-batch" }
     }
 
     fn at(self, line: usize) -> Malformed {
@@ -119,10 +119,10 @@ impl Bad {
 }
 
 fn malformed(line: usize, reason: &str) -> Malformed {
-    Bad::new(reason).at(line)
+    BadLine::new(reason).at(line)
 }
 
-/// The lines of a body with their numbers, without the `\n` that each must have.
+/// The lines of a body with their numbers, without the `\n` that must end each line.
 struct Lines<'a> {
     rest: &'a [u8],
     number: usize,
@@ -146,7 +146,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Every key is optional here, so that an unknown version is told before anything that it may have changed.
+/// Every key is optional here: an unknown version is reported before any key that it may have changed.
 #[derive(Deserialize)]
 struct BatchLine<'a> {
     #[serde(borrow)]
@@ -169,57 +169,57 @@ struct RecordLine<'a> {
     id: Option<Cow<'a, str>>,
 }
 
-fn batch_line(line: &[u8]) -> Result<BatchMeta, Bad> {
+fn batch_line(line: &[u8]) -> Result<BatchMeta, BadLine> {
     let BatchLine { r#type, v, vm, seq, dropped, service, sample } = object(line)?;
     if r#type.as_deref() != Some("batch") {
-        return Err(Bad::new("the first line must have \"type\":\"batch\""));
+        return Err(BadLine::new("the first line must have \"type\":\"batch\""));
     }
-    version(v.ok_or_else(|| Bad::new("a batch line without `v`"))?)?;
+    version(v.ok_or_else(|| BadLine::new("a batch line without `v`"))?)?;
     let vm = vm.filter(|vm| (1..=MAX_VM).contains(&vm.len()));
-    let vm = vm.ok_or_else(|| Bad::new(format!("`vm` must be a string of 1 to {MAX_VM} bytes")))?;
-    let seq = seq.filter(|seq| *seq > 0).ok_or_else(|| Bad::new("`seq` must be 1 or more"))?;
-    let dropped = dropped.ok_or_else(|| Bad::new("a batch line without `dropped`"))?;
+    let vm = vm.ok_or_else(|| BadLine::new(format!("`vm` must be a string of 1 to {MAX_VM} bytes")))?;
+    let seq = seq.filter(|seq| *seq > 0).ok_or_else(|| BadLine::new("`seq` must be 1 or more"))?;
+    let dropped = dropped.ok_or_else(|| BadLine::new("a batch line without `dropped`"))?;
     if service.as_ref().is_some_and(|service| service.len() > MAX_SERVICE) {
-        return Err(Bad::new(format!("`service` must have at most {MAX_SERVICE} bytes")));
+        return Err(BadLine::new(format!("`service` must have at most {MAX_SERVICE} bytes")));
     }
     Ok(BatchMeta { vm, seq, dropped, service, sample })
 }
 
-fn record_line(line: &[u8]) -> Result<RecordKind, Bad> {
+fn record_line(line: &[u8]) -> Result<RecordKind, BadLine> {
     let RecordLine { r#type, v, id } = object(line)?;
     // A verdict may leave `v` out.
     version(v.unwrap_or(VERSION))?;
     let kind = match r#type.as_deref() {
         Some("exchange") => RecordKind::Exchange,
         Some("verdict") => RecordKind::Verdict,
-        _ => return Err(Bad::new("`type` must be \"exchange\" or \"verdict\"")),
+        _ => return Err(BadLine::new("`type` must be \"exchange\" or \"verdict\"")),
     };
     match id.as_deref() {
-        None | Some("") => Err(Bad::new("a record without `id`")),
+        None | Some("") => Err(BadLine::new("a record without `id`")),
         Some(_) => Ok(kind),
     }
 }
 
-fn version(v: u64) -> Result<(), Bad> {
+fn version(v: u64) -> Result<(), BadLine> {
     if v == VERSION {
         return Ok(());
     }
     let reason =
         format!("version {v} is not known, only {VERSION}; use a collector that is as new as the filter");
-    Err(Bad { reason, code: "unknown-version" })
+    Err(BadLine { reason, code: "unknown-version" })
 }
 
-fn object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, Bad> {
-    // serde takes an array for a struct, too.
+fn object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, BadLine> {
+    // serde also accepts an array as a struct.
     if line.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Bad::new("not a JSON object"));
+        return Err(BadLine::new("not a JSON object"));
     }
-    // serde_json doesn't check strings that it skips.
-    let text = std::str::from_utf8(line).map_err(|e| Bad::new(format!("not UTF-8: {e}")))?;
+    // serde_json doesn't check the strings that it skips.
+    let text = std::str::from_utf8(line).map_err(|e| BadLine::new(format!("not UTF-8: {e}")))?;
     serde_json::from_str(text).map_err(|e| {
-        // serde_json counts lines, too, and always says 1 here.
+        // serde_json counts lines too, and always reports 1 here.
         let reason = e.to_string().replace(" at line 1 column ", " at column ");
-        Bad::new(format!("not valid: {reason}"))
+        BadLine::new(format!("not valid: {reason}"))
     })
 }
 
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_counted_and_kept_as_it_is() {
+    fn batch_parsed_is_counted_and_kept_verbatim() {
         let exchange = r#"{"type":"exchange","v":1,"id":"a-1","request":{"type":"x","id":3}}"#;
         let verdict = r#" {"id":"a-\u0032","type":"ver\u0064ict","nearest":[]} "#;
         let batch = parse(&[HEAD, exchange, verdict, exchange]).unwrap();
@@ -246,11 +246,11 @@ mod tests {
             BatchMeta { vm: "a".into(), seq: 7, dropped: 3, service, sample: Sample::WHOLE }
         );
         assert_eq!(batch.body, format!("{HEAD}\n{exchange}\n{verdict}\n{exchange}\n"));
-        assert_eq!(parse(&[HEAD]).unwrap().exchanges, 0, "a batch without records tells `dropped`");
+        assert_eq!(parse(&[HEAD]).unwrap().exchanges, 0, "a batch without records reports `dropped`");
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn malformed_batch_names_its_line() {
         let check = |lines: &[&str], line: usize, reason: &str| {
             let bad = parse(lines).unwrap_err();
             assert_eq!((bad.line, bad.code), (line, "malformed-batch"), "{bad}");
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_told_before_all_else() {
+    fn unknown_version_is_reported_before_other_faults() {
         let check = |lines: &[&str], line: usize| {
             let bad = parse(lines).unwrap_err();
             assert_eq!((bad.line, bad.code()), (line, "unknown-version"), "{bad}");
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_text_are_refused() {
+    fn bytes_that_are_not_utf8_are_refused() {
         let mut body = format!("{HEAD}\n{{\"type\":\"exchange\",\"id\":\"x\",\"z\":\"").into_bytes();
         body.extend(b"\xff\"}\n");
         let bad = Batch::parse(body.into()).unwrap_err();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_skipped_without_recursion() {
+    fn deeply_nested_record_is_skipped_without_recursion() {
         let deep =
             format!(r#"{{"type":"exchange","id":"x","z":{}{}}}"#, "[".repeat(1 << 20), "]".repeat(1 << 20));
         assert_eq!(parse(&[HEAD, &deep]).unwrap().exchanges, 1);

@@ -1,5 +1,5 @@
-//! A collector killed by SIGKILL under load, again and again in the same folder: whatever it acknowledged is there,
-//! once. The collector runs in a process of its own, which is this test's binary, started with `collect`.
+//! A collector killed by SIGKILL under load, repeatedly in the same folder: each acknowledged batch is
+//! stored once. The collector runs in its own process: this test's binary, started with `collect`.
 
 mod common;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use common::*;
-use understudy_collector::{Appended, Collector, CollectorConfig, Reader, Store, StoreConfig};
+use understudy_collector::{Appended, Collector, CollectorConfig, FolderConfig, Reader, Store};
 
 const CLIENTS: usize = 16;
 const ROUNDS: u64 = 6;
@@ -22,20 +22,20 @@ fn main() {
     match &args[1..] {
         [command, folder] if command == "collect" => runtime.block_on(collect(Path::new(folder))),
         _ => {
-            runtime.block_on(what_is_acknowledged_survives_a_kill());
-            println!("what_is_acknowledged_survives_a_kill ... ok");
+            runtime.block_on(acknowledged_batches_survive_a_kill());
+            println!("acknowledged_batches_survive_a_kill ... ok");
         }
     }
 }
 
 /// The process that is killed.
 async fn collect(folder: &Path) {
-    let mut config = CollectorConfig::new(folder);
-    // Segments are closed and put away all the time, so that a kill hits that, too.
-    config.store.segment_bytes = 64 << 10;
-    let collector = Collector::bind("127.0.0.1:0", config).await.unwrap();
+    let mut store = FolderConfig::new(folder);
+    // Segments are closed and sealed continuously, so that a kill also hits that.
+    store.segment_bytes = 64 << 10;
+    let collector = Collector::bind("127.0.0.1:0", CollectorConfig::with_store(store)).await.unwrap();
     println!("{}", collector.local_addr());
-    // The test holds the other end: however it ends, no process is left behind.
+    // The test holds the other end of stdin, so that no process is left behind when it ends.
     let ended = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
     ended.await.unwrap().unwrap();
 }
@@ -50,9 +50,9 @@ fn start(folder: &Path) -> (Child, String) {
     (child, address.trim().to_owned())
 }
 
-async fn what_is_acknowledged_survives_a_kill() {
+async fn acknowledged_batches_survive_a_kill() {
     let dir = tempfile::tempdir().unwrap();
-    // For each VM, the highest seq acknowledged; the next one may have been sent.
+    // The highest acknowledged seq of each VM. The next one may have been sent.
     let mut acked = BTreeMap::from_iter((0..CLIENTS).map(|n| (format!("vm{n:02}"), 0)));
     for round in 0..ROUNDS {
         let (mut child, address) = start(dir.path());
@@ -62,7 +62,7 @@ async fn what_is_acknowledged_survives_a_kill() {
             let (http, total) = (Http::at(&address, false), total.clone());
             clients.push(tokio::spawn(async move {
                 let mut last = from;
-                // Without an answer the batch isn't acknowledged; it is sent again in the next round.
+                // Without a response the batch isn't acknowledged, and the next round sends it again.
                 while let Some(answer) = http.try_post(batch(&vm, last + 1, 3)).await {
                     assert_eq!(answer.status, 204, "{}", answer.text);
                     last += 1;
@@ -71,7 +71,7 @@ async fn what_is_acknowledged_survives_a_kill() {
                 (vm, last)
             }));
         }
-        // Another number each round, so that the kill comes at another point of a segment's life.
+        // The number differs per round, so that the kill hits another point of a segment's life.
         let enough = 300 + 177 * round;
         eventually("enough are acknowledged", || total.load(SeqCst) >= enough).await;
         child.kill().unwrap();
@@ -82,7 +82,7 @@ async fn what_is_acknowledged_survives_a_kill() {
         }
         check(dir.path(), &acked).await;
     }
-    let store = Store::open(StoreConfig::new(dir.path())).await.unwrap();
+    let store = Store::open(FolderConfig::new(dir.path())).await.unwrap();
     for (vm, last) in &acked {
         for seq in 1..=*last {
             assert_eq!(store.append(parsed(vm, seq, 3)).await.unwrap(), Appended::Duplicate, "{vm} {seq}");
@@ -91,7 +91,7 @@ async fn what_is_acknowledged_survives_a_kill() {
     assert!(store.gaps().is_complete());
 }
 
-/// `keys` fails by itself when a batch is there twice or with other content.
+/// `keys` panics if a batch is returned twice or with other content.
 async fn check(folder: &Path, acked: &BTreeMap<String, u64>) {
     let stored = keys(Reader::open(folder).await.unwrap(), 3).await;
     let mut highest = BTreeMap::new();
@@ -101,7 +101,7 @@ async fn check(folder: &Path, acked: &BTreeMap<String, u64>) {
     }
     for (vm, last) in acked {
         let stored = highest.get(vm).copied().unwrap_or(0);
-        // The one after the last acknowledged may have become durable just before the kill.
+        // The batch after the last acknowledged one may have become durable just before the kill.
         assert!(stored == *last || stored == last + 1, "{vm}: {last} acknowledged, {stored} stored");
     }
 }

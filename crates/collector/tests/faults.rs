@@ -1,5 +1,5 @@
-//! A disk that is full, read-only or broken: nothing is acknowledged that isn't stored, nothing half-written is seen,
-//! and all is well again when the disk is.
+//! A disk that is full, read-only or broken: a batch that isn't stored isn't acknowledged, a partly
+//! written batch isn't read, and the store recovers with the disk.
 
 mod common;
 
@@ -18,12 +18,12 @@ fn not_writable(result: Result<Appended, StoreError>, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_full_disk_takes_nothing_and_shows_nothing_of_it() {
+async fn full_disk_stores_nothing_of_a_batch() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let store = Store::open(store_config(dir.path(), &disk)).await.unwrap();
     append(&store, 1).await.unwrap();
-    // Every number of bytes that may still fit: none, part of the head, part of the batch, all but one.
+    // Room for nothing, part of the head, part of the batch, and all but a few bytes.
     let size = batch("vm", 2, 3).len() as u64;
     for room in [0, 1, 40, 100, size, size + 40] {
         disk.room(Some(room));
@@ -43,7 +43,7 @@ async fn a_full_disk_takes_nothing_and_shows_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_crash_on_a_full_disk_leaves_what_was_acknowledged() {
+async fn crash_on_a_full_disk_keeps_acknowledged_batches() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let store = Store::open(store_config(dir.path(), &disk)).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_crash_on_a_full_disk_leaves_what_was_acknowledged() {
     disk.room(Some(150));
     disk.fail_set_len(true);
     not_writable(append(&store, 2).await, "No space left");
-    // The part that was written can't be cut off. The next attempt may not append behind it.
+    // The written part can't be cut off. The next attempt must not append behind it.
     disk.room(None);
     not_writable(append(&store, 3).await, "Input/output error");
     assert_eq!(seqs(&store).await, [1]);
@@ -67,7 +67,7 @@ async fn a_crash_on_a_full_disk_leaves_what_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn after_a_failed_fsync_the_segment_is_not_trusted() {
+async fn segment_with_a_failed_fsync_is_closed() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let store = Store::open(store_config(dir.path(), &disk)).await.unwrap();
@@ -77,7 +77,7 @@ async fn after_a_failed_fsync_the_segment_is_not_trusted() {
     assert_eq!(seqs(&store).await, [1]);
     disk.fail_sync(false);
     append(&store, 2).await.unwrap();
-    eventually("the segment whose fsync failed is put away", || {
+    eventually("the segment whose fsync failed is sealed", || {
         files(&dir.path().join("open")) == ["0000000002.ndjson"]
     })
     .await;
@@ -85,12 +85,12 @@ async fn after_a_failed_fsync_the_segment_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn a_folder_that_turns_read_only_is_told_by_readiness_and_comes_back_by_itself() {
+async fn folder_turned_read_only_fails_readiness_and_recovers_automatically() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let store = Store::open(store_config(dir.path(), &disk)).await.unwrap();
     disk.read_only(true);
-    // Nobody sends anything: readiness finds out, and finds out again when it is over.
+    // Nobody sends a batch: readiness detects the failure, and later its end.
     not_writable(store.ready().await.map(|()| Appended::Stored), "Read-only file system");
     not_writable(append(&store, 1).await, "Input/output error");
     disk.read_only(false);
@@ -104,7 +104,7 @@ async fn a_folder_that_turns_read_only_is_told_by_readiness_and_comes_back_by_it
 }
 
 #[tokio::test]
-async fn a_rotation_that_fails_is_made_up_for() {
+async fn failed_rotation_is_repeated() {
     for fault in [FaultDisk::fail_create, FaultDisk::fail_sync_dir] {
         let dir = tempdir().unwrap();
         let disk = FaultDisk::default();
@@ -130,7 +130,7 @@ async fn a_rotation_that_fails_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn a_store_on_a_full_disk_does_not_open() {
+async fn store_on_a_full_disk_does_not_open() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     disk.room(Some(10));
@@ -142,9 +142,9 @@ async fn a_store_on_a_full_disk_does_not_open() {
 }
 
 #[tokio::test]
-async fn segments_that_cannot_be_put_away_stay_and_are_put_away_later() {
+async fn segments_that_cannot_be_sealed_are_sealed_later() {
     let dir = tempdir().unwrap();
-    // A file is where the folder of objects should be.
+    // A file stands in the place of the folder of objects.
     std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
     let disk = FaultDisk::default();
     let mut config = store_config(dir.path(), &disk);
@@ -166,7 +166,7 @@ async fn segments_that_cannot_be_put_away_stay_and_are_put_away_later() {
 }
 
 #[tokio::test]
-async fn over_http_a_full_disk_is_503_and_the_reason_is_in_readiness_and_metrics() {
+async fn full_disk_over_http_is_503_with_the_reason_in_readiness_and_metrics() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let collector = collector(collector_config(dir.path(), &disk)).await;
@@ -183,7 +183,7 @@ async fn over_http_a_full_disk_is_503_and_the_reason_is_in_readiness_and_metrics
     let ready = http.get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.text.contains("No space left on device"), "{}", ready.text);
-    assert_eq!(http.get("/healthz").await.status, 200, "alive, and nothing is won by a restart");
+    assert_eq!(http.get("/healthz").await.status, 200, "alive: a restart wouldn't help");
     let metrics = http.get("/metrics").await.text;
     for line in ["store_writable 0", "rejected_total{reason=\"store-not-writable\"} 1", "batches_total 0"] {
         assert!(metrics.contains(&format!("\nunderstudy_collector_{line}\n")), "{line} in {metrics}");
@@ -193,4 +193,56 @@ async fn over_http_a_full_disk_is_503_and_the_reason_is_in_readiness_and_metrics
     assert_eq!(http.post(batch("vm", 1, 3)).await.status, 204);
     assert_eq!(http.get("/readyz").await.status, 200);
     collector.shutdown().await;
+}
+
+#[tokio::test]
+async fn open_segment_removed_is_not_acknowledged_and_a_new_one_takes_over() {
+    for only_probed in [false, true] {
+        let dir = tempdir().unwrap();
+        let store = Store::open(store_config(dir.path(), &FaultDisk::default())).await.unwrap();
+        append(&store, 1).await.unwrap();
+        std::fs::remove_file(dir.path().join("open/0000000001.ndjson")).unwrap();
+        if only_probed {
+            not_writable(store.ready().await.map(|()| Appended::Stored), "was removed or replaced");
+        } else {
+            not_writable(append(&store, 2).await, "was removed or replaced");
+        }
+        let start = std::time::Instant::now();
+        while store.ready().await.is_err() {
+            assert!(start.elapsed() < LONG, "never ready again");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Batch 1 is gone with the segment, so it is stored when it is sent again.
+        for seq in 1..=2 {
+            assert_eq!(append(&store, seq).await.unwrap(), Appended::Stored, "seq {seq}");
+        }
+        assert_eq!(seqs(&store).await, [1, 2]);
+        assert_eq!(store.close(LONG).await, 0);
+        assert_eq!(keys(Reader::open(dir.path()).await.unwrap(), 3).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn capture_folder_removed_or_replaced_refuses_batches_until_a_restart() {
+    let dir = tempdir().unwrap();
+    let folder = dir.path().join("captures");
+    let collector = collector(collector_config(&folder, &FaultDisk::default())).await;
+    let http = Http::new(&collector, false);
+    assert_eq!(http.post(batch("vm", 1, 3)).await.status, 204);
+    std::fs::remove_dir_all(&folder).unwrap();
+    for seq in 2..=50 {
+        let response = http.post(batch("vm", seq, 3)).await;
+        assert_eq!(response.status, 503, "{}", response.text);
+    }
+    assert_eq!(http.get("/readyz").await.status, 503);
+    assert!(collector.stats().store_errors > 0);
+    // A folder of the same name isn't the locked one: another collector may use it.
+    let other = Store::open(store_config(&folder, &FaultDisk::default())).await.unwrap();
+    let response = http.post(batch("vm", 51, 3)).await;
+    assert_eq!(response.status, 503, "{}", response.text);
+    assert!(response.text.contains("restart the collector"), "{}", response.text);
+    assert_eq!(seqs(&other).await, [0; 0]);
+    other.close(LONG).await;
+    collector.shutdown().await;
+    assert_eq!(keys(Reader::open(&folder).await.unwrap(), 3).await.len(), 0);
 }

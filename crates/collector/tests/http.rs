@@ -1,5 +1,4 @@
-//! The collector over real sockets: what is acknowledged and what is refused, how much it takes at a time, and how it
-//! ends.
+//! The collector over real sockets: acknowledged and refused batches, memory limits, and the end.
 
 mod common;
 
@@ -11,7 +10,7 @@ use flate2::{Compression, write::GzEncoder};
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use understudy_collector::{Collector, CollectorConfig, Reader};
+use understudy_collector::{Collector, CollectorConfig, FolderConfig, Reader};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -24,7 +23,7 @@ async fn stored(dir: &std::path::Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_batch_is_taken_over_http1_http2_and_gzip() {
+async fn batch_over_http1_http2_and_gzip_is_stored() {
     let dir = tempdir().unwrap();
     let collector = collector(CollectorConfig::new(dir.path())).await;
     let mut observer = collector.subscribe();
@@ -46,7 +45,7 @@ async fn a_batch_is_taken_over_http1_http2_and_gzip() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_why() {
+async fn refused_batch_gets_the_reason() {
     let dir = tempdir().unwrap();
     let mut config = CollectorConfig::new(dir.path());
     config.ingest.max_body = 2000;
@@ -83,11 +82,11 @@ async fn what_is_refused_is_told_why() {
     let rejected = collector.stats().rejected;
     assert_eq!((rejected["malformed-batch"], rejected["unknown-version"], rejected["too-large"]), (3, 2, 3));
     assert!(http.get("/metrics").await.text.contains("\nunderstudy_collector_in_flight_bytes 0\n"));
-    assert_eq!(http.post(good).await.status, 204, "a good one goes in after all that");
+    assert_eq!(http.post(good).await.status, 204, "a valid batch is stored after all that");
     assert_eq!(stored(dir.path()).await, 1);
 }
 
-/// Sends text over a plain socket and returns all that comes back.
+/// Sends bytes over a plain socket and returns the whole response.
 async fn raw(collector: &Collector, parts: &[&[u8]]) -> String {
     let mut socket = TcpStream::connect(collector.local_addr()).await.unwrap();
     for part in parts {
@@ -100,7 +99,7 @@ async fn raw(collector: &Collector, parts: &[&[u8]]) -> String {
 }
 
 #[tokio::test]
-async fn a_body_without_a_length_is_bounded_too() {
+async fn body_without_a_length_is_limited_too() {
     let dir = tempdir().unwrap();
     let mut config = CollectorConfig::new(dir.path());
     (config.ingest.max_body, config.ingest.max_in_flight) = (50_000, 50_000);
@@ -126,7 +125,7 @@ async fn a_body_without_a_length_is_bounded_too() {
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert_eq!(collector.stats().batches, 1);
 
-    // What has come of a body counts while the rest is on its way.
+    // The received part of a body counts while the rest is on its way.
     let mut slow = TcpStream::connect(collector.local_addr()).await.unwrap();
     slow.write_all(head).await.unwrap();
     slow.write_all(&chunked(&[b' '; 40_000])[..40_000]).await.unwrap();
@@ -146,7 +145,7 @@ async fn a_body_without_a_length_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_put_off_and_leaves_nothing() {
+async fn body_that_does_not_arrive_gets_503_and_leaves_nothing() {
     let dir = tempdir().unwrap();
     let mut config = CollectorConfig::new(dir.path());
     config.ingest.body_timeout = Duration::from_millis(50);
@@ -165,7 +164,7 @@ async fn a_body_that_does_not_come_is_put_off_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_acknowledged_before_it_is_durable_and_a_resend_meanwhile_waits() {
+async fn batch_is_acknowledged_when_durable_and_a_resend_waits_for_it() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let collector = collector(collector_config(dir.path(), &disk)).await;
@@ -175,16 +174,16 @@ async fn nothing_is_acknowledged_before_it_is_durable_and_a_resend_meanwhile_wai
         tokio::spawn(async move { http.post(batch("a", 1, 3)).await.status })
     };
     let first = send();
-    eventually("the first is being written", || disk.somebody_waits()).await;
+    eventually("the first is being written", || disk.has_waiter()).await;
     let mut others: Vec<_> = (0..20).map(|_| send()).collect();
-    // Who comes with another batch gets through to the queue behind them all.
+    // Another batch is queued behind them.
     let http = Http::new(&collector, true);
     others.push(tokio::spawn(async move { http.post(batch("b", 1, 3)).await.status }));
     assert!(!first.is_finished() && others.iter().all(|other| !other.is_finished()));
     assert_eq!(
         keys(collector.store().read().await.unwrap(), 3).await.len(),
         0,
-        "not durable, not to be seen"
+        "a batch that isn't durable isn't read"
     );
     disk.open_gate();
     assert_eq!(first.await.unwrap(), 204);
@@ -197,14 +196,14 @@ async fn nothing_is_acknowledged_before_it_is_durable_and_a_resend_meanwhile_wai
 }
 
 #[tokio::test]
-async fn a_sender_who_goes_away_has_his_batch_stored_once() {
+async fn batch_of_a_sender_that_left_is_stored_once() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let collector = collector(collector_config(dir.path(), &disk)).await;
     disk.close_gate();
     let http = Http::new(&collector, false);
     let first = tokio::spawn(async move { http.post(batch("a", 1, 3)).await.status });
-    eventually("it is being written", || disk.somebody_waits()).await;
+    eventually("it is being written", || disk.has_waiter()).await;
     first.abort();
     let http = Http::new(&collector, false);
     let again = tokio::spawn(async move { http.post(batch("a", 1, 3)).await.status });
@@ -214,11 +213,11 @@ async fn a_sender_who_goes_away_has_his_batch_stored_once() {
 }
 
 #[tokio::test]
-async fn too_much_in_flight_is_put_off() {
+async fn bodies_above_the_memory_limit_get_429() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let mut config = collector_config(dir.path(), &disk);
-    // Room for four, as each takes 16 KiB at least.
+    // Memory for four bodies, because each takes at least 16 KiB.
     (config.ingest.max_body, config.ingest.max_in_flight) = (16 << 10, 64 << 10);
     config.ingest.retry_after = Duration::from_millis(1500);
     let collector = collector(config).await;
@@ -244,11 +243,11 @@ async fn too_much_in_flight_is_put_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_clients_with_resends_and_rotations() {
+async fn batches_of_64_clients_with_resends_are_stored_once() {
     let dir = tempdir().unwrap();
-    let mut config = CollectorConfig::new(dir.path());
-    config.store.segment_bytes = 100 << 10;
-    let collector = collector(config).await;
+    let mut store = FolderConfig::new(dir.path());
+    store.segment_bytes = 100 << 10;
+    let collector = collector(CollectorConfig::with_store(store)).await;
     let mut clients = Vec::new();
     for client in 0..64 {
         let http = Http::new(&collector, client % 2 == 0);
@@ -273,7 +272,7 @@ async fn sixty_four_clients_with_resends_and_rotations() {
 }
 
 #[tokio::test]
-async fn gaps_and_drops_are_told() {
+async fn gaps_and_drops_are_reported() {
     let dir = tempdir().unwrap();
     let collector = collector(CollectorConfig::new(dir.path())).await;
     let http = Http::new(&collector, false);
@@ -299,7 +298,7 @@ async fn gaps_and_drops_are_told() {
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_what_is_in_flight() {
+async fn shutdown_finishes_requests_in_flight() {
     let dir = tempdir().unwrap();
     let disk = FaultDisk::default();
     let collector = collector(collector_config(dir.path(), &disk)).await;
@@ -314,7 +313,7 @@ async fn a_shutdown_finishes_what_is_in_flight() {
     let used = format!("_in_flight_bytes {}\n", 8 * (16 << 10));
     eventually("all are in flight", || collector.ingest().metrics().contains(&used)).await;
     let ended = tokio::spawn(collector.shutdown());
-    eventually("nobody listens", || std::net::TcpStream::connect(address).is_err()).await;
+    eventually("the listener is closed", || std::net::TcpStream::connect(address).is_err()).await;
     disk.open_gate();
     for sent in sent {
         assert_eq!(sent.await.unwrap(), 204);
@@ -327,7 +326,19 @@ async fn a_shutdown_finishes_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_shutdown_cuts_who_never_ends() {
+async fn connection_without_a_request_is_closed() {
+    let dir = tempdir().unwrap();
+    let mut config = CollectorConfig::new(dir.path());
+    config.idle_timeout = Duration::from_millis(50);
+    let collector = collector(config).await;
+    for sent in [&b""[..], b"POST /v1/exchanges HTTP/1.1\r\n"] {
+        let response = raw(&collector, &[sent]).await;
+        assert_eq!(response, "", "closed without a response");
+    }
+}
+
+#[tokio::test]
+async fn shutdown_cuts_a_request_that_does_not_end() {
     let dir = tempdir().unwrap();
     let mut config = CollectorConfig::new(dir.path());
     config.shutdown_deadline = Duration::from_millis(200);
@@ -350,7 +361,7 @@ async fn a_shutdown_cuts_who_never_ends() {
 }
 
 #[tokio::test]
-async fn what_cannot_start_says_why() {
+async fn collector_that_cannot_start_gives_the_reason() {
     let dir = tempdir().unwrap();
     let first = collector(CollectorConfig::new(dir.path())).await;
     let code = async |address: &str, config| match Collector::bind(address, config).await {
@@ -371,5 +382,5 @@ async fn what_cannot_start_says_why() {
         ("bad-setting", true),
         "{text}"
     );
-    assert_eq!(files(other.path()), [""; 0], "nothing is made by a start that fails");
+    assert_eq!(files(other.path()), [""; 0], "a failed start creates nothing");
 }

@@ -1,4 +1,5 @@
-//! What is chosen of a store is all that was acknowledged before, once each, while a collector writes, closes segments and puts them away.
+//! A selection from a store holds each exchange acknowledged before, once, while a collector writes,
+//! closes and seals segments.
 
 mod common;
 
@@ -13,7 +14,7 @@ use understudy_collector::{Batch, Reader, Selected, Selection, Store, StoreUrl};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
 
-/// Of two services in turn: `even` and `odd`.
+/// A batch of one of two services in turn: `even` and `odd`.
 fn batch(seq: u64) -> Batch {
     let mut body = Vec::new();
     let service = if seq.is_multiple_of(2) { "even" } else { "odd" };
@@ -44,11 +45,11 @@ async fn ids(folder: &Path, selection: Selection) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_may_be_written_to_meanwhile() {
+async fn selection_during_writes_holds_all_acknowledged_exchanges() {
     const LAST: u64 = 400;
     let folder = tempfile::tempdir().unwrap();
     let mut config = common::store_config(folder.path(), &FaultDisk::fast());
-    // Several batches each, so that many are closed and put away on the way.
+    // A segment fits several batches, so that many segments are closed and sealed meanwhile.
     config.segment_bytes = 2000;
     let store = Arc::new(Store::open(config).await.unwrap());
     let stored = Arc::new(AtomicU64::new(0));
@@ -72,12 +73,12 @@ async fn a_store_may_be_written_to_meanwhile() {
     }
     writing.await.unwrap();
     assert_eq!(ids(folder.path(), Selection::default()).await.len() as u64, 2 * LAST);
-    assert!(common::files(&folder.path().join("segments")).len() > 10, "segments were put away");
+    assert!(common::files(&folder.path().join("segments")).len() > 10, "segments were sealed");
     assert_eq!(store.close(Duration::from_secs(30)).await, 0);
 }
 
 #[tokio::test]
-async fn a_selection_is_by_service_time_and_backend() {
+async fn selection_by_service_time_and_backend_holds_only_these() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(common::store_config(folder.path(), &FaultDisk::fast())).await.unwrap();
     for seq in 1..=6 {

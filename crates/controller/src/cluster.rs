@@ -1,10 +1,10 @@
-//! What is read from and written to the cluster. Decides nothing.
+//! Reads from and writes to the cluster. Decides nothing.
 
-use crate::error::{Doing, Error};
-use crate::filters::REPLAY;
+use crate::error::{Attempting, Error};
+use crate::filters::REPLAY_LABEL;
 use crate::metrics::Metrics;
 use crate::resource::{Group, TrafficReplayStatus};
-use crate::spec::{KINDS, Target};
+use crate::spec::{KINDS, WorkloadRef};
 use kube::Client;
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
@@ -12,26 +12,26 @@ use kube::api::{
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
-/// Who we are to server-side apply: what this manager has set is ours.
+/// The controller's name as a field manager: server-side apply keeps the fields of each manager.
 pub(crate) const MANAGER: &str = "understudy-controller";
-/// Keeps a resource until what it made in other namespaces is gone.
+/// Finalizer that keeps a resource until its mocks in other namespaces are removed. Owner references
+/// don't reach across namespaces.
 pub(crate) const FINALIZER: &str = "understudy.dev/mocks-elsewhere";
 
-/// The kinds of resources that are dealt with.
+/// Kinds of resources that the controller reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ResourceKind {
     Replay(Group),
     EnvoyFilter,
     Job,
     Pod,
     Service,
-    /// By its place in [`KINDS`].
+    /// One of [`KINDS`].
     Workload(&'static str),
 }
 
-impl Kind {
+impl ResourceKind {
     pub(crate) fn api(self) -> ApiResource {
         let of = |group, version, kind, plural| {
             ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
@@ -48,29 +48,29 @@ impl Kind {
         }
     }
 
-    /// The kind of a target.
-    pub(crate) fn of(target: &Target) -> Self {
+    /// The kind of a workload.
+    pub(crate) fn of(target: &WorkloadRef) -> Self {
         Self::Workload(KINDS.into_iter().find(|kind| *kind == target.kind).unwrap_or(KINDS[0]))
     }
 }
 
-/// The API server.
+/// Client of the API server.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) client: Client,
-    /// The only namespace that is looked at, where there is one.
+    /// The only namespace to watch; all of them without it.
     pub(crate) namespace: Option<String>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Cluster {
     /// A kind in one namespace.
-    pub(crate) fn within(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+    pub(crate) fn within(&self, kind: ResourceKind, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &kind.api())
     }
 
-    /// A kind in all namespaces that are looked at.
-    pub(crate) fn all(&self, kind: Kind) -> Api<DynamicObject> {
+    /// A kind in all namespaces that are watched.
+    pub(crate) fn all(&self, kind: ResourceKind) -> Api<DynamicObject> {
         match &self.namespace {
             Some(namespace) => self.within(kind, namespace),
             None => Api::all_with(self.client.clone(), &kind.api()),
@@ -79,27 +79,28 @@ impl Cluster {
 
     pub(crate) async fn get(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         namespace: &str,
         name: &str,
     ) -> Result<Option<DynamicObject>, Error> {
-        let doing = || format!("reading {} {namespace}/{name}", kind.api().kind);
-        self.within(kind, namespace).get_opt(name).await.doing(doing)
+        let attempt = || format!("reading {} {namespace}/{name}", kind.api().kind);
+        self.within(kind, namespace).get_opt(name).await.attempting(attempt)
     }
 
-    /// Makes it as it is here, whoever else has changed it.
-    pub(crate) async fn apply(&self, kind: Kind, object: &Value) -> Result<DynamicObject, Error> {
+    /// Creates or changes an object by server-side apply, and takes over fields of other managers.
+    pub(crate) async fn apply(&self, kind: ResourceKind, object: &Value) -> Result<DynamicObject, Error> {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
         let (namespace, name) = (text("namespace"), text("name"));
         let params = PatchParams::apply(MANAGER).force();
         let applied = self.within(kind, namespace).patch(name, &params, &Patch::Apply(object)).await;
-        let applied = applied.doing(|| format!("applying {} {namespace}/{name}", kind.api().kind))?;
-        self.metrics.applied.fetch_add(1, Relaxed);
+        let applied = applied.attempting(|| format!("applying {} {namespace}/{name}", kind.api().kind))?;
+        self.metrics.applied.inc();
         Ok(applied)
     }
 
-    /// Deletes this very object, if it's still there: one of the same name that has come since stays.
-    pub(crate) async fn delete(&self, kind: Kind, object: &DynamicObject) -> Result<(), Error> {
+    /// Deletes an object by its identifier. An object that was created later under the same name stays;
+    /// an object that is gone already is no error.
+    pub(crate) async fn delete(&self, kind: ResourceKind, object: &DynamicObject) -> Result<(), Error> {
         let metadata = &object.metadata;
         let (namespace, name) =
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
@@ -110,37 +111,45 @@ impl Cluster {
         };
         match self.within(kind, namespace).delete(name, &params).await {
             Ok(_) => {
-                self.metrics.deleted.fetch_add(1, Relaxed);
+                self.metrics.deleted.inc();
                 Ok(())
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error).doing(|| format!("deleting {} {namespace}/{name}", kind.api().kind)),
+            Err(error) => {
+                Err(error).attempting(|| format!("deleting {} {namespace}/{name}", kind.api().kind))
+            }
         }
     }
 
-    /// What was made for a resource, wherever it is.
-    pub(crate) async fn made_for(&self, kind: Kind, uid: &str) -> Result<Vec<DynamicObject>, Error> {
-        let params = ListParams::default().labels(&format!("{REPLAY}={uid}"));
-        let doing = || format!("listing {}", kind.api().plural);
-        Ok(self.all(kind).list(&params).await.doing(doing)?.items)
+    /// All objects that were created for a resource, in all watched namespaces.
+    pub(crate) async fn created_for(
+        &self,
+        kind: ResourceKind,
+        uid: &str,
+    ) -> Result<Vec<DynamicObject>, Error> {
+        let params = ListParams::default().labels(&format!("{REPLAY_LABEL}={uid}"));
+        let attempt = || format!("listing {}", kind.api().plural);
+        Ok(self.all(kind).list(&params).await.attempting(attempt)?.items)
     }
 
+    /// Objects of a namespace, restricted by a label selector.
     pub(crate) async fn list(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         namespace: &str,
         labels: Option<&str>,
     ) -> Result<Vec<Value>, Error> {
         let params = labels.map_or_else(ListParams::default, |labels| ListParams::default().labels(labels));
         let found = self.within(kind, namespace).list(&params).await;
-        let found = found.doing(|| format!("listing {} in {namespace}", kind.api().plural))?;
+        let found = found.attempting(|| format!("listing {} in {namespace}", kind.api().plural))?;
         Ok(found.items.iter().map(value).collect())
     }
 
-    /// Writes a status; refused with a conflict where the object has been changed since.
+    /// Replaces the status of an object as it was read. The API server answers with a conflict if the
+    /// object has changed since.
     pub(crate) async fn write_status(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         object: &DynamicObject,
         status: &TrafficReplayStatus,
     ) -> Result<(), Error> {
@@ -149,20 +158,20 @@ impl Cluster {
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let mut object = object.clone();
         object.data["status"] = json!(status);
-        // A list leaves it out.
+        // Objects of a list come without their type.
         let api = kind.api();
         object.types = Some(TypeMeta { api_version: api.api_version, kind: api.kind });
         let written =
             self.within(kind, namespace).replace_status(name, &PostParams::default(), &object).await;
-        written.doing(|| format!("writing the status of {namespace}/{name}"))?;
-        self.metrics.status_writes.fetch_add(1, Relaxed);
+        written.attempting(|| format!("writing the status of {namespace}/{name}"))?;
+        self.metrics.status_writes.inc();
         Ok(())
     }
 
-    /// Puts our finalizer on it, or takes it off. Whether anything had to be changed.
+    /// Adds or removes [`FINALIZER`]. Returns whether the object had to change.
     pub(crate) async fn set_finalizer(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         object: &DynamicObject,
         wanted: bool,
     ) -> Result<bool, Error> {
@@ -181,23 +190,14 @@ impl Cluster {
             self.within(kind, namespace).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         match patched {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
-            other => other.map(|_| true).doing(|| format!("writing the finalizers of {namespace}/{name}")),
+            other => {
+                other.map(|_| true).attempting(|| format!("writing the finalizers of {namespace}/{name}"))
+            }
         }
     }
 }
 
-/// An object as it is on the wire.
+/// An object as JSON, as on the wire.
 pub(crate) fn value(object: &DynamicObject) -> Value {
     serde_json::to_value(object).unwrap_or_default()
-}
-
-/// The image that a pod runs: a controller's own is the one for its jobs.
-///
-/// # Errors
-/// [`Error::Api`].
-pub async fn image_of(client: Client, namespace: &str, pod: &str) -> Result<Option<String>, Error> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &Kind::Pod.api());
-    let found = api.get_opt(pod).await.doing(|| format!("reading Pod {namespace}/{pod}"))?;
-    let image = found.and_then(|pod| Some(pod.data["spec"]["containers"][0]["image"].as_str()?.to_owned()));
-    Ok(image)
 }

@@ -1,13 +1,14 @@
-//! The controller as a whole: waits until it's the leader, watches, reconciles, and ends without leaving anything half-done.
+//! The controller as a whole: waits for the lease, watches, reconciles, and finishes what is under way
+//! when it is stopped.
 
-use crate::cluster::{Cluster, Kind};
-use crate::context::{self, Context, Known};
+use crate::cluster::{Cluster, ResourceKind};
+use crate::context::{self, ClusterView, Context};
 use crate::error::Error;
 use crate::http::{self, Health};
-use crate::job::JobSettings;
-use crate::lease::{Election, LeaseSettings};
+use crate::lease::Election;
 use crate::metrics::Metrics;
 use crate::resource::Group;
+use crate::settings::Settings;
 use crate::spec::KINDS;
 use crate::{filters, reconcile, watch, workloads};
 use futures_util::future::{BoxFuture, join_all};
@@ -27,48 +28,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch as signal;
 use tokio::time::timeout;
 
-/// So many resources are looked at at once.
+/// Number of resources that are reconciled at once.
 const CONCURRENCY: u16 = 16;
-/// How long what is under way may take when it's to end.
-const FAREWELL: Duration = Duration::from_secs(10);
-/// What else says of a failure in a reconciler, which there are none of: they say themselves when they want to be called again.
+/// Longest time that reconciliations under way get when the controller is stopped.
+const GRACE: Duration = Duration::from_secs(10);
+/// Requeue delay required by kube-runtime's error policy. Our reconcilers requeue themselves, so it
+/// should never be used.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
-
-/// What the controller is to do.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where a snapshot is that has only a name: `oci://REGISTRY/TEAM`.
-    pub registry: Option<String>,
-    /// The only namespace to look at; all of them otherwise.
-    pub namespace: Option<String>,
-    /// Whether `speedscale.com/v1` is looked at too.
-    pub contract_group: bool,
-    /// Whether a resource may be for workloads of another namespace.
-    pub other_namespaces: bool,
-    /// Whether annotations of workloads are turned into resources.
-    pub annotations: bool,
-    /// Which of several controllers works; without it, this one does.
-    pub lease: Option<LeaseSettings>,
-    /// How long sidecars are given to take on the mocks before a replay's requests are sent.
-    pub settle: Duration,
-    /// What all jobs have in common.
-    pub job: JobSettings,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            registry: None,
-            namespace: None,
-            contract_group: false,
-            other_namespaces: false,
-            annotations: true,
-            lease: None,
-            settle: Duration::from_secs(10),
-            job: JobSettings::default(),
-        }
-    }
-}
 
 /// A controller that can be run.
 pub struct Controller {
@@ -91,12 +57,12 @@ impl Controller {
         Self { client, settings, metrics: Arc::default(), health: Arc::default(), listener: None }
     }
 
-    /// Runs one until `shutdown` says so. The lease is released then.
+    /// Runs a controller until `shutdown` completes, then releases the lease.
     pub async fn run(client: Client, settings: Settings, shutdown: impl Future<Output = ()> + Send) {
         Self::new(client, settings).run_until(shutdown).await;
     }
 
-    /// Serves `/healthz`, `/readyz` and `/metrics` at this address. Gives the address with its port.
+    /// Serves `/healthz`, `/readyz` and `/metrics` at this address. Returns the address with its port.
     ///
     /// # Errors
     /// [`Error::Listen`].
@@ -106,7 +72,7 @@ impl Controller {
         Ok(local)
     }
 
-    /// What `/metrics` says.
+    /// The text of `/metrics`.
     pub fn metrics(&self) -> String {
         self.metrics.render()
     }
@@ -114,7 +80,10 @@ impl Controller {
     /// As [`Self::run`].
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()> + Send) {
         let served = match self.listener.take() {
-            Some(listener) => http::serve(listener, self.metrics.clone(), self.health.clone()).boxed(),
+            Some(listener) => {
+                let (metrics, health) = (self.metrics.clone(), self.health.clone());
+                http::serve(listener, metrics, health, http::HEAD_TIMEOUT).boxed()
+            }
             None => std::future::pending().boxed(),
         };
         tokio::select! {
@@ -123,7 +92,7 @@ impl Controller {
         }
     }
 
-    /// Works while it's the leader.
+    /// Works while it holds the lease, or at once where there is none.
     async fn elected(&self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = std::pin::pin!(shutdown);
         let Some(lease) = self.settings.lease.clone() else {
@@ -131,23 +100,23 @@ impl Controller {
         };
         let mut election = Election::new(self.client.clone(), lease);
         loop {
-            // It waits for its turn, which is all it has to do now.
+            // Waiting for the lease is all there is to do now.
             self.health.ready.store(true, Relaxed);
             tokio::select! {
                 () = &mut shutdown => return,
                 () = election.win() => {}
             }
             log::info!("leading");
-            self.metrics.leader.store(true, Relaxed);
-            self.metrics.elected.fetch_add(1, Relaxed);
+            self.metrics.leader.set(1);
+            self.metrics.elections.inc();
             let lost = tokio::select! {
                 () = self.work(&mut shutdown) => None,
                 why = election.hold() => Some(why),
             };
-            self.metrics.leader.store(false, Relaxed);
+            self.metrics.leader.set(0);
             self.metrics.forget();
             match lost {
-                // What was under way is dropped with the work: another may have begun.
+                // Reconciliations under way are dropped: another controller may have begun.
                 Some(why) => log::warn!("the lease is lost: {why}; waiting for it"),
                 None => return election.release().await,
             }
@@ -162,10 +131,10 @@ impl Controller {
             () = &mut running => return,
             () = shutdown => {}
         }
-        // Who listens is there, or has ended.
+        // Without a receiver the work has ended already.
         let _ = stop.send(true);
-        if timeout(FAREWELL, running).await.is_err() {
-            log::warn!("what was under way is dropped after {} s", FAREWELL.as_secs());
+        if timeout(GRACE, running).await.is_err() {
+            log::warn!("reconciliations under way are dropped after {} s", GRACE.as_secs());
         }
     }
 
@@ -177,113 +146,123 @@ impl Controller {
         };
         let groups: &[Group] =
             if self.settings.contract_group { &[Group::Own, Group::Contract] } else { &[Group::Own] };
-        let (filters, filters_writer) = store(Kind::EnvoyFilter);
+        let (filters, filters_writer) = store(ResourceKind::EnvoyFilter);
         let unready = signal::Sender::new(groups.len() + KINDS.len());
         let (replays, workloads) = (vec![], vec![]);
-        let mut known = Known { replays, workloads, filters, unready, wake: vec![], wake_workload: vec![] };
+        let mut view =
+            ClusterView { replays, workloads, filters, unready, wake: vec![], wake_workload: vec![] };
         let (mut replay_ends, mut workload_ends) = (vec![], vec![]);
         for group in groups {
-            let ((reader, writer), (sender, receiver)) = (store(Kind::Replay(*group)), unbounded_channel());
-            known.replays.push((*group, reader));
-            known.wake.push((*group, sender));
+            let ((reader, writer), (sender, receiver)) =
+                (store(ResourceKind::Replay(*group)), unbounded_channel());
+            view.replays.push((*group, reader));
+            view.wake.push((*group, sender));
             replay_ends.push((*group, writer, receiver));
         }
         for kind in KINDS {
-            let ((reader, writer), (sender, receiver)) = (store(Kind::Workload(kind)), unbounded_channel());
-            known.workloads.push((kind, reader));
-            known.wake_workload.push((kind, sender));
+            let ((reader, writer), (sender, receiver)) =
+                (store(ResourceKind::Workload(kind)), unbounded_channel());
+            view.workloads.push((kind, reader));
+            view.wake_workload.push((kind, sender));
             workload_ends.push((kind, writer, receiver));
         }
-        let context = Arc::new(Context::new(cluster, self.settings.clone(), known));
-        // Not before all is known: who may not watch something isn't ready, and its log says why.
+        let context = Arc::new(Context::new(cluster, self.settings.clone(), view));
+        // Ready once all stores are filled. A controller that may not watch a kind stays unready, and
+        // its log has the reason.
         self.health.ready.store(false, Relaxed);
         let (health, waiting, end) = (self.health.clone(), context.clone(), ended(stopped.clone()));
         let ready = async move {
             tokio::select! {
                 () = end => {}
-                () = waiting.known.wait() => health.ready.store(true, Relaxed),
+                () = waiting.view.wait() => health.ready.store(true, Relaxed),
             }
         };
         let mut parts = vec![ready.boxed()];
-        parts.push(of_parts(&context, Kind::EnvoyFilter, filters_writer, stopped.clone()));
-        parts.push(of_parts(&context, Kind::Job, store(Kind::Job).1, stopped.clone()));
+        parts.push(watch_objects(&context, ResourceKind::EnvoyFilter, filters_writer, stopped.clone()));
+        parts.push(watch_objects(&context, ResourceKind::Job, store(ResourceKind::Job).1, stopped.clone()));
         for (group, writer, receiver) in replay_ends {
-            parts.push(of_replays(&context, group, writer, receiver, stopped.clone()));
+            parts.push(watch_replays(&context, group, writer, receiver, stopped.clone()));
         }
         for (kind, writer, receiver) in workload_ends {
-            parts.push(of_workloads(&context, kind, writer, receiver, stopped.clone()));
+            parts.push(watch_workloads(&context, kind, writer, receiver, stopped.clone()));
         }
         join_all(parts).map(drop).boxed()
     }
 }
 
-fn store(kind: Kind) -> (Store<DynamicObject>, Writer<DynamicObject>) {
+fn store(kind: ResourceKind) -> (Store<DynamicObject>, Writer<DynamicObject>) {
     let writer = Writer::new(kind.api());
     (writer.as_reader(), writer)
 }
 
-/// Comes when all is to end.
+/// Completes when the controller is to stop.
 async fn ended(mut stopped: signal::Receiver<bool>) {
-    // Who would say so is gone: that's the end too.
+    // A sender that is gone means the end too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Watches what was made for resources: when it changes, its resource is looked at.
-fn of_parts(
+/// Watches the objects that were created for resources: a change triggers the resource's
+/// reconciliation.
+fn watch_objects(
     context: &Arc<Context>,
-    kind: Kind,
+    kind: ResourceKind,
     writer: Writer<DynamicObject>,
     stopped: signal::Receiver<bool>,
 ) -> BoxFuture<'static, ()> {
     let context = context.clone();
-    let config = watcher::Config::default().labels(filters::REPLAY);
-    let what = if kind == Kind::Job { "jobs" } else { "EnvoyFilters" }.to_owned();
+    let config = watcher::Config::default().labels(filters::REPLAY_LABEL);
+    let name = if kind == ResourceKind::Job { "jobs" } else { "EnvoyFilters" }.to_owned();
     let metrics = context.cluster.metrics.clone();
-    let changes =
-        watch::changes(context.cluster.all(kind), config, writer, watch::of_part, metrics, what, || ());
+    let changes = watch::changes(
+        context.cluster.all(kind),
+        config,
+        writer,
+        watch::object_fingerprint,
+        metrics,
+        name,
+        || (),
+    );
     changes
         .take_until(ended(stopped))
-        .for_each(move |part| {
-            context.forget_of(&part);
-            context.known.wake_owner(&part);
+        .for_each(move |object| {
+            context.forget_of(&object);
+            context.view.wake_owner(&object);
             std::future::ready(())
         })
         .boxed()
 }
 
 /// Watches and reconciles the resources of one group.
-fn of_replays(
+fn watch_replays(
     context: &Arc<Context>,
     group: Group,
     writer: Writer<DynamicObject>,
     woken: UnboundedReceiver<ObjectRef<DynamicObject>>,
     stopped: signal::Receiver<bool>,
 ) -> BoxFuture<'static, ()> {
-    let (context, teller) = (context.clone(), context.clone());
-    let (reader, kind) = (writer.as_reader(), Kind::Replay(group));
+    let (context, waker) = (context.clone(), context.clone());
+    let (reader, kind) = (writer.as_reader(), ResourceKind::Replay(group));
     let filling = context.clone();
-    let filled = move || filling.known.filled();
+    let filled = move || filling.view.filled();
     let metrics = context.cluster.metrics.clone();
     let api = context.cluster.all(kind);
     let changes = watch::changes(
         api,
         watcher::Config::default(),
         writer,
-        watch::of_replay,
+        watch::replay_fingerprint,
         metrics,
         format!("trafficreplays.{}", group.api().group),
         filled,
     );
     let changes = changes.map(move |replay| {
-        tell_others(&replay, &teller.known);
+        wake_others(&replay, &waker.view);
         Ok(replay)
     });
     let waiting = context.clone();
-    let run = async move {
-        // Who is for the same workload, and which workloads there are, must be known before anything is decided.
-        waiting.known.wait().await;
-    };
-    let ready = run.shared();
+    // All resources and workloads must be known before anything is decided: two resources may be for
+    // one workload, and two workloads may share labels.
+    let ready = async move { waiting.view.wait().await }.shared();
     Runtime::for_stream_with(changes, reader, kind.api())
         .reconcile_on(watch::received(woken))
         .with_config(Config::default().concurrency(CONCURRENCY))
@@ -303,46 +282,48 @@ fn of_replays(
         .boxed()
 }
 
-/// What a resource is for may be wanted by others, which wait for it.
-fn tell_others(replay: &DynamicObject, known: &Known) {
-    workloads::wake_owner(replay, known);
+/// Triggers the reconciliation of resources that may wait for the targets of a changed resource.
+fn wake_others(replay: &DynamicObject, view: &ClusterView) {
+    workloads::wake_owner(replay, view);
     let metadata = &replay.metadata;
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
-    // Of one that went while nobody watched only the metadata is known. Who waits for it tries again by itself.
+    // A resource that was deleted while nothing watched comes without its specification. Resources
+    // that wait for its targets are retried anyway.
     let targets: Vec<_> = context::targets_of(&replay.data["spec"], namespace).collect();
-    known.wake_targeting(&targets, metadata.uid.as_deref());
+    view.wake_targeting(&targets, metadata.uid.as_deref());
 }
 
-/// Watches workloads: resources that are for them are looked at, and their annotations.
-fn of_workloads(
+/// Watches workloads: a change triggers the reconciliation of the resources that it concerns, and of
+/// the workload's annotations.
+fn watch_workloads(
     context: &Arc<Context>,
     kind: &'static str,
     writer: Writer<DynamicObject>,
     woken: UnboundedReceiver<ObjectRef<DynamicObject>>,
     stopped: signal::Receiver<bool>,
 ) -> BoxFuture<'static, ()> {
-    let (context, teller) = (context.clone(), context.clone());
-    let (reader, this) = (writer.as_reader(), Kind::Workload(kind));
+    let (context, waker) = (context.clone(), context.clone());
+    let (reader, this) = (writer.as_reader(), ResourceKind::Workload(kind));
     let filling = context.clone();
-    let filled = move || filling.known.filled();
+    let filled = move || filling.view.filled();
     let metrics = context.cluster.metrics.clone();
     let api = context.cluster.all(this);
     let changes = watch::changes(
         api,
         watcher::Config::default(),
         writer,
-        watch::of_workload,
+        watch::workload_fingerprint,
         metrics,
         kind.to_owned(),
         filled,
     );
     let changes = changes.map(move |workload| {
-        teller.known.wake_users(kind, &workload);
+        waker.view.wake_users(kind, &workload);
         Ok(workload)
     });
     let wanted = context.settings.annotations;
     let waiting = context.clone();
-    let ready = async move { waiting.known.wait().await }.shared();
+    let ready = async move { waiting.view.wait().await }.shared();
     Runtime::for_stream_with(changes, reader, this.api())
         .reconcile_on(watch::received(woken))
         .with_config(Config::default().concurrency(CONCURRENCY))
@@ -365,13 +346,13 @@ fn of_workloads(
         .boxed()
 }
 
-/// As [`ended`], for who wants to share it.
+/// As [`ended`], and `Sync`.
 fn ended_sync(stopped: signal::Receiver<bool>) -> impl Future<Output = ()> + Send + Sync + 'static {
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         ended(stopped).await;
-        // Nobody is there any more only when all of it has ended.
-        let _: Result<(), ()> = tell.send(());
+        // The receiver may have ended first.
+        let _: Result<(), ()> = sender.send(());
     });
-    told.map(drop)
+    receiver.map(drop)
 }

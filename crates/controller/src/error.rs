@@ -1,24 +1,24 @@
-//! Why a resource couldn't be brought to what it says. All of these are tried again.
+//! Failures of the controller. A failed reconciliation is retried.
 
-/// Why a resource couldn't be brought to what it says.
+/// A failure of the controller.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The API server refuses something, or can't be reached.
-    #[error("{doing}: {}", text(.source))]
+    /// The API server refused a request, or couldn't be reached.
+    #[error("{attempt}: {}", text(.source))]
     Api {
-        /// What was tried.
-        doing: String,
-        /// What it said.
+        /// The attempt, such as "reading Job payments/a".
+        attempt: String,
+        /// The client's error.
         #[source]
         source: Box<kube::Error>,
     },
-    /// Nobody can be told of the metrics and of health.
+    /// The address for metrics and probes can't be listened on.
     #[error("can't listen on {address}: {source}; name another address with --metrics")]
     Listen {
-        /// Where.
+        /// The address.
         address: String,
-        /// Why not.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -39,13 +39,14 @@ impl Error {
         }
     }
 
-    /// Somebody else has changed it since it was read: nothing is wrong, it's done again.
+    /// Whether the object has changed since it was read. Nothing is wrong: the attempt is repeated with
+    /// the new object.
     pub(crate) fn is_conflict(&self) -> bool {
         self.code() == "api-conflict"
     }
 }
 
-/// What the API server said, without its form.
+/// The API server's message with its status, or all causes of a client's error.
 fn text(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
@@ -61,13 +62,13 @@ fn text(error: &kube::Error) -> String {
     }
 }
 
-/// Says what was tried when something failed.
-pub(crate) trait Doing<T> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Error>;
+/// Adds the attempt to a client's error.
+pub(crate) trait Attempting<T> {
+    fn attempting(self, attempt: impl FnOnce() -> String) -> Result<T, Error>;
 }
 
-impl<T> Doing<T> for Result<T, kube::Error> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Error> {
-        self.map_err(|source| Error::Api { doing: what(), source: Box::new(source) })
+impl<T> Attempting<T> for Result<T, kube::Error> {
+    fn attempting(self, attempt: impl FnOnce() -> String) -> Result<T, Error> {
+        self.map_err(|source| Error::Api { attempt: attempt(), source: Box::new(source) })
     }
 }

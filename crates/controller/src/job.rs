@@ -1,63 +1,71 @@
-//! The job that sends a replay's requests: `understudy replay` in a pod of its own, which leaves a short result in its termination message.
+//! The job that sends a replay's requests. Its pod runs `understudy replay`, and leaves a summary of the
+//! result in its termination message.
 
-use crate::filters::Id;
-use crate::spec::Replay;
-use serde::{Deserialize, Serialize};
+use crate::filters::ReplayId;
+use crate::spec::ValidSpec;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Where a container leaves its last words (the default of `terminationMessagePath`).
-pub(crate) const LAST_WORDS: &str = "/dev/termination-log";
-/// What a job may take beyond the replay itself: to be scheduled, to fetch its image and the snapshot.
+/// Path of the termination message in the container (the default of `terminationMessagePath`).
+pub(crate) const TERMINATION_MESSAGE: &str = "/dev/termination-log";
+/// Seconds that a job may take besides the replay itself: scheduling, fetching the image and the
+/// snapshot.
 const MARGIN_S: u64 = 300;
-/// Where the credentials for the registry are in the container.
+/// Folder of the registry's credentials in the container.
 const CREDENTIALS: &str = "/docker";
+/// Characters that are kept of a termination message that is no summary.
+const MESSAGE_MAX: usize = 400;
 
-/// What all jobs of a controller have in common.
+/// Settings of all jobs of a controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobSettings {
-    /// The image with the `understudy` command; without one there are no replays.
+    /// Image with the `understudy` command; without one, no replay runs.
     pub image: Option<String>,
-    /// The secret (`kubernetes.io/dockerconfigjson`) in the replay's namespace with the credentials for the registry.
+    /// Secret (`kubernetes.io/dockerconfigjson`) with the registry's credentials, in the namespace of the
+    /// replay.
     pub registry_secret: Option<String>,
-    /// Whether the registry speaks HTTP without TLS.
+    /// Whether jobs use HTTP without TLS to the registry.
     pub plain_http: bool,
-    /// Whether the job's pod gets a sidecar of the mesh, which it needs where the mesh wants mutual TLS.
+    /// Whether the job's pod gets a sidecar, which a mesh with strict mutual TLS requires.
     pub sidecar: bool,
 }
 
-/// What `understudy replay --summary` writes: the result in so few bytes that a termination message holds it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+/// Result of a replay, as `understudy replay --summary` writes it into the pod's termination
+/// message. The command may be older or newer than the controller: fields that it leaves out have
+/// defaults, and fields that it adds are ignored. `crates/cli/src/cmd/replay/summary.rs` writes it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct ReplaySummary {
     /// Whether all goals were reached.
-    pub passed: bool,
-    /// How many requests were answered as recorded.
+    pub(crate) passed: bool,
+    /// Number of requests that were answered as recorded.
     #[serde(default)]
-    pub succeeded: u64,
-    /// How many there were.
+    pub(crate) succeeded: u64,
+    /// Number of requests in the plan.
     #[serde(default)]
-    pub requests: u64,
-    /// The goals that were missed, as text.
+    pub(crate) requests: u64,
+    /// Goals that were missed, as text.
     #[serde(default)]
-    pub missed: Vec<String>,
-    /// Why it could not run, or ended early.
+    pub(crate) missed: Vec<String>,
+    /// Reason why the replay could not run, or ended early.
     #[serde(default)]
-    pub problem: Option<String>,
+    pub(crate) problem: Option<String>,
 }
 
-/// How a job is getting on.
+/// Progress of a job.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Progress {
+pub(crate) enum JobProgress {
     Running,
-    /// It has ended: well or not, and what it left.
+    /// The job has ended. `reason`: Kubernetes' reason for a failure, with the end of the pod's log if
+    /// there is no summary.
     Ended {
         completed: bool,
-        why: String,
-        summary: Option<Summary>,
+        reason: String,
+        summary: Option<ReplaySummary>,
     },
 }
 
-impl std::fmt::Display for Summary {
+impl std::fmt::Display for ReplaySummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} of {} requests answered as recorded", self.succeeded, self.requests)?;
         if !self.missed.is_empty() {
@@ -67,20 +75,26 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// What a job is called. A new generation of the resource is a new job.
-pub(crate) fn name(id: &Id) -> String {
+/// Name of the job. Each generation of the resource has a job of its own.
+pub(crate) fn name(id: &ReplayId) -> String {
     id.name_for(&format!("job {}", id.generation))
 }
 
-/// The job that sends the requests to this address.
-pub(crate) fn job(id: &Id, replay: &Replay, url: &str, image: &str, settings: &JobSettings) -> Value {
+/// The job that sends a replay's requests to a URL.
+pub(crate) fn job(
+    id: &ReplayId,
+    replay: &ValidSpec,
+    url: &str,
+    image: &str,
+    settings: &JobSettings,
+) -> Value {
     let name = name(id);
     let mut job = json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": { "name": name, "namespace": id.namespace },
         "spec": {
-            // A second try would send everything again.
+            // A second attempt would send all requests again.
             "backoffLimit": 0,
             "activeDeadlineSeconds": replay.timeout.as_secs() + MARGIN_S,
             "template": {
@@ -96,14 +110,14 @@ pub(crate) fn job(id: &Id, replay: &Replay, url: &str, image: &str, settings: &J
     job
 }
 
-fn pod(replay: &Replay, url: &str, image: &str, settings: &JobSettings) -> Value {
+fn pod(replay: &ValidSpec, url: &str, image: &str, settings: &JobSettings) -> Value {
     let mut args = vec![
         "replay".to_owned(),
         replay.image.clone(),
         "--mode=generator-only".to_owned(),
         format!("--target={url}"),
         format!("--timeout={}ms", replay.timeout.as_millis()),
-        format!("--summary={LAST_WORDS}"),
+        format!("--summary={TERMINATION_MESSAGE}"),
     ];
     args.extend(replay.build_tag.as_ref().map(|tag| format!("--build-tag={tag}")));
     args.extend(settings.plain_http.then(|| "--plain-http".to_owned()));
@@ -131,7 +145,7 @@ fn pod(replay: &Replay, url: &str, image: &str, settings: &JobSettings) -> Value
             "args": args,
             "env": env,
             "envFrom": secrets,
-            "terminationMessagePath": LAST_WORDS,
+            "terminationMessagePath": TERMINATION_MESSAGE,
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "securityContext": {
                 "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] },
@@ -147,47 +161,49 @@ fn pod(replay: &Replay, url: &str, image: &str, settings: &JobSettings) -> Value
     pod
 }
 
-/// How the job is getting on, by itself and its pods.
-pub(crate) fn progress(job: &Value, pods: &[Value]) -> Progress {
-    let holds = |what: &str| {
+/// Progress of a job, by its own status and that of its pods.
+pub(crate) fn progress(job: &Value, pods: &[Value]) -> JobProgress {
+    let holds = |condition: &str| {
         let conditions = job["status"]["conditions"].as_array().into_iter().flatten();
-        conditions.into_iter().find(|known| known["type"] == what && known["status"] == "True")
+        conditions.into_iter().find(|known| known["type"] == condition && known["status"] == "True")
     };
-    let (completed, why) = match (holds("Complete"), holds("Failed")) {
+    let (completed, reason) = match (holds("Complete"), holds("Failed")) {
         (Some(_), _) => (true, String::new()),
         (None, Some(failed)) => {
             let text = |key: &str| failed[key].as_str().unwrap_or_default();
             (false, format!("{} {}", text("reason"), text("message")).trim().to_owned())
         }
-        (None, None) => return Progress::Running,
+        (None, None) => return JobProgress::Running,
     };
-    let words: Vec<_> = pods.iter().filter_map(last_words).collect();
-    let summary = words.iter().rev().find_map(|words| serde_json::from_str(words).ok());
-    let said = words.last().map(|words| words.chars().take(400).collect::<String>());
-    let why = if summary.is_none() {
-        said.map_or(why.clone(), |said| format!("{why}: {}", said.trim()))
-    } else {
-        why
+    let messages: Vec<_> = pods.iter().filter_map(termination_message).collect();
+    let summary = messages.iter().rev().find_map(|message| serde_json::from_str(message).ok());
+    let reason = match (&summary, messages.last()) {
+        (None, Some(message)) => {
+            let start: String = message.chars().take(MESSAGE_MAX).collect();
+            format!("{reason}: {}", start.trim())
+        }
+        _ => reason,
     };
-    Progress::Ended { completed, why, summary }
+    JobProgress::Ended { completed, reason, summary }
 }
 
-fn last_words(pod: &Value) -> Option<String> {
+fn termination_message(pod: &Value) -> Option<String> {
     let containers = pod["status"]["containerStatuses"].as_array()?;
     let ours = containers.iter().find(|container| container["name"] == "replay")?;
-    let words = ours["state"]["terminated"]["message"].as_str()?;
-    (!words.trim().is_empty()).then(|| words.to_owned())
+    let message = ours["state"]["terminated"]["message"].as_str()?;
+    (!message.trim().is_empty()).then(|| message.to_owned())
 }
 
-/// The address of the Service that is for pods with these labels: `http://NAME.NAMESPACE:PORT`.
+/// URL of the only Service port that leads to pods with these labels: `http://NAME.NAMESPACE.svc:PORT`.
 ///
-/// The error says why there is none, and what to do.
+/// # Errors
+/// The reason why no URL is found, and what to do.
 pub(crate) fn service_url(
     services: &[Value],
     labels: &BTreeMap<String, String>,
-    target: &crate::spec::Target,
+    target: &crate::spec::WorkloadRef,
 ) -> Result<String, String> {
-    let is_for = |service: &&Value| {
+    let selects = |service: &&Value| {
         let selector = service["spec"]["selector"].as_object();
         selector.is_some_and(|selector| {
             !selector.is_empty()
@@ -196,7 +212,7 @@ pub(crate) fn service_url(
     };
     let addresses: Vec<_> = services
         .iter()
-        .filter(is_for)
+        .filter(selects)
         .flat_map(|service| {
             let name = service["metadata"]["name"].as_str().unwrap_or_default();
             let ports = service["spec"]["ports"].as_array().into_iter().flatten();
@@ -208,11 +224,9 @@ pub(crate) fn service_url(
         .collect();
     match addresses.as_slice() {
         [one] => Ok(one.clone()),
-        [] => {
-            Err(format!("no Service is for the pods of {target}: make one, or say its address in customURI"))
-        }
+        [] => Err(format!("no Service selects the pods of {target}: create one, or set customURI")),
         several => Err(format!(
-            "the pods of {target} are served at {}: say in customURI which one is meant",
+            "several Service ports lead to the pods of {target} ({}): set customURI to one of them",
             several.join(", ")
         )),
     }
@@ -222,17 +236,17 @@ pub(crate) fn service_url(
 mod tests {
     use super::*;
     use crate::filters::tests::id;
-    use crate::spec::Target;
+    use crate::spec::WorkloadRef;
 
-    fn replay(more: &Value) -> Replay {
+    fn replay(more: &Value) -> ValidSpec {
         let mut spec = json!({ "snapshotID": "oci://registry.example/payment-mocks:1", "customURL": "http://payment:8080",
             "mode": "generator-only" });
         more.as_object().unwrap().iter().for_each(|(key, value)| spec[key] = value.clone());
-        Replay::read(&spec, "payments", None).unwrap()
+        ValidSpec::read(&spec, "payments", None).unwrap()
     }
 
     #[test]
-    fn a_job_runs_the_command_and_may_do_little() {
+    fn job_runs_the_command_with_few_rights() {
         let replay =
             replay(&json!({ "timeout": "10m", "buildTag": "-x y", "secretRefs": [{ "name": "tokens" }] }));
         let settings = JobSettings {
@@ -269,44 +283,50 @@ mod tests {
     }
 
     #[test]
-    fn a_new_generation_is_a_new_job() {
+    fn each_generation_has_a_job_of_its_own() {
         let first = id("friday");
-        let second = Id { generation: 2, ..first.clone() };
+        let second = ReplayId { generation: 2, ..first.clone() };
         assert_ne!(name(&first), name(&second));
         assert_eq!(name(&first), name(&first.clone()));
     }
 
     #[test]
-    fn a_job_tells_how_it_ended() {
-        let ended = |what: &str| {
+    fn ended_job_has_a_reason_and_a_summary() {
+        let ended = |condition: &str| {
             json!({ "status": { "conditions": [
-            { "type": what, "status": "True", "reason": "BackoffLimitExceeded", "message": "it has failed" }] } })
+            { "type": condition, "status": "True", "reason": "BackoffLimitExceeded", "message": "it has failed" }] } })
         };
-        let pod = |words: &str| json!({ "status": { "containerStatuses": [{ "name": "replay", "state": { "terminated": { "message": words } } }] } });
-        assert_eq!(progress(&json!({}), &[]), Progress::Running);
-        let said = Summary {
+        let pod = |message: &str| json!({ "status": { "containerStatuses": [{ "name": "replay", "state": { "terminated": { "message": message } } }] } });
+        assert_eq!(progress(&json!({}), &[]), JobProgress::Running);
+        let reported = ReplaySummary {
             passed: false,
             succeeded: 1,
             requests: 2,
-            missed: vec!["success >= 100%".into()],
-            problem: None,
+            missed: vec!["success >= 100%: 50.0 %".into()],
+            problem: Some("stopped: --timeout".into()),
         };
-        let words = pod(&serde_json::to_string(&said).unwrap());
-        let Progress::Ended { completed, summary, .. } = progress(&ended("Failed"), &[words]) else {
+        let with_summary = pod(include_str!("../tests/replay-summary.json"));
+        let JobProgress::Ended { completed, summary, .. } = progress(&ended("Failed"), &[with_summary])
+        else {
             panic!()
         };
-        assert_eq!((completed, summary), (false, Some(said)));
-        let Progress::Ended { why, summary, .. } = progress(&ended("Failed"), &[pod("no such host")]) else {
+        assert_eq!(
+            summary.as_ref().map(ToString::to_string).as_deref(),
+            Some("1 of 2 requests answered as recorded; missed: success >= 100%: 50.0 %; stopped: --timeout")
+        );
+        assert_eq!((completed, summary), (false, Some(reported)));
+        let JobProgress::Ended { reason, summary, .. } = progress(&ended("Failed"), &[pod("no such host")])
+        else {
             panic!()
         };
-        assert_eq!((why.as_str(), summary), ("BackoffLimitExceeded it has failed: no such host", None));
-        assert!(matches!(progress(&ended("Complete"), &[]), Progress::Ended { completed: true, .. }));
+        assert_eq!((reason.as_str(), summary), ("BackoffLimitExceeded it has failed: no such host", None));
+        assert!(matches!(progress(&ended("Complete"), &[]), JobProgress::Ended { completed: true, .. }));
     }
 
     #[test]
-    fn a_service_is_found_by_what_it_selects() {
+    fn service_is_found_by_its_selector() {
         let target =
-            Target { namespace: "payments".into(), kind: "Deployment".into(), name: "payment".into() };
+            WorkloadRef { namespace: "payments".into(), kind: "Deployment".into(), name: "payment".into() };
         let labels: BTreeMap<_, _> =
             [("app".to_owned(), "payment".to_owned()), ("v".to_owned(), "1".to_owned())].into();
         let service = |name: &str, selector: Value, ports: Value| json!({ "metadata": { "name": name }, "spec": { "selector": selector, "ports": ports } });
@@ -324,11 +344,11 @@ mod tests {
         assert!(
             url(&[&other, &of_nobody])
                 .unwrap_err()
-                .contains("no Service is for the pods of Deployment payments/payment")
+                .contains("no Service selects the pods of Deployment payments/payment")
         );
         let two = service("payment-b", json!({ "v": "1" }), json!([{ "port": 9000 }]));
         assert!(
-            url(&[&ours, &two]).unwrap_err().contains("http://payment-b.payments.svc:9000: say in customURI")
+            url(&[&ours, &two]).unwrap_err().contains("http://payment-b.payments.svc:9000): set customURI")
         );
     }
 }

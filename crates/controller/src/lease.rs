@@ -1,6 +1,7 @@
-//! Who of several controllers works: the one that holds a `Lease`. Who can't renew it in time stops, before another may begin.
+//! Leader election: of several controllers, the holder of a `Lease` works. A holder that can't renew the
+//! lease in time stops before another controller may take it.
 
-use crate::error::{Doing, Error};
+use crate::error::{Attempting, Error};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
@@ -9,24 +10,25 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// Which lease, and how long it holds.
+/// The lease and its duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseSettings {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Who we are: different for each controller, such as the pod's name.
+    /// Identity of this controller, different from that of all others, such as the pod's name.
     pub identity: String,
-    /// So long after its last renewal another may take it. At least 3 s.
+    /// Time after its last renewal until another controller may take the lease. At least 3 s.
     pub duration: Duration,
 }
 
-/// A lease that is tried for, or held.
+/// A candidate for the lease, or its holder.
 pub(crate) struct Election {
     api: Api<Lease>,
     settings: LeaseSettings,
-    /// What was seen last, and when: times of other machines aren't believed.
+    /// The lease's resource version and when it was first seen. The times in the lease are those of
+    /// other machines' clocks.
     seen: Option<(Option<String>, Instant)>,
 }
 
@@ -35,16 +37,16 @@ impl Election {
         Self { api: Api::namespaced(client, &settings.namespace), settings, seen: None }
     }
 
-    /// Waits until it is ours.
+    /// Waits until this controller holds the lease.
     pub(crate) async fn win(&mut self) {
-        let mut complained = false;
+        let mut warned = false;
         loop {
             match self.attempt().await {
                 Ok(true) => return,
-                Ok(false) => complained = false,
-                Err(error) if !complained => {
-                    log::warn!("can't ask for the lease: {error}");
-                    complained = true;
+                Ok(false) => warned = false,
+                Err(error) if !warned => {
+                    log::warn!("can't read or take the lease: {error}");
+                    warned = true;
                 }
                 Err(_) => {}
             }
@@ -52,7 +54,8 @@ impl Election {
         }
     }
 
-    /// Renews it, and comes back when it's lost: taken by another, or not renewed for two thirds of its time.
+    /// Renews the lease until it is lost: taken by another controller, or not renewed for two thirds of
+    /// its duration. Returns the reason.
     pub(crate) async fn hold(&mut self) -> String {
         let mut last = Instant::now();
         loop {
@@ -61,7 +64,7 @@ impl Election {
             let left = end.saturating_duration_since(Instant::now());
             match timeout(left, self.attempt()).await {
                 Ok(Ok(true)) => last = Instant::now(),
-                Ok(Ok(false)) => return "another has taken it".to_owned(),
+                Ok(Ok(false)) => return "another controller has taken it".to_owned(),
                 Ok(Err(error)) if Instant::now() >= end => return error.to_string(),
                 Ok(Err(error)) => log::warn!("can't renew the lease: {error}"),
                 Err(_) => {
@@ -72,7 +75,7 @@ impl Election {
         }
     }
 
-    /// Lets another have it at once.
+    /// Releases the lease, so that another controller can take it at once.
     pub(crate) async fn release(&mut self) {
         let release = async {
             let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(()) };
@@ -91,22 +94,23 @@ impl Election {
         }
     }
 
+    /// Time between two attempts.
     fn pace(&self) -> Duration {
         self.settings.duration / 6
     }
 
-    /// Takes or renews it. Whether it's ours.
+    /// Tries to take or renew the lease. Returns whether this controller holds it.
     async fn attempt(&mut self) -> Result<bool, Error> {
         let name = self.settings.name.clone();
-        let doing = || format!("the lease {}/{name}", self.settings.namespace);
-        let found = self.api.get_opt(&name).await.doing(doing)?;
+        let attempt = || format!("the lease {}/{name}", self.settings.namespace);
+        let found = self.api.get_opt(&name).await.attempting(attempt)?;
         let now = MicroTime(Timestamp::now());
         let Some(mut lease) = found else {
             let lease = Lease {
                 metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
                 spec: Some(self.claim(&LeaseSpec::default(), now)),
             };
-            return won(self.api.create(&PostParams::default(), &lease).await.doing(doing));
+            return won(self.api.create(&PostParams::default(), &lease).await.attempting(attempt));
         };
         let version = lease.metadata.resource_version.clone();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != version) {
@@ -122,7 +126,7 @@ impl Election {
             return Ok(false);
         }
         lease.spec = Some(self.claim(&spec, now));
-        won(self.api.replace(&name, &PostParams::default(), &lease).await.doing(doing))
+        won(self.api.replace(&name, &PostParams::default(), &lease).await.attempting(attempt))
     }
 
     fn claim(&self, old: &LeaseSpec, now: MicroTime) -> LeaseSpec {
@@ -139,7 +143,7 @@ impl Election {
     }
 }
 
-/// Who comes too late hasn't won.
+/// A conflict means that another controller was faster.
 fn won(outcome: Result<Lease, Error>) -> Result<bool, Error> {
     match outcome {
         Ok(_) => Ok(true),

@@ -1,104 +1,147 @@
-//! What the controller counts, as Prometheus text (exposition format 0.0.4).
+//! Counters of the controller, as Prometheus text (exposition format 0.0.4).
 
-use std::collections::BTreeMap;
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What the controller counts.
-#[derive(Debug, Default)]
+/// Content type of [`Metrics::render`].
+pub(crate) use prometheus_text::CONTENT_TYPE;
+
+/// The first part of every name.
+const PREFIX: &str = "understudy_controller";
+
+/// One label and its value.
+type Label = [(&'static str, String); 1];
+
+/// Counters of the controller.
+#[derive(Debug)]
 pub(crate) struct Metrics {
-    pub(crate) leader: AtomicBool,
-    /// How often it has become the leader.
-    pub(crate) elected: AtomicU64,
-    reconciled: AtomicU64,
-    reconcile_us: AtomicU64,
-    pub(crate) status_writes: AtomicU64,
-    pub(crate) applied: AtomicU64,
-    pub(crate) deleted: AtomicU64,
-    pub(crate) watch_errors: AtomicU64,
-    failed: Mutex<BTreeMap<&'static str, u64>>,
-    /// Resources by whether they're active, and the reason of `Ready`.
-    replays: Mutex<BTreeMap<String, String>>,
+    registry: Registry,
+    /// 1 while this controller holds the lease.
+    pub(crate) leader: Gauge,
+    pub(crate) elections: Counter,
+    pub(crate) status_writes: Counter,
+    pub(crate) applied: Counter,
+    pub(crate) deleted: Counter,
+    pub(crate) watch_errors: Counter,
+    errors: Family<Label, Counter>,
+    replays: Family<Label, Gauge>,
+    reconciled: Mutex<Reconciled>,
+    /// State of each resource, by the resource's identifier: `replays` counts them.
+    states: Mutex<HashMap<String, String>>,
+}
+
+/// Number and duration of all reconciliations.
+#[derive(Debug, Default)]
+struct Reconciled {
+    count: u64,
+    sum: Duration,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix(PREFIX),
+            leader: Gauge::default(),
+            elections: Counter::default(),
+            status_writes: Counter::default(),
+            applied: Counter::default(),
+            deleted: Counter::default(),
+            watch_errors: Counter::default(),
+            errors: Family::default(),
+            replays: Family::default(),
+            reconciled: Mutex::default(),
+            states: Mutex::default(),
+        };
+        metrics.registered()
+    }
 }
 
 impl Metrics {
+    /// Registers all metrics. The registry adds `_total` to counters, and a full stop to help texts.
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("leader", "1 if this controller holds the lease", self.leader.clone());
+        registry.register("elections", "Times that this controller took the lease", self.elections.clone());
+        registry.register(
+            "reconcile_errors",
+            "Failed reconciliations, which are retried, by error code",
+            self.errors.clone(),
+        );
+        registry.register("status_writes", "Statuses written", self.status_writes.clone());
+        registry.register("applied", "EnvoyFilters and jobs applied", self.applied.clone());
+        registry.register("deleted", "EnvoyFilters and jobs deleted", self.deleted.clone());
+        registry.register(
+            "watch_errors",
+            "Failed watches, which are started again",
+            self.watch_errors.clone(),
+        );
+        registry.register(
+            "replays",
+            "TrafficReplay resources by the reason of their condition Ready",
+            self.replays.clone(),
+        );
+        self
+    }
+
+    /// Counts one reconciliation.
     pub(crate) fn reconciled(&self, took: Duration) {
-        self.reconciled.fetch_add(1, Relaxed);
-        self.reconcile_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        let mut reconciled = self.reconciled.lock().unwrap_or_else(PoisonError::into_inner);
+        reconciled.count = reconciled.count.saturating_add(1);
+        reconciled.sum = reconciled.sum.saturating_add(took);
     }
 
+    /// Counts one failure by the code of its error.
     pub(crate) fn failed(&self, code: &'static str) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+        self.errors.get_or_create(&[("code", code.to_owned())]).inc();
     }
 
-    /// How a resource is doing; `None`: it's gone.
+    /// Sets the state of a resource; `None` if the resource is gone.
     pub(crate) fn replay(&self, uid: &str, state: Option<&str>) {
-        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        match state {
-            Some(state) => replays.insert(uid.to_owned(), state.to_owned()),
-            None => replays.remove(uid),
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = match state {
+            Some(state) => states.insert(uid.to_owned(), state.to_owned()),
+            None => states.remove(uid),
         };
+        for state in old.as_deref().into_iter().chain(state) {
+            let label = [("state", state.to_owned())];
+            match states.values().filter(|known| *known == state).count() {
+                0 => drop(self.replays.remove(&label)),
+                count => {
+                    self.replays.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+                }
+            }
+        }
     }
 
-    /// Nothing is known of any resource any more.
+    /// Forgets the states of all resources: another controller reports them.
     pub(crate) fn forget(&self) {
-        self.replays.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.replays.clear();
     }
 
+    /// Everything as text.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
-        let mut one = |name: &str, kind: &str, help: &str, lines: &[(String, String)]| {
-            // Writing to a String doesn't fail.
-            let _ = write!(
-                text,
-                "# HELP understudy_controller_{name} {help}\n# TYPE understudy_controller_{name} {kind}\n"
-            );
-            for (labels, value) in lines {
-                let _ = writeln!(text, "understudy_controller_{name}{labels} {value}");
-            }
-        };
-        let plain = |value: u64| vec![(String::new(), value.to_string())];
-        let counter = |counter: &AtomicU64| plain(counter.load(Relaxed));
-        one(
-            "leader",
-            "gauge",
-            "1 if this is the one that works.",
-            &plain(u64::from(self.leader.load(Relaxed))),
+        // Writing to a String doesn't fail.
+        let _ = prometheus_text::encode(&mut text, &self.registry);
+        let reconciled = self.reconciled.lock().unwrap_or_else(PoisonError::into_inner);
+        // By hand: prometheus-client has no summaries.
+        let _ = write!(
+            text,
+            "# HELP {PREFIX}_reconcile_seconds Duration of reconciliations.\n\
+             # TYPE {PREFIX}_reconcile_seconds summary\n\
+             {PREFIX}_reconcile_seconds_sum {}\n\
+             {PREFIX}_reconcile_seconds_count {}\n",
+            reconciled.sum.as_secs_f64(),
+            reconciled.count
         );
-        one("elections_total", "counter", "How often it became the leader.", &counter(&self.elected));
-        let seconds = self.reconcile_us.load(Relaxed) as f64 / 1e6;
-        let sum = vec![
-            ("_sum".to_owned(), seconds.to_string()),
-            ("_count".to_owned(), self.reconciled.load(Relaxed).to_string()),
-        ];
-        one("reconcile_seconds", "summary", "How long it took to look at a resource.", &sum);
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed: Vec<_> =
-            failed.iter().map(|(code, n)| (format!("{{code=\"{code}\"}}"), n.to_string())).collect();
-        one(
-            "reconcile_errors_total",
-            "counter",
-            "Failures, which are tried again, by the code of the error.",
-            &failed,
-        );
-        one("status_writes_total", "counter", "Statuses written.", &counter(&self.status_writes));
-        one("applied_total", "counter", "Resources of a replay applied.", &counter(&self.applied));
-        one("deleted_total", "counter", "Resources of a replay deleted.", &counter(&self.deleted));
-        one(
-            "watch_errors_total",
-            "counter",
-            "Failures of watches, which begin again.",
-            &counter(&self.watch_errors),
-        );
-        let mut states = BTreeMap::<String, u64>::new();
-        for state in self.replays.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            *states.entry(state.clone()).or_default() += 1;
-        }
-        let states: Vec<_> =
-            states.iter().map(|(state, n)| (format!("{{state=\"{state}\"}}"), n.to_string())).collect();
-        one("replays", "gauge", "TrafficReplay resources, by the reason of their condition Ready.", &states);
         text
     }
 }
@@ -108,22 +151,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_shown() {
+    fn metrics_keep_their_names_types_and_labels() {
         let metrics = Metrics::default();
         metrics.reconciled(Duration::from_millis(1500));
         metrics.failed("api-conflict");
         metrics.replay("a", Some("Responding"));
         metrics.replay("b", Some("Responding"));
+        metrics.replay("c", Some("Settling"));
         metrics.replay("a", None);
+        metrics.replay("c", Some("Running"));
+        metrics.applied.inc();
         let text = metrics.render();
-        for line in [
-            "leader 0",
-            "reconcile_seconds_sum 1.5",
-            "reconcile_seconds_count 1",
-            "reconcile_errors_total{code=\"api-conflict\"} 1",
-            "replays{state=\"Responding\"} 1",
-        ] {
-            assert!(text.contains(&format!("\nunderstudy_controller_{line}\n")), "{line} in {text}");
-        }
+        let mut lines: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("# HELP "))
+            .map(|line| line.replace(PREFIX, ""))
+            .collect();
+        lines.sort();
+        let mut expect = [
+            "# TYPE _leader gauge",
+            "_leader 0",
+            "# TYPE _elections_total counter",
+            "_elections_total 0",
+            "# TYPE _reconcile_seconds summary",
+            "_reconcile_seconds_sum 1.5",
+            "_reconcile_seconds_count 1",
+            "# TYPE _reconcile_errors_total counter",
+            "_reconcile_errors_total{code=\"api-conflict\"} 1",
+            "# TYPE _status_writes_total counter",
+            "_status_writes_total 0",
+            "# TYPE _applied_total counter",
+            "_applied_total 1",
+            "# TYPE _deleted_total counter",
+            "_deleted_total 0",
+            "# TYPE _watch_errors_total counter",
+            "_watch_errors_total 0",
+            "# TYPE _replays gauge",
+            "_replays{state=\"Responding\"} 1",
+            "_replays{state=\"Running\"} 1",
+        ];
+        expect.sort_unstable();
+        assert_eq!(lines, expect);
+        metrics.forget();
+        assert!(!metrics.render().contains("_replays{"));
     }
 }

@@ -1,58 +1,61 @@
-//! What a resource's status says, as a function of what was there and what is now: written only when something is new.
+//! The status of a resource, as a function of the old status and the new state. A status without news
+//! stays equal, and isn't written.
 
 use crate::resource::{Condition, TrafficReplayStatus};
 use crate::time;
 use k8s_openapi::jiff::Timestamp;
 
-/// The mocks are in place, as far as the API server is asked.
+/// Condition: the sidecars answer from the mocks. Unknown once the EnvoyFilters are applied, since no
+/// sidecar is asked; false where they can't be applied.
 pub(crate) const MOCKS_READY: &str = "MocksReady";
-/// Mocks answer, or the replay has succeeded.
+/// Condition: the EnvoyFilters are applied until the resource is removed, or the replay has succeeded.
 pub(crate) const READY: &str = "Ready";
-/// The replay has ended, well or not.
+/// Condition: the replay has ended, with either result.
 pub(crate) const FINISHED: &str = "Finished";
 
-/// One condition, without its times.
+/// State of a condition, without its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Said {
-    pub(crate) holds: Holds,
-    /// One word.
+pub(crate) struct ConditionState {
+    pub(crate) status: ConditionStatus,
+    /// Reason in one word.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 
-/// Whether a condition holds.
+/// Whether a condition is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    Yes,
-    No,
+pub(crate) enum ConditionStatus {
+    True,
+    False,
     Unknown,
 }
 
-impl Holds {
+impl ConditionStatus {
     fn name(self) -> &'static str {
         match self {
-            Self::Yes => "True",
-            Self::No => "False",
+            Self::True => "True",
+            Self::False => "False",
             Self::Unknown => "Unknown",
         }
     }
 }
 
-impl Said {
-    pub(crate) fn yes(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { holds: Holds::Yes, reason, message: message.into() }
+impl ConditionState {
+    pub(crate) fn met(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status: ConditionStatus::True, reason, message: message.into() }
     }
 
-    pub(crate) fn no(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { holds: Holds::No, reason, message: message.into() }
+    pub(crate) fn unmet(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status: ConditionStatus::False, reason, message: message.into() }
     }
 
     pub(crate) fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { holds: Holds::Unknown, reason, message: message.into() }
+        Self { status: ConditionStatus::Unknown, reason, message: message.into() }
     }
 }
 
-/// What a status begins with: that of an earlier generation says nothing of this one.
+/// The status to start from. Of an earlier generation's status, only the conditions and `active` stay
+/// until they are set again.
 pub(crate) fn of_generation(
     old: &TrafficReplayStatus,
     generation: i64,
@@ -71,15 +74,15 @@ pub(crate) fn of_generation(
 }
 
 impl TrafficReplayStatus {
-    /// Sets a condition. Its time is that of the last change of whether it holds.
-    pub(crate) fn say(&mut self, what: &str, said: &Said, now: Timestamp) {
-        let known = self.conditions.iter_mut().find(|known| known.type_ == what);
-        let same = known.as_ref().filter(|known| known.status == said.holds.name());
+    /// Sets a condition. Its transition time changes only with its status.
+    pub(crate) fn set(&mut self, condition_type: &str, state: &ConditionState, now: Timestamp) {
+        let known = self.conditions.iter_mut().find(|known| known.type_ == condition_type);
+        let same = known.as_ref().filter(|known| known.status == state.status.name());
         let condition = Condition {
-            type_: what.to_owned(),
-            status: said.holds.name().to_owned(),
-            reason: said.reason.to_owned(),
-            message: said.message.chars().take(1024).collect(),
+            type_: condition_type.to_owned(),
+            status: state.status.name().to_owned(),
+            reason: state.reason.to_owned(),
+            message: state.message.chars().take(1024).collect(),
             last_transition_time: same
                 .map_or_else(|| time::text(now), |known| known.last_transition_time.clone()),
             observed_generation: self.observed_generation,
@@ -90,12 +93,12 @@ impl TrafficReplayStatus {
         }
     }
 
-    /// A condition that is no longer about anything.
-    pub(crate) fn forget(&mut self, what: &str) {
-        self.conditions.retain(|known| known.type_ != what);
+    /// Removes a condition.
+    pub(crate) fn remove(&mut self, condition_type: &str) {
+        self.conditions.retain(|known| known.type_ != condition_type);
     }
 
-    /// The conditions that are new, or say something else than before: what events tell.
+    /// Conditions whose status or reason is new: each becomes an event.
     pub(crate) fn news<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = &'a Condition> {
         self.conditions.iter().filter(move |new| {
             let same = |known: &&Condition| {
@@ -115,30 +118,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_again_changes_nothing() {
+    fn repeated_condition_changes_nothing() {
         let mut status = of_generation(&TrafficReplayStatus::default(), 1, at(0));
-        status.say(READY, &Said::yes("Responding", "as asked"), at(1));
+        status.set(READY, &ConditionState::met("Responding", "as asked"), at(1));
         let before = status.clone();
         let mut again = of_generation(&status, 1, at(5));
-        again.say(READY, &Said::yes("Responding", "as asked"), at(6));
+        again.set(READY, &ConditionState::met("Responding", "as asked"), at(6));
         assert_eq!(again, before);
         assert_eq!(again.news(&before).count(), 0);
     }
 
     #[test]
-    fn a_change_has_its_time() {
+    fn transition_time_changes_with_the_status() {
         let mut status = of_generation(&TrafficReplayStatus::default(), 1, at(0));
-        status.say(READY, &Said::yes("Responding", "as asked"), at(1));
+        status.set(READY, &ConditionState::met("Responding", "as asked"), at(1));
         let before = status.clone();
-        status.say(READY, &Said::no("TargetNotFound", "gone"), at(7));
+        status.set(READY, &ConditionState::unmet("TargetNotFound", "gone"), at(7));
         assert_eq!(status.conditions[0].last_transition_time, "2026-11-21T12:00:07Z");
-        status.say(READY, &Said::no("InvalidSpec", "worse"), at(9));
+        status.set(READY, &ConditionState::unmet("InvalidSpec", "worse"), at(9));
         assert_eq!(status.conditions[0].last_transition_time, "2026-11-21T12:00:07Z");
         assert_eq!(status.news(&before).map(|c| &*c.reason).collect::<Vec<_>>(), ["InvalidSpec"]);
     }
 
     #[test]
-    fn a_new_generation_begins_anew() {
+    fn new_generation_starts_a_new_status() {
         let mut status = of_generation(&TrafficReplayStatus::default(), 1, at(0));
         status.finished_time = Some("2026-11-21T12:00:05Z".to_owned());
         status.reconcile_failures = 3;

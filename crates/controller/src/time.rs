@@ -1,21 +1,22 @@
-//! Times as the resources have them. Asks no clock: now is an argument.
+//! Times and durations in the notation of the resources. Reads no clock: the time is an argument.
 
 use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
-/// As the API has it: to the second, in UTC.
+/// A time in the API's notation: to the second, in UTC.
 pub(crate) fn text(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// How long ago that was; nothing, where it is to come.
+/// Time since then; zero for a time in the future, and `None` for a text that is no time.
 pub(crate) fn since(earlier: &str, now: Timestamp) -> Option<Duration> {
     let earlier: Timestamp = earlier.parse().ok()?;
     Some(Duration::try_from(now.duration_since(earlier)).unwrap_or_default())
 }
 
-/// `90s`, `1h30m`, `500ms`: numbers with units, one after the other, as Go has them.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+/// Reads a duration in Go's notation: numbers with units in a row, such as `90s`, `1h30m`, `500ms`.
+/// `None` for anything else, and for zero.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut whole) = (text, Duration::ZERO);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
@@ -41,10 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn durations_are_numbers_with_units() {
         #[track_caller]
         fn check(text: &str, expect: Option<u64>) {
-            assert_eq!(duration(text).map(|time| time.as_millis()), expect.map(u128::from), "{text}");
+            assert_eq!(parse_duration(text).map(|time| time.as_millis()), expect.map(u128::from), "{text}");
         }
         check("90s", Some(90_000));
         check("1h30m", Some(5_400_000));
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn times_are_to_the_second_and_never_negative() {
         let now: Timestamp = "2026-11-21T12:00:05Z".parse().unwrap();
         assert_eq!(text(now), "2026-11-21T12:00:05Z");
         assert_eq!(since("2026-11-21T12:00:00Z", now), Some(Duration::from_secs(5)));

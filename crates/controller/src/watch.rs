@@ -1,4 +1,4 @@
-//! What changes in the cluster, as a stream that doesn't end: a watch that fails is told of, and begins again.
+//! Changes in the cluster, as a stream without an end. A watch that fails is logged and started again.
 
 use crate::metrics::Metrics;
 use futures_util::{Stream, StreamExt, stream};
@@ -9,25 +9,25 @@ use kube::runtime::watcher::{self, Event, watcher};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// What counts of an object: if that is as it was, nothing has changed.
-pub(crate) type Counts = fn(&DynamicObject, &mut DefaultHasher);
+/// Hashes the parts of an object whose change is a change to the controller.
+pub(crate) type Fingerprint = fn(&DynamicObject, &mut DefaultHasher);
 
-/// Objects that are new, changed or gone; `filled` is called when the store has been filled for the first time. One that is gone may have its metadata alone.
+/// Objects that are new, changed or gone. `filled` is called when the store is filled for the first
+/// time. An object that is gone may come with its metadata alone.
 pub(crate) fn changes(
     api: Api<DynamicObject>,
     config: watcher::Config,
     writer: Writer<DynamicObject>,
-    counts: Counts,
+    fingerprint: Fingerprint,
     metrics: Arc<Metrics>,
-    what: String,
+    name: String,
     filled: impl FnOnce() + Send + 'static,
 ) -> impl Stream<Item = DynamicObject> + Send + 'static {
-    let mut known = Known { counts, seen: HashMap::new(), round: 0 };
+    let mut objects = SeenObjects { fingerprint, seen: HashMap::new(), round: 0 };
     let (mut failing, mut filled) = (false, Some(filled));
-    // The store has a bare form of what a reconciler needs; who changed which field when is much, and for nobody.
+    // The managed fields are large, and no reconciler reads them.
     let bare = |object: &mut DynamicObject| object.metadata.managed_fields = None;
     watcher(api, config)
         .default_backoff()
@@ -35,21 +35,21 @@ pub(crate) fn changes(
         .reflect(writer)
         .map(move |event| match event {
             Ok(event) => {
-                // The store has it by now.
+                // The store is updated before the event arrives here.
                 if matches!(event, Event::InitDone)
                     && let Some(filled) = filled.take()
                 {
                     filled();
                 }
                 if matches!(event, Event::InitDone) && std::mem::take(&mut failing) {
-                    log::info!("watch of {what}: it goes on");
+                    log::info!("watch of {name}: works again");
                 }
-                known.take(event)
+                objects.take(event)
             }
             Err(error) => {
-                metrics.watch_errors.fetch_add(1, Relaxed);
+                metrics.watch_errors.inc();
                 if !std::mem::replace(&mut failing, true) {
-                    log::warn!("watch of {what}: {error}{}; trying again", help(&error));
+                    log::warn!("watch of {name}: {error}{}; trying again", help(&error));
                 }
                 Vec::new()
             }
@@ -57,36 +57,36 @@ pub(crate) fn changes(
         .flat_map(stream::iter)
 }
 
-/// What to do where there is no such kind.
+/// Advice for a cluster without the kind.
 fn help(error: &watcher::Error) -> &'static str {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => {
-            ": this cluster doesn't know them: apply their definition (ours are in envoy/istio/controller, Istio brings its own)"
+            ": this cluster has no definition of them: apply it (ours are in envoy/istio/controller, Istio has its own)"
         }
         _ => "",
     }
 }
 
-/// What has been seen, to tell what is new.
-struct Known {
-    counts: Counts,
+/// Objects seen so far, to recognise changes.
+struct SeenObjects {
+    fingerprint: Fingerprint,
     /// By namespace and name.
-    seen: HashMap<Key, Seen>,
+    seen: HashMap<Key, SeenObject>,
     round: u64,
 }
 
 type Key = (Option<String>, Option<String>);
 
-/// What is kept of an object that has been seen.
-struct Seen {
-    /// What counted of it.
+/// An object seen earlier.
+struct SeenObject {
+    /// Its fingerprint.
     hash: u64,
     round: u64,
-    /// Its metadata.
+    /// The object without its content.
     bare: DynamicObject,
 }
 
-impl Known {
+impl SeenObjects {
     fn take(&mut self, event: Event<DynamicObject>) -> Vec<DynamicObject> {
         match event {
             Event::Init => {
@@ -95,17 +95,17 @@ impl Known {
             }
             Event::Apply(object) | Event::InitApply(object) => {
                 let mut hasher = DefaultHasher::new();
-                (self.counts)(&object, &mut hasher);
+                (self.fingerprint)(&object, &mut hasher);
                 let hash = hasher.finish();
                 let bare = DynamicObject { data: serde_json::Value::Null, ..object.clone() };
-                let old = self.seen.insert(key(&object), Seen { hash, round: self.round, bare });
+                let old = self.seen.insert(key(&object), SeenObject { hash, round: self.round, bare });
                 if old.is_some_and(|old| old.hash == hash) { Vec::new() } else { vec![object] }
             }
             Event::Delete(object) => {
                 self.seen.remove(&key(&object));
                 vec![object]
             }
-            // What a list hasn't got is gone, though nobody said so.
+            // Objects that a complete list lacks were deleted while nothing watched.
             Event::InitDone => {
                 let round = self.round;
                 let gone = self.seen.extract_if(|_, seen| seen.round != round);
@@ -119,28 +119,29 @@ fn key(object: &DynamicObject) -> Key {
     (object.metadata.namespace.clone(), object.metadata.name.clone())
 }
 
-/// What counts of a `TrafficReplay`: not what the controller itself writes, but for its end.
-pub(crate) fn of_replay(object: &DynamicObject, hasher: &mut DefaultHasher) {
+/// Fingerprint of a `TrafficReplay`: without the status, which the controller itself writes, except for
+/// the end of a replay.
+pub(crate) fn replay_fingerprint(object: &DynamicObject, hasher: &mut DefaultHasher) {
     let metadata = &object.metadata;
     (&metadata.uid, metadata.generation, &metadata.finalizers).hash(hasher);
     metadata.deletion_timestamp.is_some().hash(hasher);
     (object.data["spec"].to_string(), object.data["status"]["finishedTime"].as_str()).hash(hasher);
 }
 
-/// What counts of a workload: neither how many pods it has nor how they are.
-pub(crate) fn of_workload(object: &DynamicObject, hasher: &mut DefaultHasher) {
+/// Fingerprint of a workload: without the number and state of its pods.
+pub(crate) fn workload_fingerprint(object: &DynamicObject, hasher: &mut DefaultHasher) {
     let metadata = &object.metadata;
     (&metadata.uid, &metadata.annotations).hash(hasher);
     metadata.deletion_timestamp.is_some().hash(hasher);
     object.data["spec"]["template"]["metadata"]["labels"].to_string().hash(hasher);
 }
 
-/// Everything counts.
-pub(crate) fn of_part(object: &DynamicObject, hasher: &mut DefaultHasher) {
+/// Fingerprint of an object that the controller created: any change counts.
+pub(crate) fn object_fingerprint(object: &DynamicObject, hasher: &mut DefaultHasher) {
     (&object.metadata.uid, &object.metadata.resource_version).hash(hasher);
 }
 
-/// A channel's end as a stream.
+/// The receiver of a channel as a stream.
 pub(crate) fn received<T: Send + 'static>(
     receiver: UnboundedReceiver<T>,
 ) -> impl Stream<Item = T> + Send + 'static {
@@ -153,12 +154,12 @@ mod tests {
     use kube::core::Status;
 
     #[test]
-    fn a_kind_that_the_cluster_does_not_know_is_told_with_what_to_apply() {
+    fn missing_definition_is_logged_with_advice() {
         let failed = |code| {
             let status = Status::failure("page not found", "NotFound").with_code(code).boxed();
             help(&watcher::Error::InitialListFailed(kube::Error::Api(status)))
         };
-        assert!(failed(404).contains("apply their definition"));
+        assert!(failed(404).contains("has no definition of them: apply it"));
         assert_eq!(failed(403), "");
     }
 }

@@ -1,8 +1,9 @@
-//! Annotations on workloads, turned into resources that the workload owns; removing the annotations removes the resource.
+//! Resources for the annotations of workloads. The workload owns its resource, and removing the
+//! annotations removes the resource.
 
-use crate::annotations::{self, Asked, MADE};
-use crate::cluster::Kind;
-use crate::context::{self, Context};
+use crate::annotations::{self, ANNOTATED, AnnotationRequest};
+use crate::cluster::ResourceKind;
+use crate::context::{self, ClusterView, Context};
 use crate::error::Error;
 use crate::resource::Group;
 use kube::api::DynamicObject;
@@ -11,16 +12,16 @@ use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A failure is tried again after this time.
+/// Time until a failure is retried.
 const BACKOFF: Duration = Duration::from_secs(5);
 
-/// Looks at one workload.
+/// Brings the resource of one workload in line with the workload's annotations.
 pub(crate) async fn reconcile(
     kind: &'static str,
     workload: Arc<DynamicObject>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
-    match look_at(kind, &workload, &context).await {
+    match reconcile_annotations(kind, &workload, &context).await {
         Ok(()) => Ok(Action::await_change()),
         Err(error) => {
             context.cluster.metrics.failed(error.code());
@@ -35,64 +36,70 @@ pub(crate) async fn reconcile(
     }
 }
 
-async fn look_at(kind: &'static str, workload: &DynamicObject, context: &Context) -> Result<(), Error> {
+async fn reconcile_annotations(
+    kind: &'static str,
+    workload: &DynamicObject,
+    context: &Context,
+) -> Result<(), Error> {
     let Some(target) = context::target(kind, workload) else { return Ok(()) };
     if workload.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
     let name = annotations::name(&target);
-    let there = known(context, &target.namespace, &name);
-    let ours = there.as_ref().is_some_and(|there| is_owned(there, workload));
-    let this = Kind::Workload(kind);
-    match annotations::asked(&crate::cluster::value(workload), &target) {
-        Asked::Unclear(why) => {
+    let found = watched_replay(context, &target.namespace, &name);
+    let ours = found.as_ref().is_some_and(|found| is_owned(found, workload));
+    let this = ResourceKind::Workload(kind);
+    match annotations::requested(&crate::cluster::value(workload), &target) {
+        AnnotationRequest::Unclear(why) => {
             log::warn!("{target}: {why}");
             context.warn(this, workload, "BadAnnotation", &why).await;
         }
-        Asked::Nothing => {
-            if let Some(there) = there.filter(|_| ours) {
-                context.cluster.delete(Kind::Replay(Group::Own), &there).await?;
-                log::info!("{target}: its annotations are gone, and so is TrafficReplay {name}");
+        AnnotationRequest::None => {
+            if let Some(found) = found.filter(|_| ours) {
+                context.cluster.delete(ResourceKind::Replay(Group::Own), &found).await?;
+                log::info!("{target}: has no annotations any more: TrafficReplay {name} is deleted");
             }
         }
-        Asked::Resource(_) if there.is_some() && !ours => {
+        AnnotationRequest::Resource(_) if found.is_some() && !ours => {
             let why = format!(
-                "there is a TrafficReplay {name} already, which isn't of these annotations: delete it, or the annotations"
+                "a TrafficReplay {name} exists that these annotations didn't create: delete one of the two"
             );
             context.warn(this, workload, "NameTaken", &why).await;
         }
-        Asked::Resource(resource) => {
-            let same = there.as_ref().is_some_and(|there| there.data["spec"] == resource["spec"]);
+        AnnotationRequest::Resource(resource) => {
+            let same = found.as_ref().is_some_and(|found| found.data["spec"] == resource["spec"]);
             if !same {
-                context.cluster.apply(Kind::Replay(Group::Own), &resource).await?;
-                log::info!("{target}: TrafficReplay {name} is what its annotations say");
+                context.cluster.apply(ResourceKind::Replay(Group::Own), &resource).await?;
+                log::info!("{target}: TrafficReplay {name} is applied for its annotations");
             }
         }
     }
     Ok(())
 }
 
-fn known(context: &Context, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-    let (_, store) = context.known.replays.iter().find(|(group, _)| *group == Group::Own)?;
+fn watched_replay(context: &Context, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
+    let (_, store) = context.view.replays.iter().find(|(group, _)| *group == Group::Own)?;
     store.get(&ObjectRef::new_with(name, Group::Own.api()).within(namespace))
 }
 
-/// Whether a resource was made of this workload's annotations.
+/// Whether this workload's annotations created a resource.
 fn is_owned(replay: &DynamicObject, workload: &DynamicObject) -> bool {
-    let made = replay.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(MADE));
+    let annotated = replay.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(ANNOTATED));
     let owners = replay.metadata.owner_references.as_ref();
-    made && owners
-        .is_some_and(|owners| owners.iter().any(|owner| Some(&owner.uid) == workload.metadata.uid.as_ref()))
+    annotated
+        && owners.is_some_and(|owners| {
+            owners.iter().any(|owner| Some(&owner.uid) == workload.metadata.uid.as_ref())
+        })
 }
 
-/// Has the workload looked at that a resource was made for.
-pub(crate) fn wake_owner(replay: &DynamicObject, context: &crate::context::Known) {
+/// Triggers the reconciliation of the workload whose annotations created a resource.
+pub(crate) fn wake_owner(replay: &DynamicObject, view: &ClusterView) {
     let namespace = replay.metadata.namespace.as_deref().unwrap_or_default();
     for owner in replay.metadata.owner_references.iter().flatten() {
-        if let Some((kind, sender)) = context.wake_workload.iter().find(|(kind, _)| *kind == owner.kind) {
-            // Nobody is there any more only when all of it ends.
-            let _ =
-                sender.send(ObjectRef::new_with(&owner.name, Kind::Workload(kind).api()).within(namespace));
+        if let Some((kind, sender)) = view.wake_workload.iter().find(|(kind, _)| *kind == owner.kind) {
+            // The receiver ends only with the controller.
+            let _ = sender
+                .send(ObjectRef::new_with(&owner.name, ResourceKind::Workload(kind).api()).within(namespace));
         }
     }
 }

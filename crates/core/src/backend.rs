@@ -1,9 +1,9 @@
-//! The name of a backend: `scheme://authority` in one normal form.
+//! The name of a backend: `scheme://authority` in normal form.
 
-/// Writes the backend's name for a request's scheme and authority to `out`: lower case, without user information and without the
-/// scheme's default port (RFC 3986, 6.2.2.1 and 6.2.3).
+/// Writes the backend's name for a request's scheme and authority to `out`: in lower case, without
+/// user information and the scheme's default port (RFC 3986, 6.2.2.1 and 6.2.3).
 ///
-/// `out` is cleared first, so that one buffer serves all requests.
+/// Clears `out` first.
 pub fn write_name(scheme: &[u8], authority: &[u8], out: &mut Vec<u8>) {
     out.clear();
     let scheme = if scheme.is_empty() { b"http" } else { scheme };
@@ -18,16 +18,16 @@ pub fn write_name(scheme: &[u8], authority: &[u8], out: &mut Vec<u8>) {
     out.extend(host.iter().map(u8::to_ascii_lowercase));
 }
 
-/// The backend's name for a scheme and an authority, as text; bytes that aren't UTF-8 are replaced.
+/// The backend's name for a scheme and an authority.
 pub fn name(scheme: &str, authority: &str) -> String {
     let mut out = Vec::new();
     write_name(scheme.as_bytes(), authority.as_bytes(), &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Splits a backend's name into scheme, host and port (the scheme's default where the name has none).
+/// Splits a backend's name into scheme, host and port. The port defaults to the scheme's.
 ///
-/// Gives `None` where it isn't `scheme://host[:port]`.
+/// `None`: the name isn't `scheme://host[:port]`.
 pub fn parts(backend: &str) -> Option<(&str, &str, u16)> {
     let (scheme, authority) = backend.split_once("://")?;
     let default = if scheme == "https" { 443 } else { 80 };
@@ -42,17 +42,18 @@ pub fn parts(backend: &str) -> Option<(&str, &str, u16)> {
     }
 }
 
-/// Which backends are meant: a name with `*` for any characters, none included.
+/// A pattern for backends: a name in which `*` stands for any characters, or none.
 ///
-/// With a scheme it is held against the whole name, `https://*.amazonaws.com`; without one against `host:port` and `host`, so that
-/// `api.stripe.com` and `dynamodb.*` do too. Letter case doesn't matter.
+/// A pattern with a scheme, such as `https://*.amazonaws.com`, is compared with the whole name. A
+/// pattern without a scheme, such as `api.stripe.com` or `dynamodb.*`, is compared with `host:port`
+/// and with `host`. Letter case doesn't matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether a backend is meant.
+    /// Whether the pattern matches a backend.
     pub fn matches(&self, backend: &str) -> bool {
-        // A name doesn't have its scheme's default port; a pattern may.
+        // Names lack the scheme's default port, but patterns may state it.
         let whole = parts(backend).map(|(scheme, host, port)| format!("{scheme}://{host}:{port}"));
         if self.0.contains("://") {
             return fits(&self.0, backend) || whole.is_some_and(|whole| fits(&self.0, &whole));
@@ -73,7 +74,7 @@ impl std::str::FromStr for Pattern {
         let authority = text.split_once("://").map_or(text, |(_, authority)| authority);
         if authority.is_empty() || authority.contains('/') || text.contains(char::is_whitespace) {
             return Err(format!(
-                "{text:?} names no backend: write a host such as api.stripe.com, *.amazonaws.com, or scheme://host"
+                "{text:?} is not a pattern for backends: write a host such as api.stripe.com, *.amazonaws.com, or scheme://host"
             ));
         }
         Ok(Self(text.to_ascii_lowercase()))
@@ -86,8 +87,8 @@ impl std::fmt::Display for Pattern {
     }
 }
 
-/// Whether a text is what stands in the pattern, with anything in the place of each `*`. What lies between two of them may be taken where it
-/// comes first: if it fits at all, it fits so.
+/// Whether a text fits a pattern. The text between two `*` is taken at its first occurrence: if any
+/// occurrence fits, the first one does.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut parts: Vec<&str> = pattern.split('*').collect();
     let last = parts.pop().unwrap_or_default();
@@ -106,15 +107,13 @@ fn fits(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn check(scheme: &str, authority: &str, expect: &str) {
         assert_eq!(name(scheme, authority), expect);
     }
 
     #[test]
-    fn names_are_normal() {
+    fn name_is_in_normal_form() {
         check("http", "API.Stripe.com", "http://api.stripe.com");
         check("http", "api.stripe.com:80", "http://api.stripe.com");
         check("https", "api.stripe.com:443", "https://api.stripe.com");
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns() {
+    fn pattern_matches_name_or_authority() {
         let check = |pattern: &str, backend: &str, expect: bool| {
             let pattern: Pattern = pattern.parse().unwrap();
             assert_eq!(pattern.matches(backend), expect, "{pattern} on {backend}");
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_apart() {
+    fn name_splits_into_parts() {
         assert_eq!(parts("http://h"), Some(("http", "h", 80)));
         assert_eq!(parts("https://h:8443"), Some(("https", "h", 8443)));
         assert_eq!(parts("http://[::1]"), Some(("http", "[::1]", 80)));

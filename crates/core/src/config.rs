@@ -1,32 +1,33 @@
-//! The filter's configuration: the JSON in Envoy's `configuration` of the plugin.
+//! The filter's configuration: the JSON in the plugin's `configuration` in Envoy.
 //!
-//! `docs/reference/filter-configuration.schema.json` is its published schema. A key that isn't known and a value that makes no sense
-//! refuse to start, with a message that names the key: a filter that is misread must not look as if it worked.
+//! `docs/reference/filter-configuration.schema.json` is its published schema. A filter with an
+//! unknown key or an invalid value refuses to start, with a message that names the key: a misread
+//! filter must not seem to work.
 
 mod redaction;
 
-pub use redaction::Redaction;
+pub use redaction::RedactionConfig;
 
 use crate::latency::Latency;
 use crate::sample::Sample;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What happens to requests to one backend.
+/// The mode of a backend.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, bincode::Encode, bincode::Decode,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Requests go on; each exchange is copied to the collector.
+    /// Requests pass, and each exchange is copied to the collector.
     Tap,
-    /// Requests are answered from the table; nothing goes on but what `on_miss` allows.
+    /// Requests are answered from the table. Only misses pass, if `on_miss` allows it.
     Mock,
-    /// The filter stays out of it.
+    /// The filter ignores requests.
     Off,
 }
 
-/// What happens to a request to a mocked backend that nothing recorded matches.
+/// The treatment of a request to a mocked backend that no recorded request matches.
 #[derive(
     Clone,
     Copy,
@@ -41,19 +42,19 @@ pub enum Mode {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum OnMiss {
-    /// It is answered with 404 and a body that names the nearest recorded requests.
+    /// The request is answered with 404 and a body that names the nearest recorded requests.
     #[default]
     Fail,
-    /// It goes on to the real backend.
+    /// The request continues to the real backend.
     Passthrough,
-    /// It goes on to the real backend, and the exchange is copied to the collector.
+    /// The request continues to the real backend, and the exchange is copied to the collector.
     Capture,
 }
 
-/// Where the records go.
+/// The outbox and the collector that it sends records to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Collector {
+pub struct OutboxConfig {
     /// The name of Envoy's cluster for the collector.
     pub cluster: String,
     /// The `:authority` of the calls. Default: the cluster's name.
@@ -61,29 +62,30 @@ pub struct Collector {
     /// The path of the calls.
     #[serde(default = "default_path")]
     pub path: String,
-    /// A batch goes out when its oldest record is this old, in milliseconds.
+    /// The age of its oldest record at which a batch is sent, in milliseconds.
     #[serde(default = "default_flush")]
     pub flush_interval_ms: u32,
-    /// A batch goes out when it has this many bytes.
+    /// The size at which a batch is sent, in bytes.
     #[serde(default = "default_batch")]
     pub batch_max_bytes: u32,
-    /// What waits for the collector may take this many bytes of a VM's memory; records past that are dropped and counted.
+    /// The maximum size of the queue in a VM's memory, in bytes. Further records are dropped and
+    /// counted.
     #[serde(default = "default_queue")]
     pub queue_max_bytes: u32,
-    /// How long to wait for the collector's answer, in milliseconds.
+    /// The timeout for the collector's reply, in milliseconds.
     #[serde(default = "default_timeout")]
     pub timeout_ms: u32,
 }
 
-/// What is said of one backend.
+/// The configuration of one backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BackendRule {
-    /// Tap, mock or off.
+pub struct BackendConfig {
+    /// The mode.
     pub mode: Mode,
-    /// What to do on a miss. Default: the configuration's `on_miss`.
+    /// The treatment of misses. Default: the configuration's `on_miss`.
     pub on_miss: Option<OnMiss>,
-    /// How long answers are held back. Default: the configuration's `latency`.
+    /// The delay of answers. Default: the configuration's `latency`.
     pub latency: Option<Latency>,
 }
 
@@ -91,81 +93,87 @@ pub struct BackendRule {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What happens to backends that are named neither in `backends` nor in the table. Default: `mock` with a table, else `tap` with a
-    /// collector, else `off`.
+    /// The mode of backends that neither `backends` nor the table names. Default: `mock` with a
+    /// table, else `tap` with a collector, else `off`.
     pub default: Option<Mode>,
-    /// What happens on a miss. Default: what the table says, else `fail`.
+    /// The treatment of misses. Default: the table's, else `fail`.
     pub on_miss: Option<OnMiss>,
-    /// How long answers are held back. Default: what the table says, else `none`.
+    /// The delay of answers. Default: the table's, else `none`.
     pub latency: Option<Latency>,
-    /// Whether mocking waits for the workload's own word, an annotation of its pod: without it, what would be mocked is `off`.
+    /// Whether the workload has to opt in to mocking by an annotation of its pod. Without the
+    /// annotation, backends in mode `mock` are `off`.
     #[serde(default)]
     pub opt_in: bool,
-    /// Whether this filter mocks nothing, whatever table is in its module.
+    /// Whether this filter never mocks, even with a table in its module.
     #[serde(default)]
     pub tap_only: bool,
-    /// Which of the module's snapshots is used. An annotation of the workload wins. Default: the only one, or the one called like the workload.
+    /// The snapshot to use, among those in the module. An annotation of the workload overrides it.
+    /// Default: the only one, or the one named like the workload.
     pub snapshot: Option<String>,
-    /// Backends by name (`scheme://authority`); what stands here wins over the table.
+    /// Backends by name (`scheme://authority`). Overrides the table.
     #[serde(default)]
-    pub backends: BTreeMap<String, BackendRule>,
-    /// Which of the table's backends are mocked: `service:host:port`, or a part that only one of them has; `*` is all. What isn't named is
-    /// left alone. Empty: the table says it.
+    pub backends: BTreeMap<String, BackendConfig>,
+    /// The table's backends to mock: `service:host:port`, or a part that only one of them has. `*`
+    /// selects all. The others are off. Empty: the table's modes apply.
     #[serde(default)]
     pub mocks: Vec<String>,
-    /// Where records go. Without it nothing is tapped and no verdicts are reported.
-    pub collector: Option<Collector>,
-    /// The service's name, for the records.
+    /// The outbox and its collector. Without them nothing is tapped and no verdict is reported.
+    pub collector: Option<OutboxConfig>,
+    /// The service's name, as batches state it.
     pub service: Option<String>,
-    /// Which share of the exchanges of tapped backends is copied. Verdicts and captured misses are always told.
+    /// The share of the exchanges of tapped backends that is copied. Verdicts and captured misses
+    /// are always reported.
     #[serde(default)]
     pub sample: Sample,
-    /// Which way the traffic of this listener goes.
+    /// The direction of the listener's traffic.
     #[serde(default)]
     pub direction: DirectionName,
-    /// The address, `host[:port]`, that inbound exchanges are recorded under. Default: what each request asks for.
+    /// The address, `host[:port]`, under which inbound exchanges are recorded. Default: the
+    /// authority of each request.
     pub listener: Option<String>,
-    /// A body is kept up to this many bytes: a tapped one is cut there, a mocked request with a longer one misses.
+    /// The maximum size of a body, in bytes. Longer bodies are cut in copies, and a request to a
+    /// mocked backend with a longer body is a miss.
     #[serde(default = "default_body_cap")]
     pub body_cap_bytes: u32,
-    /// What the exchanges that are being copied may take of a VM's memory, in bytes. Bodies past that are cut.
+    /// The maximum memory for exchanges that are being copied, in bytes. Bodies beyond it are cut.
     #[serde(default = "default_memory")]
     pub memory_max_bytes: u32,
-    /// Whether answers carry the header `x-understudy`.
+    /// Whether answers have the header `x-understudy`.
     #[serde(default = "yes")]
     pub verdict_header: bool,
-    /// Whether Envoy has the stub that answers to gRPC need. Without it they are refused: the request would reach the backend.
+    /// Whether Envoy has the stub that gRPC answers need. Without it gRPC requests are refused:
+    /// they would reach the backend.
     #[serde(default)]
     pub grpc_stub: bool,
-    /// What is taken out of what leaves.
-    #[serde(default, deserialize_with = "Redaction::from_object")]
-    pub redaction: Redaction,
+    /// The redaction of secrets.
+    #[serde(default, deserialize_with = "RedactionConfig::from_object")]
+    pub redaction: RedactionConfig,
 }
 
-/// Which way the traffic goes.
+/// The direction of traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DirectionName {
     /// The service calls backends.
     #[default]
     Outbound,
-    /// Somebody calls the service.
+    /// Clients call the service.
     Inbound,
 }
 
-/// Why a configuration is refused.
+/// The reason why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not JSON, an unknown key, or a value of the wrong type.
     #[error("the filter's configuration isn't valid: {0}")]
     Json(#[from] serde_json::Error),
-    /// A value of the right type that makes no sense.
+    /// A value has the right type, but is invalid.
     #[error("the filter's configuration isn't valid: `{key}`: {problem}")]
     Value {
         /// The key, with dots between levels.
         key: String,
-        /// What is wrong, and what to do.
+        /// The problem, and what to do.
         problem: String,
     },
 }
@@ -181,7 +189,7 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads the plugin's configuration; no bytes at all stand for `{}`.
+    /// Parses the plugin's configuration. An empty text stands for `{}`.
     ///
     /// # Errors
     /// [`ConfigError`] names the key.
@@ -226,7 +234,7 @@ impl Config {
         }
     }
 
-    /// Nobody stands in for the service itself.
+    /// Inbound traffic can't be mocked: it is for the service itself.
     fn check_direction(&self) -> Result<(), ConfigError> {
         let refuse = |key: &str, problem: &str| {
             Err(ConfigError::Value { key: key.to_owned(), problem: problem.to_owned() })
@@ -241,13 +249,13 @@ impl Config {
         if inbound && !self.backends.is_empty() {
             return refuse(
                 "backends",
-                "must be empty where `direction` is `inbound`: it names whom the service calls",
+                "must be empty if `direction` is `inbound`: it names backends that the service calls",
             );
         }
         if inbound && !self.mocks.is_empty() {
             return refuse(
                 "mocks",
-                "must be empty where `direction` is `inbound`: it names whom the service calls",
+                "must be empty if `direction` is `inbound`: it names backends that the service calls",
             );
         }
         let Some(listener) = &self.listener else { return Ok(()) };
@@ -260,33 +268,33 @@ impl Config {
         }
     }
 
-    /// Who says that nothing is mocked can't say what is.
+    /// A filter that only taps can't name backends to mock.
     fn check_tap_only(&self) -> Result<(), ConfigError> {
         if !self.tap_only {
             return Ok(());
         }
         let refuse = |key: String| {
-            let problem = "can't be `mock` where `tap_only` is true: leave one of the two out".to_owned();
+            let problem = "can't be `mock` if `tap_only` is true: leave one of the two out".to_owned();
             Err(ConfigError::Value { key, problem })
         };
         if self.default == Some(Mode::Mock) {
             return refuse("default".to_owned());
         }
         if !self.mocks.is_empty() {
-            let problem = "must be empty where `tap_only` is true: leave one of the two out".to_owned();
+            let problem = "must be empty if `tap_only` is true: leave one of the two out".to_owned();
             return Err(ConfigError::Value { key: "mocks".to_owned(), problem });
         }
         let mocked = self.backends.iter().find(|(_, rule)| rule.mode == Mode::Mock);
         mocked.map_or(Ok(()), |(name, _)| refuse(format!("backends.{name}.mode")))
     }
 
-    /// Whether the table says nothing of what happens to a request: what is recorded of the backends is no answer to who calls the service,
-    /// and what taps alone has no use for answers.
+    /// Whether the table doesn't apply: it answers neither inbound requests nor the requests of a
+    /// filter that only taps.
     pub fn ignores_table(&self) -> bool {
         self.tap_only || self.direction == DirectionName::Inbound
     }
 
-    /// What is to be copied must have somewhere to go.
+    /// Copies need a collector.
     fn check_without_collector(&self) -> Result<(), ConfigError> {
         let need = |key: String, value: &str| {
             let problem = format!("`{value}` needs a `collector` to send the exchanges to");
@@ -310,7 +318,7 @@ impl Config {
     }
 }
 
-impl Collector {
+impl OutboxConfig {
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |key: &str, problem: &str| {
             Err(ConfigError::Value { key: format!("collector.{key}"), problem: problem.to_owned() })
@@ -357,7 +365,7 @@ impl Default for Config {
             memory_max_bytes: default_memory(),
             verdict_header: true,
             grpc_stub: false,
-            redaction: Redaction::default(),
+            redaction: RedactionConfig::default(),
         }
     }
 }
@@ -383,7 +391,8 @@ fn default_timeout() -> u32 {
 }
 
 fn default_body_cap() -> u32 {
-    // Envoy answers 413 where more than per_connection_buffer_limit_bytes (1 MiB by default) is held back: stay well below.
+    // Envoy answers 413 if it has to hold more than per_connection_buffer_limit_bytes (1 MiB by
+    // default): stay well below.
     512 << 10
 }
 
@@ -398,17 +407,15 @@ fn yes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn nothing_is_a_configuration() {
+    fn empty_text_is_default_configuration() {
         assert_eq!(Config::from_json(b"").unwrap(), Config::default());
         assert_eq!(Config::from_json(b" {} ").unwrap(), Config::default());
     }
 
     #[test]
-    fn a_bad_configuration_names_the_key() {
+    fn invalid_configuration_names_key() {
         let check = |json: &str, expect: &str| {
             let error = Config::from_json(json.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expect), "{json}: {error}");
@@ -438,8 +445,8 @@ mod tests {
         );
         check(r#"{"direction":"inbound","mocks":["*"]}"#, "`mocks`: must be empty");
         check(r#"{"mocks":"*"}"#, "invalid type: string");
-        check(r#"{"tap_only":true,"mocks":["*"]}"#, "`mocks`: must be empty where `tap_only`");
-        check(r#"{"tap_only":true,"default":"mock"}"#, "`default`: can't be `mock` where `tap_only` is true");
+        check(r#"{"tap_only":true,"mocks":["*"]}"#, "`mocks`: must be empty if `tap_only`");
+        check(r#"{"tap_only":true,"default":"mock"}"#, "`default`: can't be `mock` if `tap_only` is true");
         check(
             r#"{"tap_only":true,"backends":{"http://a":{"mode":"off"},"http://b":{"mode":"mock"}}}"#,
             "`backends.http://b.mode`: can't be `mock`",
@@ -451,7 +458,7 @@ mod tests {
         check(r#"{"sample":1.5}"#, "`sample` is a number from 0.000001 to 1");
         check(r#"{"body_cap_bytes":0}"#, "`body_cap_bytes`");
         check(r#"{"memory_max_bytes":5}"#, "`memory_max_bytes`");
-        check(r#"{"latency":"slow"}"#, "\"slow\" is no latency");
+        check(r#"{"latency":"slow"}"#, "\"slow\" is not a latency");
         check(r#"{"latency":1}"#, "expected a string");
         check(r#"{"redaction":[]}"#, "invalid type: sequence");
         check(r#"{"redaction":{"keys":"x"}}"#, "unknown field `keys`");

@@ -1,6 +1,7 @@
 //! The digest of a signature: SHA-1 over length-prefixed fields, equal on every target.
 //!
-//! SHA-1 serves as a compact name here, not against an attacker: whoever can write a table can write any answer into it.
+//! SHA-1 serves as a compact name here and gives no protection: whoever can write a table can write
+//! any answer into it.
 
 /// A signature's digest.
 pub type Digest = [u8; 20];
@@ -18,7 +19,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
-/// The first eight bytes of a digest, as the number that a table's slots are found by.
+/// The first eight bytes of a digest, as the key of a table's index.
 pub fn prefix(digest: &Digest) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = *digest;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
@@ -27,11 +28,9 @@ pub fn prefix(digest: &Digest) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn known_digest() {
+    fn sha1_of_known_text_is_known_digest() {
         assert_eq!(hex(&sha1(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
         assert_eq!(
             prefix(&sha1(b"abc")),

@@ -2,42 +2,42 @@
 
 use crate::headers::Headers;
 
-/// Which way a request goes, seen from the service.
+/// The direction of a request, as seen from the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// The service calls a backend.
     #[default]
     Outbound,
-    /// Somebody calls the service.
+    /// A client calls the service.
     Inbound,
 }
 
-/// How a stream ended. Every stream ends exactly once.
+/// The end of a stream. Every stream ends exactly once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// Request and response both ended as they should.
+    /// Request and response are complete.
     #[default]
     Complete,
-    /// The request stopped in the middle.
+    /// The request ended early.
     RequestAborted,
-    /// The response stopped in the middle.
+    /// The response ended early.
     ResponseAborted,
-    /// The client left in the middle of the response, be it that it had what it wanted, or that it gave up.
+    /// The client left before the end of the response.
     ClientLeft,
-    /// There was no response at all.
+    /// No response arrived.
     NoResponse,
 }
 
-/// A body, whole or cut at a cap.
+/// A body, complete or cut at a size limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// The bytes that were kept, from the first one on.
+    /// The first bytes, up to the limit.
     pub bytes: Vec<u8>,
-    /// How many bytes there were in all, where not all were kept.
+    /// The full length in bytes, if the body was cut.
     pub truncated: Option<u64>,
 }
 
-/// What was asked.
+/// A request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The method, such as `GET`.
@@ -52,7 +52,7 @@ pub struct Request {
     pub trailers: Headers,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -70,29 +70,30 @@ pub struct Response {
 pub struct Exchange {
     /// Unique within a capture.
     pub id: String,
-    /// Which way it went.
+    /// The direction of the request.
     pub direction: Direction,
     /// Start of the request, in microseconds since 1970.
     pub time: u64,
-    /// From the first byte of the request to the last of the response, in microseconds.
+    /// Time from the first byte of the request to the last byte of the response, in microseconds.
     pub duration: u64,
-    /// From the first byte of the request to the first of the response, in microseconds, where that is known.
+    /// Time from the first byte of the request to the first byte of the response, in microseconds,
+    /// if known.
     pub first_byte: Option<u64>,
     /// `scheme://authority`; see [`crate::backend`].
     pub backend: String,
-    /// The protocol the service spoke, such as `HTTP/1.1`.
+    /// The protocol that the service used, such as `HTTP/1.1`.
     pub protocol: String,
-    /// What was asked.
+    /// The request.
     pub request: Request,
-    /// What was answered, where there was an answer.
+    /// The response, if one arrived.
     pub response: Option<Response>,
-    /// How the stream ended.
+    /// The end of the stream.
     pub end: End,
 }
 
 impl Exchange {
-    /// The name that was asked for, `host[:port]`: of an inbound exchange what its `host` header says, where `backend` is the address that the
-    /// service was called at; else that of the backend.
+    /// The requested authority, `host[:port]`: the `host` header of an inbound exchange, whose
+    /// `backend` is the address of the listener, or the authority of the backend.
     pub fn authority(&self) -> &[u8] {
         let host = match self.direction {
             Direction::Inbound => self.request.headers.get(b"host"),
@@ -107,11 +108,9 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn who_was_asked_for() {
+    fn authority_is_host_header_only_if_inbound() {
         let check = |direction, headers: &[(&str, &str)], expect: &str| {
             let request =
                 Request { headers: Headers::from_pairs(headers.iter().copied()), ..Request::default() };

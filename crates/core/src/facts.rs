@@ -178,8 +178,6 @@ pub fn offers(accept: &[u8], codings: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn grpc_is_told_from_what_is_like_it() {

@@ -1,12 +1,12 @@
-//! Header lists as one block of bytes, in the encoding that proxy-wasm hosts use.
+//! Header lists as one block of bytes, in the encoding of proxy-wasm hosts.
 //!
-//! Envoy hands header maps over in this form and takes them back in it, so that a recorded answer's headers go from the
-//! table to Envoy without being taken apart. Names and values are bytes: nothing here assumes UTF-8.
+//! Envoy passes and accepts header maps in this form, so that a recorded answer's headers go from
+//! the table to Envoy without being parsed. Names and values are bytes: nothing here assumes UTF-8.
 //!
-//! Encoding (proxy-wasm ABI 0.2.1, "header map pairs"): `u32` count; for each pair `u32` name length, `u32` value
-//! length; then for each pair name, NUL, value, NUL. Little endian.
+//! Encoding (proxy-wasm ABI 0.2.1, "header map pairs"): `u32` count; for each pair `u32` name
+//! length, `u32` value length; then for each pair name, NUL, value, NUL. Little endian.
 
-/// An ordered list of header names and values. Repeated names stay repeated.
+/// An ordered list of header names and values. Names can be repeated.
 #[derive(Clone, Default)]
 pub struct Headers {
     block: Vec<u8>,
@@ -18,7 +18,7 @@ impl Headers {
         Self::default()
     }
 
-    /// Takes a block as the host gave it. A malformed block reads as the pairs up to the fault.
+    /// Wraps a block of the host. A malformed block has the pairs before its first error.
     pub fn from_block(block: Vec<u8>) -> Self {
         Self { block }
     }
@@ -52,7 +52,7 @@ impl Headers {
         &self.block
     }
 
-    /// How many bytes of memory the list takes.
+    /// The size in memory, in bytes.
     pub fn size(&self) -> usize {
         self.block.len()
     }
@@ -75,7 +75,7 @@ impl Headers {
         }
     }
 
-    /// The first value of `name`, which is compared without regard to ASCII case.
+    /// The first value of `name`. ASCII case doesn't matter.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -135,11 +135,9 @@ fn length(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn pairs_come_back_in_order_with_repeats_and_raw_bytes() {
+    fn pairs_keep_order_repeats_and_raw_bytes() {
         let pairs: Vec<(&[u8], &[u8])> =
             vec![(b"a", b"1"), (b"set-cookie", b"x"), (b"set-cookie", b"\xff\0y"), (b"", b"")];
         let headers = Headers::from_pairs(pairs.clone());
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_cut_anywhere_never_panics() {
+    fn malformed_block_never_panics() {
         let block = Headers::from_pairs([("name", "value"), ("other", "thing")]).block;
         for end in 0..block.len() {
             let cut = Headers::from_block(block[..end].to_vec());

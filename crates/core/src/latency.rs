@@ -1,35 +1,37 @@
-//! How long answers are held back, and how a length of time is written. Never reads a clock.
+//! Delays of answers: as a share of the recorded time, or as a fixed length. Reads no clock.
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// No answer is held back longer than this, in microseconds: five minutes.
-pub const HELD_MAX: u64 = 300_000_000;
+/// The longest delay of an answer, in microseconds: five minutes.
+pub const DELAY_MAX: u64 = 300_000_000;
 
-/// How long an answer is held back: a share of the time that the recorded one took.
+/// The delay of an answer, as a share of the time that the recorded answer took.
 ///
-/// Written `none`, `recorded`, or as a factor: `0.5x`, `2x`, up to `1000x`, in steps of a thousandth.
+/// Written `none`, `recorded`, or as a factor: `0.5x`, `2x`, up to `1000x`, in steps of a
+/// thousandth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Latency {
-    /// In thousandths of the recorded time.
+    /// The share, in thousandths.
     thousandths: u32,
 }
 
 impl Latency {
-    /// Answers leave at once.
+    /// No delay.
     pub const NONE: Self = Self { thousandths: 0 };
-    /// Answers take as long as they took.
+    /// The recorded time.
     pub const RECORDED: Self = Self { thousandths: 1000 };
 
-    /// How long an answer is held that took so many microseconds when it was recorded; at most [`HELD_MAX`].
+    /// The delay of an answer that took `recorded` microseconds, in microseconds; at most
+    /// [`DELAY_MAX`].
     pub fn of(self, recorded: u32) -> u64 {
         let held = u64::from(recorded).saturating_mul(u64::from(self.thousandths)) / 1000;
-        held.min(HELD_MAX)
+        held.min(DELAY_MAX)
     }
 
-    /// Whether answers leave at once.
+    /// Whether answers aren't delayed.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
@@ -48,7 +50,7 @@ impl std::str::FromStr for Latency {
             "recorded" => Ok(Self::RECORDED),
             other => factor(other).ok_or_else(|| {
                 format!(
-                    "{other:?} is no latency: write none, recorded, or a factor from 0x to 1000x such as 0.5x"
+                    "{other:?} is not a latency: write none, recorded, or a factor from 0x to 1000x such as 0.5x"
                 )
             }),
         }
@@ -79,7 +81,7 @@ impl From<Latency> for String {
     }
 }
 
-/// A length of time as a person writes it: `2s`, `1.5s`, `250ms`; up to five minutes.
+/// A fixed delay, written `2s`, `1.5s` or `250ms`; up to five minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Delay {
@@ -105,10 +107,10 @@ impl TryFrom<String> for Delay {
                 .and_then(thousandths)
                 .and_then(|thousandths| thousandths.checked_mul(1000)),
         };
-        let micros = micros.filter(|micros| u64::from(*micros) <= HELD_MAX && *micros > 0);
+        let micros = micros.filter(|micros| u64::from(*micros) <= DELAY_MAX && *micros > 0);
         micros
             .map(|micros| Self { micros })
-            .ok_or_else(|| format!("{text:?} is no delay: write 2s, 0.5s or 250ms; at most 300s"))
+            .ok_or_else(|| format!("{text:?} is not a delay: write 2s, 0.5s or 250ms; at most 300s"))
     }
 }
 
@@ -121,7 +123,7 @@ impl From<Delay> for String {
     }
 }
 
-/// A number with up to three digits after the point, in thousandths.
+/// Parses a number with up to three fractional digits, in thousandths.
 fn thousandths(text: &str) -> Option<u32> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -132,7 +134,7 @@ fn thousandths(text: &str) -> Option<u32> {
     whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(rest)
 }
 
-/// Thousandths as a person writes them.
+/// Formats thousandths as a decimal number.
 struct Thousandths(u32);
 
 impl fmt::Display for Thousandths {
@@ -148,11 +150,9 @@ impl fmt::Display for Thousandths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn a_latency_is_written_as_it_is_read() {
+    fn latency_text_parses_and_formats() {
         let check = |text: &str, recorded: u32, held: u64| {
             let latency: Latency = text.parse().unwrap();
             assert_eq!((latency.of(recorded), latency.to_string().as_str()), (held, text));
@@ -163,13 +163,13 @@ mod tests {
         check("0.001x", 1_000_000, 1000);
         check("2.25x", 1000, 2250);
         check("1000x", 7, 7000);
-        check("1000x", u32::MAX, HELD_MAX);
+        check("1000x", u32::MAX, DELAY_MAX);
         assert_eq!("1x".parse(), Ok(Latency::RECORDED));
         assert_eq!("0x".parse(), Ok(Latency::NONE));
     }
 
     #[test]
-    fn a_latency_that_is_none_is_refused() {
+    fn malformed_latency_is_refused() {
         for text in ["", "x", "0.5", "-1x", "1.x", ".5x", "0.0001x", "1001x", "1e3x", "half", "99999999999x"]
         {
             let error = text.parse::<Latency>().unwrap_err();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_is_a_number_with_its_unit() {
+    fn delay_is_number_with_unit() {
         let check = |text: &str, expect: Option<u64>, written: &str| {
             let delay = Delay::try_from(text.to_owned());
             assert_eq!(delay.as_ref().ok().map(|delay| delay.micros()), expect, "{text}: {delay:?}");
@@ -191,7 +191,7 @@ mod tests {
         check("250ms", Some(250_000), "250ms");
         check("0.25ms", Some(250), "0.25ms");
         check("1500ms", Some(1_500_000), "1500ms");
-        check("300s", Some(HELD_MAX), "300s");
+        check("300s", Some(DELAY_MAX), "300s");
         for text in ["", "s", "ms", "2", "0s", "301s", "-1s", "1m", "1 s", "9999999s"] {
             check(text, None, "");
         }

@@ -1,9 +1,9 @@
-//! What Understudy is about, without any I/O: exchanges, canonical requests and their digests, the table,
+//! The core of Understudy, without I/O: exchanges, canonical requests and their digests, the table,
 //! and the engine that decides what happens to a stream.
 //!
-//! Everything here builds for `wasm32-wasip1` (inside Envoy), `wasm32-unknown-unknown` and natively, and behaves
-//! the same on each. There is no clock, environment, file, network, thread or randomness in it: time, identifiers and
-//! bytes come in as arguments. What runs on the data path cannot panic.
+//! The crate builds for `wasm32-wasip1` (inside Envoy) and natively, and behaves the same on each.
+//! It uses no clock, environment, file, network, thread or randomness: time, identifiers and bytes
+//! are arguments. Code on the data path can't panic.
 #![cfg_attr(
     not(test),
     deny(
@@ -31,7 +31,6 @@ pub mod redact;
 pub mod rules;
 pub mod sample;
 pub mod table;
-pub mod technology;
 pub mod time;
 pub mod trace;
 pub mod v1;

@@ -1,55 +1,57 @@
-//! What waits for the collector: records gathered into batches, sent, and sent again until they are acknowledged.
+//! The queue of records for the collector. Records are gathered into batches, which are sent until
+//! the collector acknowledges them.
 //!
-//! Memory is bounded; what doesn't fit is dropped and counted, and the count goes out with the next batch. No clock, no I/O: times come in
-//! as arguments, batches go out as bytes.
+//! Memory is bounded: records that don't fit are dropped and counted, and the next batch states the
+//! count. The outbox has no clock and does no I/O: times are arguments, batches are bytes.
 
-use crate::config::Collector;
+use crate::config::OutboxConfig;
 use crate::sample::Sample;
 use crate::v1;
 use std::collections::VecDeque;
 
-/// How many batches may be on their way at once.
+/// The maximum number of batches in flight.
 const IN_FLIGHT_MAX: usize = 4;
-/// The longest wait before a batch is sent again, in milliseconds, unless the collector asks for a longer one.
+/// The longest wait before a batch is sent again, in milliseconds, unless the collector requests a
+/// longer one.
 const BACKOFF_MAX_MS: u64 = 5_000;
-/// The longest wait that a collector may ask for, in milliseconds.
+/// The longest wait that a collector can request, in milliseconds.
 const RETRY_AFTER_MAX_MS: u64 = 60_000;
 
-/// How the collector answered.
+/// The collector's reply to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Every record is durable.
-    Delivered,
-    /// Not now: send it again, after this many milliseconds if the collector said so.
-    Later(Option<u64>),
-    /// It will never take this batch.
+pub enum CollectorReply {
+    /// The batch is acknowledged: every record is durable.
+    Acknowledged,
+    /// Send the batch again, after this many milliseconds if the collector stated a wait.
+    Retry(Option<u64>),
+    /// The collector will never accept this batch.
     Refused,
 }
 
-impl Answer {
-    /// What an HTTP status means; `None` stands for no answer at all.
+impl CollectorReply {
+    /// The meaning of an HTTP status. `None`: the collector didn't reply.
     pub fn from_status(status: Option<u16>, retry_after_s: Option<u64>) -> Self {
         match status {
-            Some(200..=299) => Self::Delivered,
-            Some(429 | 500..=599) | None => Self::Later(retry_after_s.map(|s| s.saturating_mul(1000))),
+            Some(200..=299) => Self::Acknowledged,
+            Some(429 | 500..=599) | None => Self::Retry(retry_after_s.map(|s| s.saturating_mul(1000))),
             Some(_) => Self::Refused,
         }
     }
 }
 
-/// Running totals of records. At rest `captured = delivered + dropped + waiting`.
+/// Totals of records. `captured = delivered + dropped + waiting` holds between calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Handed to the outbox.
+    /// Passed to the outbox.
     pub captured: u64,
     /// Acknowledged by the collector.
     pub delivered: u64,
-    /// Given up: no room, or refused by the collector.
+    /// Dropped: the queue was full, or the collector refused the batch.
     pub dropped: u64,
 }
 
 #[derive(Debug)]
-struct Batch {
+struct QueuedBatch {
     seq: u64,
     bytes: Vec<u8>,
     records: u64,
@@ -58,7 +60,7 @@ struct Batch {
     in_flight: bool,
 }
 
-/// The records of one VM on their way to the collector.
+/// The queue of one VM's records for the collector.
 #[derive(Debug)]
 pub struct Outbox {
     vm: String,
@@ -70,7 +72,7 @@ pub struct Outbox {
     open: Vec<u8>,
     open_records: u64,
     open_since: u64,
-    sealed: VecDeque<Batch>,
+    sealed: VecDeque<QueuedBatch>,
     sealed_bytes: usize,
     seq: u64,
     totals: Totals,
@@ -78,7 +80,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// An outbox for the VM of this name.
-    pub fn new(vm: String, service: Option<String>, collector: &Collector) -> Self {
+    pub fn new(vm: String, service: Option<String>, collector: &OutboxConfig) -> Self {
         Self {
             vm,
             service,
@@ -96,7 +98,7 @@ impl Outbox {
         }
     }
 
-    /// The same, for exchanges that are this share of those that there were.
+    /// The outbox, for exchanges that are this share of the traffic.
     #[must_use]
     pub fn sampled(self, sample: Sample) -> Self {
         Self { sample, ..self }
@@ -107,7 +109,8 @@ impl Outbox {
         self.totals
     }
 
-    /// Adds a record. `write` appends its line; `now` is in milliseconds. Gives `false` where there was no room for it.
+    /// Adds a record at `now` (milliseconds). `write` appends its line. Returns `false` if the
+    /// record was dropped.
     pub fn push(&mut self, now: u64, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         self.totals.captured = self.totals.captured.saturating_add(1);
         let start = self.open.len();
@@ -131,7 +134,8 @@ impl Outbox {
         true
     }
 
-    /// The next batch to send at `now` (milliseconds): its number and its bytes. It is on its way until [`Self::answered`].
+    /// The next batch to send at `now` (milliseconds): its number and its bytes. The batch is in
+    /// flight until [`Self::replied`].
     pub fn next(&mut self, now: u64) -> Option<(u64, &[u8])> {
         if self.open_records > 0 && now.saturating_sub(self.open_since) >= self.flush_ms {
             self.seal();
@@ -144,12 +148,12 @@ impl Outbox {
         Some((batch.seq, &batch.bytes))
     }
 
-    /// Takes the collector's answer to a batch.
-    pub fn answered(&mut self, seq: u64, answer: Answer, now: u64) {
+    /// Handles the collector's reply to a batch at `now` (milliseconds).
+    pub fn replied(&mut self, seq: u64, reply: CollectorReply, now: u64) {
         let Some(at) = self.sealed.iter().position(|batch| batch.seq == seq && batch.in_flight) else {
             return;
         };
-        if let Answer::Later(after) = answer {
+        if let CollectorReply::Retry(after) = reply {
             if let Some(batch) = self.sealed.get_mut(at) {
                 batch.in_flight = false;
                 batch.attempts = batch.attempts.saturating_add(1);
@@ -161,7 +165,7 @@ impl Outbox {
         }
         if let Some(batch) = self.sealed.remove(at) {
             self.sealed_bytes = self.sealed_bytes.saturating_sub(batch.bytes.len());
-            if answer == Answer::Delivered {
+            if reply == CollectorReply::Acknowledged {
                 self.totals.delivered = self.totals.delivered.saturating_add(batch.records);
             } else {
                 self.drop_records(batch.records);
@@ -177,7 +181,7 @@ impl Outbox {
         bytes.append(&mut self.open);
         self.sealed_bytes = self.sealed_bytes.saturating_add(bytes.len());
         let records = std::mem::take(&mut self.open_records);
-        self.sealed.push_back(Batch {
+        self.sealed.push_back(QueuedBatch {
             seq: self.seq,
             bytes,
             records,
@@ -199,8 +203,6 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn outbox(queue: u32) -> Outbox {
         let json = format!(
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_goes_out_when_it_is_old_or_full() {
+    fn batch_is_sent_when_old_or_full() {
         let mut outbox = outbox(4096);
         push(&mut outbox, 0, 10);
         assert_eq!(next(&mut outbox, 99), None);
@@ -230,38 +232,38 @@ mod tests {
         assert!(bytes.starts_with(r#"{"type":"batch","v":1,"vm":"vm","seq":1,"dropped":0}"#));
         push(&mut outbox, 100, 1024);
         assert_eq!(next(&mut outbox, 100).unwrap().0, 2);
-        outbox.answered(1, Answer::Delivered, 100);
-        outbox.answered(2, Answer::Delivered, 100);
+        outbox.replied(1, CollectorReply::Acknowledged, 100);
+        outbox.replied(2, CollectorReply::Acknowledged, 100);
         assert_eq!(outbox.totals(), Totals { captured: 2, delivered: 2, dropped: 0 });
     }
 
     #[test]
-    fn a_batch_is_sent_again_with_the_same_bytes_until_it_is_taken() {
+    fn batch_is_resent_unchanged_until_acknowledged() {
         let mut outbox = outbox(4096);
         push(&mut outbox, 0, 10);
         let first = next(&mut outbox, 100).unwrap();
-        assert_eq!(next(&mut outbox, 100), None, "it is on its way");
-        outbox.answered(1, Answer::from_status(Some(503), Some(2)), 100);
+        assert_eq!(next(&mut outbox, 100), None, "the batch is in flight");
+        outbox.replied(1, CollectorReply::from_status(Some(503), Some(2)), 100);
         assert_eq!(next(&mut outbox, 2099), None);
         assert_eq!(next(&mut outbox, 2100).unwrap(), first);
         for _ in 0..40 {
-            outbox.answered(1, Answer::from_status(None, None), 5000);
+            outbox.replied(1, CollectorReply::from_status(None, None), 5000);
             assert_eq!(next(&mut outbox, 10_000).unwrap(), first);
         }
-        outbox.answered(1, Answer::from_status(Some(204), None), 10_000);
-        outbox.answered(1, Answer::from_status(Some(204), None), 10_000);
+        outbox.replied(1, CollectorReply::from_status(Some(204), None), 10_000);
+        outbox.replied(1, CollectorReply::from_status(Some(204), None), 10_000);
         assert_eq!(outbox.totals(), Totals { captured: 1, delivered: 1, dropped: 0 });
     }
 
     #[test]
-    fn what_has_no_room_is_dropped_counted_and_told() {
+    fn record_without_room_is_dropped_and_reported() {
         let mut outbox = outbox(2048);
         assert!(push(&mut outbox, 0, 1000));
         assert!(push(&mut outbox, 0, 900));
         assert!(!push(&mut outbox, 0, 900), "over queue_max_bytes");
         assert_eq!(outbox.totals().dropped, 1);
         assert!(next(&mut outbox, 0).unwrap().1.contains(r#""dropped":0"#), "sealed before the drop");
-        outbox.answered(1, Answer::Refused, 0);
+        outbox.replied(1, CollectorReply::Refused, 0);
         assert_eq!(outbox.totals(), Totals { captured: 3, delivered: 0, dropped: 3 });
         push(&mut outbox, 0, 1024);
         assert!(next(&mut outbox, 0).unwrap().1.contains(r#""seq":2,"dropped":3"#));
@@ -270,7 +272,7 @@ mod tests {
     #[cfg(not(target_family = "wasm"))]
     proptest::proptest! {
         #[test]
-        fn nothing_is_lost_uncounted(steps in proptest::collection::vec((0u8..6, 1usize..700), 0..200)) {
+        fn every_record_is_counted(steps in proptest::collection::vec((0u8..6, 1usize..700), 0..200)) {
             let mut outbox = outbox(3000);
             let (mut now, mut flying) = (0, Vec::new());
             for (what, size) in steps {
@@ -279,8 +281,8 @@ mod tests {
                     0..=2 => { push(&mut outbox, now, size); }
                     3 => flying.extend(next(&mut outbox, now).map(|(seq, _)| seq)),
                     _ => if let Some(seq) = flying.pop() {
-                        let answers = [Answer::Delivered, Answer::Later(None), Answer::Refused];
-                        outbox.answered(seq, answers[size % 3], now);
+                        let answers = [CollectorReply::Acknowledged, CollectorReply::Retry(None), CollectorReply::Refused];
+                        outbox.replied(seq, answers[size % 3], now);
                     },
                 }
                 let waiting: u64 = outbox.open_records + outbox.sealed.iter().map(|b| b.records).sum::<u64>();

@@ -1,14 +1,14 @@
-//! A share of the exchanges, where not all are to be recorded: chosen by a digest of what ties them together, so that every proxy chooses the
-//! same, and neither the time nor what is in a request has a part in it.
+//! The share of exchanges that is recorded. A digest of the trace decides, so that every proxy
+//! makes the same choice, independent of the time and of the content of requests.
 
 use crate::digest::{prefix, sha1};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A share is counted in millionths.
+/// Shares are counted in millionths.
 const PARTS: u32 = 1_000_000;
 
-/// How much is recorded: a number from 0.000001 to 1, in steps of a millionth.
+/// A share: a number from 0.000001 to 1, in steps of a millionth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Sample {
@@ -16,15 +16,16 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Everything.
+    /// All exchanges.
     pub const WHOLE: Self = Self { parts: PARTS };
 
-    /// Whether it is everything.
+    /// Whether all exchanges are recorded.
     pub fn is_whole(&self) -> bool {
         *self == Self::WHOLE
     }
 
-    /// Whether what has this key is in it. Of many keys it takes its share, and of a smaller share all are in a larger one.
+    /// Whether exchanges with this key are recorded. A larger share includes the keys of every
+    /// smaller share.
     pub fn takes(self, key: &[u8]) -> bool {
         let place = prefix(&sha1(key)).checked_rem(u64::from(PARTS));
         self.is_whole() || place.is_some_and(|place| place < u64::from(self.parts))
@@ -43,10 +44,10 @@ impl TryFrom<f64> for Sample {
     fn try_from(share: f64) -> Result<Self, String> {
         let parts = share * f64::from(PARTS);
         if parts.is_finite() && parts >= 1.0 && share <= 1.0 {
-            // In the bounds of a u32, as just seen.
+            // The check above keeps the value within a u32.
             return Ok(Self { parts: parts.round() as u32 });
         }
-        Err(format!("{share} is no share: `sample` is a number from 0.000001 to 1"))
+        Err(format!("{share} is not a share: `sample` is a number from 0.000001 to 1"))
     }
 }
 
@@ -66,15 +67,13 @@ impl fmt::Display for Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn of(share: f64) -> Sample {
         Sample::try_from(share).unwrap()
     }
 
     #[test]
-    fn shares_are_numbers_within_bounds() {
+    fn share_is_number_within_bounds() {
         let check = |json: &str, told: &str| {
             let sample: Sample = serde_json::from_str(json).unwrap();
             assert_eq!(sample.to_string(), told, "{json}");
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_many_keys_is_taken_and_a_smaller_one_lies_in_it() {
+    fn share_takes_its_part_of_keys_and_includes_smaller_shares() {
         let keys = || (0..100_000u32).map(|n| format!("4bf92f3577b34da6a3ce929d{n:08x}"));
         for share in [0.01, 0.1, 0.5] {
             let taken = keys().filter(|key| of(share).takes(key.as_bytes())).count() as f64;
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_and_version_chooses_the_same() {
+    fn choice_is_equal_on_every_target_and_version() {
         let taken: Vec<u32> =
             (0..1000).filter(|n: &u32| of(0.01).takes(format!("{n:032x}").as_bytes())).collect();
         assert_eq!(taken, [279, 288, 490, 655, 995]);

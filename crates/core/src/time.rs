@@ -1,8 +1,8 @@
-//! Times as microseconds since 1970, written and read as RFC 3339 in UTC. No clock.
+//! Conversion between microseconds since 1970 and RFC 3339 in UTC. Reads no clock.
 
 const DAY: u64 = 86_400;
 
-/// Writes a time (microseconds since 1970-01-01T00:00:00Z) as `2026-11-21T08:00:00.123456Z`.
+/// Formats a time (microseconds since 1970-01-01T00:00:00Z) as `2026-11-21T08:00:00.123456Z`.
 pub fn to_rfc3339(micros: u64) -> String {
     let seconds = micros / 1_000_000;
     let (year, month, day) = civil_from_days(seconds / DAY);
@@ -16,7 +16,7 @@ pub fn to_rfc3339(micros: u64) -> String {
     )
 }
 
-/// Reads such a time: UTC only (`Z`), up to six digits of a fraction. `None` where it is anything else.
+/// Parses a time in UTC (`Z`) with up to six fractional digits. `None`: any other format.
 pub fn from_rfc3339(text: &str) -> Option<u64> {
     let text = text.strip_suffix('Z')?;
     let (date, clock) = text.split_once('T')?;
@@ -45,8 +45,8 @@ pub fn from_rfc3339(text: &str) -> Option<u64> {
     seconds.checked_mul(1_000_000)?.checked_add(micros)
 }
 
-/// Days since 1970-01-01 to year, month, day in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible
-/// low-level date algorithms").
+/// Days since 1970-01-01 to year, month, day in the proleptic Gregorian calendar (Howard Hinnant,
+/// "chrono-compatible low-level date algorithms").
 #[allow(
     clippy::arithmetic_side_effects,
     reason = "a u64 of microseconds holds 584,000 years: no value here overflows"
@@ -80,11 +80,9 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn known_times() {
+    fn known_times_are_formatted_and_parsed() {
         assert_eq!(to_rfc3339(0), "1970-01-01T00:00:00.000000Z");
         assert_eq!(to_rfc3339(1_709_210_096_000_007), "2024-02-29T12:34:56.000007Z");
         assert_eq!(from_rfc3339("2024-02-29T12:34:56.000007Z"), Some(1_709_210_096_000_007));
@@ -97,7 +95,7 @@ mod tests {
     #[cfg(not(target_family = "wasm"))]
     proptest::proptest! {
         #[test]
-        fn a_time_comes_back(micros in 0u64..253_402_300_800_000_000) {
+        fn formatted_time_parses_to_itself(micros in 0u64..253_402_300_800_000_000) {
             proptest::prop_assert_eq!(from_rfc3339(&to_rfc3339(micros)), Some(micros));
         }
     }

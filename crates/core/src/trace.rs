@@ -1,9 +1,9 @@
-//! What a request carries of a trace: what ties the calls that one request has caused together, where the service passes it on.
+//! The trace context of a request, which links a call to its cause if the service passes it on.
 
 use crate::headers::Headers;
 
-/// The identifier of the trace, by `traceparent` (W3C Trace Context) or B3: 32 hexadecimal digits in lower case. Both are one: tracers translate
-/// between them.
+/// The identifier of the trace from `traceparent` (W3C Trace Context) or B3: 32 hexadecimal digits
+/// in lower case. Tracers translate between the two.
 pub fn trace_id(headers: &Headers) -> Option<String> {
     traceparent(headers).or_else(|| b3(headers))
 }
@@ -13,7 +13,7 @@ pub fn request_id(headers: &Headers) -> Option<&str> {
     text(headers, b"x-request-id")
 }
 
-/// `00-TRACE-PARENT-FLAGS`; of later versions more may follow (W3C Trace Context, 3.2.2 and 4.3).
+/// `00-TRACE-PARENT-FLAGS`. Later versions may append fields (W3C Trace Context, 3.2.2 and 4.3).
 fn traceparent(headers: &Headers) -> Option<String> {
     let mut parts = text(headers, b"traceparent")?.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -30,7 +30,8 @@ fn b3(headers: &Headers) -> Option<String> {
     single.or_else(|| normal(text(headers, b"x-b3-traceid")?))
 }
 
-/// One of 64 bits is the right half of one of 128 (B3 Propagation, "TraceId"). All zeros is none.
+/// An identifier of 64 bits is the right half of one of 128 bits (B3 Propagation, "TraceId"). All
+/// zeros is invalid.
 fn normal(text: &str) -> Option<String> {
     let is_id = matches!(text.len(), 16 | 32) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let says_something = text.bytes().any(|b| b != b'0');

@@ -1,47 +1,50 @@
-//! What the responder did with a request, and why.
+//! The verdict on a request to a mocked backend, and its reason.
 
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-/// The three things that can become of a request to a mocked backend.
+/// The kind of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It was answered from the table.
+    /// The request was answered: from the table, or by a rule's fault.
     Match,
-    /// It was refused: nothing recorded has its signature.
+    /// The request was refused: no recorded request has its signature.
     Miss,
-    /// It was sent on to the real backend, since the rules say so.
+    /// The request continued to the real backend because `on_miss` allows it.
     Passthrough,
 }
 
-/// Why a request missed or was passed on. The codes are stable.
+/// The reason for a miss or a passthrough. The codes are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
     /// No recorded request has this signature.
     NoEntry,
-    /// The body is larger than `body_cap_bytes`, so that no signature could be made.
+    /// The body is larger than `body_cap_bytes`, and the request has no signature.
     BodyOverCap,
-    /// The recorded answers of a `fail` sequence are used up.
+    /// All recorded answers of a `fail` sequence have been given.
     SequenceEnded,
-    /// The recorded answer whose turn it is can't be given: it was cut, or Envoy doesn't take it.
+    /// The recorded answer whose turn it is can't be served: it was cut, or Envoy doesn't accept
+    /// it.
     SequenceGap,
     /// A name in the request is neither recorded nor introduced by an earlier request.
     UnknownName,
-    /// Recorded answers differ by who calls, and this caller wasn't recorded.
+    /// Recorded answers differ by who calls, and this caller was not recorded.
     UnknownCaller,
-    /// The request leaves HTTP (CONNECT, or an upgrade such as WebSocket): there is no end to it that could be answered.
+    /// The request leaves HTTP: CONNECT, or an upgrade such as WebSocket. It has no end after which
+    /// it could be answered.
     Upgrade,
-    /// The request is gRPC, and the configuration doesn't say that Envoy has the stub that an answer needs.
+    /// The request is gRPC, and the configuration doesn't state that Envoy has the stub that
+    /// answers need.
     GrpcUnsupported,
-    /// The table could not be read at the place that the index names: it is damaged.
+    /// The table is damaged: its index leads to an entry that can't be read.
     BadTable,
 }
 
 impl Reason {
-    /// What to tell a person.
+    /// The explanation for a person.
     pub fn message(self) -> &'static str {
         match self {
             Self::NoEntry => "no recorded request has this signature",
@@ -66,7 +69,7 @@ impl Reason {
         }
     }
 
-    /// The stable code, as it stands in records and bodies.
+    /// The stable code in records and bodies.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoEntry => "no-entry",
@@ -82,48 +85,49 @@ impl Reason {
     }
 }
 
-/// Which recorded answer was served.
+/// The recorded answer that was served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matched {
     /// The recorded exchange's identifier.
     pub exchange: String,
     /// The signature's digest.
     pub digest: Digest,
-    /// Which answer of how many: `(2, 5)` is the second of five.
+    /// The number of the answer and the number of answers: `(2, 5)` is the second of five.
     pub sequence: (u32, u32),
-    /// The places whose values differ from the recorded ones, and which rules leave out. Empty where it matched exactly.
+    /// The places that rules leave out, if the values there differ from the recorded ones. Empty
+    /// for an exact match.
     pub normalised: Vec<String>,
 }
 
-/// How one key of a recorded signature differs from the live one.
+/// The kind of a difference between a recorded and a live signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// The live request has it, the recorded one doesn't.
+    /// Only the live request has the key.
     Added,
-    /// The recorded request has it, the live one doesn't.
+    /// Only the recorded request has the key.
     Removed,
-    /// Both have it, with other values.
+    /// The values differ.
     Changed,
 }
 
-/// One differing key.
+/// A difference between a recorded and a live signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The signature's key, such as `query` or `body`.
     pub key: String,
-    /// What became of it.
+    /// The kind of the difference.
     pub change: Change,
-    /// The recorded value, cut where it is long.
+    /// The recorded value, cut if it is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<String>,
-    /// The live value, cut where it is long.
+    /// The live value, cut if it is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<String>,
 }
 
-/// A recorded request that is near to one that missed.
+/// A recorded request that resembles a request that missed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nearest {
@@ -131,18 +135,18 @@ pub struct Nearest {
     pub exchange: String,
     /// Its method and path.
     pub request: String,
-    /// How much of it is the same, in percent.
+    /// The share of equal parts, in percent.
     #[serde(default)]
     pub score: u8,
-    /// What differs.
+    /// The differences.
     pub differs: Vec<Difference>,
 }
 
-/// Texts in [`Nearest::in_short`] are cut to so many characters each.
+/// The maximum number of characters of a value in [`Nearest::in_short`].
 const SHORT: usize = 60;
 
 impl Nearest {
-    /// In one line: the request, and the first things in which it differs.
+    /// One line with the request and its first differences.
     pub fn in_short(&self) -> String {
         let cut = |text: &Option<String>| match text {
             Some(text) if text.chars().count() > SHORT => {
@@ -165,26 +169,47 @@ impl Nearest {
     }
 }
 
-/// What was done with one request.
+/// The verdict on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Match, miss or passthrough.
     pub kind: Kind,
-    /// The status served; `None` for a passthrough, and where the stream was reset.
+    /// The status of the answer. `None` for a passthrough, or if the stream was reset.
     pub status: Option<u16>,
-    /// What a rule has made of the answer on purpose, such as `status=503; delay=2s`. It counts as a match.
+    /// The fault that a rule added to the answer, such as `status=503; delay=2s`. Such a verdict is
+    /// a match.
     pub fault: Option<String>,
-    /// Why it missed or was passed on.
+    /// The reason for a miss or a passthrough.
     pub reason: Option<Reason>,
-    /// What it matched.
+    /// The recorded answer, if one was served.
     pub matched: Option<Matched>,
-    /// For a miss: the nearest recorded requests, nearest first.
+    /// For a miss: the nearest recorded requests, with the nearest first.
     pub nearest: Vec<Nearest>,
 }
 
 impl Verdict {
-    /// A verdict of which nothing more is said.
-    pub fn of(kind: Kind) -> Self {
+    /// The request was answered from the table, perhaps changed by a fault.
+    pub fn answered(status: u16, matched: Matched, fault: Option<String>) -> Self {
+        Self { status: Some(status), fault, matched: Some(matched), ..Self::bare(Kind::Match) }
+    }
+
+    /// A rule's fault replaced the answer, whatever was recorded. `status`: `None` if the stream
+    /// was reset. The report counts it as a match: the rule had planned this answer.
+    pub fn failed_on_purpose(status: Option<u16>, fault: String) -> Self {
+        Self { status, fault: Some(fault), ..Self::bare(Kind::Match) }
+    }
+
+    /// The request was refused with this status.
+    pub fn missed(status: u16, reason: Reason, nearest: Vec<Nearest>) -> Self {
+        Self { status: Some(status), reason: Some(reason), nearest, ..Self::bare(Kind::Miss) }
+    }
+
+    /// The request continued to the real backend.
+    pub fn passed(reason: Reason) -> Self {
+        Self { reason: Some(reason), ..Self::bare(Kind::Passthrough) }
+    }
+
+    fn bare(kind: Kind) -> Self {
         Self { kind, status: None, fault: None, reason: None, matched: None, nearest: Vec::new() }
     }
 }

@@ -1,45 +1,47 @@
-//! What the workload that a proxy belongs to says of itself: the annotations of its pod, which Istio puts into the proxy's node metadata.
+//! The annotations of the pod that a proxy belongs to. Istio puts them into the proxy's node
+//! metadata.
 //!
-//! An annotation turns mocking on, so what is unclear turns nothing on: a mode that isn't known, or two annotations that disagree.
+//! An annotation opts a pod in to mocking. Unclear annotations don't: an unknown mode, or two
+//! annotations that contradict each other.
 
-/// The prefixes of the annotations: ours, and the one of the contract that users of Speedscale know.
+/// The prefixes of the annotations: Understudy's, and the one of Speedscale's contract.
 pub const GROUPS: [&str; 2] = ["replay.understudy.dev", "replay.speedscale.com"];
 
-/// The end of the name of the annotation that turns mocking on.
+/// The last part of the name of the annotation that turns mocking on.
 pub const MODE: &str = "mode";
-/// The end of the name of the annotation that names a snapshot.
+/// The last part of the name of the annotation that names a snapshot.
 pub const SNAPSHOT: &str = "snapshot-id";
-/// The value of the mode that answers for the backends until it is removed.
+/// The mode that mocks the backends until the annotation is removed.
 pub const RESPONDER_ONLY: &str = "responder-only";
 
-/// The other modes of the contract: replays, which end. The filter has no part in starting or ending them.
+/// The other modes of the contract: replays. The filter neither starts nor ends them.
 const REPLAYS: [&str; 2] = ["full-replay", "generator-only"];
-/// So much of what a person wrote is told.
-const TOLD_MAX: usize = 100;
+/// The maximum number of characters that a message quotes of an annotation.
+const QUOTED_MAX: usize = 100;
 
-/// What a workload says of itself.
+/// The annotations of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// Whether it wants its backends mocked.
+    /// Whether the workload has opted in to mocking.
     pub consent: Consent,
-    /// The snapshot that it asks for.
+    /// The requested snapshot.
     pub snapshot: Option<String>,
 }
 
-/// Whether a workload wants its backends mocked.
+/// Whether a workload has opted in to mocking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Consent {
-    /// It says nothing.
+    /// No annotation.
     #[default]
     None,
-    /// It does.
+    /// The workload has opted in.
     Given,
-    /// It says something, which isn't this; why, and what to do.
+    /// The annotations can't be used. The text says why, and what to do.
     Not(String),
 }
 
 impl Workload {
-    /// Asks for the annotations that count, by their whole names.
+    /// Reads the annotations. `annotation` returns the value of an annotation by its full name.
     pub fn read(annotation: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
         let both = |end: &str| {
             GROUPS.map(|group| {
@@ -67,13 +69,16 @@ impl Workload {
     }
 }
 
-/// The one of both that is there; an error where they disagree.
+/// The one annotation of the two that is present.
+///
+/// # Errors
+/// Both are present and contradict each other.
 fn one_of(both: [Option<(String, String)>; 2]) -> Result<Option<(String, String)>, String> {
     match both {
         [Some((ours, a)), Some((theirs, b))] if a != b => Err(format!(
-            "the annotations {ours}: {} and {theirs}: {} disagree: remove one",
-            told(&a),
-            told(&b)
+            "the annotations {ours}: {} and {theirs}: {} contradict each other: remove one",
+            quoted(&a),
+            quoted(&b)
         )),
         [ours, theirs] => Ok(ours.or(theirs)),
     }
@@ -84,24 +89,24 @@ fn consent_of(name: &str, value: &str) -> Consent {
         return Consent::Given;
     }
     let why = if REPLAYS.contains(&value) {
-        format!("{name}: {value} is for a replay, which isn't the filter's to start: {RESPONDER_ONLY} mocks")
+        format!(
+            "{name}: {value} is for a replay, and the filter doesn't start replays: {RESPONDER_ONLY} turns mocking on"
+        )
     } else {
-        format!("{name}: {} is no mode that is known: {RESPONDER_ONLY} mocks", told(value))
+        format!("{name}: {} is not a known mode: {RESPONDER_ONLY} turns mocking on", quoted(value))
     };
     Consent::Not(why)
 }
 
-/// What a person wrote, short and on one line.
-fn told(text: &str) -> String {
-    let short: String = text.chars().take(TOLD_MAX).collect();
+/// A quoted annotation value, shortened, on one line.
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(QUOTED_MAX).collect();
     format!("{short:?}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn read(annotations: &[(&str, &str)]) -> Workload {
         Workload::read(|name| {
@@ -110,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_one_mode_turns_mocking_on() {
+    fn only_responder_only_mode_opts_in() {
         let given = |annotations: &[(&str, &str)]| read(annotations).consent == Consent::Given;
         assert!(given(&[("replay.speedscale.com/mode", "responder-only")]));
         assert!(given(&[("replay.understudy.dev/mode", "responder-only")]));
@@ -126,20 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn what_turns_nothing_on_says_why() {
+    fn unusable_annotations_state_reason() {
         let check = |annotations: &[(&str, &str)], expect: &str| match read(annotations).consent {
             Consent::Not(why) => assert!(why.contains(expect), "{why}"),
             other => panic!("{annotations:?}: {other:?}"),
         };
         let mode = "replay.speedscale.com/mode";
-        check(&[(mode, "responder")], "replay.speedscale.com/mode: \"responder\" is no mode that is known");
-        check(&[(mode, "Responder-Only")], "\"Responder-Only\" is no mode that is known");
+        check(&[(mode, "responder")], "replay.speedscale.com/mode: \"responder\" is not a known mode");
+        check(&[(mode, "Responder-Only")], "\"Responder-Only\" is not a known mode");
         check(&[(mode, "full-replay")], "full-replay is for a replay");
         check(&[(mode, "generator-only")], "generator-only is for a replay");
         check(&[(mode, "a\nb")], r#""a\nb""#);
         check(
             &[(mode, "responder-only"), ("replay.understudy.dev/mode", "off")],
-            "replay.understudy.dev/mode: \"off\" and replay.speedscale.com/mode: \"responder-only\" disagree",
+            "replay.understudy.dev/mode: \"off\" and replay.speedscale.com/mode: \"responder-only\" contradict each other",
         );
         check(
             &[
@@ -147,7 +152,7 @@ mod tests {
                 ("replay.understudy.dev/snapshot-id", "a"),
                 ("replay.speedscale.com/snapshot-id", "b"),
             ],
-            "disagree",
+            "contradict each other",
         );
         let long = "x".repeat(5000);
         let Consent::Not(why) = read(&[(mode, &long)]).consent else { panic!("no mode") };
@@ -155,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_is_asked_for_by_name() {
+    fn snapshot_is_read_from_either_group() {
         let snapshot = |annotations: &[(&str, &str)]| read(annotations).snapshot;
         assert_eq!(snapshot(&[]), None);
         assert_eq!(snapshot(&[("replay.speedscale.com/snapshot-id", "a")]).as_deref(), Some("a"));
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_no_mode() {
+    fn value_without_utf8_does_not_opt_in() {
         let workload = Workload::read(|_| Some(vec![0xff, 0xfe]));
         assert!(matches!(workload.consent, Consent::Not(_)));
     }

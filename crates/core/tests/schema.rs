@@ -1,7 +1,8 @@
-//! The published schema of the filter's configuration says what the filter takes: the same keys, defaults and bounds.
+//! The published schema of the filter's configuration has the same keys, defaults and bounds as the
+//! filter.
 //!
-//! No validator is needed: each statement of the schema is tried on the reader itself. Everything is found in the schema, so that a key
-//! which is added to one of the two and not to the other fails here.
+//! No validator is needed: each statement of the schema is tried on the reader itself. The test
+//! derives all cases from the schema, so that a key that only one of the two has fails here.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -9,7 +10,8 @@ use understudy_core::config::Config;
 
 const SCHEMA: &str = include_str!("../../../docs/reference/filter-configuration.schema.json");
 
-/// The four objects of the configuration: the pointer to each in the schema, and its keys put into a whole configuration.
+/// The four objects of the configuration: the pointer to each in the schema, and a function that
+/// makes a complete configuration of its keys.
 const OBJECTS: [(&str, Whole); 4] = [
     ("", Value::Object),
     ("/$defs/backend", |keys| json!({ "backends": { "http://h": keys }, "collector": { "cluster": "c" } })),
@@ -32,7 +34,8 @@ fn read(config: &Value) -> Result<Config, String> {
     Config::from_json(config.to_string().as_bytes()).map_err(|error| error.to_string())
 }
 
-/// Keys of an object with which others are valid: those that are required, and room for what has to be larger than something else.
+/// Keys that an object needs for the tested key to be valid: required keys, and limits that must be
+/// larger than others.
 fn companions(pointer: &str, key: &str) -> Map<String, Value> {
     let mut keys = match pointer {
         "/$defs/backend" => json!({ "mode": "mock" }),
@@ -53,10 +56,10 @@ fn with(pointer: &str, whole: Whole, key: &str, value: Value) -> Result<Config, 
 }
 
 #[test]
-fn the_keys_are_those_that_the_reader_knows() {
+fn schema_keys_equal_reader_keys() {
     for (pointer, whole) in OBJECTS {
         let stated: BTreeSet<_> = properties(pointer).keys().cloned().collect();
-        // The reader names all that it knows when it meets what it doesn't.
+        // For an unknown key the reader lists all known keys.
         let error = with(pointer, whole, "no such key", json!(0)).unwrap_err();
         let (_, list) = error.split_once("unknown field `no such key`, expected ").unwrap();
         let known: BTreeSet<_> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
@@ -66,7 +69,7 @@ fn the_keys_are_those_that_the_reader_knows() {
 }
 
 #[test]
-fn required_keys_are_required_and_no_others() {
+fn schema_required_keys_equal_reader_required_keys() {
     for (pointer, whole) in OBJECTS {
         let stated: BTreeSet<_> = schema(pointer)["required"]
             .as_array()
@@ -83,7 +86,7 @@ fn required_keys_are_required_and_no_others() {
 }
 
 #[test]
-fn defaults_are_those_of_the_reader() {
+fn schema_defaults_equal_reader_defaults() {
     for (pointer, whole) in OBJECTS {
         let minimal: Map<String, Value> = companions(pointer, "")
             .into_iter()
@@ -107,7 +110,7 @@ fn defaults_are_those_of_the_reader() {
 }
 
 #[test]
-fn bounds_and_values_are_those_of_the_reader() {
+fn schema_bounds_and_values_equal_reader_bounds_and_values() {
     for (pointer, whole) in OBJECTS {
         for (key, property) in properties(pointer) {
             let check = |value: Value, good: bool| {
@@ -145,7 +148,7 @@ fn bounds_and_values_are_those_of_the_reader() {
 }
 
 #[test]
-fn the_rest_that_the_schema_says() {
+fn schema_conditions_and_patterns_equal_reader_checks() {
     let check = |config: Value, good: bool| {
         let outcome = read(&config);
         assert_eq!(outcome.is_ok(), good, "{config}: {outcome:?}");

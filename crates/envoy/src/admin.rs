@@ -1,4 +1,5 @@
-//! A client for Envoy's admin interface, over TCP or a Unix socket. It reads, and drains; it changes no configuration.
+//! A client for Envoy's admin interface, over TCP or a Unix socket. It reads state and drains listeners.
+//! It never changes the configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,15 +15,16 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::error::Error;
 
-/// The admin thread is Envoy's main thread: it answers at once, or something is badly wrong.
+/// The time limit of a request. Envoy's main thread serves the admin interface, and normally responds at
+/// once.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the admin interface listens.
+/// The address of the admin interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminAddress {
-    /// A Unix socket: no port to find or lose, and no other user can reach it.
+    /// A Unix socket. It needs no free port, and other users can't reach it.
     Socket(PathBuf),
-    /// An address; keep it on loopback.
+    /// A TCP address, which should be on loopback.
     Tcp(SocketAddr),
 }
 
@@ -32,10 +34,10 @@ pub struct Admin {
     address: AdminAddress,
 }
 
-/// An answer of the admin interface.
+/// A response of the admin interface.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct AdminResponse {
     /// The HTTP status.
     pub status: u16,
     /// The whole body.
@@ -43,28 +45,28 @@ pub struct Answer {
 }
 
 impl Admin {
-    /// A client for the interface at `address`; connects at each request.
+    /// A client for the interface at `address`. It connects for each request.
     pub fn new(address: AdminAddress) -> Self {
         Self { address }
     }
 
-    /// Where the interface is.
+    /// The address of the interface.
     pub fn address(&self) -> &AdminAddress {
         &self.address
     }
 
-    /// `GET path`, with its query.
-    pub async fn get(&self, path: &str) -> Result<Answer, Error> {
+    /// Sends `GET path`, with its query.
+    pub async fn get(&self, path: &str) -> Result<AdminResponse, Error> {
         self.request("GET", path).await
     }
 
-    /// `POST path`, with its query.
-    pub async fn post(&self, path: &str) -> Result<Answer, Error> {
+    /// Sends `POST path`, with its query.
+    pub async fn post(&self, path: &str) -> Result<AdminResponse, Error> {
         self.request("POST", path).await
     }
 
-    /// Counters and gauges whose names match the regular expression `filter`; all if it is empty.
-    pub async fn stats(&self, filter: &str) -> Result<Stats, Error> {
+    /// The counters and gauges whose names match the regular expression `filter`; all if it is empty.
+    pub async fn stats(&self, filter: &str) -> Result<EnvoyStats, Error> {
         let path = format!("/stats?format=json&filter={}", escape(filter));
         let json = self.json(&path).await?;
         let mut values = BTreeMap::new();
@@ -74,10 +76,10 @@ impl Admin {
                 values.insert(name.to_owned(), value);
             }
         }
-        Ok(Stats { values })
+        Ok(EnvoyStats { values })
     }
 
-    /// The addresses on which Envoy really listens, by listener name.
+    /// The addresses to which Envoy's listeners are bound, by listener name.
     pub(crate) async fn listeners(&self) -> Result<BTreeMap<String, SocketAddr>, Error> {
         let json = self.json("/listeners?format=json").await?;
         let mut listeners = BTreeMap::new();
@@ -93,19 +95,19 @@ impl Admin {
     }
 
     async fn json(&self, path: &str) -> Result<Value, Error> {
-        let answer = self.get(path).await?;
+        let response = self.get(path).await?;
         let failed = |reason: String| Error::Admin { request: format!("GET {path}"), reason };
-        if answer.status != 200 {
+        if response.status != 200 {
             return Err(failed(format!(
                 "status {}: {}",
-                answer.status,
-                String::from_utf8_lossy(&answer.body)
+                response.status,
+                String::from_utf8_lossy(&response.body)
             )));
         }
-        serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))
+        serde_json::from_slice(&response.body).map_err(|error| failed(error.to_string()))
     }
 
-    async fn request(&self, method: &str, path: &str) -> Result<Answer, Error> {
+    async fn request(&self, method: &str, path: &str) -> Result<AdminResponse, Error> {
         let failed = |reason: String| Error::Admin { request: format!("{method} {path}"), reason };
         let exchange = async {
             match &self.address {
@@ -119,7 +121,7 @@ impl Admin {
         };
         match tokio::time::timeout(PATIENCE, exchange).await {
             Ok(result) => result.map_err(|error| failed(error.to_string())),
-            Err(_) => Err(failed(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(failed(format!("no response within {PATIENCE:?}"))),
         }
     }
 }
@@ -128,26 +130,26 @@ async fn exchange<S>(
     stream: S,
     method: &str,
     path: &str,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>>
+) -> Result<AdminResponse, Box<dyn std::error::Error + Send + Sync>>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request =
         Request::builder().method(method).uri(path).header("host", "admin").body(Empty::<Bytes>::new())?;
-    let answer = async {
+    let response = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await?.to_bytes();
-        Ok::<_, hyper::Error>(Answer { status, body })
+        Ok::<_, hyper::Error>(AdminResponse { status, body })
     };
-    // The connection must be driven beside the request; both end together.
-    tokio::pin!(answer, connection);
+    // The connection must be polled beside the request. Both end together.
+    tokio::pin!(response, connection);
     tokio::select! {
-        answer = &mut answer => Ok(answer?),
+        response = &mut response => Ok(response?),
         end = &mut connection => {
             end?;
-            Ok(answer.await?)
+            Ok(response.await?)
         }
     }
 }
@@ -165,24 +167,24 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// Counters and gauges at one moment.
+/// The counters and gauges at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Stats {
+pub struct EnvoyStats {
     values: BTreeMap<String, u64>,
 }
 
-impl Stats {
-    /// The value of `name`; 0 if Envoy has no such statistic (yet).
+impl EnvoyStats {
+    /// The value of `name`; 0 if Envoy doesn't have the statistic (yet).
     pub fn get(&self, name: &str) -> u64 {
         self.values.get(name).copied().unwrap_or(0)
     }
 
-    /// Does Envoy have a statistic called `name`?
+    /// Whether Envoy has a statistic called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
-    /// All of them, in the order of their names.
+    /// All statistics, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.values.iter().map(|(name, value)| (name.as_str(), *value))
     }
@@ -193,7 +195,7 @@ mod tests {
     use super::escape;
 
     #[test]
-    fn queries() {
+    fn query_with_special_characters_is_escaped() {
         assert_eq!(escape(r"^wasmcustom\.a&b$"), "%5Ewasmcustom%5C.a%26b%24");
     }
 }

@@ -1,5 +1,5 @@
-//! Envoy's configuration: the templates in `envoy/*.yaml`, changed by typed settings, as JSON.
-//! What isn't set stays as the template has it, so the files and the command can't drift apart.
+//! Envoy's configuration as JSON: the templates in `envoy/*.yaml`, changed by typed settings. Everything
+//! else stays as in the template, so that the files and the command can't drift apart.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,11 +20,11 @@ use json::{array, at, socket_address};
 const TAP: &str = include_str!("../../../envoy/envoy.yaml");
 const RESPONDER: &str = include_str!("../../../envoy/responder.yaml");
 
-/// The listener that apps are pointed at.
+/// The listener for apps.
 const LISTENER: &str = "/static_resources/listeners/0";
-/// The listener for what is inside of tunnels.
+/// The listener for the content of tunnels.
 const TUNNEL: &str = "/static_resources/listeners/1";
-/// In a connection manager.
+/// The virtual hosts of a connection manager.
 const VIRTUAL_HOSTS: &str = "/route_config/virtual_hosts";
 const LISTENERS: &str = "/static_resources/listeners";
 const CLUSTERS: &str = "/static_resources/clusters";
@@ -32,14 +32,14 @@ const CLUSTERS: &str = "/static_resources/clusters";
 const FILTER: &str = "understudy";
 const COLLECTOR: &str = "collector";
 
-/// What Envoy does when the filter crashes (`docs/reference`: measured on Envoy 1.40).
+/// The behaviour of Envoy when the filter crashes (`docs/reference`: measured on Envoy 1.40).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterFailure {
-    /// The traffic goes on without the filter, also what is in flight: right for a tap.
+    /// The traffic continues without the filter, including requests in flight. Right for a tap.
     Open,
-    /// 503 for what is in flight, then a new virtual machine: right for a responder.
+    /// Requests in flight get 503, then a new virtual machine starts. Right for a responder.
     Reload,
-    /// 503 for everything from then on.
+    /// All requests get 503 from then on.
     Closed,
 }
 
@@ -50,12 +50,12 @@ enum Template {
     ResponderWithBackends,
 }
 
-/// Which certificates of backends are believed.
+/// The certificates of backends that Envoy accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamTrust {
-    /// Those that a certificate in this file (PEM) has signed, for the name that was asked for.
+    /// Certificates for the requested name, signed by a certificate in this file (PEM).
     Roots(PathBuf),
-    /// All.
+    /// All certificates.
     Anyone,
 }
 
@@ -115,51 +115,52 @@ impl Bootstrap {
         }
     }
 
-    /// `envoy/envoy.yaml`: a forward proxy to whatever the app asks for; the filter taps.
+    /// `envoy/envoy.yaml`: a forward proxy to every backend; the filter taps.
     pub fn tap() -> Self {
         Self::new(Template::Tap)
     }
 
-    /// `envoy/responder.yaml`: the filter answers; nothing leads to a backend.
+    /// `envoy/responder.yaml`: the filter answers; no request reaches a backend.
     pub fn responder() -> Self {
         Self::new(Template::Responder)
     }
 
-    /// The filter answers, and what it lets through (`on_miss: passthrough` or `capture`) reaches its backend.
+    /// The filter answers, and requests that it passes on (`on_miss: passthrough` or `capture`) reach their
+    /// backends.
     pub fn responder_with_backends() -> Self {
         Self::new(Template::ResponderWithBackends)
             .on_filter_failure(FilterFailure::Reload)
             .plugin_config(json!({ "default": "mock", "on_miss": "passthrough" }))
     }
 
-    /// Where the proxy listens. Port 0 is a free port, which `Envoy::start` finds.
+    /// The address of the proxy. For port 0, `Envoy::start` takes a free port.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = Some(address);
         self
     }
 
-    /// One socket for each worker instead of one for all. Spreads connections better, but then a second Envoy can take
-    /// the same port unnoticed.
+    /// One socket per worker instead of one for all. Spreads connections better, but then a second Envoy can
+    /// take the same port unnoticed.
     pub fn reuse_port(mut self, yes: bool) -> Self {
         self.reuse_port = Some(yes);
         self
     }
 
-    /// Where the admin interface listens. If it isn't set, `Envoy::start` makes a Unix socket.
+    /// The address of the admin interface. By default `Envoy::start` creates a Unix socket.
     pub fn admin(mut self, address: AdminAddress) -> Self {
         self.admin = Some(address);
         self
     }
 
-    /// The module to run. Relative paths are relative to the current folder, now.
+    /// The module to run. A relative path is resolved now, from the current folder.
     pub fn filter(mut self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         self.filter = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         self
     }
 
-    /// How long Envoy may take to load the filter's module: V8 reads all of it, the table too. Some 20 MiB/s were measured on two cores; a
-    /// quarter of that is allowed.
+    /// How long Envoy may take to load the filter's module: V8 reads it completely, including the table.
+    /// About 20 MiB/s were measured on two cores; a quarter of that is assumed.
     pub fn loading_time(&self) -> Duration {
         const BYTES_PER_SECOND: u64 = 5 << 20;
         let length =
@@ -167,61 +168,63 @@ impl Bootstrap {
         Duration::from_secs(length / BYTES_PER_SECOND)
     }
 
-    /// Leaves the filter out: the same Envoy with nothing of ours in the way of a request, to compare with.
+    /// Leaves out the filter, to compare with Envoy alone.
     pub fn without_filter(mut self) -> Self {
         self.without_filter = true;
         self
     }
 
-    /// What to do when the filter crashes.
+    /// The behaviour when the filter crashes.
     pub fn on_filter_failure(mut self, failure: FilterFailure) -> Self {
         self.failure = Some(failure);
         self
     }
 
-    /// The filter's configuration. The filter refuses to start with one that it doesn't understand.
+    /// The filter's configuration. The filter refuses to start with an invalid one.
     pub fn plugin_config(mut self, config: Value) -> Self {
         self.plugin_config = Some(config);
         self
     }
 
-    /// Where the cluster `collector` leads, which the plugin configuration names.
+    /// The address of the cluster `collector`, which the plugin configuration names.
     pub fn collector(mut self, address: SocketAddr) -> Self {
         self.collector = Some(address);
         self
     }
 
-    /// Sends a backend somewhere else. Has no effect on [`Bootstrap::responder`], which sends nothing anywhere.
+    /// Redirects a backend to another address. Has no effect on [`Bootstrap::responder`], which sends no
+    /// requests.
     pub fn map(mut self, map: HostMap) -> Self {
         self.maps.push(map);
         self
     }
 
-    /// Adds a way in to the app, where the filter taps what comes in. Has no effect on [`Bootstrap::responder`].
+    /// Adds a listener for requests to the app, which the filter taps. Has no effect on
+    /// [`Bootstrap::responder`].
     pub fn inbound(mut self, inbound: Inbound) -> Self {
         self.inbound.push(inbound);
         self
     }
 
-    /// The Unix socket of the service that makes certificates for what the app asks for by TLS.
+    /// The Unix socket of the service that issues certificates for the app's TLS connections.
     pub fn certificates(mut self, socket: impl Into<PathBuf>) -> Self {
         self.certificates = Some(socket.into());
         self
     }
 
-    /// Which certificates of backends are believed. Default: those that the system's roots have signed.
+    /// The certificates of backends that Envoy accepts. Default: those signed by the system's roots.
     pub fn upstream_trust(mut self, trust: UpstreamTrust) -> Self {
         self.upstream_trust = Some(trust);
         self
     }
 
-    /// Where Envoy writes which tunnels it did not understand.
+    /// The file in which Envoy logs the tunnels that it couldn't read.
     pub(crate) fn tunnel_log(mut self, path: PathBuf) -> Self {
         self.tunnel_log = Some(path);
         self
     }
 
-    /// The most bytes of a body that the filter can hold; more is answered 413 by Envoy.
+    /// The maximum size in bytes of a body that the filter can hold. Envoy answers larger ones with 413.
     pub fn buffer_limit(mut self, bytes: u32) -> Self {
         self.buffer_limit = Some(bytes);
         self
@@ -239,7 +242,7 @@ impl Bootstrap {
         self
     }
 
-    /// A last change to the whole configuration, for what no setting here is about.
+    /// A final change to the whole configuration, for what no other setting covers.
     pub fn edit(mut self, edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         self.edits.push(Edit(Arc::new(edit)));
         self
@@ -253,7 +256,7 @@ impl Bootstrap {
         self.admin.as_ref()
     }
 
-    /// The whole configuration, as `envoy -c FILE.json` takes it.
+    /// The whole configuration, for `envoy -c FILE.json`.
     pub fn to_json(&self) -> Result<Value, Error> {
         let text = match self.template {
             Template::Tap | Template::ResponderWithBackends => TAP,
@@ -261,12 +264,13 @@ impl Bootstrap {
         };
         let mut config = parse(text)?;
         if self.template == Template::ResponderWithBackends {
-            // The filter holds a request until it has its body: the backend's `100 Continue` would never come.
+            // The filter holds a request until its body has arrived, so the backend's `100 Continue` would
+            // never come.
             for manager in managers(&mut config)? {
                 manager["proxy_100_continue"] = false.into();
             }
             let responder = parse(RESPONDER)?;
-            // What is neither TLS nor HTTP would reach mocked backends too.
+            // Connections that are neither TLS nor HTTP would reach mocked backends too.
             for (pointer, key) in [("", "layered_runtime"), (TUNNEL, "default_filter_chain")] {
                 let from = responder.pointer(pointer).map(|part| part[key].clone());
                 at(&mut config, pointer)?[key] = from.unwrap_or_default();
@@ -329,7 +333,7 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The template's own way in gives its place to those that are asked for.
+    /// Replaces the template's inbound listener by the configured ones.
     fn set_inbound(&self, config: &mut Value) -> Result<(), Error> {
         if self.template == Template::Responder {
             return Ok(());
@@ -355,7 +359,7 @@ impl Bootstrap {
 
     fn set_filter(&self, config: &mut Value) -> Result<(), Error> {
         let plugin_config = self.plugin_config.clone().map(|mut config| {
-            // The templates have the stub.
+            // The templates contain the stub.
             if let Some(keys) = config.as_object_mut() {
                 keys.entry("grpc_stub").or_insert(true.into());
             }
@@ -380,8 +384,8 @@ impl Bootstrap {
         if let Some(path) = &self.filter {
             *at(plugin, "/vm_config/code/local/filename")? = json!(path);
         }
-        if let Some(wanted) = plugin_config {
-            *at(plugin, "/configuration/value")? = wanted.to_string().into();
+        if let Some(plugin_config) = plugin_config {
+            *at(plugin, "/configuration/value")? = plugin_config.to_string().into();
         }
         if let (Some(failure), Some(fields)) = (self.failure, plugin.as_object_mut()) {
             fields.remove("fail_open");
@@ -419,8 +423,8 @@ impl Bootstrap {
         }
         let clusters = array(config, CLUSTERS)?;
         let model = |name: &str| {
-            let known = clusters.iter().find(|cluster| cluster["name"] == name).cloned();
-            known.ok_or_else(|| Error::Template { at: format!("clusters/{name}") })
+            let cluster = clusters.iter().find(|cluster| cluster["name"] == name).cloned();
+            cluster.ok_or_else(|| Error::Template { at: format!("clusters/{name}") })
         };
         let models = [model("backends")?, model("backends_tls")?, model("backends_tls_http1")?];
         clusters.extend(self.maps.iter().flat_map(|map| map.clusters(&models)));
@@ -453,7 +457,7 @@ fn parse(template: &str) -> Result<Value, Error> {
     serde_saphyr::from_str(template).map_err(|error| Error::TemplateSyntax(Box::new(error)))
 }
 
-/// Those of the connection managers that the app's requests go through: one for each kind of connection that they come by.
+/// The connection managers for the app's requests: one for each kind of connection.
 fn managers(config: &mut Value) -> Result<impl Iterator<Item = &mut Value>, Error> {
     let chains = array(config, LISTENERS)?
         .iter_mut()
@@ -465,7 +469,7 @@ fn managers(config: &mut Value) -> Result<impl Iterator<Item = &mut Value>, Erro
         .filter(|manager| manager["stat_prefix"] == FILTER))
 }
 
-/// Turns a log on stderr into one in a file.
+/// Redirects a log from stderr to a file.
 fn write_log_to(log: &mut Value, path: &Path) {
     log["name"] = "envoy.access_loggers.file".into();
     log["typed_config"]["@type"] =

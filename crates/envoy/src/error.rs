@@ -1,42 +1,42 @@
-//! What can go wrong with Envoy, and what to do about it. Messages name the cause; `help` names the remedy.
+//! The errors of the crate. Messages name the cause, `help` names the remedy.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::process::Exit;
+use crate::exit::EnvoyExit;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no Envoy on this machine, as far as we can see.
+    /// No Envoy was found on this machine.
     #[error("no Envoy found: {looked}")]
     NotFound {
-        /// Where we looked, in order, as text.
+        /// The searched places in order, as text.
         looked: String,
     },
-    /// There is a file, but it can't be run as Envoy.
+    /// A file exists, but doesn't run as Envoy.
     #[error("`{} --version` doesn't work: {reason}", path.display())]
     NotEnvoy {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// A `HOST[:PORT]=URL` that we can't read or can't serve.
+    /// An invalid `HOST[:PORT]=URL`.
     #[error("host map `{map}`: {reason}")]
     BadMap {
         /// The text as given.
         map: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// A `LISTEN=APP` that we can't read or can't serve.
+    /// An invalid `LISTEN=APP`.
     #[error("inbound `{way}`: {reason}")]
     BadInbound {
         /// The text as given.
         way: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The built-in template isn't what this crate expects: a defect of ours.
@@ -51,43 +51,43 @@ pub enum Error {
     /// Another process listens on the address.
     #[error("the address {address} is in use by another process")]
     PortInUse {
-        /// As Envoy names it, `127.0.0.1:15001`.
+        /// The address in Envoy's notation, `127.0.0.1:15001`.
         address: String,
     },
     /// Envoy refused the configuration, the module or the plugin configuration.
     #[error("Envoy refused its configuration: {problems}")]
     Refused {
-        /// The lines of Envoy's log that say why; the filter's own message comes first.
+        /// The lines of Envoy's log with the cause, the filter's message first.
         problems: String,
     },
     /// Envoy ended while it was starting, for a reason other than its configuration.
     #[error("Envoy ended while starting ({exit}): {problems}")]
     Died {
-        /// How it ended.
-        exit: Exit,
-        /// The lines of Envoy's log that say why.
+        /// Its exit status.
+        exit: EnvoyExit,
+        /// The lines of Envoy's log with the cause.
         problems: String,
     },
     /// Envoy didn't become ready in time.
     #[error("Envoy isn't ready after {after:?}: {problems}")]
     NotReady {
-        /// How long we waited.
+        /// The waiting time.
         after: Duration,
-        /// The lines of Envoy's log that could say why.
+        /// The lines of Envoy's log that may show the cause.
         problems: String,
     },
-    /// The admin interface gave no usable answer.
+    /// The admin interface gave no usable response.
     #[error("Envoy's admin interface, {request}: {reason}")]
     Admin {
         /// Method and path.
         request: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
     /// A file or process operation failed.
     #[error("can't {doing}")]
     Io {
-        /// What we were doing, with the path.
+        /// The action that failed, with its path.
         doing: String,
         /// The system's error.
         #[source]
@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// What the user can do about it.
+    /// The remedy.
     pub fn help(&self) -> &'static str {
         match self {
             Error::NotFound { .. } => HOW_TO_GET_ENVOY,
@@ -126,13 +126,13 @@ impl Error {
                 "this is a defect of Understudy: please report it"
             }
             Error::PortInUse { .. } => "choose another port, or 0 for a free one, or stop the other process",
-            Error::Refused { .. } => "mend the configuration that the message names",
+            Error::Refused { .. } => "correct the configuration that the message names",
             Error::Died { .. } => {
                 "see the message; if Envoy crashed, try the version named in .envoy-version"
             }
             Error::NotReady { .. } => "the machine may be overloaded: try again, or allow more time",
-            Error::Admin { .. } => "see whether Envoy still runs, and its log",
-            Error::Io { .. } => "see whether the path is writable and the disk has room",
+            Error::Admin { .. } => "check whether Envoy still runs, and its log",
+            Error::Io { .. } => "check that the path is writable and the disk has room",
         }
     }
 

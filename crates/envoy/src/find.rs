@@ -1,4 +1,4 @@
-//! Finds an Envoy binary on this machine and asks for its version. Never downloads anything.
+//! Finds an Envoy binary on this machine and determines its version. Never downloads anything.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::error::Error;
 
-/// The oldest Envoy that works: `allow_on_headers_stop_iteration` came with it.
+/// The oldest Envoy that works: the first with `allow_on_headers_stop_iteration`.
 pub const OLDEST_SUPPORTED: Version = Version { major: 1, minor: 35, patch: 0 };
 
 /// The version that the tests run with.
@@ -31,7 +31,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// An Envoy that answered to `--version`.
+/// An Envoy that responds to `--version`.
 #[derive(Debug, Clone)]
 pub struct EnvoyBinary {
     path: PathBuf,
@@ -39,7 +39,7 @@ pub struct EnvoyBinary {
 }
 
 impl EnvoyBinary {
-    /// Takes the binary at `path`, after asking it for its version.
+    /// Uses the binary at `path`, after a call with `--version`.
     pub fn at(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let output = Command::new(&path)
@@ -51,25 +51,25 @@ impl EnvoyBinary {
         match parse_version(&text) {
             Some(version) => Ok(Self { path, version }),
             None => {
-                let said =
+                let output_text =
                     if text.trim().is_empty() { String::from_utf8_lossy(&output.stderr) } else { text };
-                let reason = format!("{}, output {:?}", output.status, said.trim());
+                let reason = format!("{}, output {:?}", output.status, output_text.trim());
                 Err(Error::NotEnvoy { path, reason })
             }
         }
     }
 
-    /// Where it is. It may be a wrapper that replaces itself by Envoy (`exec`), so that its process is Envoy's.
+    /// Its path. The file may be a wrapper that replaces itself by Envoy (`exec`).
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it says it is.
+    /// Its version.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// What to tell the user about this version, if anything.
+    /// A warning about this version, if any.
     pub fn warning(&self) -> Option<String> {
         (self.version < OLDEST_SUPPORTED).then(|| {
             format!(
@@ -81,11 +81,12 @@ impl EnvoyBinary {
     }
 }
 
-/// Finds Envoy: `$ENVOY`; `PATH`; `.venv/bin/envoy` in this folder or one above it, or above the running program.
+/// Finds Envoy: `$ENVOY`; `PATH`; `.venv/bin/envoy` in the current folder, above it, or above the running
+/// program.
 ///
-/// `$ENVOY` is taken at its word: if it is set and wrong, that is an error, and no other place is tried.
+/// A wrong `$ENVOY` is an error, and no other place is tried.
 pub fn find() -> Result<EnvoyBinary, Error> {
-    let places = Places {
+    let places = SearchPlaces {
         envoy: std::env::var_os("ENVOY").filter(|value| !value.is_empty()),
         path: std::env::var_os("PATH"),
         folder: std::env::current_dir().ok(),
@@ -94,16 +95,16 @@ pub fn find() -> Result<EnvoyBinary, Error> {
     EnvoyBinary::at(places.search()?)
 }
 
-/// Everything that the search depends on.
+/// The inputs of the search.
 #[derive(Debug, Default)]
-struct Places {
+struct SearchPlaces {
     envoy: Option<OsString>,
     path: Option<OsString>,
     folder: Option<PathBuf>,
     program: Option<PathBuf>,
 }
 
-impl Places {
+impl SearchPlaces {
     fn search(&self) -> Result<PathBuf, Error> {
         if let Some(envoy) = &self.envoy {
             return Ok(PathBuf::from(envoy));
@@ -129,7 +130,7 @@ fn is_executable(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// `envoy  version: 9e5580…/1.40.0/Clean/RELEASE/BoringSSL`
+/// Parses `envoy  version: 9e5580…/1.40.0/Clean/RELEASE/BoringSSL`.
 fn parse_version(text: &str) -> Option<Version> {
     let (_, rest) = text.split_once("version:")?;
     let number = rest.trim().split('/').nth(1)?;
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions() {
+    fn version_in_envoys_output_is_parsed() {
         #[track_caller]
         fn check(text: &str, expect: Option<(u32, u32, u32)>) {
             let expect = expect.map(|(major, minor, patch)| Version { major, minor, patch });
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn order_of_places() {
+    fn envoy_in_several_places_is_found_in_order() {
         let root = tempfile::tempdir().unwrap();
         let touch = |name: &str, mode: u32| {
             let file = root.path().join(name);
@@ -167,7 +168,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
             file
         };
-        let mut places = Places {
+        let mut places = SearchPlaces {
             folder: Some(root.path().join("project/deep/er")),
             program: Some(root.path().join("other/target/debug/understudy")),
             path: Some(std::env::join_paths([root.path().join("empty"), root.path().join("bin")]).unwrap()),
@@ -186,11 +187,15 @@ mod tests {
         let on_path = touch("bin/envoy", 0o755);
         assert_eq!(places.search().unwrap(), on_path);
         places.envoy = Some("/nowhere/envoy".into());
-        assert_eq!(places.search().unwrap(), Path::new("/nowhere/envoy"), "ENVOY is taken at its word");
+        assert_eq!(
+            places.search().unwrap(),
+            Path::new("/nowhere/envoy"),
+            "a wrong ENVOY is no reason to search on"
+        );
     }
 
     #[test]
-    fn a_program_that_is_not_envoy() {
+    fn program_other_than_envoy_is_refused() {
         let error = EnvoyBinary::at("/bin/echo").unwrap_err();
         assert_eq!(error.code(), "envoy-not-runnable");
         assert_eq!(EnvoyBinary::at("/nowhere/envoy").unwrap_err().code(), "envoy-not-runnable");

@@ -1,8 +1,9 @@
 //! Kills a process group if this process dies without having stopped it, even by SIGKILL.
 //!
-//! A small shell waits for our end of a pipe to close: the kernel closes it whatever we die of. Unlike Linux's
-//! `PR_SET_PDEATHSIG` this works on macOS too, needs no `unsafe`, covers the whole group, and doesn't mistake the end
-//! of the thread that started the child for the end of the process. It never signals a group after `release`.
+//! A small shell waits until our end of a pipe closes. The kernel closes it however this process dies.
+//! Unlike Linux's `PR_SET_PDEATHSIG`, this works on macOS too, needs no `unsafe`, covers the whole group,
+//! and doesn't mistake the end of the thread that started the child for the end of the process. It never
+//! signals a group after `release`.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -10,7 +11,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::error::Error;
 
-/// The first line that the shell reads names the group; the second, or the end of file, decides its fate.
+/// The first line that the shell reads names the group. The second line, or the end of file, decides
+/// whether it is killed.
 const SCRIPT: &str = r#"
 read -r group || exit 0
 read -r word
@@ -25,7 +27,7 @@ kill -s KILL -- "-$group" 2>/dev/null
 exit 0
 "#;
 
-/// A watcher over one process group: TERM, and KILL after 2 s, once this process is gone.
+/// A watcher of one process group. Once this process is gone, it sends TERM, and KILL after 2 s.
 #[derive(Debug)]
 pub struct Guard {
     shell: Child,
@@ -33,14 +35,15 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts the watcher. Start it before the process that it is for, so that nothing is unwatched in between.
+    /// Starts the watcher. It must start before the process that it watches, so that there is no gap.
     pub fn new() -> Result<Self, Error> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "understudy-guard"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Its own group: a Ctrl-C in the terminal goes to ours, and must not end the watcher before us.
+            // The watcher has its own group: Ctrl-C in the terminal goes to ours, and must not end the
+            // watcher first.
             .process_group(0)
             .spawn()
             .map_err(|error| Error::io("start /bin/sh", error))?;
@@ -50,18 +53,19 @@ impl Guard {
 
     /// Names the group to watch: the pid of a process started with `process_group(0)`.
     pub fn watch(&mut self, group: u32) -> Result<(), Error> {
-        self.say(&format!("{group}\n")).map_err(|error| Error::io("talk to the watcher", error))
+        self.send(&format!("{group}\n")).map_err(|error| Error::io("talk to the watcher", error))
     }
 
-    /// Ends the watcher, and leaves the group alone. Call it before the group's number can be used again.
+    /// Ends the watcher without a signal to the group. Must be called before the group's number can be
+    /// reused.
     pub fn release(mut self) {
-        // A watcher that is gone already has nothing to be told.
-        let _ = self.say("release\n");
+        // The watcher may have ended already.
+        let _ = self.send("release\n");
         self.pipe = None;
         let _ = self.shell.wait();
     }
 
-    fn say(&mut self, line: &str) -> std::io::Result<()> {
+    fn send(&mut self, line: &str) -> std::io::Result<()> {
         match &mut self.pipe {
             Some(pipe) => pipe.write_all(line.as_bytes()),
             None => Ok(()),
@@ -70,7 +74,7 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    /// Dropped without `release`, the watcher does its work.
+    /// Without `release`, the watcher kills the group.
     fn drop(&mut self) {
         if self.pipe.take().is_some() {
             let _ = self.shell.wait();
@@ -87,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_it_kills_the_group() {
+    fn guard_dropped_kills_the_group() {
         let mut child = sleeper();
         let mut guard = Guard::new().unwrap();
         guard.watch(child.id()).unwrap();
@@ -97,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn released_it_leaves_the_group_alone() {
+    fn guard_released_leaves_the_group_running() {
         let mut child = sleeper();
         let mut guard = Guard::new().unwrap();
         guard.watch(child.id()).unwrap();
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_group_it_just_ends() {
+    fn guard_without_a_group_ends() {
         drop(Guard::new().unwrap());
         Guard::new().unwrap().release();
     }

@@ -1,5 +1,5 @@
-//! `LISTEN=APP`: where whoever calls the service is to call it, and where the service itself listens. Made of the template's listener
-//! `inbound` and its cluster `app`.
+//! `LISTEN=APP`: the address on which Envoy accepts requests for the service, and the address of the
+//! service itself. Built from the template's listener `inbound` and its cluster `app`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::map::{authority, bracketed};
-use crate::process::free_port;
+use crate::ports::free_port;
 
-/// The template's listener.
+/// The name of the template's listener.
 pub(crate) const LISTENER: &str = "inbound";
-/// The template's cluster.
+/// The name of the template's cluster.
 pub(crate) const CLUSTER: &str = "app";
 /// The connection manager, in the listener.
 pub(crate) const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const ROUTE: &str = "/route_config/virtual_hosts/0/routes/0/route/cluster";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// One way in.
+/// One inbound listener with its service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound {
     listen: SocketAddr,
@@ -65,21 +65,21 @@ impl fmt::Display for Inbound {
 }
 
 impl Inbound {
-    /// With a port that is free now, where it was to be any.
+    /// Replaces port 0 by a port that is free now.
     ///
     /// # Errors
-    /// The address isn't this machine's.
+    /// The address doesn't belong to this machine.
     pub fn settled(self) -> Result<Self, Error> {
         let listen = if self.listen.port() == 0 { free_port(self.listen)? } else { self.listen };
         Ok(Self { listen, ..self })
     }
 
-    /// Where Envoy listens.
+    /// The address on which Envoy listens.
     pub fn listen(&self) -> SocketAddr {
         self.listen
     }
 
-    /// Where the service listens, as `host:port`.
+    /// The address of the service, as `host:port`.
     pub fn app(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
@@ -113,7 +113,8 @@ impl Inbound {
         cluster
     }
 
-    /// The filter's configuration for this way, of that for what the service calls: with what is said of backends left out.
+    /// The filter's configuration for this listener, derived from the outbound one without its keys about
+    /// backends.
     pub(crate) fn plugin_config(&self, outbound: &Value) -> Value {
         let mut config = outbound.clone();
         if let Some(keys) = config.as_object_mut() {
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good() {
+    fn valid_text_is_parsed_and_written_back() {
         #[track_caller]
         fn check(text: &str, expect: &str) {
             let inbound: Inbound = text.parse().unwrap();
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn bad() {
+    fn invalid_text_is_refused_with_the_reason() {
         #[track_caller]
         fn check(text: &str, expect: &str) {
             let error = text.parse::<Inbound>().unwrap_err();
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_port_is_found() {
+    fn port_0_settled_is_a_free_port() {
         let inbound: Inbound = "0=9000".parse().unwrap();
         assert_ne!(inbound.settled().unwrap().listen().port(), 0);
     }

@@ -13,29 +13,32 @@
 //! # }
 //! ```
 //!
-//! It knows nothing of exchanges or snapshots: what the filter does is in the plugin configuration, which passes
-//! through here as it is.
+//! The crate knows nothing of exchanges or snapshots. The filter's behaviour is in the plugin
+//! configuration, which passes through unchanged.
 
 mod admin;
 mod bootstrap;
 mod error;
+mod exit;
 mod find;
 mod guard;
 mod inbound;
 mod logs;
 mod map;
+mod ports;
 mod process;
 mod tunnels;
 mod validate;
 
-pub use admin::{Admin, AdminAddress, Answer, Stats};
+pub use admin::{Admin, AdminAddress, AdminResponse, EnvoyStats};
 pub use bootstrap::{Bootstrap, FilterFailure, UpstreamTrust};
 pub use error::Error;
+pub use exit::EnvoyExit;
 pub use find::{EnvoyBinary, OLDEST_SUPPORTED, TESTED_VERSION, Version, find};
 pub use guard::Guard;
 pub use inbound::Inbound;
 pub use logs::LogLevel;
 pub use map::HostMap;
-pub use process::{Envoy, Exit, Options, PROXY_LISTENER};
+pub use process::{Envoy, Options, PROXY_LISTENER};
 pub use tunnels::{Tunnel, TunnelProblem};
 pub use validate::validate;

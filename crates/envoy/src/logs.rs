@@ -1,18 +1,18 @@
-//! Reads Envoy's log for what a person must know: what failed, and where. Never judges a request by its log.
+//! Extracts failures from Envoy's log, for messages. Never judges a request by its log.
 
-/// How much Envoy writes into its log.
+/// The detail of Envoy's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {
-    /// Everything, for a defect in Envoy itself.
+    /// All messages, to find a defect in Envoy itself.
     Trace,
     /// Every request.
     Debug,
-    /// Start, stop, configuration. The filter's own messages need at least this.
+    /// Start, stop, configuration. The filter's messages need at least this level.
     #[default]
     Info,
-    /// What may be wrong.
+    /// Possible faults.
     Warning,
-    /// What is wrong.
+    /// Faults.
     Error,
 }
 
@@ -28,10 +28,10 @@ impl LogLevel {
     }
 }
 
-/// More lines than these help nobody.
-const MOST_LINES: usize = 6;
+/// The maximum number of lines in a message.
+const MAX_LINES: usize = 6;
 
-/// The lines that say what went wrong, the filter's own first, without time stamps and source positions.
+/// The lines that show failures, the filter's first, without time stamps and source positions.
 pub(crate) fn problems(log: &str) -> String {
     let mut from_filter = Vec::new();
     let mut from_envoy = Vec::new();
@@ -40,7 +40,7 @@ pub(crate) fn problems(log: &str) -> String {
         match parse(line) {
             Some(("error" | "critical", message)) => {
                 let (list, message) = match message.split_once("wasm log understudy understudy: ") {
-                    Some((_, said)) => (&mut from_filter, said),
+                    Some((_, message)) => (&mut from_filter, message),
                     None => (&mut from_envoy, message),
                 };
                 if !list.contains(&message) {
@@ -48,7 +48,7 @@ pub(crate) fn problems(log: &str) -> String {
                 }
             }
             Some(_) => unmarked.clear(),
-            // Continuations, and what Envoy prints before it has a log (a bad flag, a crash).
+            // Continued lines, and lines printed before the log is open (a bad flag, a crash).
             None => unmarked.push(line.trim()),
         }
     }
@@ -60,23 +60,23 @@ pub(crate) fn problems(log: &str) -> String {
     if lines.is_empty() {
         return "its log names no error".to_owned();
     }
-    lines.truncate(MOST_LINES);
+    lines.truncate(MAX_LINES);
     lines.join("; ")
 }
 
-/// The address of `cannot bind '127.0.0.1:15001': Address already in use`.
+/// The address in `cannot bind '127.0.0.1:15001': Address already in use`.
 pub(crate) fn address_in_use(log: &str) -> Option<String> {
     let (before, _) = log.split_once("': Address already in use")?;
     let (_, address) = before.rsplit_once("cannot bind '")?;
     Some(address.to_owned())
 }
 
-/// Did Envoy get as far as refusing its configuration?
+/// Whether Envoy has refused its configuration.
 pub(crate) fn refused(log: &str) -> bool {
     log.contains("initializing config")
 }
 
-/// Level and message of `[2026-11-21 08:19:52.919][12216][critical][wasm] [source/…/wasm.cc:626] Plugin … failed`.
+/// The level and the message in `[2026-11-21 08:19:52.919][12216][critical][wasm] [source/…/wasm.cc:626] Plugin … failed`.
 fn parse(line: &str) -> Option<(&str, &str)> {
     let mut fields = line.strip_prefix('[')?.splitn(4, "][");
     let level = fields.nth(2)?;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_speaks_first() {
+    fn message_of_the_filter_comes_first() {
         check(
             "[2026-11-21 08:19:52.700][1][info][main] [source/server/server.cc:1] starting\n\
              [2026-11-21 08:19:52.769][1][warning][misc] [source/a.cc:23] Deprecated field\n\
@@ -109,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_given_once() {
+    fn repeated_message_is_given_once() {
         let line = "[2026-11-21 08:19:52.779][1][error][wasm] [source/wasm.cc:104] Wasm VM failed\n";
         check(&line.repeat(3), "Wasm VM failed");
     }
 
     #[test]
-    fn what_was_printed_before_there_was_a_log() {
+    fn lines_without_a_log_prefix_are_given() {
         check(
             "PARSE ERROR: Argument: --bogus\n   Couldn't find match\n",
             "PARSE ERROR: Argument: --bogus; Couldn't find match",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn ports() {
+    fn address_in_use_is_found() {
         let log = "[x][1][critical][main] [s] error `cannot bind '127.0.0.1:15001': Address already in use` initializing";
         assert_eq!(address_in_use(log).as_deref(), Some("127.0.0.1:15001"));
         assert_eq!(address_in_use("cannot bind '127.0.0.1:80': Permission denied"), None);

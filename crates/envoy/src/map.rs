@@ -1,5 +1,5 @@
-//! `HOST[:PORT]=URL`: a backend that is reached somewhere else than its name says, like curl's `--connect-to`.
-//! The request itself stays as it is: its Host header keeps the backend's own name.
+//! `HOST[:PORT]=URL`: a backend that is reached at another address, like curl's `--connect-to`. The
+//! request itself doesn't change: its Host header keeps the backend's name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostMap {
     host: String,
-    /// Any port, if there is none.
+    /// The mapped port; `None` maps all ports.
     port: Option<u16>,
     tls: bool,
     target_host: String,
@@ -66,17 +66,17 @@ impl fmt::Display for HostMap {
 }
 
 impl HostMap {
-    /// The backend's own name, in lower case, without brackets.
+    /// The backend's name, in lower case, without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The one port that is mapped, if not all are.
+    /// The mapped port; `None` if all are mapped.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The name that Envoy's cluster, virtual host and statistics have.
+    /// The name of Envoy's cluster, virtual host and statistics.
     pub(crate) fn name(&self) -> String {
         match self.port {
             Some(port) => format!("map_{}_{port}", self.host),
@@ -84,7 +84,7 @@ impl HostMap {
         }
     }
 
-    /// The values of the Host header that may go this way, and the one scheme for which they do if it isn't both.
+    /// The values of the Host header that are mapped, each with its scheme; `None` is both schemes.
     fn domains(&self) -> Vec<(String, Option<&'static str>)> {
         let host = bracketed(&self.host);
         let scheme = match self.port {
@@ -96,7 +96,7 @@ impl HostMap {
         vec![(format!("{host}:{}", self.port.unwrap_or_default()), None), (host, Some(scheme))]
     }
 
-    /// Where requests of one scheme, or of both, go.
+    /// The routes for requests of one scheme, or of both.
     fn routes(&self, scheme: Option<&str>) -> Vec<Value> {
         let scheme = scheme.map(|scheme| header(":scheme", json!({ "exact": scheme })));
         let route = |conditions: Value, http1: bool| {
@@ -120,7 +120,8 @@ impl HostMap {
         if self.tls {
             return vec![route(json!({ "filter_state": http2 }), false), route(json!({}), true)];
         }
-        // Over TLS, apps speak HTTP/2 since we have agreed to it. Without TLS nobody can ask the backend; gRPC can't do without.
+        // Over TLS, apps use HTTP/2 because Envoy has offered it. Without TLS, nothing tells whether the
+        // backend supports HTTP/2, except that gRPC requires it.
         let https = header(":scheme", json!({ "exact": "https" }));
         let grpc = header("content-type", json!({ "prefix": "application/grpc" }));
         vec![
@@ -135,8 +136,8 @@ impl HostMap {
         if http1 { format!("{name}_http1") } else { name }
     }
 
-    /// Clusters with the same limits and protocols as the models, but this address. `models`: in the app's protocol without TLS; over TLS in
-    /// the best protocol that both know; over TLS in HTTP/1.1.
+    /// Clusters with the limits and protocols of the models, for this address. The models are: the app's
+    /// protocol without TLS; TLS with the best common protocol; TLS with HTTP/1.1.
     pub(crate) fn clusters(&self, [plain, tls, tls_http1]: &[Value; 3]) -> [Value; 2] {
         let model = if self.tls { tls } else { plain };
         [(model, false), (tls_http1, true)]
@@ -167,11 +168,13 @@ impl HostMap {
     }
 }
 
-/// A virtual host for each value of the Host header that is mapped: the maps' routes first, then those of `any` host.
+/// A virtual host for each mapped value of the Host header: the maps' routes first, then those of the
+/// virtual host `any`.
 pub(crate) fn virtual_hosts(maps: &[HostMap], any: &Value) -> Vec<Value> {
     let mut hosts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    let (some, every): (Vec<&HostMap>, Vec<&HostMap>) = maps.iter().partition(|map| map.port.is_some());
-    for map in some.into_iter().chain(every) {
+    let (with_port, without_port): (Vec<&HostMap>, Vec<&HostMap>) =
+        maps.iter().partition(|map| map.port.is_some());
+    for map in with_port.into_iter().chain(without_port) {
         for (domain, scheme) in map.domains() {
             hosts.entry(domain).or_default().extend(map.routes(scheme));
         }
@@ -195,7 +198,8 @@ pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`; the host in lower case and without brackets.
+/// Parses `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`. Returns the host in lower case and without
+/// brackets.
 pub(crate) fn authority(text: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (
@@ -221,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good() {
+    fn valid_map_is_parsed_and_written_back() {
         #[track_caller]
         fn check(text: &str, expect: &str, domains: &[&str]) {
             let map: HostMap = text.parse().unwrap();
@@ -241,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn bad() {
+    fn invalid_map_is_refused_with_the_reason() {
         #[track_caller]
         fn check(text: &str, expect: &str) {
             let error = text.parse::<HostMap>().unwrap_err();

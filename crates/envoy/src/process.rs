@@ -1,49 +1,50 @@
-//! One running Envoy: started, watched, stopped. Leaves no process behind, whatever happens to this one.
+//! One running Envoy: started, watched, stopped. Leaves no process behind, however this process ends.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::admin::{Admin, AdminAddress, Stats};
+use crate::admin::{Admin, AdminAddress, EnvoyStats};
 use crate::bootstrap::Bootstrap;
 use crate::error::Error;
+use crate::exit::EnvoyExit;
 use crate::find::{EnvoyBinary, find};
 use crate::logs::{self, LogLevel};
+use crate::ports::free_port;
 use crate::tunnels::{self, Tunnel};
 
 mod child;
 use child::Child;
 
-/// The name of the listener that apps are pointed at, in both templates.
+/// The name of the listener for apps, in both templates.
 pub const PROXY_LISTENER: &str = "proxy";
 
-/// In Envoy's folder.
+/// The file name of the tunnel log, in Envoy's folder.
 const TUNNEL_LOG: &str = "tunnels.log";
 const POLL: Duration = Duration::from_millis(10);
-/// How often a free port may turn out to be taken between finding it and binding it.
+/// The maximum number of attempts to bind a free port, which another process may take first.
 const PORT_TRIES: u32 = 5;
 
-/// How to start Envoy.
+/// The options for a start of Envoy.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The Envoy to run; found by [`find`] if it is `None`.
+    /// The Envoy to run; `None` takes the one that [`find`] returns.
     pub envoy: Option<EnvoyBinary>,
-    /// Worker threads.
+    /// The number of worker threads.
     pub concurrency: u32,
-    /// How much to log.
+    /// The detail of its log.
     pub log_level: LogLevel,
-    /// How long Envoy may take to become ready.
-    /// A big module gets more; see [`Bootstrap::loading_time`].
+    /// How long Envoy may take to become ready. A large module gets more; see
+    /// [`Bootstrap::loading_time`].
     pub ready_within: Duration,
-    /// The listener that has to be there for Envoy to be ready, and that apps are pointed at.
+    /// The listener for apps. Envoy counts as ready when it exists.
     pub listener: String,
 }
 
@@ -59,37 +60,10 @@ impl Default for Options {
     }
 }
 
-/// How Envoy ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exit(ExitStatus);
-
-impl Exit {
-    /// The exit status, unless a signal ended it.
-    pub fn code(&self) -> Option<i32> {
-        self.0.code()
-    }
-
-    /// The signal that ended it.
-    pub fn signal(&self) -> Option<i32> {
-        self.0.signal()
-    }
-
-    /// Exit status 0: it was asked to stop, and did.
-    pub fn success(&self) -> bool {
-        self.0.success()
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// A running Envoy. Dropped, it is killed; [`Envoy::stop`] is the polite way.
+/// A running Envoy. It is killed when dropped; [`Envoy::stop`] stops it gracefully.
 #[derive(Debug)]
 pub struct Envoy {
-    // The order matters: the process ends before its folder goes.
+    // The order matters: the process ends before its folder is removed.
     child: Child,
     dir: TempDir,
     admin: Admin,
@@ -101,18 +75,18 @@ pub struct Envoy {
 impl Envoy {
     /// Starts Envoy and waits until it listens and its workers run.
     ///
-    /// Its files are in a folder of its own: `envoy.json`, `envoy.log`, and the admin socket.
+    /// Its files are in a temporary folder: `envoy.json`, `envoy.log`, and the admin socket.
     pub async fn start(bootstrap: &Bootstrap, options: &Options) -> Result<Self, Error> {
         let binary = match &options.envoy {
             Some(envoy) => envoy.clone(),
             None => find()?,
         };
-        let wanted = bootstrap.listen_address().filter(|address| address.port() == 0);
-        let Some(any_port) = wanted else {
+        let free_port_wanted = bootstrap.listen_address().filter(|address| address.port() == 0);
+        let Some(any_port) = free_port_wanted else {
             return Self::start_once(bootstrap.clone(), options, binary).await;
         };
-        // Envoy could choose the port by itself, but its own port is in its configuration (see `self` in the
-        // template). Somebody can take the port in between: then another one is tried.
+        // Envoy could choose the port itself, but its configuration contains the port (see `self` in the
+        // template). If another process takes the port first, another one is tried.
         for _ in 1..PORT_TRIES {
             let free = free_port(any_port)?;
             let bootstrap = bootstrap.clone().listen(free);
@@ -129,11 +103,11 @@ impl Envoy {
         options: &Options,
         binary: EnvoyBinary,
     ) -> Result<Self, Error> {
-        // Short: a Unix socket's path has at most 104 bytes on macOS.
+        // The name is short, because the path of a Unix socket has at most 104 bytes on macOS.
         let dir = tempfile::Builder::new()
             .prefix("understudy-")
             .tempdir()
-            .map_err(|error| Error::io("make a temporary folder", error))?;
+            .map_err(|error| Error::io("create a temporary folder", error))?;
         let address = match bootstrap.admin_address() {
             Some(address) => address.clone(),
             None => AdminAddress::Socket(dir.path().join("admin")),
@@ -144,8 +118,14 @@ impl Envoy {
             .map_err(|error| Error::io(format!("write {}", config.display()), error))?;
 
         let child = Child::spawn(command(&binary, &config, options, dir.path())?)?;
-        let (admin, listener) = (Admin::new(address), options.listener.clone());
-        let mut envoy = Self { child, dir, admin, listeners: BTreeMap::new(), listener, binary };
+        let mut envoy = Self {
+            child,
+            dir,
+            admin: Admin::new(address),
+            listeners: BTreeMap::new(),
+            listener: options.listener.clone(),
+            binary,
+        };
         envoy.wait_until_ready(options.ready_within + bootstrap.loading_time()).await?;
         Ok(envoy)
     }
@@ -169,8 +149,8 @@ impl Envoy {
         }
     }
 
-    /// The listeners, once they take traffic: Envoy is configured and its workers run. An admin interface that doesn't
-    /// answer is one that isn't there yet.
+    /// The listeners, once they accept traffic: Envoy is configured and its workers run. While the admin
+    /// interface doesn't respond, Envoy isn't ready.
     async fn ready_listeners(&self) -> Option<BTreeMap<String, SocketAddr>> {
         if self.admin.get("/ready").await.ok()?.status != 200 {
             return None;
@@ -183,7 +163,7 @@ impl Envoy {
         listeners.contains_key(&self.listener).then_some(listeners)
     }
 
-    fn startup_error(&self, exit: Exit) -> Error {
+    fn startup_error(&self, exit: EnvoyExit) -> Error {
         let log = self.logs();
         let problems = logs::problems(&log);
         match logs::address_in_use(&log) {
@@ -193,29 +173,29 @@ impl Envoy {
         }
     }
 
-    /// The Envoy that runs.
+    /// The binary that runs.
     pub fn binary(&self) -> &EnvoyBinary {
         &self.binary
     }
 
-    /// The process, which leads a group of its own.
+    /// The process number. The process leads its own group.
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// The folder with its configuration and log; it goes when this value does.
+    /// The folder with its configuration and log. It is removed when this value is dropped.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The address that the listener called `name` is bound to.
+    /// The address to which the listener `name` is bound.
     pub fn listener_addr(&self, name: &str) -> Option<SocketAddr> {
         self.listeners.get(name).copied()
     }
 
-    /// The address to point apps at.
+    /// The address of the proxy for apps.
     pub fn proxy_addr(&self) -> SocketAddr {
-        // It was there when Envoy became ready.
+        // The listener existed when Envoy became ready.
         self.listener_addr(&self.listener).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
@@ -224,8 +204,8 @@ impl Envoy {
         &self.admin
     }
 
-    /// Counters and gauges whose names match the regular expression `filter`; all if it is empty.
-    pub async fn stats(&self, filter: &str) -> Result<Stats, Error> {
+    /// The counters and gauges whose names match the regular expression `filter`; all if it is empty.
+    pub async fn stats(&self, filter: &str) -> Result<EnvoyStats, Error> {
         self.admin.stats(filter).await
     }
 
@@ -235,35 +215,36 @@ impl Envoy {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The tunnels that were not understood. Envoy tells of the last ones when it ends: ask after [`Envoy::stop`].
+    /// The tunnels that Envoy couldn't read. It logs the last ones when it ends, so this is complete after
+    /// [`Envoy::stop`].
     pub fn tunnels(&self) -> Vec<Tunnel> {
         let bytes = std::fs::read(self.dir.path().join(TUNNEL_LOG)).unwrap_or_default();
         tunnels::read(&String::from_utf8_lossy(&bytes))
     }
 
-    /// The lines of the log that say what went wrong, the filter's own first.
+    /// The lines of the log that show failures, the filter's first.
     pub fn problems(&self) -> String {
         logs::problems(&self.logs())
     }
 
-    /// Waits until Envoy ends, for whatever reason. Can be called again, and beside other calls.
-    pub async fn wait_exit(&self) -> Exit {
+    /// Waits until Envoy ends, for any reason. Can be called repeatedly and concurrently.
+    pub async fn wait_exit(&self) -> EnvoyExit {
         self.child.wait().await
     }
 
-    /// Stops listening; requests under way go on.
+    /// Stops listening. Requests in flight continue.
     pub async fn drain(&self) -> Result<(), Error> {
-        let answer = self.admin.post("/drain_listeners").await?;
-        if answer.status == 200 {
+        let response = self.admin.post("/drain_listeners").await?;
+        if response.status == 200 {
             return Ok(());
         }
         let request = "POST /drain_listeners".to_owned();
-        Err(Error::Admin { request, reason: format!("status {}", answer.status) })
+        Err(Error::Admin { request, reason: format!("status {}", response.status) })
     }
 
-    /// Ends Envoy: SIGTERM, and SIGKILL if it still runs after `timeout`. Envoy doesn't wait for requests under way,
-    /// nor for what the filter is sending to the collector: see to these before.
-    pub async fn stop(&self, timeout: Duration) -> Exit {
+    /// Ends Envoy by SIGTERM, and by SIGKILL if it still runs after `timeout`. Envoy waits neither for
+    /// requests in flight nor for the filter's batches: callers have to wait for these before.
+    pub async fn stop(&self, timeout: Duration) -> EnvoyExit {
         self.child.signal(Signal::TERM);
         if let Ok(exit) = tokio::time::timeout(timeout, self.child.wait()).await {
             return exit;
@@ -273,7 +254,8 @@ impl Envoy {
     }
 }
 
-/// Each connection is a file, and the usual limit of 1,024 is soon reached. The shell becomes Envoy: its pid is Envoy's.
+/// Raises the limit of open files, because each connection is one and the usual limit is 1,024. The shell
+/// replaces itself by Envoy, so that its process number is Envoy's.
 const MANY_FILES: &str = r#"ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@""#;
 
 fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -> Result<Command, Error> {
@@ -286,20 +268,15 @@ fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -
         .arg(binary.path())
         .arg("-c")
         .arg(config)
-        // Several Envoys on a machine would share memory under one base id.
+        // Otherwise several Envoys on a machine would share memory under one base id.
         .arg("--disable-hot-restart")
         .args(["--concurrency", &options.concurrency.to_string()])
         .args(["--log-level", options.log_level.as_str()])
         .stdin(Stdio::null())
         .stdout(file.try_clone().map_err(failed)?)
         .stderr(file)
-        // Its own group: a Ctrl-C in the terminal is for us to act on, after what is under way has been kept.
+        // Envoy has its own group: Ctrl-C in the terminal goes to this process, which first stores what is
+        // in flight.
         .process_group(0);
     Ok(command)
-}
-
-pub(crate) fn free_port(address: SocketAddr) -> Result<SocketAddr, Error> {
-    TcpListener::bind(address)
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| Error::io(format!("listen on {}", address.ip()), error))
 }

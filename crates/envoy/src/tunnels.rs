@@ -1,36 +1,37 @@
-//! Tunnels (CONNECT, WebSocket) that Envoy did not understand, as its log tells of them.
+//! Tunnels (CONNECT, WebSocket) that Envoy couldn't read, from its log.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Tunnels to one place of which the same is to be said.
+/// Tunnels to one target with the same problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Tunnel {
-    /// Where to: the server's name where the app gave one, else what it asked the tunnel for, such as `db.test:5432`.
+    /// The target: the server's name if the app sent one, or else the requested address, such as
+    /// `db.test:5432`.
     pub to: String,
-    /// What was the matter.
+    /// The problem.
     pub problem: TunnelProblem,
-    /// How many there were.
+    /// The number of tunnels.
     pub count: u64,
 }
 
-/// What was the matter with a tunnel.
+/// Why a tunnel couldn't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TunnelProblem {
-    /// Neither TLS nor HTTP: it was passed through, or refused, as a whole.
+    /// Its content is neither TLS nor HTTP. It was passed through, or refused.
     NotHttp,
-    /// TLS with something else than HTTP in it: it was ended.
+    /// Its content is TLS around something other than HTTP. It was ended.
     TlsButNotHttp,
-    /// The app ended the handshake: it doesn't trust our certificates.
+    /// The app ended the handshake, because it doesn't trust our certificates.
     NotTrusted,
-    /// It left HTTP, as WebSocket does, and was passed through.
+    /// It switched from HTTP to another protocol, such as WebSocket, and was passed through.
     Upgraded,
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct TunnelLogLine {
     tunnel_to: Option<String>,
     understood_as: Option<String>,
     server_name: Option<String>,
@@ -39,10 +40,10 @@ struct Line {
     received_bytes: Option<u64>,
 }
 
-/// Reads the log. Of a line that isn't whole nothing can be said.
+/// Reads the log. An incomplete line is skipped.
 pub(crate) fn read(log: &str) -> Vec<Tunnel> {
     let mut counts = BTreeMap::new();
-    for line in log.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+    for line in log.lines().filter_map(|line| serde_json::from_str::<TunnelLogLine>(line).ok()) {
         if let Some(problem) = line.problem() {
             let to = line.server_name.or(line.tunnel_to).unwrap_or_default();
             *counts.entry((to, problem)).or_insert(0) += 1;
@@ -51,7 +52,7 @@ pub(crate) fn read(log: &str) -> Vec<Tunnel> {
     counts.into_iter().map(|((to, problem), count)| Tunnel { to, problem, count }).collect()
 }
 
-impl Line {
+impl TunnelLogLine {
     fn problem(&self) -> Option<TunnelProblem> {
         match self.understood_as.as_deref() {
             Some("other") => return Some(TunnelProblem::NotHttp),
@@ -62,10 +63,11 @@ impl Line {
         if self.flags.as_deref().is_some_and(|flags| flags.split(',').any(|flag| flag == "DPE")) {
             return Some(TunnelProblem::TlsButNotHttp);
         }
-        // An app that has said something has trusted; that its connection was cut later is none of our business. Nor is one that goes away
-        // without a word, of which the system's library tells and not TLS's: who doesn't trust says so, in an alert.
-        let said = self.failure.as_deref().is_some_and(|failure| failure.contains("SSL_routines"));
-        (self.received_bytes == Some(0) && said).then_some(TunnelProblem::NotTrusted)
+        // An app that has sent data trusts the certificate, even if its connection breaks later. An app
+        // that leaves without an alert, which is an error of the system's library, isn't counted either: an
+        // app that doesn't trust the certificate sends a TLS alert.
+        let sent_alert = self.failure.as_deref().is_some_and(|failure| failure.contains("SSL_routines"));
+        (self.received_bytes == Some(0) && sent_alert).then_some(TunnelProblem::NotTrusted)
     }
 }
 
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_say_what_was_the_matter() {
+    fn log_line_is_read_as_its_problem() {
         #[track_caller]
         fn check(line: &str, expect: Option<(&str, TunnelProblem)>) {
             let expect = expect.map(|(to, problem)| Tunnel { to: to.to_owned(), problem, count: 1 });
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_said_once() {
+    fn equal_problems_are_counted_together() {
         let line = r#"{"tunnel_to":"db.test:5432","understood_as":"other"}"#;
         let tunnels = read(&format!("{line}\n{line}\n"));
         assert_eq!(

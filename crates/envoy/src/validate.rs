@@ -1,4 +1,4 @@
-//! Asks Envoy whether it would take a configuration, without starting it. Binds no port.
+//! Checks a configuration by Envoy's validation mode. Binds no port.
 
 use std::process::{Command, Stdio};
 
@@ -9,7 +9,7 @@ use crate::logs;
 
 /// Runs `envoy --mode validate`, which also loads the module and gives it its plugin configuration.
 ///
-/// Takes the Envoy that [`find`] finds, if `envoy` is `None`. Blocks for about 0.2 s.
+/// Uses the Envoy that [`find`] returns if `envoy` is `None`. Blocks for about 0.2 s.
 pub fn validate(bootstrap: &Bootstrap, envoy: Option<&EnvoyBinary>) -> Result<(), Error> {
     let found;
     let envoy = match envoy {
@@ -19,7 +19,7 @@ pub fn validate(bootstrap: &Bootstrap, envoy: Option<&EnvoyBinary>) -> Result<()
             &found
         }
     };
-    let dir = tempfile::tempdir().map_err(|error| Error::io("make a temporary folder", error))?;
+    let dir = tempfile::tempdir().map_err(|error| Error::io("create a temporary folder", error))?;
     let file = dir.path().join("envoy.json");
     std::fs::write(&file, bootstrap.to_json()?.to_string())
         .map_err(|error| Error::io(format!("write {}", file.display()), error))?;

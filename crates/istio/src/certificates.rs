@@ -1,19 +1,20 @@
-//! What a workload needs for [`crate::Https`]: certificates for the sidecar, the authority for the app, and the lines of the pod template that
-//! bring both there.
+//! What [`crate::Https`] needs in a workload: certificates for the sidecar, the authority for the app, and
+//! the lines of the pod template that mount both.
 
 use crate::scope::Scope;
 use serde_json::{Value, json};
 
-/// The label of pods that have the certificates. Its value is that of one scope: a pod has one, so that two resources never meet in one sidecar.
+/// Label of pods that have the certificates. Its value identifies one scope, so that two resources never
+/// meet in one sidecar.
 pub(crate) const LABEL: &str = "understudy.dev/https";
-/// Where they are in the sidecar's container.
+/// Folder of the certificates in the sidecar's container.
 pub(crate) const FOLDER: &str = "/etc/understudy/https";
-/// Where the authority's certificates are in the app's container.
+/// Folder of the authority's certificates in the app's container.
 const TRUST: &str = "/etc/understudy/trust";
 const NAME: &str = "understudy-https";
 const TRUST_NAME: &str = "understudy-trust";
 
-/// The variables that name a file with all who are trusted, and take the place of the client's own.
+/// Variables for a file with all trusted authorities, which replaces the client's own.
 const BUNDLES: [&str; 12] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
@@ -28,13 +29,13 @@ const BUNDLES: [&str; 12] = [
     "HEX_CACERTS_PATH",
     "NIX_SSL_CERT_FILE",
 ];
-/// Those that name what is trusted besides.
+/// Variables for a file with additional authorities.
 const EXTRAS: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// Certificates and keys, all of them PEM.
 #[derive(Clone)]
 pub struct Certificates {
-    /// Whose.
+    /// Workloads that get the certificates.
     pub scope: Scope,
     /// The certificate for the hosts.
     pub chain: String,
@@ -42,15 +43,15 @@ pub struct Certificates {
     pub key: String,
     /// The authority that signed it.
     pub authority: String,
-    /// That authority, and whoever else is trusted.
+    /// That authority, and all others that the app trusts.
     pub bundle: String,
 }
 
 impl Certificates {
     /// A `Secret` for the sidecar and a `ConfigMap` for the app.
     pub fn resources(&self) -> Vec<Value> {
-        let [secret, trust] = [("Secret", NAME), ("ConfigMap", TRUST_NAME)].map(|(kind, start)| {
-            let metadata = self.scope.metadata(&self.scope.name(start));
+        let [secret, trust] = [("Secret", NAME), ("ConfigMap", TRUST_NAME)].map(|(kind, prefix)| {
+            let metadata = self.scope.metadata(&self.scope.name(prefix));
             json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })
         });
         let with = |mut resource: Value, more: Value| {
@@ -69,8 +70,8 @@ impl Certificates {
     }
 }
 
-/// A patch for a workload's pod template, as `kubectl patch` takes it: it mounts the certificates into the sidecar and the authority into the app's
-/// container, and has the usual clients trust it.
+/// A patch of a workload's pod template for `kubectl patch`. It mounts the certificates into the sidecar and
+/// the authority into the app's container, and makes the usual clients trust the authority.
 pub fn pod_patch(scope: &Scope, container: &str) -> Value {
     let volume = |name: &str, what: Value| json!({ name: what }).to_string();
     let env = |names: &[&str], file: &str| {

@@ -1,47 +1,47 @@
-//! Settings that no resource can be made of.
+//! Invalid settings.
 
-/// Why there is no resource.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A module's address that nothing could fetch.
+    /// An address that is no module.
     #[error(
-        "{0:?} is no module: give oci://REGISTRY/NAME:TAG, https://…, or the path of a file in the sidecar's container, which begins with /"
+        "{0:?} is no module: give oci://REGISTRY/NAME:TAG, https://…, or an absolute path in the sidecar's container"
     )]
     Module(String),
-    /// A checksum that is none.
+    /// A text that is no SHA-256.
     #[error("{0:?} is no SHA-256: it has 64 hexadecimal digits")]
     Checksum(String),
-    /// A label of a workload that Kubernetes doesn't take.
+    /// A label that Kubernetes refuses.
     #[error("{0:?} is no label: write KEY=VALUE, as in app=payment")]
     Label(String),
-    /// A name that Kubernetes doesn't take.
-    #[error("{0:?} can't be a name in Kubernetes: lower-case letters, digits and - are, 63 of them at most")]
+    /// A name that Kubernetes refuses.
+    #[error("{0:?} is no name in Kubernetes: use at most 63 lower-case letters, digits and hyphens")]
     Name(String),
     /// A collector that isn't an address.
     #[error(
         "{0:?} is no collector: write HOST:PORT, as in understudy-collector.understudy.svc.cluster.local:4440"
     )]
     Collector(String),
-    /// A file for the simple form, which takes none.
-    #[error("the simple form takes its module from oci:// or https:// alone: leave --simple out for a file")]
+    /// A file for the simple form, which fetches its module.
+    #[error("the simple form needs a module from oci:// or https://: leave out --simple for a file")]
     SimpleFile,
     /// HTTPS for the simple form, which can't read it.
-    #[error("the simple form can't read HTTPS: leave --simple or --https out")]
+    #[error("the simple form can't read HTTPS: leave out --simple or --https")]
     SimpleHttps,
-    /// HTTPS of a host that no certificate can be for.
+    /// A text that is no host name.
     #[error(
         "{0:?} is no host: write its name alone, as in api.stripe.com; a certificate can't be for a wildcard or an address"
     )]
     Host(String),
-    /// HTTPS of nobody.
+    /// HTTPS without hosts.
     #[error("HTTPS needs the names of its hosts, as in --https api.stripe.com,api.hubapi.com")]
     NoHost,
-    /// HTTPS on no port.
-    #[error("0 is no port: HTTPS has 443")]
+    /// Port 0.
+    #[error("0 is no port: HTTPS uses 443")]
     Port,
-    /// Certificates of backends in a file that isn't in the sidecar's container.
-    #[error("{0:?} is no path in the sidecar's container: it begins with /")]
+    /// A relative path for the authorities of backends.
+    #[error("{0:?} is no absolute path in the sidecar's container")]
     Roots(String),
 }
 

@@ -1,23 +1,25 @@
-//! HTTPS that the app makes itself: it ends in the sidecar, with a certificate that the app trusts, so that the filter can read it; what goes on
-//! to a real backend goes by TLS again, and that backend is verified.
+//! HTTPS of the app, read in the sidecar. TLS ends there, with a certificate that the app trusts, so that
+//! the filter can read it. Calls to real backends leave by TLS again, and the backends are verified.
 //!
-//! Only pods that carry [`LABEL`] are meant, which comes with the certificates (`certificates.rs`): no other could answer by TLS. Private keys are in
-//! no resource here: Istio's agent reads them from files in the sidecar's container and hands them to Envoy, new ones too.
+//! The resource selects only pods with [`LABEL`], which comes with the certificates (`certificates.rs`):
+//! other pods have no certificate to answer with. No resource here has a private key: Istio's agent reads
+//! the keys from files in the sidecar's container and hands them to Envoy, renewed ones too.
 
 use crate::certificates::{FOLDER, LABEL};
 use crate::error::Error;
-use crate::parts::{Way, add, envoy_filter};
+use crate::parts::{Direction, add, envoy_filter};
 use crate::scope::Scope;
 use crate::stub;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// How long a listener waits for the certificate before it begins without: connections to these hosts are closed then, all others aren't.
+/// Time that a listener waits for the certificate before it starts without it. Then only connections to
+/// these hosts are closed.
 const WAIT_FOR_CERTIFICATE: &str = "5s";
-/// RFC 1035, 2.3.4, without the root's dot.
+/// Longest host name (RFC 1035, 2.3.4), without the dot of the root.
 const HOST_MAX: usize = 253;
 
-/// Whose HTTPS is read.
+/// Hosts whose HTTPS is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Https {
     hosts: BTreeSet<String>,
@@ -25,30 +27,31 @@ pub struct Https {
     roots: Option<String>,
 }
 
-/// Which of two chains has a connection that both could have.
+/// Order of two filter chains that match the same connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precedence {
-    /// A mock: what is mocked has no backend to tap.
+    /// A mock comes first: a mocked call has no backend to tap.
     First,
-    /// A tap.
+    /// A tap comes second.
     Second,
 }
 
-/// What is done with it.
-pub(crate) struct Handling<'a> {
-    /// Of the resource with the filter: that of the chain is called like it.
-    pub(crate) start: &'a str,
+/// Settings of the filter chain that reads HTTPS.
+pub(crate) struct ChainSettings<'a> {
+    /// Prefix of the name of the resource with the filter. The name of the resource with the chain
+    /// follows from it.
+    pub(crate) prefix: &'a str,
     pub(crate) precedence: Precedence,
     pub(crate) priority: i32,
-    /// The filter's place in the chain.
-    pub(crate) place: Value,
-    /// Whether gRPC is answered.
+    /// The filter, as the chain lists it.
+    pub(crate) filter: Value,
+    /// Whether the chain has a route to the gRPC stub.
     pub(crate) with_stub: bool,
 }
 
 impl Https {
-    /// HTTPS to these hosts on this port. `roots`: the certificates, in a file of the sidecar's container, by which real backends are verified; those
-    /// of its system where nothing is said.
+    /// HTTPS to these hosts on this port. `roots`: a file in the sidecar's container with the authorities
+    /// of real backends; without it, those of the container's system.
     ///
     /// # Errors
     /// [`Error::Host`], [`Error::NoHost`], [`Error::Port`], [`Error::Roots`].
@@ -74,33 +77,36 @@ impl Https {
         Ok(Self { hosts, port, roots: roots.map(str::to_owned) })
     }
 
-    /// The hosts, in order, each once.
+    /// The hosts in order, each once.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(String::as_str)
     }
 
     /// The `EnvoyFilter` with the chain.
-    pub(crate) fn resource(&self, scope: &Scope, handling: Handling<'_>) -> Value {
-        let name = scope.name(&name(handling.start));
-        let cluster = format!("https-of-{}", scope.unique(handling.start));
+    pub(crate) fn resource(&self, scope: &Scope, chain: ChainSettings<'_>) -> Value {
+        let name = scope.name(&name(chain.prefix));
+        let cluster = format!("https-of-{}", scope.unique(chain.prefix));
         let patches = [
-            add("CLUSTER", Way::Outbound, &self.cluster(&cluster)),
+            add("CLUSTER", Direction::Outbound, &self.cluster(&cluster)),
+            self.in_listeners("LISTENER_FILTER", &original_destination()),
             self.in_listeners("LISTENER_FILTER", &self.inspector()),
-            self.in_listeners("FILTER_CHAIN", &self.chain(&cluster, scope, handling.precedence, &handling)),
+            self.in_listeners("FILTER_CHAIN", &self.chain(&cluster, scope, &chain)),
         ];
-        envoy_filter(&scope.and(LABEL, &scope.identity()), &name, handling.priority, &patches)
+        envoy_filter(&scope.and(LABEL, &scope.identity()), &name, chain.priority, &patches)
     }
 
-    /// Istio takes the port for that of a listener, and `virtualOutbound`, where all goes that no listener is for, has them all.
+    /// A patch of all listeners for the port. By Istio's rules, `virtualOutbound` is for every port: it takes
+    /// all connections that no other listener is for.
     fn in_listeners(&self, apply_to: &str, value: &Value) -> Value {
         json!({
             "applyTo": apply_to,
-            "match": { "context": Way::Outbound.context(), "listener": { "portNumber": self.port } },
+            "match": { "context": Direction::Outbound.context(), "listener": { "portNumber": self.port } },
             "patch": { "operation": "ADD", "value": value },
         })
     }
 
-    /// Reads the server's name. Not on other ports: whoever waits there for the server's first word would wait for ever.
+    /// Reads the server name. Disabled on other ports: where the server speaks first, the inspector would
+    /// wait for the client's first bytes until its timeout.
     fn inspector(&self) -> Value {
         let end = u32::from(self.port).saturating_add(1);
         let port = json!({ "destination_port_range": { "start": self.port, "end": end } });
@@ -111,19 +117,20 @@ impl Https {
         })
     }
 
-    fn chain(&self, cluster: &str, scope: &Scope, precedence: Precedence, handling: &Handling<'_>) -> Value {
-        // Istio's own chains for a host don't name the protocol: one that does comes before them, and Envoy refuses a listener with two that
-        // are the same. By the same means a mock comes before a tap: addresses are looked at last, and the two halves of all that there are
-        // are nearer than all of them at once.
-        let mut meant = json!({ "server_names": self.hosts, "transport_protocol": "tls" });
-        if precedence == Precedence::First {
+    fn chain(&self, cluster: &str, scope: &Scope, chain: &ChainSettings<'_>) -> Value {
+        // Envoy prefers the more specific of two matching chains, and refuses two equal ones. Istio's own
+        // chains for a host name no transport protocol, so this chain comes first. A mock's chain comes
+        // before a tap's in the same way: it also matches the source address, as two halves of all
+        // addresses.
+        let mut chain_match = json!({ "server_names": self.hosts, "transport_protocol": "tls" });
+        if chain.precedence == Precedence::First {
             let halves = ["0.0.0.0", "128.0.0.0", "::", "8000::"];
             let half = |address: &str| json!({ "address_prefix": address, "prefix_len": 1 });
-            meant["source_prefix_ranges"] = Value::Array(halves.map(half).into());
+            chain_match["source_prefix_ranges"] = Value::Array(halves.map(half).into());
         }
-        let resource = scope.unique(handling.start);
+        let resource = scope.unique(chain.prefix);
         let mut routes = Vec::new();
-        routes.extend(handling.with_stub.then(|| stub::route(&stub::name(&resource))));
+        routes.extend(chain.with_stub.then(|| stub::route(&stub::name(&resource))));
         routes.push(json!({
             "match": { "prefix": "/" },
             "route": { "cluster": cluster, "timeout": "0s" },
@@ -134,7 +141,7 @@ impl Https {
             "stream_idle_timeout": "0s",
             "server_header_transformation": "PASS_THROUGH",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
-            "http_filters": [handling.place, {
+            "http_filters": [chain.filter, {
                 "name": "envoy.filters.http.router",
                 "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
             }],
@@ -145,7 +152,7 @@ impl Https {
         });
         json!({
             "name": cluster,
-            "filter_chain_match": meant,
+            "filter_chain_match": chain_match,
             "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],
             "transport_socket": {
                 "name": "envoy.transport_sockets.tls",
@@ -160,7 +167,7 @@ impl Https {
         })
     }
 
-    /// The real backends, where the app wanted to go.
+    /// Cluster of the real backends, at the connection's original destination.
     fn cluster(&self, name: &str) -> Value {
         let roots = match &self.roots {
             Some(path) => json!({ "trusted_ca": { "filename": path } }),
@@ -187,12 +194,26 @@ impl Https {
     }
 }
 
-/// What the resource with the chain is called, beside the one with the filter. No service's name makes it that of another one.
-pub(crate) fn name(start: &str) -> String {
-    start.replacen("understudy-", "understudy-https-", 1)
+/// Restores the destination of a connection before the TLS inspector looks at its port.
+///
+/// `virtualOutbound` has `use_original_dst`, by which Envoy restores the destination only after all listed
+/// listener filters. Until then the port is that of the listener (15001), the inspector stays disabled,
+/// and the connection reaches the real backend unread.
+fn original_destination() -> Value {
+    json!({
+        "name": "envoy.filters.listener.original_dst",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst" },
+    })
 }
 
-/// The certificate as Istio's agent has it from files: where there are none, only connections to these hosts notice.
+/// Prefix of the name of the resource with the chain, for the prefix of the resource with the filter. No
+/// service's name makes the two equal.
+pub(crate) fn name(prefix: &str) -> String {
+    prefix.replacen("understudy-", "understudy-https-", 1)
+}
+
+/// The certificate that Istio's agent reads from files. Without the files, only connections to these
+/// hosts fail.
 fn certificate() -> Value {
     json!({
         "name": format!("file-cert:{FOLDER}/tls.crt~{FOLDER}/tls.key"),
@@ -209,7 +230,7 @@ fn certificate() -> Value {
     })
 }
 
-/// A name that a client may ask a server for by TLS (RFC 6066, 3: no address), and a certificate can be made for.
+/// Whether a text is a host name for TLS (RFC 6066, 3: no address) and for a certificate.
 fn is_host(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -223,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_names_in_order_and_once() {
+    fn hosts_are_names_in_order_each_once() {
         let https = Https::new(["b.test", "A.test.", "b.test"], 443, None).unwrap();
         assert_eq!(https.hosts().collect::<Vec<_>>(), ["a.test", "b.test"]);
         for bad in

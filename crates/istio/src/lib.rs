@@ -1,13 +1,14 @@
-//! The resources that bring the filter into a mesh of Istio: `EnvoyFilter`s, and a `WasmPlugin` or a
+//! Resources that bring the filter into a mesh of Istio: `EnvoyFilter`s, and a `WasmPlugin` or a
 //! `TrafficExtension` for the simplest tap.
 //!
-//! A pure function of settings: no cluster, no files, no clock. The same settings give the same text. `envoy/istio/` has what the defaults
-//! give, and `docs/how-to/istio.md` says how it is used. What each resource does when something is missing is the point of them:
+//! They are a pure function of settings: no cluster, no files, no clock. The same settings give the same
+//! text. `envoy/istio/` has the resources of default settings, and `docs/how-to/istio.md` is the guide. The
+//! resources differ in what happens when something is missing:
 //!
 //! | | tap | mock | mock by annotation |
 //! |---|---|---|---|
-//! | the module can't be had | the traffic goes on | 403, nothing leaves | as a mock where the annotation is, else the traffic goes on |
-//! | the filter crashes | the traffic goes on | 503 | 503 |
+//! | the module can't be fetched | traffic passes | 403, nothing leaves | 403 with the annotation; without it, traffic passes |
+//! | the filter crashes | traffic passes | 503 | 503 with the annotation; without it, traffic passes |
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod certificates;

@@ -1,12 +1,12 @@
-//! Where a sidecar gets the module from.
+//! The source of a sidecar's module.
 
 use crate::error::Error;
 use serde_json::{Value, json};
 
-/// How long Istio's agent may take to fetch a module. Its own default, 5 s, is little for one with a table.
+/// Time that Istio's agent gets to fetch a module. Its default of 5 s is short for a module with a table.
 const FETCH_TIMEOUT: &str = "60s";
 
-/// Where a sidecar gets the module from.
+/// The source of a sidecar's module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     address: String,
@@ -34,7 +34,7 @@ impl Module {
         Ok(Self { address: address.to_owned(), sha256: sha256.map(str::to_ascii_lowercase) })
     }
 
-    /// Whether it is a file in the sidecar's container.
+    /// Whether the module is a file in the sidecar's container.
     pub fn is_file(&self) -> bool {
         self.address.starts_with('/')
     }
@@ -47,7 +47,7 @@ impl Module {
         self.sha256.as_deref()
     }
 
-    /// As `code` of a plugin's virtual machine. Istio's agent fetches what is remote and puts a file in its place.
+    /// The `code` of a plugin's VM. Istio's agent fetches a remote module and replaces it by a local file.
     pub(crate) fn code(&self) -> Value {
         if self.is_file() {
             return json!({ "local": { "filename": self.address } });
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_modules() {
+    fn module_address_is_an_image_a_url_or_a_path() {
         for good in ["oci://registry.test/mocks:1", "https://a.test/f.wasm", "http://a/f", "/etc/u/f.wasm"] {
             assert!(Module::new(good, None).is_ok(), "{good}");
         }

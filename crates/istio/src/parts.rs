@@ -1,24 +1,24 @@
-//! What the resources are made of: patches for Envoy's configuration, as Istio takes them.
+//! Building blocks of the resources: patches of Envoy's configuration, in Istio's format.
 
 use crate::module::Module;
 use crate::scope::Scope;
 use serde_json::{Value, json};
 
-/// The filter's type.
+/// Type of the filter's configuration.
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-/// The type of what stands in for the filter while there is none.
+/// Type of the filter that stands in while the module is missing.
 const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
-/// How long a new listener waits for the filter before it begins with what stands in for it.
+/// Time that a new listener waits for the module before it starts with the stand-in.
 const WAIT_FOR_MODULE: &str = "5s";
 
-/// Which way the traffic goes.
+/// Direction of the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     Outbound,
     Inbound,
 }
 
-impl Way {
+impl Direction {
     pub(crate) fn context(self) -> &'static str {
         match self {
             Self::Outbound => "SIDECAR_OUTBOUND",
@@ -27,7 +27,8 @@ impl Way {
     }
 }
 
-/// An `EnvoyFilter` of these patches. Of two for one workload, the one with the higher priority comes later, so nearer to the router.
+/// An `EnvoyFilter` with these patches. Of two for one workload, the one with the higher priority is
+/// applied later, and its filter is nearer to the router.
 pub(crate) fn envoy_filter(scope: &Scope, name: &str, priority: i32, patches: &[Value]) -> Value {
     let mut spec = json!({});
     if let Some(selector) = scope.selector("labels") {
@@ -43,45 +44,45 @@ pub(crate) fn envoy_filter(scope: &Scope, name: &str, priority: i32, patches: &[
     })
 }
 
-/// Adds something to what there is.
-pub(crate) fn add(apply_to: &str, way: Way, value: &Value) -> Value {
+/// A patch that adds a listener, cluster or extension.
+pub(crate) fn add(apply_to: &str, direction: Direction, value: &Value) -> Value {
     json!({
         "applyTo": apply_to,
-        "match": { "context": way.context() },
+        "match": { "context": direction.context() },
         "patch": { "operation": "ADD", "value": value },
     })
 }
 
-/// Puts an HTTP filter before the router.
-pub(crate) fn before_router(way: Way, value: &Value) -> Value {
+/// A patch that inserts an HTTP filter in front of the router.
+pub(crate) fn before_router(direction: Direction, value: &Value) -> Value {
     let filter = json!({
         "name": "envoy.filters.network.http_connection_manager",
         "subFilter": { "name": "envoy.filters.http.router" },
     });
     json!({
         "applyTo": "HTTP_FILTER",
-        "match": { "context": way.context(), "listener": { "filterChain": { "filter": filter } } },
+        "match": { "context": direction.context(), "listener": { "filterChain": { "filter": filter } } },
         "patch": { "operation": "INSERT_BEFORE", "value": value },
     })
 }
 
-/// What Envoy does when the filter crashes.
+/// Reaction of Envoy to a crash of the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnCrash {
-    /// All goes on without it, what is in flight too. Only the old field does that.
+    /// Traffic passes without the filter, also requests in flight. Only the deprecated `fail_open` does that.
     Open,
-    /// 503 for what is in flight, then a new VM.
+    /// Requests in flight get 503, then a new VM starts.
     Reload,
 }
 
-/// The filter with its configuration, as a resource that Istio's agent fetches the module for.
+/// The filter with its configuration, as an extension whose module Istio's agent fetches.
 pub(crate) fn plugin(name: &str, module: &Module, on_crash: OnCrash, config: &Value) -> Value {
     let mut plugin = json!({ "name": name, "root_id": "understudy" });
     match on_crash {
         OnCrash::Open => plugin["fail_open"] = json!(true),
         OnCrash::Reload => plugin["failure_policy"] = json!("FAIL_RELOAD"),
     }
-    // Without it a request that is held hangs: a mocked one, and a table in a tap's module can say that.
+    // Without this field a held request hangs. A tap needs it too: its module may have a table.
     plugin["allow_on_headers_stop_iteration"] = json!(true);
     plugin["vm_config"] = json!({ "vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": module.code() });
     plugin["configuration"] = json!({
@@ -91,27 +92,28 @@ pub(crate) fn plugin(name: &str, module: &Module, on_crash: OnCrash, config: &Va
     json!({ "name": name, "typed_config": { "@type": WASM, "config": plugin } })
 }
 
-/// The place of the filter in the chain. `otherwise` stands there while the filter can't be had.
+/// The filter in the chain, whose configuration Envoy gets by discovery (ECDS). `stand_in` works while the
+/// module is missing.
 ///
-/// RBAC is among the types since Istio's agent too puts one there, for a module that it can't fetch.
-pub(crate) fn place(name: &str, otherwise: &Value) -> Value {
+/// RBAC is among the types because Istio's agent sends an RBAC filter for a module that it can't fetch.
+pub(crate) fn discovered_filter(name: &str, stand_in: &Value) -> Value {
     json!({
         "name": name,
         "config_discovery": {
             "config_source": { "ads": {}, "initial_fetch_timeout": WAIT_FOR_MODULE },
-            "default_config": otherwise,
+            "default_config": stand_in,
             "type_urls": [WASM, RBAC],
         },
     })
 }
 
-/// Lets all pass.
-pub(crate) fn nothing() -> Value {
+/// Stand-in that lets everything pass.
+pub(crate) fn allow_all() -> Value {
     json!({ "@type": RBAC })
 }
 
-/// Lets nothing pass. Envoy's `response_code_details` name the policy.
-pub(crate) fn deny() -> Value {
+/// Stand-in that lets nothing pass. Envoy's `response_code_details` name the policy.
+pub(crate) fn deny_all() -> Value {
     json!({
         "@type": RBAC,
         "rules": {

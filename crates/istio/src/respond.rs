@@ -1,66 +1,73 @@
-//! What mocks: a workload's backends are answered for from the table in the module.
+//! Resources for a mock: a workload's calls to its backends are answered from the table in the module.
 
-use crate::https::{Handling, Https, Precedence};
+use crate::https::{ChainSettings, Https, Precedence};
 use crate::module::Module;
-use crate::parts::{OnCrash, Way, add, before_router, deny, envoy_filter, place, plugin};
+use crate::parts::{
+    Direction, OnCrash, add, before_router, deny_all, discovered_filter, envoy_filter, plugin,
+};
 use crate::scope::Scope;
 use crate::stub;
 use crate::tap::Collector;
 use serde_json::{Value, json};
 
 pub(crate) const NAME: &str = "understudy-respond";
-/// Before a tap's: what is mocked has no backend to tap.
+/// In front of a tap's filter: a mocked call has no backend to tap.
 const PRIORITY: i32 = 10;
-/// Where the proxy keeps what the workload's annotation says.
+/// Key of Envoy's filter state for the mode in the workload's annotation.
 const MODE: &str = "understudy.mode";
-/// What an annotation says that turns mocking on. Space around it doesn't matter to the filter.
-const ASKED: &str = r"[\s\p{Z}]*responder-only[\s\p{Z}]*";
+/// Value of an annotation that turns mocking on. The filter ignores surrounding space.
+const OPTED_IN: &str = r"[\s\p{Z}]*responder-only[\s\p{Z}]*";
 /// The annotations that turn mocking on, as `understudy_core::workload` has them; a test compares them.
 const ANNOTATIONS: [&str; 2] = ["replay.understudy.dev/mode", "replay.speedscale.com/mode"];
 
-/// What is to be mocked.
+/// A mock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Respond {
-    /// Whose backends.
+    /// Workloads whose backends are mocked.
     pub scope: Scope,
-    /// A bundled module: the filter with the table.
+    /// A bundle: the filter with a table.
     pub module: Module,
     /// Whether only workloads with the annotation are mocked.
     pub opt_in: bool,
-    /// Which of the module's snapshots, where it isn't the workload that says it.
+    /// Snapshot of the module to use, unless the workload names one.
     pub snapshot: Option<String>,
-    /// Which of the snapshot's backends (`mocks` in the filter's configuration); all of them where nothing is here.
+    /// Backends of the snapshot to mock (`mocks` in the filter's configuration); empty for all.
     pub mocks: Vec<String>,
-    /// What becomes of a request that nothing recorded matches (`fail`, `passthrough`, `capture`). Default: what the snapshot says.
+    /// What happens to a request that no recorded request matches: `fail`, `passthrough` or `capture`.
+    /// Without it, the snapshot's own setting.
     pub on_miss: Option<String>,
-    /// Where the verdicts go, if they are wanted one by one.
+    /// Collector of the verdicts, if they are wanted one by one.
     pub collector: Option<Collector>,
-    /// The service's name, for the records.
+    /// Name of the service in the records.
     pub service: Option<String>,
-    /// The HTTPS that is read too. Not together with `opt_in`, which doesn't reach so far: the pod's label says who is meant.
+    /// HTTPS to read too. Excludes `opt_in`, which has no effect there: the pod's label is the opt-in.
     pub https: Option<Https>,
 }
 
 impl Respond {
-    /// The `EnvoyFilter`, and another one where HTTPS is read.
+    /// The `EnvoyFilter`, and a second one if HTTPS is read.
     pub fn resources(&self) -> Vec<Value> {
-        let (way, name) = (Way::Outbound, self.scope.unique(NAME));
+        let name = self.scope.unique(NAME);
         let mut patches: Vec<_> = stub::patches(&name).into();
         patches.extend(self.collector.as_ref().and_then(|collector| collector.patch(&name)));
         let plugin = plugin(&name, &self.module, OnCrash::Reload, &self.config());
-        patches.push(add("EXTENSION_CONFIG", way, &plugin));
+        patches.push(add("EXTENSION_CONFIG", Direction::Outbound, &plugin));
         if self.opt_in {
-            patches.push(before_router(way, &annotations()));
+            patches.push(before_router(Direction::Outbound, &annotations()));
         }
-        let filter = place(&name, &deny());
-        let filter = if self.opt_in { for_those_who_asked(&name, &filter) } else { filter };
-        patches.push(before_router(way, &filter));
+        let filter = discovered_filter(&name, &deny_all());
+        let filter = if self.opt_in { for_opted_in(&name, &filter) } else { filter };
+        patches.push(before_router(Direction::Outbound, &filter));
         let filter = envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches);
         let https = self.https.as_ref().map(|https| {
-            let place = place(&name, &deny());
-            let precedence = Precedence::First;
-            let handling = Handling { start: NAME, precedence, priority: PRIORITY, place, with_stub: true };
-            https.resource(&self.scope, handling)
+            let chain = ChainSettings {
+                prefix: NAME,
+                precedence: Precedence::First,
+                priority: PRIORITY,
+                filter: discovered_filter(&name, &deny_all()),
+                with_stub: true,
+            };
+            https.resource(&self.scope, chain)
         });
         [filter].into_iter().chain(https).collect()
     }
@@ -91,9 +98,9 @@ fn key(number: usize) -> String {
     format!("{MODE}.{number}")
 }
 
-/// A place for the filter that only requests of workloads with the annotation come to: whatever becomes of the filter, all others pass by. It
-/// isn't even made for them.
-fn for_those_who_asked(name: &str, place: &Value) -> Value {
+/// The filter behind a matcher for workloads with the annotation. Requests of other workloads never reach
+/// the filter, whatever its state: Envoy doesn't create the filter for them.
+fn for_opted_in(name: &str, filter: &Value) -> Value {
     let says = |number| {
         let input = json!({
             "name": "understudy-mode",
@@ -102,13 +109,13 @@ fn for_those_who_asked(name: &str, place: &Value) -> Value {
                 "key": key(number),
             },
         });
-        json!({ "single_predicate": { "input": input, "value_match": { "safe_regex": { "google_re2": {}, "regex": ASKED } } } })
+        json!({ "single_predicate": { "input": input, "value_match": { "safe_regex": { "google_re2": {}, "regex": OPTED_IN } } } })
     };
     let action = json!({
         "name": "understudy",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
-            "dynamic_config": place,
+            "dynamic_config": filter,
         },
     });
     json!({
@@ -127,7 +134,8 @@ fn for_those_who_asked(name: &str, place: &Value) -> Value {
     })
 }
 
-/// Keeps what the annotations of the workload's pod say, where a matcher can read it: it has no eyes for node metadata itself.
+/// Copies the annotations of the workload's pod into the filter state, since matchers can't read the
+/// node's metadata.
 fn annotations() -> Value {
     let kept: Vec<_> = ANNOTATIONS
         .iter()

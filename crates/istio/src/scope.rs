@@ -1,16 +1,16 @@
-//! Which workloads a resource is for.
+//! The workloads that a resource is for.
 
 use crate::error::Error;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Istio's root namespace, where nothing else was installed: what is there counts for the whole mesh.
+/// Istio's default root namespace. Resources there apply to the whole mesh.
 pub const ROOT_NAMESPACE: &str = "istio-system";
-/// A label's value has so many characters at most (Kubernetes, "Labels and Selectors"), and so has a name here.
+/// Maximum length of a label's value (Kubernetes, "Labels and Selectors"), used for names too.
 const NAME_MAX: usize = 63;
 
-/// Which workloads a resource is for: those in a namespace that have these labels, all of them where there are none. In Istio's root
-/// namespace: the workloads of the mesh.
+/// The workloads that a resource is for: those of a namespace with these labels, or all of them without
+/// labels. In Istio's root namespace: the workloads of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     namespace: String,
@@ -30,7 +30,7 @@ impl Scope {
         Ok(Self { namespace: namespace.to_owned(), labels: BTreeMap::new(), called: None })
     }
 
-    /// Only those of them that have the label `KEY=VALUE`.
+    /// Restricts the scope to workloads with the label `KEY=VALUE`.
     ///
     /// # Errors
     /// [`Error::Label`].
@@ -46,7 +46,8 @@ impl Scope {
         Ok(self)
     }
 
-    /// Calls the resources so, in the place of the labels' values: who makes many for one workload has them apart.
+    /// Names the resources after `name` instead of the labels' values, so that several resources for one
+    /// workload have different names.
     ///
     /// # Errors
     /// [`Error::Name`].
@@ -58,32 +59,33 @@ impl Scope {
         Ok(self)
     }
 
-    /// Whether it is for all workloads of its namespace.
+    /// Whether the scope is all workloads of its namespace.
     pub fn is_wide(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// What a resource for this scope is called: the start, and the values of the labels or what it is to be called.
-    pub(crate) fn name(&self, start: &str) -> String {
+    /// Name of a resource for this scope: the prefix, and the name of the scope or its labels' values.
+    pub(crate) fn name(&self, prefix: &str) -> String {
         if let Some(called) = &self.called {
-            return short(&format!("{start}-{called}"));
+            return short(&format!("{prefix}-{called}"));
         }
         let values = self.labels.values().map(|value| value.to_ascii_lowercase().replace(['_', '.'], "-"));
-        let name = [start.to_owned()].into_iter().chain(values).collect::<Vec<_>>().join("-");
+        let name = [prefix.to_owned()].into_iter().chain(values).collect::<Vec<_>>().join("-");
         short(&name)
     }
 
-    /// What is of this resource alone in a sidecar: several resources can be for one workload, and nothing of Envoy's may be there twice.
-    pub(crate) fn unique(&self, start: &str) -> String {
-        format!("{}.{}", self.name(start), self.namespace)
+    /// Name in a sidecar's configuration. Several resources can be for one workload, and Envoy's names must
+    /// be unique.
+    pub(crate) fn unique(&self, prefix: &str) -> String {
+        format!("{}.{}", self.name(prefix), self.namespace)
     }
 
-    /// What tells this scope from another one of its namespace, as a label's value.
+    /// A label's value that differs from that of any other scope of the namespace.
     pub(crate) fn identity(&self) -> String {
         if self.labels.is_empty() { "all".to_owned() } else { self.name("for") }
     }
 
-    /// Those of them that have this label too. The names of resources stay those of the scope.
+    /// The workloads of this scope that also have this label. The names of resources stay the same.
     pub(crate) fn and(&self, key: &str, value: &str) -> Self {
         let mut scope = self.clone();
         scope.labels.insert(key.to_owned(), value.to_owned());
@@ -99,7 +101,7 @@ impl Scope {
         })
     }
 
-    /// The labels as a selector with this key in it; `None` where all workloads are meant.
+    /// The labels as a selector under this key; `None` for all workloads.
     pub(crate) fn selector(&self, key: &str) -> Option<Value> {
         if self.labels.is_empty() {
             return None;
@@ -114,7 +116,7 @@ fn short(name: &str) -> String {
     name.chars().take(NAME_MAX).collect::<String>().trim_end_matches('-').to_owned()
 }
 
-/// A name as RFC 1123 has it.
+/// Whether a text is a label by RFC 1123.
 fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     bounded(text, |byte| byte != b'-') && text.bytes().all(inner)
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_and_names() {
+    fn labels_and_names_follow_kubernetes_rules() {
         let scope = || Scope::namespace("payments").unwrap();
         for good in ["app=payment", "app.kubernetes.io/name=payment", "version=v1.2_3", "a=B"] {
             assert!(scope().with_label(good).is_ok(), "{good}");
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_says_what_it_is_for() {
+    fn name_ends_with_the_scope() {
         let scope = Scope::namespace("payments").unwrap();
         assert_eq!(scope.name("understudy-tap"), "understudy-tap");
         let one = scope.with_label("app=payment").unwrap();

@@ -1,34 +1,36 @@
-//! What answers to gRPC need in a sidecar: a listener inside of Envoy, a cluster that leads to it, and a route that only the filter uses. Much
-//! the same as in `envoy/responder.yaml`; Istio's bootstrap has the extension for internal listeners.
+//! The stub that answers to gRPC need in a sidecar: an internal listener of Envoy, a cluster for it, and a
+//! route that only the filter uses. `envoy/responder.yaml` has nearly the same; Istio's bootstrap has the
+//! extension for internal listeners.
 
-use crate::parts::{Way, add};
+use crate::parts::{Direction, add};
 use serde_json::{Value, json};
 
 /// See `understudy_core::engine::STUB_HEADER` and `STUB_AUTHORITY`; a test compares them.
 const HEADER: &str = "x-understudy-stub";
 const AUTHORITY: &str = "understudy-stub.invalid";
 
-/// For the resource with this name.
+/// Patches that add the stub of the resource with this name.
 pub(crate) fn patches(resource: &str) -> [Value; 3] {
     let name = name(resource);
     [
-        add("LISTENER", Way::Outbound, &listener(&name)),
-        add("CLUSTER", Way::Outbound, &cluster(&name)),
+        add("LISTENER", Direction::Outbound, &listener(&name)),
+        add("CLUSTER", Direction::Outbound, &cluster(&name)),
         first_route(&name),
     ]
 }
 
-/// The stub's name, of the resource with this name.
+/// Name of the stub of the resource with this name.
 pub(crate) fn name(resource: &str) -> String {
     format!("stub-of-{resource}")
 }
 
-/// A route in each virtual host, the one for all names among them. A virtual host of its own would be simpler; but if two resources are for one
-/// workload, there would be two for one name, and Envoy would refuse all routes.
+/// A patch that adds the route to each virtual host, including the one for all names. A virtual host of
+/// its own would be simpler, but two resources for one workload would give two virtual hosts with one
+/// name, and Envoy would refuse all routes.
 fn first_route(name: &str) -> Value {
     json!({
         "applyTo": "HTTP_ROUTE",
-        "match": { "context": Way::Outbound.context() },
+        "match": { "context": Direction::Outbound.context() },
         "patch": { "operation": "INSERT_FIRST", "value": route(name) },
     })
 }
@@ -71,7 +73,7 @@ fn listener(name: &str) -> Value {
 
 fn cluster(name: &str) -> Value {
     let address = json!({ "envoy_internal_address": { "server_listener_name": name } });
-    // Envoy's limits, 1,024 of each, would be answers that no backend gave.
+    // At Envoy's default limits of 1,024, calls would fail with answers that no backend gave.
     let limits = json!({
         "max_connections": 1_000_000,
         "max_pending_requests": 1_000_000,

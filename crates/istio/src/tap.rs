@@ -1,17 +1,20 @@
-//! What taps: copies of what a workload says to its backends, and of what it is asked, go to the collector.
+//! Resources for a tap: copies of a workload's calls to its backends, and optionally of the requests to
+//! it, go to the collector.
 
 use crate::error::Error;
-use crate::https::{Handling, Https, Precedence};
+use crate::https::{ChainSettings, Https, Precedence};
 use crate::module::Module;
-use crate::parts::{OnCrash, Way, add, before_router, envoy_filter, nothing, place, plugin};
+use crate::parts::{
+    Direction, OnCrash, add, allow_all, before_router, discovered_filter, envoy_filter, plugin,
+};
 use crate::scope::Scope;
 use serde_json::{Number, Value, json};
 
 pub(crate) const NAME: &str = "understudy-tap";
-/// After a mock's: what is mocked never comes so far.
+/// Behind a mock's filter: a mocked request never gets there.
 const PRIORITY: i32 = 20;
 
-/// Where the records go.
+/// Address of the collector, for the filter's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collector {
     host: String,
@@ -21,7 +24,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector at `HOST:PORT`. `through_mesh`: by Istio's own cluster for that service, so with mutual TLS where the mesh has it.
+    /// A collector at `HOST:PORT`. `through_mesh`: by Istio's own cluster for the service, and so with mutual
+    /// TLS if the mesh has it.
     ///
     /// # Errors
     /// [`Error::Collector`].
@@ -36,18 +40,18 @@ impl Collector {
         Ok(Self { host: host.to_owned(), port, through_mesh, sample: None })
     }
 
-    /// The same, for a share of what is tapped: the filter's `sample`.
+    /// The same collector for a share of the traces: the filter's `sample`.
     #[must_use]
     pub fn sampled(self, sample: Number) -> Self {
         Self { sample: Some(sample), ..self }
     }
 
-    /// As the filter's configuration of the resource with this name has it.
+    /// The collector in the filter's configuration, for the resource with this name.
     pub(crate) fn config(&self, resource: &str) -> Value {
         json!({ "cluster": self.cluster(resource), "authority": self.host })
     }
 
-    /// The cluster, where it is one of our own.
+    /// The patch that adds the collector's cluster; `None` if Istio has a cluster for it.
     pub(crate) fn patch(&self, resource: &str) -> Option<Value> {
         let (name, address) = (
             self.cluster(resource),
@@ -62,7 +66,7 @@ impl Collector {
                 "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
             },
         });
-        (!self.through_mesh).then(|| add("CLUSTER", Way::Outbound, &cluster))
+        (!self.through_mesh).then(|| add("CLUSTER", Direction::Outbound, &cluster))
     }
 
     fn cluster(&self, resource: &str) -> String {
@@ -73,12 +77,12 @@ impl Collector {
     }
 }
 
-/// Which resource the simple form is.
+/// Kind of the simple resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Simple {
-    /// In all versions of Istio that have what the filter needs.
+    /// For all supported versions of Istio.
     WasmPlugin,
-    /// What takes its place: from Istio 1.30 on.
+    /// Replaces `WasmPlugin` from Istio 1.30 on.
     TrafficExtension,
 }
 
@@ -92,46 +96,51 @@ impl Simple {
     }
 }
 
-/// What is to be tapped, and where the copies go.
+/// A tap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap {
-    /// Whose traffic.
+    /// Workloads to tap.
     pub scope: Scope,
-    /// The plain filter, or any other.
+    /// Any module of the filter, with or without a table.
     pub module: Module,
-    /// Where the copies go.
+    /// Collector of the copies.
     pub collector: Collector,
-    /// Whether what the workload is asked is copied too.
+    /// Whether requests to the workload are copied too.
     pub inbound: bool,
-    /// The service's name, for the records.
+    /// Name of the service in the records.
     pub service: Option<String>,
-    /// The HTTPS that is read too.
+    /// HTTPS to read too.
     pub https: Option<Https>,
 }
 
 impl Tap {
-    /// The `EnvoyFilter`, and another one where HTTPS is read.
+    /// The `EnvoyFilter`, and a second one if HTTPS is read.
     pub fn resources(&self) -> Vec<Value> {
         let name = self.scope.unique(NAME);
         let mut patches: Vec<_> = self.collector.patch(&name).into_iter().collect();
-        let ways = [(Way::Outbound, name.clone()), (Way::Inbound, format!("{name}.inbound"))];
-        for (way, name) in ways.into_iter().take(1 + usize::from(self.inbound)) {
-            let plugin = plugin(&name, &self.module, OnCrash::Open, &self.config(way));
-            patches.push(add("EXTENSION_CONFIG", way, &plugin));
-            patches.push(before_router(way, &place(&name, &nothing())));
+        let directions =
+            [(Direction::Outbound, name.clone()), (Direction::Inbound, format!("{name}.inbound"))];
+        for (direction, name) in directions.into_iter().take(1 + usize::from(self.inbound)) {
+            let plugin = plugin(&name, &self.module, OnCrash::Open, &self.config(direction));
+            patches.push(add("EXTENSION_CONFIG", direction, &plugin));
+            patches.push(before_router(direction, &discovered_filter(&name, &allow_all())));
         }
         let filter = envoy_filter(&self.scope, &self.scope.name(NAME), PRIORITY, &patches);
         let https = self.https.as_ref().map(|https| {
-            let place = place(&self.scope.unique(NAME), &nothing());
-            let precedence = Precedence::Second;
-            let handling = Handling { start: NAME, precedence, priority: PRIORITY, place, with_stub: false };
-            https.resource(&self.scope, handling)
+            let chain = ChainSettings {
+                prefix: NAME,
+                precedence: Precedence::Second,
+                priority: PRIORITY,
+                filter: discovered_filter(&self.scope.unique(NAME), &allow_all()),
+                with_stub: false,
+            };
+            https.resource(&self.scope, chain)
         });
         [filter].into_iter().chain(https).collect()
     }
 
-    /// A simpler resource in its place: shorter, and without a word on what happens when the filter crashes. Needs the collector's service in
-    /// the mesh.
+    /// A simpler resource for the same tap. It is shorter, and leaves it to Istio what a crash of the filter
+    /// does. The collector's service must be in the mesh.
     ///
     /// # Errors
     /// [`Error::SimpleFile`], [`Error::SimpleHttps`].
@@ -148,7 +157,7 @@ impl Tap {
             wasm["sha256"] = json!(sum);
         }
         wasm["failStrategy"] = json!("FAIL_OPEN");
-        wasm["pluginConfig"] = Self { collector, ..self.clone() }.config(Way::Outbound);
+        wasm["pluginConfig"] = Self { collector, ..self.clone() }.config(Direction::Outbound);
         let mut spec = json!({});
         if let Some(selector) = self.scope.selector("matchLabels") {
             spec["selector"] = selector;
@@ -166,9 +175,9 @@ impl Tap {
         })])
     }
 
-    fn config(&self, way: Way) -> Value {
+    fn config(&self, direction: Direction) -> Value {
         let mut config = json!({ "default": "tap", "tap_only": true });
-        if way == Way::Inbound {
+        if direction == Direction::Inbound {
             config["direction"] = json!("inbound");
         }
         if let Some(service) = &self.service {
@@ -187,18 +196,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_stands_in_both_directions_configuration() {
+    fn sample_is_in_the_configuration_of_both_directions() {
         let scope = Scope::namespace("payments").unwrap();
         let collector = Collector::new("c.obs:4440", false).unwrap().sampled(Number::from_f64(0.01).unwrap());
         let module = Module::new("oci://registry.example/understudy:1", None).unwrap();
         let tap = Tap { scope, module, collector, inbound: true, service: None, https: None };
-        for way in [Way::Outbound, Way::Inbound] {
-            assert_eq!(tap.config(way)["sample"], json!(0.01));
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            assert_eq!(tap.config(direction)["sample"], json!(0.01));
         }
     }
 
     #[test]
-    fn addresses_of_collectors() {
+    fn collector_address_is_a_host_with_a_port() {
         let cluster =
             |address: &str, mesh| Collector::new(address, mesh).map(|collector| collector.cluster("a.b"));
         assert_eq!(cluster("c.ns.svc:4440", false).as_deref(), Ok("collector-of-a.b"));

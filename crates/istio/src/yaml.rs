@@ -1,10 +1,10 @@
-//! Resources as text that `kubectl apply -f -` takes.
+//! Resources as text for `kubectl apply -f -`.
 
 use serde_json::Value;
 
-/// The resources as one YAML text of several documents.
+/// The resources as one YAML text, a document each.
 pub fn to_yaml(resources: &[Value]) -> String {
-    // What is made of JSON values has no form that YAML lacks.
+    // YAML can represent every JSON value.
     let texts: Vec<_> =
         resources.iter().map(|resource| serde_saphyr::to_string(resource).unwrap_or_default()).collect();
     texts.join("---\n")

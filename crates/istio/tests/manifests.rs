@@ -1,5 +1,6 @@
-//! The files in `envoy/istio` are what the settings give, and what the resources say of the filter is what the filter knows.
-//! `BLESS=1` writes them anew. `tests/schemas` holds them against the published schemas of Istio and Kubernetes.
+//! The files in `envoy/istio` are the resources of default settings, and the filter accepts their
+//! configuration. `BLESS=1` rewrites the files. `tests/schemas` holds them against the published schemas of
+//! Istio and Kubernetes.
 
 use serde_json::Value;
 use std::path::PathBuf;
@@ -51,7 +52,7 @@ fn https() -> Option<Https> {
     Some(Https::new(["api.stripe.com", "api.hubapi.com"], 443, None).unwrap())
 }
 
-/// With a word where each certificate is: they are new ones each time.
+/// Placeholders instead of certificates, which are new each time.
 fn certificates() -> Certificates {
     let [chain, key, authority, bundle] =
         ["the certificate", "its key", "the authority", "the authority and the system's roots"]
@@ -59,7 +60,7 @@ fn certificates() -> Certificates {
     Certificates { scope: payment(), chain, key, authority, bundle }
 }
 
-/// The files, and by which command each is made.
+/// The files, each with its command and resources.
 fn files() -> Vec<(&'static str, &'static str, Vec<Value>)> {
     vec![
         (
@@ -113,7 +114,7 @@ fn files() -> Vec<(&'static str, &'static str, Vec<Value>)> {
 }
 
 #[test]
-fn the_files_are_what_the_settings_give() {
+fn files_are_the_resources_of_their_commands() {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../envoy/istio"));
     for (name, command, resources) in files() {
         let text = format!("# understudy {command}\n{}", to_yaml(&resources));
@@ -122,12 +123,12 @@ fn the_files_are_what_the_settings_give() {
             std::fs::write(&path, &text).unwrap();
         }
         let known = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(known, text, "{name}: BLESS=1 writes it anew");
+        assert_eq!(known, text, "{name}: BLESS=1 rewrites it");
     }
 }
 
 #[test]
-fn what_is_removed_is_what_was_made() {
+fn removal_names_every_created_resource() {
     let removed: Vec<_> = removal(&payment()).iter().map(identity).collect();
     let simple = |form| Tap { inbound: false, ..tap() }.simple(form).unwrap();
     let made = [
@@ -147,7 +148,7 @@ fn identity(resource: &Value) -> [Value; 4] {
     [&resource["apiVersion"], &resource["kind"], &metadata["name"], &metadata["namespace"]].map(Value::clone)
 }
 
-/// The values of a key, however deep.
+/// All values of a key, at any depth.
 fn find<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Object(object) => {
@@ -160,7 +161,7 @@ fn find<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
 }
 
 #[test]
-fn the_filter_takes_each_configuration() {
+fn filter_accepts_each_configuration() {
     let mut count = 0;
     for (name, _, resources) in files() {
         for resource in &resources {
@@ -179,7 +180,7 @@ fn the_filter_takes_each_configuration() {
 }
 
 #[test]
-fn stub_and_annotations_are_those_of_the_filter() {
+fn stub_and_annotations_match_the_filter() {
     use understudy_core::{engine, workload};
     let resources = opt_in().resources();
     let text = serde_json::to_string(&resources).unwrap();
@@ -199,9 +200,9 @@ fn stub_and_annotations_are_those_of_the_filter() {
     assert_eq!(matches.len(), workload::GROUPS.len());
 }
 
-/// What the container of an Envoy beside the app does to the files in `envoy/`, done.
+/// Runs the edits that the container of an Envoy beside the app makes to the files in `envoy/`.
 #[test]
-fn an_envoy_beside_the_app_has_none_of_istios_ports() {
+fn envoy_beside_the_app_avoids_istios_ports() {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../envoy"));
     let text = std::fs::read_to_string(root.join("istio/https/own-envoy.yaml")).unwrap();
     let patch: Value = serde_saphyr::from_str(&text).unwrap();

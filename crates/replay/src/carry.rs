@@ -1,5 +1,6 @@
-//! Values that the service issues while it is driven and that its client sends back: tokens, identifiers, cookies. They are learnt from the
-//! recording: a value that an answer had before any request did, and that a later request has. Each has its evidence.
+//! Values that the service issues during a replay and its client sends back: tokens, identifiers,
+//! cookies. They are learned from the recording: an answer contained the value before any request
+//! did, and a later request contains it. Each carried value has its evidence.
 
 use crate::endpoint::Requests;
 use crate::place::{self, At};
@@ -11,56 +12,57 @@ use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::redact;
 use understudy_core::rules::{Shape, dates, tokens};
 
-/// A value may come from so many texts before a request: who fills in a form has just seen it.
+/// Number of earlier texts in which a value is searched: a client that fills in a form has just
+/// received it.
 const TEXTS: usize = 64;
 
-/// A value that is carried.
+/// A value that is carried from an answer to later requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carry {
-    /// The step whose answer has it first.
+    /// Index of the step whose answer contains the value first.
     pub from: usize,
-    /// Where in that answer.
+    /// Place in that answer.
     pub from_at: At,
-    /// What was recorded.
+    /// The recorded value.
     pub recorded: Vec<u8>,
-    /// The requests that have it, and where.
+    /// Steps whose requests contain the value, with the place.
     pub to: Vec<(usize, At)>,
-    /// Whether a person has said so.
+    /// Whether `replay.yaml` says so; otherwise the value was learned.
     pub told: bool,
 }
 
 impl Carry {
-    /// Whether the last request that was added has it at this place.
+    /// Whether `step`, the last request that was added, already has the value at this place.
     fn is_carried_to(&self, step: usize, at: &At) -> bool {
         self.to.iter().rev().take_while(|(last, _)| *last == step).any(|(_, known)| known == at)
     }
 }
 
-/// What `replay.yaml` says of carried values.
+/// Rules of `replay.yaml` about carried values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CarryRules {
-    /// Whether nothing is learnt.
+    /// Whether learning is turned off.
     pub off: bool,
-    /// What is carried from where to where.
-    pub rules: Vec<(Spot, Spot)>,
-    /// What isn't carried there.
-    pub never: Vec<Spot>,
+    /// Pairs of source and destination.
+    pub rules: Vec<(RequestPlace, RequestPlace)>,
+    /// Destinations to which nothing is carried.
+    pub never: Vec<RequestPlace>,
 }
 
 /// A place in some requests, or in their answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spot {
-    /// Which requests.
+pub struct RequestPlace {
+    /// The requests.
     pub requests: Requests,
     /// The place.
     pub at: At,
 }
 
-impl Spot {
+impl RequestPlace {
     /// Reads `METHOD PATH PLACE`.
     ///
     /// # Errors
-    /// What can be written.
+    /// The text has another form; the error says which.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (requests, at) = text.trim().rsplit_once(char::is_whitespace).unwrap_or_default();
         let bad = |_| format!("{text:?}: write METHOD PATH PLACE, as in `POST /v1/tokens body/id`");
@@ -72,20 +74,20 @@ impl Spot {
     }
 }
 
-/// The values that are carried, ready to be used.
+/// The carried values of a recording, indexed for use.
 #[derive(Debug, Default)]
 pub struct Carries {
     all: Vec<Carry>,
-    /// By what was recorded.
+    /// Indices by recorded value.
     by_value: HashMap<Vec<u8>, usize>,
-    /// By step: the values that its answer has.
+    /// By step: the values that its answer contains.
     from: HashMap<usize, Vec<usize>>,
-    /// By step: the values that its request has.
+    /// By step: the values that its request contains, with their places.
     to: HashMap<usize, Vec<(usize, At)>>,
 }
 
 impl Carries {
-    /// Learns them from the recording, with what a person says on top.
+    /// Learns the values from the recording and adds those of `rules`.
     pub fn learn(steps: &[Exchange], rules: &CarryRules) -> Self {
         let mut all = if rules.off { Vec::new() } else { learnt(steps, &rules.never) };
         for (from, to) in &rules.rules {
@@ -103,25 +105,26 @@ impl Carries {
         carries
     }
 
-    /// Whether something is carried to this place of a step's request.
+    /// Whether a value is carried to this place of a step's request.
     pub(crate) fn is_carried_to(&self, step: usize, at: &At) -> bool {
         self.to.get(&step).into_iter().flatten().any(|(_, known)| known == at)
     }
 
-    /// All of them.
+    /// All carried values.
     pub fn all(&self) -> &[Carry] {
         &self.all
     }
 }
 
-/// What one virtual user has been given.
+/// Live values that one virtual user has received.
 #[derive(Debug, Default)]
-pub struct Given {
+pub struct LiveValues {
     live: HashMap<usize, Vec<u8>>,
 }
 
-impl Given {
-    /// Takes from a step's answer what is carried. Gives the values that weren't there.
+impl LiveValues {
+    /// Takes the carried values from a step's answer. Returns the indices of values that are
+    /// missing there.
     pub fn take(&mut self, carries: &Carries, step: usize, response: &Response) -> Vec<usize> {
         let mut missing = Vec::new();
         let Some(numbers) = carries.from.get(&step) else { return missing };
@@ -139,7 +142,7 @@ impl Given {
         missing
     }
 
-    /// Puts into a step's request what has been given in the place of what was recorded.
+    /// Replaces the recorded values in a step's request by live ones.
     pub fn put(&self, carries: &Carries, step: usize, request: &mut Request) {
         for (number, at) in carries.to.get(&step).into_iter().flatten() {
             let Some(live) = self.live.get(number) else { continue };
@@ -148,26 +151,27 @@ impl Given {
                 continue;
             }
             if carry.told {
-                // The person who said so knows that something else stands there.
+                // `replay.yaml` names the place explicitly, so another value there is replaced too.
                 place::set(request, at, live);
             }
         }
     }
 
-    /// Whether a live text is the recorded one, but for carried values: those stand in answers too.
+    /// The carried value that explains the difference between a recorded and a live text of an
+    /// answer. `None` if no single value does.
     pub fn explains(&self, carries: &Carries, recorded: &str, live: &str) -> Option<usize> {
         let explains = |number: usize, value: &Vec<u8>| {
             let swapped = place::swap(recorded.as_bytes(), &carries.all[number].recorded, value)?;
             (swapped == live.as_bytes()).then_some(number)
         };
-        // Most often it is the whole text.
+        // Most often the value is the whole text.
         let whole = carries.by_value.get(json_text(recorded.as_bytes()).as_slice());
         let whole = whole.and_then(|number| explains(*number, self.live.get(number)?));
         whole.or_else(|| self.live.iter().find_map(|(number, value)| explains(*number, value)))
     }
 }
 
-/// What happened in a recording: requests began and answers ended.
+/// Starts of requests and ends of answers in the order of time: time, whether it is a start, step.
 fn events(steps: &[Exchange]) -> Vec<(u64, bool, usize)> {
     let starts = steps.iter().enumerate().map(|(number, step)| (step.time, true, number));
     let ends = steps.iter().enumerate().map(|(number, step)| (end_of(step), false, number));
@@ -176,7 +180,7 @@ fn events(steps: &[Exchange]) -> Vec<(u64, bool, usize)> {
     events
 }
 
-fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
+fn learnt(steps: &[Exchange], never: &[RequestPlace]) -> Vec<Carry> {
     let asked: Vec<Vec<(At, Vec<u8>)>> = steps.iter().map(|step| place::of_request(&step.request)).collect();
     let wanted: HashSet<&[u8]> = asked.iter().flatten().map(|(_, value)| &value[..]).collect();
     let mut told: HashSet<&[u8]> = HashSet::new();
@@ -199,7 +203,7 @@ fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
             continue;
         }
         for (at, value) in &asked[number] {
-            let unwanted = |rule: &Spot| rule.at == *at && rule.is_about(&steps[number].request);
+            let unwanted = |rule: &RequestPlace| rule.at == *at && rule.is_about(&steps[number].request);
             if never.iter().any(unwanted) {
                 continue;
             }
@@ -211,7 +215,7 @@ fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
                 Some(carries.len() - 1)
             });
             match found {
-                // Where it stands in a list of one name, it stands there more than once.
+                // A name that repeats, as in a list, contains the value at one place several times.
                 Some(carry) if carries[carry].is_carried_to(number, at) => {}
                 Some(carry) if fits(&carries[carry].recorded, at) => {
                     carries[carry].to.push((number, at.clone()));
@@ -224,7 +228,7 @@ fn learnt(steps: &[Exchange], never: &[Spot]) -> Vec<Carry> {
     carries
 }
 
-/// A value that stands amid the text of an earlier answer, such as a page with a hidden field.
+/// Finds a value within the text of an earlier answer, such as a page with a hidden field.
 fn in_texts(texts: &VecDeque<(usize, Cow<'_, [u8]>)>, value: &[u8]) -> Option<Carry> {
     texts.iter().rev().find_map(|(number, text)| {
         let from_at = At::Text(place::words_before(text, value)?);
@@ -232,15 +236,16 @@ fn in_texts(texts: &VecDeque<(usize, Cow<'_, [u8]>)>, value: &[u8]) -> Option<Ca
     })
 }
 
-/// The text of an answer that is one.
+/// The body of an answer, if it is text.
 fn text(response: &Response) -> Option<Cow<'_, [u8]>> {
     let starts = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"text/");
     response.headers.get(b"content-type").filter(|value| starts(value))?;
     place::plain(response)
 }
 
-/// Carries what a person says: to each request that is meant, from the last answer before it that is meant.
-fn tell(steps: &[Exchange], from: &Spot, to: &Spot, all: &mut Vec<Carry>) {
+/// Adds a rule of `replay.yaml`: each request that `to` names gets the value of the last answer
+/// before it that `from` names.
+fn tell(steps: &[Exchange], from: &RequestPlace, to: &RequestPlace, all: &mut Vec<Carry>) {
     let sources = Sources::find(steps, from);
     let own = steps.iter().enumerate().filter(|(_, step)| to.is_about(&step.request));
     let told: HashMap<usize, usize> =
@@ -265,15 +270,15 @@ fn tell(steps: &[Exchange], from: &Spot, to: &Spot, all: &mut Vec<Carry>) {
     }
 }
 
-/// The answers that have a value which a person wants carried.
+/// Answers that contain the value of a rule.
 struct Sources {
-    /// When each came, and which is the last of all requests that were answered by then.
+    /// End of each answer, with the latest request that had been answered by then.
     ends: Vec<(u64, usize)>,
     values: HashMap<usize, Vec<u8>>,
 }
 
 impl Sources {
-    fn find(steps: &[Exchange], from: &Spot) -> Self {
+    fn find(steps: &[Exchange], from: &RequestPlace) -> Self {
         let mut values = HashMap::new();
         for (number, step) in steps.iter().enumerate().filter(|(_, step)| from.is_about(&step.request)) {
             let value = step.response.as_ref().and_then(|response| place::read(response, &from.at));
@@ -295,7 +300,7 @@ impl Sources {
     }
 }
 
-/// Whether a value may be one that was issued: it looks random, or is called like something that is.
+/// Whether a value may have been issued: it looks random, or its name is that of an identifier.
 fn is_worth(at: &At, value: &[u8]) -> bool {
     const NAMES: [&str; 12] = [
         "token", "key", "cursor", "next", "code", "csrf", "nonce", "session", "secret", "etag", "uuid",
@@ -305,13 +310,13 @@ fn is_worth(at: &At, value: &[u8]) -> bool {
     let called = name.ends_with("id") || NAMES.iter().any(|known| name.contains(known));
     match at {
         At::Cookie(_) => true,
-        // The last segment of a new thing's URL is its name.
+        // The last segment of a new resource's URL is its identifier.
         At::HeaderPath(..) => is_random(value) || value.iter().any(u8::is_ascii_digit),
         _ => is_random(value) || called && value.len() < 512 && !is_time(value),
     }
 }
 
-/// Whether somebody who knows nothing of it would not come upon the value.
+/// Whether a value is too random to occur by coincidence.
 fn is_random(value: &[u8]) -> bool {
     let has = |test: fn(&u8) -> bool| value.iter().any(test);
     let plain = value.iter().all(|b| b.is_ascii_graphic());
@@ -326,7 +331,7 @@ fn is_time(value: &[u8]) -> bool {
         || dates(value).iter().any(|(range, _)| whole(range))
 }
 
-/// A short number identifies where identifiers stand, and is a number elsewhere.
+/// A short number counts as an identifier only in places where identifiers are usual.
 fn fits(value: &[u8], at: &At) -> bool {
     value.len() >= 6
         || !value.iter().all(u8::is_ascii_digit)

@@ -1,4 +1,5 @@
-//! Sends requests and gathers answers, over connections that are kept: HTTP/1.1 one at a time on each, HTTP/2 all on one; with or without TLS.
+//! Sends requests and collects answers over kept connections: HTTP/1.1 with one request at a time
+//! each, HTTP/2 with all requests on one connection; with or without TLS.
 
 use crate::error::Error;
 use crate::target::{Target, Trust};
@@ -20,10 +21,11 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use understudy_core::exchange::{Body, Exchange, Response};
 use understudy_core::headers::Headers;
 
-/// An answer's body is kept up to here; what follows is counted.
+/// Maximum number of bytes kept of an answer's body. The rest is counted.
 const BODY_CAP: usize = 16 << 20;
 
-/// Headers that belong to a connection and not to a request (RFC 9110, 7.6.1), and those that this client makes itself.
+/// Headers that belong to a connection and not to a request (RFC 9110, 7.6.1), and headers that
+/// this client sets itself.
 const NOT_SENT: [&str; 10] = [
     "connection",
     "content-length",
@@ -37,19 +39,19 @@ const NOT_SENT: [&str; 10] = [
     "upgrade",
 ];
 
-/// Which protocol is spoken.
+/// Protocol that is spoken to the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// That of the recording.
+    /// The recorded protocol.
     #[default]
     AsRecorded,
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2; without TLS from the first byte on.
+    /// HTTP/2, without TLS with prior knowledge.
     Http2,
 }
 
-/// How connections are made. Shared by all virtual users.
+/// Opens connections. Shared by all virtual users.
 #[derive(Clone)]
 pub struct Connector {
     target: Target,
@@ -59,7 +61,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// One to a target.
+    /// A connector to a target.
     ///
     /// # Errors
     /// The certificates can't be used.
@@ -68,7 +70,7 @@ impl Connector {
         Ok(Self { target, protocol, http1, http2 })
     }
 
-    /// Where it connects to.
+    /// The target.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -111,7 +113,7 @@ async fn shake(
     http2: bool,
 ) -> Result<Sender, Failure> {
     let io = TokioIo::new(stream);
-    // What becomes of a connection is told to the requests on it.
+    // Requests learn of a broken connection through their own errors.
     if http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
@@ -128,17 +130,17 @@ async fn shake(
     }
 }
 
-/// Why there is no answer.
+/// The reason why no answer came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// For a person.
+    /// The problem, for a person.
     pub problem: String,
-    /// Whether the service may not have seen the request: its connection had been closed.
+    /// Whether the service may not have seen the request, because it had closed the connection.
     stale: bool,
 }
 
 impl Failure {
-    /// With this problem.
+    /// A failure with this problem.
     pub fn new(problem: impl Into<String>) -> Self {
         Self { problem: problem.into(), stale: false }
     }
@@ -159,20 +161,20 @@ impl Failure {
     }
 }
 
-/// What writing to a connection says that the other side has closed.
+/// Whether an error means that the other side has closed the connection.
 fn is_closed(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// An answer, and when it was asked for and there.
+/// An answer with its times.
 #[derive(Debug)]
 pub struct Answered {
     /// The answer.
     pub response: Response,
-    /// When the request was handed to a connection.
+    /// When the request was passed to a connection.
     pub sent: Instant,
-    /// When the last byte of the answer was there.
+    /// When the last byte of the answer arrived.
     pub done: Instant,
 }
 
@@ -185,12 +187,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// One without connections yet.
+    /// A client without connections.
     pub fn new(connector: Arc<Connector>) -> Self {
         Self { connector, idle: Arc::default(), shared: Arc::default() }
     }
 
-    /// Sends a request. On a connection that had been closed meanwhile it is sent again, where that can't do anything twice.
+    /// Sends a request. If its kept connection had been closed and the request is idempotent, it is
+    /// sent again on a new connection.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -207,11 +210,11 @@ impl Client {
         }
     }
 
-    /// A connection, and whether it had been used before.
+    /// A connection, and whether it was used before.
     async fn sender(&self, http2: bool) -> Result<(Sender, bool), Failure> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if http2 {
-            // One connection is made, however many ask for it.
+            // The lock makes concurrent requests share one new connection.
             let mut shared = self.shared.lock().await;
             if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
                 return Ok((Sender::Http2(sender.clone()), true));
@@ -256,8 +259,8 @@ fn is_idempotent(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE")
 }
 
-/// The authority that the client called when it was recorded: a service puts it into the URLs that it answers with. Where that isn't known, the
-/// address at which the call was recorded.
+/// The authority that the recorded client called, because services put it into URLs of answers. If
+/// it isn't known, the address at which the call was recorded.
 fn authority(exchange: &Exchange) -> &str {
     let host = exchange.request.headers.get(b"host").and_then(|host| std::str::from_utf8(host).ok());
     let backend = exchange.backend.split_once("://").map(|(_, authority)| authority);

@@ -1,7 +1,7 @@
-//! Compares the answer that came with the one that was recorded: status, headers, cookies, gRPC's status, and the body as what it is. What is
-//! left out of the comparison is named, with the reason.
+//! Compares a live answer with the recorded one: status, headers, cookies, gRPC status, and the
+//! body by its content type. Ignored differences are named with the reason.
 
-use crate::carry::{Carries, Given};
+use crate::carry::{Carries, LiveValues};
 use crate::noise::{answer_parts, is_at, place_of, without, without_what_passes};
 use std::collections::{BTreeSet, HashMap};
 use understudy_core::canonical::Part;
@@ -12,51 +12,52 @@ use understudy_core::redact::{Redactor, contains_token};
 use understudy_core::rules::{Place, Rule, Shape, dates};
 use understudy_core::verdict::{Change, Difference};
 
-/// A difference that doesn't count.
+/// A difference that is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ignored {
-    /// Where it is, with `*` in the place of indices.
+    /// The place, with `*` instead of indices.
     pub place: String,
-    /// Why it doesn't count.
+    /// The reason.
     pub why: String,
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// What differs and counts.
+    /// Differences that count.
     pub differences: Vec<Difference>,
-    /// What differs and doesn't count.
+    /// Differences that are ignored.
     pub ignored: Vec<Ignored>,
 }
 
-/// Differences of an earlier run of the same build, by exchange: their places, and what became of those.
+/// Differences of an earlier run of the same build, by exchange: place and kind of change.
 pub type Baseline = HashMap<String, Vec<(String, Change)>>;
 
 /// How answers are compared.
 #[derive(Debug, Default)]
 pub struct Comparer {
-    /// The headers that are compared, in lower case.
+    /// Headers that are compared, in lower case.
     pub headers: Vec<String>,
-    /// What doesn't count in bodies: the last one that is about a place has the word.
+    /// Rules for what doesn't count in bodies. The last rule about a place decides.
     pub rules: Vec<Rule>,
-    /// What differed between two runs of the same build.
+    /// Differences between two runs of the same build.
     pub baseline: Baseline,
-    /// With what secrets were replaced in the recording.
+    /// Redactor of the recording.
     pub redactor: Option<Redactor>,
 }
 
-/// What explains differences by what a virtual user was given.
+/// The values that explain differences between runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// What is carried.
+    /// The carried values.
     pub carries: &'a Carries,
-    /// What this one was given.
-    pub given: &'a Given,
+    /// The live values of this virtual user.
+    pub given: &'a LiveValues,
 }
 
 impl Comparer {
-    /// Compares. `live` is the recorded exchange with the answer that came now, and the time of now; its secrets are replaced.
+    /// Compares an answer. `live` is the recorded exchange with the live answer and the present
+    /// time; its secrets are replaced.
     pub fn compare(&self, recorded: &Exchange, live: &mut Exchange, context: Context<'_>) -> Compared {
         if let Some(redactor) = &self.redactor {
             redactor.exchange(live);
@@ -96,7 +97,7 @@ impl Comparer {
             let of = |headers: &Headers| joined(headers, name);
             let (mut old, mut new) = (of(&old.headers), of(&new.headers));
             if name == "content-type" {
-                // Of one that is there on both sides, case and blanks don't count (RFC 9110, 8.3.1).
+                // In a content type, case and blanks don't count (RFC 9110, 8.3.1).
                 let plain = |value: String| value.to_ascii_lowercase().replace(' ', "");
                 (old, new) = (old.map(plain), new.map(plain));
             }
@@ -113,7 +114,8 @@ impl Comparer {
         found: &mut Vec<Difference>,
         compared: &mut Compared,
     ) {
-        // As it was asked then: what is done with an answer depends on it, and carried values have changed this one.
+        // The recorded request: the treatment of an answer depends on it, and carried values have
+        // changed the live one.
         let (old, new) = (answer_parts(&recorded.request, old), answer_parts(&recorded.request, new));
         let rules = self.about(&recorded.request);
         for difference in differences(old.clone(), new.clone()) {
@@ -136,7 +138,7 @@ impl Comparer {
         }
     }
 
-    /// The rules that are about a request.
+    /// The rules about a request.
     fn about(&self, request: &Request) -> Vec<&Rule> {
         let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
         let about = |rule: &&Rule| {
@@ -146,7 +148,7 @@ impl Comparer {
         self.rules.iter().filter(about).collect()
     }
 
-    /// Why a difference doesn't count, where it doesn't.
+    /// The reason why a difference is ignored, if it is.
     fn explain(&self, exchange: &str, difference: &Difference, context: Context<'_>) -> Option<String> {
         if difference.key == "status" {
             return None;
@@ -172,20 +174,21 @@ impl Compared {
     }
 }
 
-/// The value of the only part with this name.
+/// The value of the only part with this key.
 fn value<'a>(parts: &'a [Part], key: &str) -> Option<&'a [u8]> {
     let mut own = parts.iter().filter(|part| part.key == key);
     let first = own.next();
     first.filter(|_| own.next().is_none()).map(|part| &part.value[..])
 }
 
-/// Whether a rule says that a difference doesn't count. `times`: of the two requests, from which days count.
+/// Whether a rule ignores a difference. `times`: times of the two requests, from which days are
+/// counted.
 fn excuses(rule: &Rule, key: &str, sides: (Option<&[u8]>, Option<&[u8]>), times: (u64, u64)) -> bool {
     let names = |places: &[Place]| places.iter().any(|place| is_at(place, key));
     if names(&rule.ignore) {
         return true;
     }
-    // For all else something must be there.
+    // All other rules need a value on both sides.
     let (Some(old), Some(new)) = sides else { return false };
     names(&rule.mask)
         || names(&rule.volatile) && without_what_passes(old) == without_what_passes(new)
@@ -194,7 +197,8 @@ fn excuses(rule: &Rule, key: &str, sides: (Option<&[u8]>, Option<&[u8]>), times:
         || names(&rule.dates) && with_distances(old, times.0) == with_distances(new, times.1)
 }
 
-/// The text with days as their distance from that of a request, whose time is in microseconds since 1970.
+/// The text with each date replaced by its distance in days from that of a request. `time` is in
+/// microseconds since 1970.
 fn with_distances(text: &[u8], time: u64) -> Vec<u8> {
     let today = i128::from(time / 86_400_000_000);
     let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
@@ -230,7 +234,7 @@ fn difference(key: &str, recorded: Option<String>, live: Option<String>) -> Diff
     Difference { key: key.to_owned(), change, recorded, live }
 }
 
-/// Cookies are the same where they have the same names and attributes: their values, and when they end, are new each time.
+/// Cookies are equal if names and attributes are equal: values and expiry times are new each time.
 fn cookies(old: &Response, new: &Response, found: &mut Vec<Difference>) {
     let of = |response: &Response| -> HashMap<String, String> {
         let own = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
@@ -246,7 +250,7 @@ fn cookies(old: &Response, new: &Response, found: &mut Vec<Difference>) {
     }
 }
 
-/// A cookie's name, and its attributes but for the time at which it ends.
+/// A cookie's name, and its attributes without those of its expiry.
 fn cookie(value: &[u8]) -> (String, String) {
     let text = String::from_utf8_lossy(value).into_owned();
     let mut parts = text.split(';').map(str::trim);
@@ -257,7 +261,8 @@ fn cookie(value: &[u8]) -> (String, String) {
     (name, attributes.join("; "))
 }
 
-/// gRPC's status is in the trailers, or in the headers where there is nothing else (gRPC over HTTP/2, "Responses").
+/// The gRPC status is in the trailers, or in the headers of an answer without a body (gRPC over
+/// HTTP/2, "Responses").
 fn grpc(old: &Response, new: &Response, found: &mut Vec<Difference>) {
     for name in ["grpc-status", "grpc-message"] {
         let of = |response: &Response| {

@@ -1,9 +1,11 @@
-//! Drives the service: virtual users that play the recording, each with connections and carried values of its own.
+//! Drives the service: virtual users play the recording, each with connections and carried values
+//! of its own.
 //!
-//! Within a pass, a request waits for all that had been answered in the recording before it began: the order of effects is that of the recording.
-//! Latency counts from the moment at which a request was to be sent, so that a service that stalls can't hide what it keeps waiting.
+//! Within a pass, a request waits for all requests that had been answered in the recording before
+//! it started, so effects happen in the recorded order. Latency counts from the moment at which a
+//! request was due: a service that stalls can't hide the requests that it keeps waiting.
 
-use crate::carry::{Carries, Given};
+use crate::carry::{Carries, LiveValues};
 use crate::client::{Answered, Client, Connector, Failure};
 use crate::compare::{Comparer, Context};
 use crate::endpoint::Requests;
@@ -23,54 +25,55 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use understudy_core::exchange::{Exchange, Response};
 
-/// So many requests of one virtual user may be under way; the next one waits, and its waiting counts.
+/// Maximum number of requests of one virtual user in flight. The next request waits, and the wait
+/// counts as latency.
 const UNDER_WAY: usize = 256;
-/// A service that has let so many requests in a row run out of time hangs.
+/// Number of timeouts in a row after which the service counts as hanging.
 const HANGS: u32 = 3;
-/// How long requests that are under way may take when it is stopped.
+/// How long requests in flight may take after a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// What is sent, and how answers are judged.
+/// The requests of a replay, and how their answers are judged.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The recording.
     pub recording: Recording,
-    /// What is handed on from answers to requests.
+    /// Values that are carried from answers to later requests.
     pub carries: Carries,
-    /// What is sent in the place of what was recorded.
+    /// Values that are sent instead of recorded ones.
     pub set: Vec<Set>,
     /// How answers are compared.
     pub comparer: Comparer,
-    /// Requests that are counted by themselves, since goals are about them.
+    /// Requests that goals name, which are counted separately.
     pub watched: Vec<Requests>,
 }
 
-/// What came of it.
+/// The result of driving a service.
 #[derive(Debug)]
 pub struct Driven {
-    /// How it ended.
+    /// How the run ended.
     pub end: Ending,
-    /// How long it took.
+    /// How long the run took.
     pub duration: Duration,
-    /// When it began.
+    /// When the run started.
     pub started: SystemTime,
     pub(crate) tally: Tally,
     pub(crate) recorded: Stats,
 }
 
 impl Driven {
-    /// How long answers took, from the moment at which their requests were to be sent. `None` where there was none.
+    /// Latencies, from the moment at which each request was due. `None` without answers.
     pub fn latency(&self) -> Option<Figures> {
         self.tally.latency.figures()
     }
 
-    /// What became of the requests.
+    /// Sums over all requests.
     pub fn success(&self) -> Success {
         self.tally.success()
     }
 }
 
-/// A run that can be watched.
+/// Sends the requests of a plan. Clones share their progress.
 #[derive(Clone)]
 pub struct Driver {
     shared: Arc<Shared>,
@@ -88,7 +91,7 @@ struct Shared {
 }
 
 impl Driver {
-    /// One that has sent nothing yet.
+    /// A driver that has sent nothing yet.
     pub fn new(plan: Arc<Plan>, load: Load, connector: Connector) -> Self {
         let tally = Mutex::new(Tally::new(plan.recording.steps(), &plan.watched));
         let shared = Shared {
@@ -102,27 +105,27 @@ impl Driver {
         Self { shared: Arc::new(shared), connector: Arc::new(connector), load }
     }
 
-    /// How many requests have been answered, or have failed.
+    /// Number of requests that were answered or have failed.
     pub fn settled(&self) -> u64 {
         self.shared.settled.load(Ordering::Relaxed)
     }
 
-    /// How many there are to be, where that is known.
+    /// Number of requests in all, where it is known.
     pub fn planned(&self) -> Option<u64> {
         let steps = self.shared.plan.recording.steps().len() as u64;
         self.load.passes().map(|passes| passes * steps * u64::from(self.load.vus))
     }
 
-    /// Sends one request that is no part of the recording.
+    /// Sends one request that isn't part of the recording.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// The reason why no answer came.
     pub async fn ask(&self, question: &Exchange) -> Result<Response, String> {
         let client = Client::new(Arc::clone(&self.connector));
         client.send(question).await.map(|answered| answered.response).map_err(|failure| failure.problem)
     }
 
-    /// Sends all, or until `stop` says why no more.
+    /// Sends all requests, or stops when `stop` returns the reason to.
     pub async fn run(&self, stop: impl Future<Output = Ending>) -> Driven {
         let (started, start) = (SystemTime::now(), Instant::now());
         let (tell, told) = watch::channel(false);
@@ -136,7 +139,7 @@ impl Driver {
                 load: self.load.clone(),
                 stop: told.clone(),
                 start,
-                given: Given::default(),
+                given: LiveValues::default(),
             };
             users.spawn(user.play(number));
         }
@@ -183,7 +186,7 @@ impl Shared {
     }
 }
 
-/// Somebody who plays the recording.
+/// A virtual user.
 struct User {
     shared: Arc<Shared>,
     client: Client,
@@ -191,10 +194,10 @@ struct User {
     load: Load,
     stop: watch::Receiver<bool>,
     start: Instant,
-    given: Given,
+    given: LiveValues,
 }
 
-/// A request that was under way.
+/// A request that has been answered or has failed.
 struct Under {
     step: usize,
     live: Exchange,
@@ -215,7 +218,7 @@ impl User {
         }
         let mut passes = 0;
         while self.load.passes().is_none_or(|all| passes < all) && !self.is_over() {
-            self.given = Given::default();
+            self.given = LiveValues::default();
             self.pass().await;
             passes += 1;
         }
@@ -231,7 +234,7 @@ impl User {
         let steps = plan.recording.steps();
         let (begun, first) = (Instant::now(), plan.recording.start());
         let mut flight = Flight::new();
-        // When those that are under way had ended in the recording.
+        // Recorded ends of the requests in flight.
         let mut ends: Vec<(usize, u64)> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             let recorded = Duration::from_micros(step.time.saturating_sub(first));
@@ -241,7 +244,8 @@ impl User {
                     return;
                 }
             }
-            // What a user couldn't have sent earlier isn't late, but for a rate that doesn't wait for anybody.
+            // A request that its user couldn't send earlier isn't late, unless a fixed rate is
+            // asked for.
             let ready = Instant::now();
             let planned = match due {
                 Some(due) if self.load.rps.is_some() => due,
@@ -261,7 +265,8 @@ impl User {
         }
     }
 
-    /// Waits until then, and settles what is answered meanwhile. `false`: it is to stop.
+    /// Waits until `until` and settles the answers that arrive meanwhile. `false`: the run is
+    /// stopped.
     async fn wait(&mut self, until: Instant, flight: &mut Flight, ends: &mut Vec<(usize, u64)>) -> bool {
         let (shared, mut stop) = (Arc::clone(&self.shared), self.stop.clone());
         let mut moment = std::pin::pin!(shared.timer.until(until));
@@ -275,7 +280,7 @@ impl User {
         }
     }
 
-    /// Settles the next that is answered. `false`: there is none.
+    /// Settles the next answer. `false`: no request is in flight.
     async fn settle_next(&mut self, flight: &mut Flight, ends: &mut Vec<(usize, u64)>) -> bool {
         let under = flight.next().await;
         under.map(|under| self.settle(under, ends)).is_some()
@@ -340,7 +345,7 @@ impl User {
         shared.settled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notices that a service doesn't answer any more.
+    /// Detects a service that no longer answers.
     fn watch(&self, timed_out: bool) {
         if !timed_out {
             self.shared.timeouts.store(0, Ordering::Relaxed);

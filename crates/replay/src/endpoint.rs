@@ -1,4 +1,4 @@
-//! Requests that do the same, by method and path, and what became of them together.
+//! Groups requests by method and path pattern, and counts the results of each group.
 
 use crate::noise;
 use crate::recording::end_of;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use understudy_core::exchange::{Exchange, Request};
 use understudy_core::rules::PathPattern;
 
-/// So many endpoints are counted by themselves: those with the most recorded requests.
+/// Maximum number of endpoints that are counted: those with the most recorded requests.
 const ENDPOINTS: usize = 200;
 
-/// Which requests are meant.
+/// A selection of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requests {
     /// The method; `None`: any.
     pub method: Option<String>,
-    /// The path: `*` stands for a segment, `**` for all that follow.
+    /// The path pattern: `*` stands for one segment, `**` for all that follow.
     pub path: PathPattern,
 }
 
@@ -26,7 +26,7 @@ impl Requests {
     /// Reads `METHOD PATH`; `*` is any method.
     ///
     /// # Errors
-    /// What can be written.
+    /// The text has another form; the error says which.
     pub fn parse(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [method, path] = words.as_slice() else {
@@ -36,7 +36,7 @@ impl Requests {
         Ok(Self { method, path: PathPattern::try_from((*path).to_owned())? })
     }
 
-    /// Whether a request is meant.
+    /// Whether a request is selected.
     pub fn is_about(&self, request: &Request) -> bool {
         let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
         self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
@@ -55,11 +55,11 @@ impl fmt::Display for Requests {
     }
 }
 
-/// What has come of the requests to each endpoint. Bounded by the recording, however long a run takes.
+/// Results by endpoint. Memory is bounded by the recording, however long a run takes.
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     all: Vec<Counted>,
-    /// By step: those that it belongs to.
+    /// By step: indices of its endpoints.
     of: Vec<Vec<usize>>,
 }
 
@@ -71,7 +71,7 @@ struct Counted {
 }
 
 impl Endpoints {
-    /// Those of a recording, and those that somebody asks for.
+    /// The endpoints of a recording, and those that goals name.
     pub(crate) fn new(steps: &[Exchange], asked_for: &[Requests]) -> Self {
         let mut found: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
         for (number, step) in steps.iter().enumerate() {
@@ -102,7 +102,7 @@ impl Endpoints {
         endpoints
     }
 
-    /// Counts an answer, or that there was none.
+    /// Counts an answer, or a request without one.
     pub(crate) fn add(&mut self, step: usize, at: Duration, latency: Option<Duration>, failed: bool) {
         for number in &self.of[step] {
             let Counted { row, now, .. } = &mut self.all[*number];
@@ -116,7 +116,7 @@ impl Endpoints {
         }
     }
 
-    /// What has come of them; those that nothing was sent to are there too.
+    /// The results, including endpoints to which nothing was sent.
     pub(crate) fn rows(&self) -> Vec<Endpoint> {
         let row = |counted: &Counted| Endpoint {
             recorded: counted.then.figures(),
@@ -127,7 +127,7 @@ impl Endpoints {
     }
 }
 
-/// What a goal asks of the endpoints in a report.
+/// The row of a report that a goal is about.
 pub(crate) fn find<'a>(rows: &'a [Endpoint], requests: &Requests) -> Option<&'a Endpoint> {
     let (method, path) = requests.name();
     rows.iter().find(|row| row.asked_for && row.method == method && row.path == path)

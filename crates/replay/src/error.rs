@@ -1,12 +1,12 @@
-//! What can go wrong before anything is sent. What goes wrong afterwards is in the report.
+//! Errors before anything is sent. Later failures are part of the report.
 
 use std::path::PathBuf;
 
-/// Why a replay can't be run, or a report not be read.
+/// The reason why a replay can't run or a report can't be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nobody calls the service in the recording.
+    /// The recording has no inbound requests.
     #[error(
         "{} has no inbound requests, so that there is nothing to send: record with `--inbound LISTEN=APP`, or use `--mode responder-only`",
         snapshot.display()
@@ -15,10 +15,10 @@ pub enum Error {
         /// The snapshot's folder.
         snapshot: PathBuf,
     },
-    /// The target isn't one.
+    /// The target is no URL of a server.
     #[error("{target:?} is no target: write http://HOST:PORT or https://HOST:PORT")]
     Target {
-        /// What was given.
+        /// The text that was given.
         target: String,
     },
     /// The settings can't be read.
@@ -26,7 +26,7 @@ pub enum Error {
     Settings {
         /// The file.
         file: PathBuf,
-        /// What is wrong, with line and column where they are known.
+        /// The problem, with line and column where they are known.
         problem: String,
     },
     /// A goal or a condition can't be read.
@@ -34,10 +34,10 @@ pub enum Error {
     Goal {
         /// What was given.
         text: String,
-        /// What is wrong, and what can be written.
+        /// The problem, and what can be written.
         problem: String,
     },
-    /// A file that should be a report isn't one.
+    /// A file is no report of a replay.
     #[error("{}: {problem}", file.display())]
     Report {
         /// The file.
@@ -45,7 +45,7 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// Certificates that can't be used.
+    /// Certificates can't be used.
     #[error("{problem}")]
     Trust {
         /// What is wrong.

@@ -1,12 +1,12 @@
-//! Goals, and conditions that fail a run: `success >= 100%`, `p95 <= 1.2 x recorded`, `errors > 0`; of all requests, or of some: `GET /orders/*:
-//! p95 <= 200ms`.
+//! Goals, and conditions that fail a run: `success >= 100%`, `p95 <= 1.2 x recorded`, `errors > 0`;
+//! about all requests, or about some: `GET /orders/*: p95 <= 200ms`.
 
 use crate::endpoint::{self, Requests};
 use crate::error::Error;
 use crate::report::{Endpoint, Figures, GoalResult, Report};
 use crate::tally::share;
 
-/// What can be measured.
+/// A measure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Metric {
     Success,
@@ -75,24 +75,24 @@ enum Op {
     Under,
 }
 
-/// With what a measure is compared.
+/// The value that a measure is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Value {
     Number(f64),
-    /// So many times what was recorded.
+    /// Multiple of the recorded value.
     TimesRecorded(f64),
 }
 
-/// A condition.
+/// A goal or a condition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Goal {
     text: String,
-    /// Which requests it is about; `None`: all.
+    /// The requests that the goal is about; `None`: all.
     requests: Option<Requests>,
     metric: Metric,
     op: Op,
     value: Value,
-    /// Whether the run fails where it holds, and not where it doesn't.
+    /// Whether the run fails if the condition holds, instead of if it doesn't.
     fails: bool,
 }
 
@@ -100,25 +100,26 @@ impl Goal {
     /// Reads a goal, which must hold.
     ///
     /// # Errors
-    /// What is wrong, and what can be written.
+    /// The text is invalid; the error says what can be written.
     pub fn must(text: &str) -> Result<Self, Error> {
         parse(text, false).map_err(|problem| Error::Goal { text: text.to_owned(), problem })
     }
 
-    /// Reads a condition, which must not hold.
+    /// Reads a condition that must not hold.
     ///
     /// # Errors
-    /// What is wrong, and what can be written.
+    /// The text is invalid; the error says what can be written.
     pub fn must_not(text: &str) -> Result<Self, Error> {
         parse(text, true).map_err(|problem| Error::Goal { text: text.to_owned(), problem })
     }
 
-    /// Which requests it is about, where not all.
+    /// The requests that the goal is about, if not all.
     pub fn requests(&self) -> Option<&Requests> {
         self.requests.as_ref()
     }
 
-    /// What became of it. A measure that there isn't reaches no goal: nothing must not pass for good.
+    /// Judges a report. A goal fails if its measure doesn't exist: no result must not pass for a
+    /// good one.
     pub fn judge(&self, report: &Report) -> GoalResult {
         let (measured, recorded) = match &self.requests {
             None => (self.metric.of(report), self.metric.recorded(report.performance.recorded.as_ref())),
@@ -156,7 +157,7 @@ fn parse(text: &str, fails: bool) -> Result<Goal, String> {
         None => (None, text),
     };
     let found = OPERATORS.iter().filter_map(|(sign, op)| Some((condition.find(sign)?, *sign, *op)));
-    // The first one, and of those that begin there the longest.
+    // The first operator, and of several at one position the longest.
     let (at, sign, op) =
         found.min_by_key(|(at, sign, _)| (*at, usize::MAX - sign.len())).ok_or(example.to_owned())?;
     let name = condition[..at].trim();
@@ -239,7 +240,7 @@ impl Metric {
         }
     }
 
-    /// Of some requests alone. Those that nothing was sent to have no measure.
+    /// The measure of one endpoint. `None` if nothing was sent to it.
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     fn of_endpoint(self, endpoint: &Endpoint) -> Option<f64> {
         let replayed = endpoint.replayed.as_ref();
@@ -254,7 +255,7 @@ impl Metric {
         .filter(|_| endpoint.sent > 0)
     }
 
-    /// Whether there is a measure of some requests alone.
+    /// Whether the measure exists for single endpoints.
     fn is_of_requests(self) -> bool {
         matches!(self, Self::Success | Self::Errors | Self::Different | Self::Latency(_) | Self::Throughput)
     }

@@ -1,11 +1,11 @@
-//! Drives a service with its own recorded traffic, and says whether it still behaves.
+//! Drives a service with its own recorded traffic and reports whether it still behaves as recorded.
 //!
 //! ```text
 //! snapshot ─► Recording ─► Plan (what is carried, what is noise) ─► Driver ─► Driven ─► Report ─► text, HTML, JUnit, Markdown
 //! ```
 //!
-//! Starts no service and no proxy: whoever uses it says where the service is, and what its backends were asked. Nothing is left out of a
-//! comparison in silence.
+//! Starts neither a service nor a proxy: the caller tells where the service is and which calls its
+//! backends received. No difference is left out of a comparison without being named.
 
 pub mod carry;
 pub mod client;
@@ -24,10 +24,12 @@ pub mod target;
 mod drive;
 mod error;
 mod outcome;
+mod planning;
 mod tally;
 mod timer;
 
 pub use drive::{Driven, Driver, Plan};
 pub use error::Error;
-pub use outcome::{About, plan, report};
+pub use outcome::{About, report};
+pub use planning::plan;
 pub use tally::{request_message, share};

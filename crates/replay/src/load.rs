@@ -1,4 +1,5 @@
-//! When requests are sent: as recorded, so many times faster, as fast as answers come, or at a rate of its own.
+//! Schedules requests: at the recorded pace or a multiple of it, as fast as answers arrive, or at a
+//! fixed rate.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 /// How fast the recording is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
-    /// So many times as fast as it was recorded.
+    /// Multiple of the recorded speed.
     Times(f64),
     /// As fast as the recording's order allows.
     Max,
@@ -28,22 +29,23 @@ impl FromStr for Speed {
     }
 }
 
-/// How much is sent, and how.
+/// How many requests are sent, and how fast.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// How fast.
+    /// Speed of each pass.
     pub speed: Speed,
-    /// So many requests a second of all virtual users together, in place of the recording's pace.
+    /// Requests per second of all virtual users together, instead of the recorded pace.
     pub rps: Option<f64>,
-    /// Virtual users: each plays the recording by itself.
+    /// Number of virtual users. Each plays the whole recording.
     pub vus: u32,
-    /// How often each plays it. `None` with `duration`: until the time is over.
+    /// How often each virtual user plays the recording. `None` with `duration`: until the time is
+    /// over.
     pub times: Option<u64>,
-    /// No request begins later than this.
+    /// Time after which no request is sent.
     pub duration: Option<Duration>,
-    /// With a rate: how long it takes to reach it. Without: over which time virtual users begin.
+    /// With a rate: time until the rate is reached. Without: time over which virtual users start.
     pub ramp: Duration,
-    /// So long an answer may take.
+    /// How long one answer may take.
     pub request_timeout: Duration,
 }
 
@@ -62,6 +64,11 @@ impl Default for Load {
 }
 
 impl Load {
+    /// Whether the recording is played once, and to its end.
+    pub fn is_single_pass(&self) -> bool {
+        self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
+    }
+
     /// How often each virtual user plays the recording. `None`: until the time is over.
     pub fn passes(&self) -> Option<u64> {
         match (self.times, self.duration) {
@@ -72,7 +79,7 @@ impl Load {
     }
 }
 
-/// Hands out the moments at which requests are to be sent.
+/// Computes when each request is due.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     load: Load,
@@ -85,7 +92,8 @@ impl Schedule {
         Self { load, start, next: AtomicU64::new(0) }
     }
 
-    /// When a request is due: of a pass that began then, recorded so long after the first one. `None`: at once.
+    /// When a request is due: `pass` is the start of its pass, `recorded` its distance from the
+    /// first recorded request. `None`: at once.
     pub(crate) fn due(&self, pass: Instant, recorded: Duration) -> Option<Instant> {
         if let Some(rps) = self.load.rps {
             return Some(self.start + self.at_rate(rps, self.next.fetch_add(1, Ordering::Relaxed)));
@@ -96,7 +104,7 @@ impl Schedule {
         }
     }
 
-    /// When the request of this number is due at a rate that is reached evenly during the ramp.
+    /// When the request with this number is due at a rate that grows evenly during the ramp.
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     fn at_rate(&self, rps: f64, number: u64) -> Duration {
         let (number, ramp) = (number as f64, self.load.ramp.as_secs_f64());
@@ -106,7 +114,7 @@ impl Schedule {
         Duration::from_secs_f64(seconds)
     }
 
-    /// When a virtual user begins.
+    /// When a virtual user starts.
     pub(crate) fn begin(&self, user: u32) -> Instant {
         if self.load.rps.is_some() {
             return self.start;

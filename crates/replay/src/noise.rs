@@ -1,7 +1,8 @@
-//! What in answers changes by itself: learnt from the recording, with its evidence.
+//! Learns from a recording which parts of answers change by themselves, with the evidence.
 //!
-//! A value counts as made by the service itself where it looks random or is a time near that of the answer, and neither the request nor
-//! anything that a backend answered has it: what comes from those comes again in a replay, and is compared.
+//! A value counts as made by the service if it looks random, or is a time near that of the answer,
+//! and neither the request nor an answer of a backend contains it. Values from those come again in
+//! a replay and are compared.
 
 use std::collections::{BTreeMap, HashSet};
 use understudy_core::canonical::{Part, RequestView, Signature, json_text, parts};
@@ -9,17 +10,17 @@ use understudy_core::digest;
 use understudy_core::exchange::{Exchange, Request, Response};
 use understudy_core::rules::{PathPattern, Place, Rule, Rules, Shape, Step, dates, is_identifier, tokens};
 
-/// So far from the answer, in seconds, a time in it may be to be that of the answer.
+/// Maximum distance, in seconds, of a time in an answer from that of the answer.
 const NEAR: u64 = 600;
 
-/// What the service was told: by its clients and its backends. By hashes.
+/// Values that the service has received from clients and backends, as hashes.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct ServiceInputs {
     values: HashSet<u64>,
 }
 
-impl Told {
-    /// Takes in what a backend answered.
+impl ServiceInputs {
+    /// Adds the answer of a backend.
     pub fn backend(&mut self, exchange: &Exchange) {
         if let Some(response) = &exchange.response {
             self.text(&response.body.bytes);
@@ -55,7 +56,8 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|b| !b.is_ascii_alphanumeric() && *b != b'_')
 }
 
-/// A text with what passes in it left out: its tokens become their shapes, and identifiers keep their prefixes alone.
+/// A text without its temporary parts: tokens become their shapes, and identifiers keep only their
+/// prefixes.
 pub(crate) fn without_what_passes(text: &[u8]) -> Vec<u8> {
     let text = without(text, |_| true);
     let mut out = Vec::with_capacity(text.len());
@@ -78,7 +80,7 @@ pub(crate) fn without_what_passes(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A text with the shapes of tokens in their places.
+/// A text with tokens replaced by their shapes.
 pub(crate) fn without(text: &[u8], passes: impl Fn(Shape) -> bool) -> Vec<u8> {
     let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
     for token in tokens(text).into_iter().filter(|token| passes(token.shape)) {
@@ -90,14 +92,15 @@ pub(crate) fn without(text: &[u8], passes: impl Fn(Shape) -> bool) -> Vec<u8> {
     out
 }
 
-/// Whether a word is an identifier with a prefix that says of what, such as `cus_8wHpCOymnkcDH9`, and a rest that nobody would choose.
+/// Whether a word is an identifier with a prefix that names its kind, such as `cus_8wHpCOymnkcDH9`,
+/// and a random rest.
 fn is_made_up(word: &[u8]) -> bool {
     let Some(at) = word.iter().rposition(|&b| b == b'_').filter(|at| *at > 0) else { return false };
     let (prefix, rest) = (&word[..at], &word[at + 1..]);
     let has = |test: fn(&u8) -> bool| rest.iter().any(test);
     prefix.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
         && rest.len() >= 12
-        // Some have no digit: then capitals that begin no word tell them.
+        // Some have no digit; then capitals within the word tell them from words.
         && (has(u8::is_ascii_digit) || rest.windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase)))
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
@@ -107,7 +110,7 @@ fn hash(value: &[u8]) -> u64 {
     digest::prefix(&digest::sha1(value))
 }
 
-/// The parts of an answer that are compared: its body, and its media type.
+/// The parts of an answer's body that are compared, and its media type.
 pub(crate) fn answer_parts(request: &Request, response: &Response) -> Vec<Part> {
     let view = RequestView {
         backend: b"",
@@ -131,8 +134,8 @@ struct Seen {
     other: u64,
 }
 
-/// The rules that the recording speaks for.
-pub fn learn(steps: &[Exchange], mut told: Told) -> Vec<Rule> {
+/// The rules that the recording is evidence for.
+pub fn learn(steps: &[Exchange], mut told: ServiceInputs) -> Vec<Rule> {
     for step in steps {
         told.request(&step.request);
     }
@@ -150,7 +153,7 @@ pub fn learn(steps: &[Exchange], mut told: Told) -> Vec<Rule> {
     seen.into_iter().filter_map(|((method, path, place), seen)| rule(method, path, &place, &seen)).collect()
 }
 
-fn look(part: &Part, step: &Exchange, told: &Told, seen: &mut Seen) {
+fn look(part: &Part, step: &Exchange, told: &ServiceInputs, seen: &mut Seen) {
     let text = json_text(&part.value);
     let answered = (step.time + step.duration) / 1_000_000;
     let found = tokens(&text);
@@ -175,7 +178,7 @@ fn look(part: &Part, step: &Exchange, told: &Told, seen: &mut Seen) {
     seen.other += u64::from(!random && !times && !days);
 }
 
-/// The place is noise where each answer has something there that the service has made itself; one of a kind in all of them.
+/// A place is noise if every answer has a value of the service's own there, all of the same kind.
 fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> {
     let all = seen.answers;
     if seen.other > 0 || all == 0 || seen.days > 0 && seen.days < all {
@@ -205,7 +208,7 @@ fn rule(method: String, path: String, place: &str, seen: &Seen) -> Option<Rule> 
     })
 }
 
-/// The path of requests that do the same: `*` stands for what is called otherwise in each.
+/// The path pattern of an endpoint: `*` stands for a segment that differs in each request.
 pub(crate) fn endpoint(path: &[u8]) -> String {
     let path = String::from_utf8_lossy(path.split(|&b| b == b'?').next().unwrap_or_default()).into_owned();
     let stands_for_many = |segment: &str| {
@@ -219,7 +222,7 @@ pub(crate) fn endpoint(path: &[u8]) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The place that a part stands for: elements of arrays are any.
+/// The place of a part, with any index for elements of arrays.
 pub(crate) fn place_of(key: &str) -> Option<String> {
     if key == "body" {
         return Some(key.to_owned());

@@ -1,122 +1,37 @@
-//! From a snapshot and settings to a plan, and from what was driven to a report.
+//! From the results of a run to its report.
 
-use crate::carry::Carries;
-use crate::compare::{Baseline, Comparer};
 use crate::drive::{Driven, Plan};
-use crate::error::Error;
 use crate::goal::Goal;
-use crate::noise::{self, Told};
-use crate::recording::Recording;
 use crate::report::{Carried, Ending, How, Logs, Performance, Report, Responder, TYPE, VERSION};
-use crate::settings::Settings;
 use crate::tally::lossy;
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
-use understudy_core::exchange::{Direction, Exchange};
-use understudy_core::redact::{Redactor, contains_token};
+use understudy_core::exchange::Exchange;
 use understudy_core::time;
 use understudy_snapshot::Snapshot;
 
-/// Recorded values in the report are cut to so many characters.
+/// Maximum number of characters of a recorded value in the report.
 const SHOWN: usize = 80;
 
-/// What a report says of a run besides what was measured.
+/// Facts about a run that are not measured.
 #[derive(Debug, Default)]
 pub struct About {
     /// The build that was tested.
     pub build_tag: Option<String>,
     /// `full-replay`, `generator-only`, `responder-only`.
     pub mode: String,
-    /// Where the requests went.
+    /// Address to which requests were sent.
     pub target: Option<String>,
-    /// What the service asked its backends, where they were mocked.
+    /// The service's calls to its backends, if they were mocked.
     pub responder: Option<Responder>,
-    /// What the service said.
+    /// The end of the service's output.
     pub logs: Option<Logs>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
-    /// What the run is to reach.
+    /// Goals of the run.
     pub goals: Vec<Goal>,
 }
 
-/// Makes a plan of a snapshot: `goals` are those that a person says. Gives with it what a reader of the report should know.
-///
-/// # Errors
-/// The snapshot can't be read, or nobody calls the service in it.
-pub fn plan<'a>(
-    snapshot: &Snapshot,
-    settings: &Settings,
-    goals: impl Iterator<Item = &'a Goal>,
-    baseline: Option<&Report>,
-) -> Result<(Plan, Vec<String>), Error> {
-    let recording = Recording::read(snapshot)?;
-    let mut rules = settings.noise.clone();
-    if settings.learn_noise {
-        let mut told = Told::default();
-        for located in snapshot.exchanges()? {
-            let exchange = located?.exchange;
-            if exchange.direction == Direction::Outbound {
-                told.backend(&exchange);
-            }
-        }
-        // What a person says wins: the last rule does.
-        let mut learnt = noise::learn(recording.steps(), told);
-        learnt.append(&mut rules);
-        rules = learnt;
-    }
-    let carries = Carries::learn(recording.steps(), &settings.carry);
-    let watched = goals.filter_map(|goal| goal.requests().cloned()).collect();
-    let comparer = Comparer {
-        headers: settings.headers.clone(),
-        rules,
-        baseline: baseline.map(differences_of).unwrap_or_default(),
-        redactor: snapshot.header().redaction.as_ref().map(Redactor::new),
-    };
-    let plan = Plan { recording, carries, set: settings.set.clone(), comparer, watched };
-    let notes = notes(&plan);
-    Ok((plan, notes))
-}
-
-fn differences_of(baseline: &Report) -> Baseline {
-    let places = |pair: &crate::report::Pair| {
-        let all = pair.differences.iter().filter(|difference| difference.key != "status");
-        (pair.exchange.clone(), all.map(|difference| (difference.key.clone(), difference.change)).collect())
-    };
-    baseline.pairs.iter().filter(|pair| !pair.differences.is_empty()).map(places).collect()
-}
-
-/// What is sent in other words than recorded, or not at all.
-fn notes(plan: &Plan) -> Vec<String> {
-    let mut notes = Vec::new();
-    let mut left_out: BTreeMap<&str, u64> = BTreeMap::new();
-    for left in plan.recording.left_out() {
-        *left_out.entry(left.why).or_default() += 1;
-    }
-    for (why, count) in left_out {
-        let requests = if count == 1 { "request" } else { "requests" };
-        notes.push(format!("{count} recorded {requests} can't be sent: {why}"));
-    }
-    let mut secrets: BTreeMap<String, u64> = BTreeMap::new();
-    for (number, step) in plan.recording.steps().iter().enumerate() {
-        let mut request = step.request.clone();
-        for set in &plan.set {
-            set.apply(&mut request);
-        }
-        for (at, value) in crate::place::of_request(&request) {
-            if contains_token(&value) && !plan.carries.is_carried_to(number, &at) {
-                *secrets.entry(at.to_string()).or_default() += 1;
-            }
-        }
-    }
-    for (place, count) in secrets {
-        notes.push(format!(
-            "{count} requests send a placeholder at {place}, since the recording holds no secrets: give the real one under `set` in replay.yaml"
-        ));
-    }
-    notes
-}
-
-/// Makes the report. Without `driven`, nothing was sent: `end` says why.
+/// Makes the report. If nothing was sent, `outcome` is the ending with the reason.
 pub fn report(
     snapshot: &Snapshot,
     plan: Option<&Plan>,

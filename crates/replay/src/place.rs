@@ -1,10 +1,12 @@
-//! Where in a message a value stands that is handed on from an answer to a later request, how it is read there, and how another is put in its
-//! place. Places are named as in rules; `cookie.NAME`, a segment of a URL in a header, and a spot in a text come on top.
+//! Places of values in messages: finding a value in an answer, reading it, and putting another one
+//! into a request. Places are named as in rules, with three more kinds: `cookie.NAME`, a segment of
+//! a URL in a header, and a position in a text.
 
 mod body;
 mod message;
 
 use memchr::memmem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use std::borrow::Cow;
 use std::fmt;
 use understudy_core::exchange::{Request, Response};
@@ -17,15 +19,16 @@ pub enum At {
     Path(usize),
     /// A query parameter.
     Query(String),
-    /// A header, or what stands in it behind a scheme such as `Bearer`.
+    /// A header's value, without a scheme such as `Bearer`.
     Header(String),
     /// A segment of the path of the URL in a header such as `location`, counted from 1.
     HeaderPath(String, usize),
     /// A cookie.
     Cookie(String),
-    /// A leaf of a JSON body by its pointer, a field of a form, or one of a protobuf message by field numbers.
+    /// A leaf of a JSON body by its pointer, a field of a form, or a field of a protobuf message by
+    /// its field numbers.
     Body(String),
-    /// What stands in a text behind these words, up to a character that no token has.
+    /// The token that follows these words in a text.
     Text(String),
 }
 
@@ -47,7 +50,7 @@ impl At {
     /// Reads a place as it is written in `replay.yaml`.
     ///
     /// # Errors
-    /// What can be written.
+    /// The text is no place; the error says what can be written.
     pub fn parse(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
@@ -76,7 +79,7 @@ impl At {
         }
     }
 
-    /// The last name in it, in lower case: what the value is called.
+    /// The last name in the place, in lower case: what the value is called.
     pub fn name(&self) -> String {
         match self {
             Self::Path(_) | Self::Text(_) => String::new(),
@@ -91,7 +94,7 @@ impl At {
     }
 }
 
-/// Headers that carry nothing that was issued, or nothing that we send.
+/// Headers that contain no issued value, or that the client doesn't send.
 const PLAIN: [&[u8]; 16] = [
     b"accept",
     b"accept-encoding",
@@ -133,7 +136,7 @@ pub fn of_request(request: &Request) -> Vec<(At, Vec<u8>)> {
     found
 }
 
-/// The values in an answer, but for those in texts.
+/// The values in an answer, except those within texts.
 pub fn of_response(response: &Response) -> Vec<(At, Vec<u8>)> {
     let mut found = Vec::new();
     for (name, value) in response.headers.iter() {
@@ -164,12 +167,12 @@ pub fn read_text(response: &Response, at: &At) -> Option<Vec<u8>> {
     behind(&plain(response)?, before.as_bytes()).map(<[u8]>::to_vec)
 }
 
-/// An answer's body without its compression. `None` where that can't be undone.
+/// An answer's body without its content encoding. `None` if the encoding can't be undone.
 pub fn plain(response: &Response) -> Option<Cow<'_, [u8]>> {
     body::plain(&response.headers, &response.body.bytes)
 }
 
-/// The words before a value in a text, by which it is found again.
+/// The words before a value in a text, by which the value is found again.
 pub fn words_before(text: &[u8], value: &[u8]) -> Option<String> {
     let at = memmem::find_iter(text, value).find(|at| {
         let after = text.get(at + value.len());
@@ -177,7 +180,7 @@ pub fn words_before(text: &[u8], value: &[u8]) -> Option<String> {
     })?;
     let line = text[..at].rsplit(|&b| b == b'\n').next().unwrap_or_default();
     let words = std::str::from_utf8(&line[line.len().saturating_sub(48)..]).ok()?;
-    // The words must lead there, and not to something before it.
+    // The words must lead to this value, and not to an earlier one.
     (!words.trim().is_empty() && behind(text, words.as_bytes()) == Some(value)).then(|| words.to_owned())
 }
 
@@ -191,7 +194,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.=+/~%".contains(&byte)
 }
 
-/// Puts another value where the old one stands, at one place of a request. Whether it was there.
+/// Replaces `old` by `new` at one place of a request. Returns whether `old` was there.
 pub fn replace(request: &mut Request, at: &At, old: &[u8], new: &[u8]) -> bool {
     match at {
         At::Path(number) => replace_segment(&mut request.path, *number, old, new),
@@ -210,7 +213,8 @@ pub fn replace(request: &mut Request, at: &At, old: &[u8], new: &[u8]) -> bool {
     }
 }
 
-/// Sets a value, whatever stands there. A header or cookie that isn't there is added.
+/// Sets the value at a place. A header or cookie that doesn't exist is added. Returns whether the
+/// value is set.
 pub fn set(request: &mut Request, at: &At, new: &[u8]) -> bool {
     match at {
         At::Header(name) => {
@@ -294,7 +298,7 @@ fn with_cookie(header: &[u8], name: &str, old: &[u8], new: &[u8]) -> Option<Vec<
     changed.then(|| all.join(&b';'))
 }
 
-/// The text with the new value in the place of the old one, where that is there.
+/// Replaces `old` by `new` throughout a text. `None` if the text doesn't contain `old`.
 pub(crate) fn swap(text: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     if old.is_empty() {
         return None;
@@ -311,7 +315,7 @@ pub(crate) fn swap(text: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What stands behind a scheme such as `Bearer`; the whole value where there is none.
+/// The value after a scheme such as `Bearer`, or the whole value without one.
 fn behind_scheme(value: &[u8]) -> &[u8] {
     match value.iter().position(|&b| b == b' ') {
         Some(at) if value[..at].iter().all(u8::is_ascii_alphabetic) && !value[at + 1..].contains(&b' ') => {
@@ -358,34 +362,31 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
     })
 }
 
+/// Undoes percent-encoding (RFC 3986, 2.1); with `plus`, `+` is a space, as in forms.
 fn decode(text: &[u8], plus: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    let digit = |at: usize| text.get(at).and_then(|b| char::from(*b).to_digit(16));
-    while let Some(&byte) = text.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
-                at += 2;
-            }
-            (b'+', ..) if plus => out.push(b' '),
-            _ => out.push(byte),
-        }
-        at += 1;
-    }
-    out
+    let space = |byte: &u8| if plus && *byte == b'+' { b' ' } else { *byte };
+    let text: Vec<u8> = text.iter().map(space).collect();
+    percent_decode(&text).collect()
 }
 
+/// Percent-encodes a path segment or a parameter's value.
 fn encode(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    for &byte in text {
-        if byte.is_ascii_alphanumeric() || b"-_.~:@!$'()*,;".contains(&byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    out
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b':')
+        .remove(b'@')
+        .remove(b'!')
+        .remove(b'$')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')')
+        .remove(b'*')
+        .remove(b',')
+        .remove(b';');
+    percent_encode(text, ENCODED).to_string().into_bytes()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the service was asked in a recording: its inbound exchanges, in the order of their times. Held in memory as they are; nothing else of
-//! the snapshot is.
+//! The inbound exchanges of a recording, ordered by time. They are held in memory; the rest of the
+//! snapshot is not.
 
 use crate::error::Error;
 use understudy_core::exchange::{Direction, End, Exchange};
@@ -17,15 +17,15 @@ pub struct Recording {
 pub struct LeftOut {
     /// The exchange's identifier.
     pub exchange: String,
-    /// Why not.
+    /// The reason.
     pub why: &'static str,
 }
 
 impl Recording {
-    /// Reads those of a snapshot.
+    /// Reads a snapshot's inbound exchanges.
     ///
     /// # Errors
-    /// The snapshot can't be read, or nobody calls the service in it.
+    /// The snapshot can't be read or has no inbound exchanges.
     pub fn read(snapshot: &Snapshot) -> Result<Self, Error> {
         let mut inbound = Vec::new();
         for located in snapshot.exchanges()? {
@@ -40,7 +40,7 @@ impl Recording {
         Ok(Self::new(inbound))
     }
 
-    /// One of these exchanges.
+    /// A recording of these exchanges.
     pub fn new(exchanges: Vec<Exchange>) -> Self {
         let mut recording = Self::default();
         for exchange in exchanges {
@@ -53,23 +53,23 @@ impl Recording {
         recording
     }
 
-    /// The exchanges, in the order in which the requests began.
+    /// The exchanges, in the order in which their requests started.
     pub fn steps(&self) -> &[Exchange] {
         &self.steps
     }
 
-    /// Those that can't be sent again.
+    /// The exchanges that can't be sent again.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// When the first request began, in microseconds since 1970.
+    /// Start of the first request, in microseconds since 1970.
     pub fn start(&self) -> u64 {
         self.steps.first().map_or(0, |exchange| exchange.time)
     }
 }
 
-/// Why a request can't be sent again, where it can't.
+/// The reason why a request can't be sent again, if there is one.
 fn unsendable(exchange: &Exchange) -> Option<&'static str> {
     let request = &exchange.request;
     let upgrade = request.headers.get(b"upgrade").is_some_and(|to| !to.eq_ignore_ascii_case(b"h2c"));
@@ -84,7 +84,7 @@ fn unsendable(exchange: &Exchange) -> Option<&'static str> {
     }
 }
 
-/// An answer that isn't the service's, or not all of it, is nothing to compare with.
+/// The reason why an answer can't be compared with: it is incomplete, or not the service's.
 fn broken_off(end: End) -> Option<&'static str> {
     match end {
         End::Complete => None,
@@ -95,7 +95,7 @@ fn broken_off(end: End) -> Option<&'static str> {
     }
 }
 
-/// When an exchange ended, in microseconds since 1970.
+/// End of an exchange, in microseconds since 1970.
 pub(crate) fn end_of(exchange: &Exchange) -> u64 {
     exchange.time.saturating_add(exchange.duration)
 }

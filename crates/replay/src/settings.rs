@@ -1,7 +1,7 @@
-//! `replay.yaml`: what is compared, what is carried, what is sent in other words, and what the run is to reach. A person writes it; a key that
-//! isn't known is refused. `docs/reference/replay.md` describes it.
+//! `replay.yaml`: comparison, carried values, replaced values and goals. A person writes the file;
+//! unknown keys are refused. `docs/reference/replay.md` describes it.
 
-use crate::carry::{CarryRules, Spot};
+use crate::carry::{CarryRules, RequestPlace};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::place::At;
@@ -12,32 +12,32 @@ use understudy_core::rules::{HeaderName, PathPattern, Place, Rule};
 /// The format's version.
 const VERSION: u32 = 1;
 
-/// Headers of answers that are compared where nothing else is said.
+/// Headers of answers that are compared by default.
 const HEADERS: [&str; 6] =
     ["allow", "cache-control", "content-language", "content-type", "location", "www-authenticate"];
 
-/// What a person says of a replay.
+/// The settings of a replay.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the run is to reach. `None`: nothing is said.
+    /// Goals; `None` if the file has none.
     pub goals: Option<Vec<Goal>>,
     /// Which headers of answers are compared.
     pub headers: Vec<String>,
-    /// What in answers doesn't count.
+    /// Rules for what doesn't count in answers.
     pub noise: Vec<Rule>,
-    /// Whether noise is learnt.
+    /// Whether further such rules are learned.
     pub learn_noise: bool,
-    /// What is carried.
+    /// Rules for carried values.
     pub carry: CarryRules,
-    /// What is sent in the place of what was recorded.
+    /// Values that are sent instead of recorded ones.
     pub set: Vec<Set>,
 }
 
-/// A value that is sent in the place of what was recorded.
+/// A value that is sent instead of a recorded one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
-    /// In which requests, and where.
-    pub at: Spot,
+    /// The requests and the place.
+    pub at: RequestPlace,
     /// The value.
     pub value: String,
 }
@@ -130,10 +130,11 @@ struct SetV1 {
 }
 
 impl Settings {
-    /// Reads the text of a `replay.yaml`. `file` is for the errors; `variable` gives what `${NAME}` in a value stands for.
+    /// Reads the text of a `replay.yaml`. `file` is named in errors; `variable` returns the value
+    /// of `${NAME}`.
     ///
     /// # Errors
-    /// What is wrong, with its place.
+    /// The text is invalid; the error names the place.
     pub fn from_yaml(
         text: &str,
         file: &Path,
@@ -148,7 +149,7 @@ impl Settings {
             )));
         }
         let goals = read.goals.map(|goals| goals.iter().map(|text| Goal::must(text)).collect());
-        let endpoint = |text: &String| Spot::parse(text).map_err(bad);
+        let endpoint = |text: &String| RequestPlace::parse(text).map_err(bad);
         let mut carry = CarryRules { off: !read.carry.learn, ..CarryRules::default() };
         for rule in &read.carry.rules {
             carry.rules.push((endpoint(&rule.from)?, endpoint(&rule.to)?));
@@ -172,7 +173,7 @@ impl Settings {
 }
 
 impl Set {
-    /// Sets the value where the request is meant.
+    /// Sets the value in a request that is selected.
     pub(crate) fn apply(&self, request: &mut understudy_core::exchange::Request) {
         if self.at.is_about(request) && matches!(self.at.at, At::Header(_)) | self.is_there(request) {
             crate::place::set(request, &self.at.at, self.value.as_bytes());
@@ -191,7 +192,7 @@ impl From<NoiseV1> for Rule {
     }
 }
 
-/// Puts variables in the place of `${NAME}`.
+/// Replaces `${NAME}` by variables.
 fn expand(text: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(at) = rest.find("${") {

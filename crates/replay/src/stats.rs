@@ -1,18 +1,18 @@
-//! Latencies of a run: a histogram of all, and one for each interval of time. Memory is bounded, however long it runs: when there are many
-//! intervals, two become one.
+//! Latencies of a run: a histogram of all, and one for each interval of time. Memory is bounded for
+//! runs of any length: when there are too many intervals, neighbours are merged.
 
 use crate::report::{Figures, Interval};
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// No more intervals than this.
+/// Maximum number of intervals.
 const INTERVALS: usize = 300;
-/// The length of an interval at the beginning.
+/// Length of an interval at the start.
 const FIRST: Duration = Duration::from_millis(250);
-/// Latencies are told apart by so many digits.
+/// Number of significant digits of latencies.
 const DIGITS: u8 = 3;
 const DIGITS_OF_INTERVAL: u8 = 2;
-/// Nothing takes longer: an hour, in microseconds.
+/// Maximum latency: an hour, in microseconds.
 const MAX: u64 = 3_600_000_000;
 
 /// Latencies.
@@ -22,7 +22,7 @@ pub struct Latencies {
     last: Duration,
 }
 
-/// Latencies, and when they were.
+/// Latencies over time.
 #[derive(Debug)]
 pub struct Stats {
     latencies: Latencies,
@@ -48,25 +48,25 @@ impl Default for Stats {
     }
 }
 
-/// One that grows as it needs.
+/// An empty histogram that grows on demand.
 fn histogram<C: hdrhistogram::Counter>(digits: u8) -> Histogram<C> {
-    // The bounds and digits are ours, and right.
+    // The bounds and digits are constants within the crate's limits.
     Histogram::new_with_bounds(1, MAX, digits).unwrap_or_else(|_| unreachable!("the bounds are right"))
 }
 
-/// In microseconds, as histograms hold it.
+/// A duration in microseconds, within the bounds of histograms.
 fn micros(latency: Duration) -> u64 {
     u64::try_from(latency.as_micros()).unwrap_or(MAX).clamp(1, MAX)
 }
 
 impl Latencies {
-    /// Takes in an answer that came `at` after the beginning.
+    /// Adds an answer that came `at` after the start.
     pub fn add(&mut self, at: Duration, latency: Duration) {
         self.last = self.last.max(at);
         self.all.saturating_record(micros(latency));
     }
 
-    /// The figures. `None` where there was no answer.
+    /// The figures. `None` without answers.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -89,7 +89,7 @@ impl Latencies {
 }
 
 impl Stats {
-    /// Takes in an answer that came `at` after the beginning. `latency`: none where there was no answer.
+    /// Adds a request that was settled `at` after the start; `latency` is `None` without an answer.
     pub fn add(&mut self, at: Duration, latency: Option<Duration>, failed: bool) {
         self.latencies.last = self.latencies.last.max(at);
         if let Some(latency) = latency {
@@ -123,7 +123,7 @@ impl Stats {
                 slot.failed += next.failed;
                 slot.latencies = match (slot.latencies, next.latencies) {
                     (Some(mut one), Some(other)) => {
-                        // Both have the same bounds.
+                        // Both histograms have the same bounds.
                         let _ = one.add(other);
                         Some(one)
                     }
@@ -134,19 +134,19 @@ impl Stats {
         }
     }
 
-    /// Makes the intervals as long as those of another.
+    /// Merges intervals until they are as long as `interval`.
     pub fn as_long_as(&mut self, interval: Duration) {
         while self.interval < interval {
             self.halve();
         }
     }
 
-    /// How long an interval is.
+    /// Length of an interval.
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// The figures. `None` where there was no answer.
+    /// The figures. `None` without answers.
     pub fn figures(&self) -> Option<Figures> {
         self.latencies.figures()
     }

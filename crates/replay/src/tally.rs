@@ -1,5 +1,5 @@
-//! What has come of the requests so far. Bounded by the recording, however long a run takes: of each recorded request there is one row, and only
-//! the first failures are kept in full.
+//! Results of a run so far. Memory is bounded by the recording, however long a run takes: each
+//! recorded request has one row, and only the first failures are kept in full.
 
 use crate::compare::Compared;
 use crate::endpoint::{Endpoints, Requests};
@@ -11,23 +11,23 @@ use understudy_core::encoding;
 use understudy_core::exchange::{Body, Exchange, Response};
 use understudy_core::headers::Headers;
 
-/// So many failures are kept in full.
+/// Maximum number of failures that are kept in full.
 const DETAILS: usize = 500;
-/// A body in one of them is cut to this length, in bytes.
+/// Maximum length of a body in such a failure, in bytes.
 const BODY: usize = 4 << 10;
-/// So many differences of a pair are listed.
+/// Maximum number of differences of a pair.
 const DIFFERENCES: usize = 50;
-/// So many places that don't count are listed.
+/// Maximum number of ignored places.
 const IGNORED: usize = 1000;
 
-/// What has come of the requests so far.
+/// Results of a run so far.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) pairs: Vec<Pair>,
     pub(crate) endpoints: Endpoints,
-    /// From the moment at which they were to be sent.
+    /// Latencies from the moment at which requests were due.
     pub(crate) latency: Stats,
-    /// From the moment at which they were sent.
+    /// Latencies from the moment at which requests were sent.
     pub(crate) service: Stats,
     pub(crate) missing: HashMap<usize, u64>,
     statuses: BTreeMap<u16, u64>,
@@ -35,15 +35,15 @@ pub(crate) struct Tally {
     details: usize,
 }
 
-/// One answer, or that there was none.
+/// One request that was answered or has failed.
 pub(crate) struct Settled<'a> {
     pub(crate) step: usize,
     pub(crate) recorded: &'a Exchange,
-    /// The request as sent, with the answer that came.
+    /// The request as sent, with its answer.
     pub(crate) live: &'a Exchange,
     pub(crate) error: Option<String>,
     pub(crate) compared: Compared,
-    /// Since the beginning of the run.
+    /// Time since the start of the run.
     pub(crate) at: Duration,
     pub(crate) latency: Duration,
     pub(crate) service: Duration,
@@ -134,7 +134,7 @@ impl Tally {
     }
 }
 
-/// A share in percent. `None` where there is nothing to have a share of.
+/// A share in percent. `None` if the whole is zero.
 #[expect(clippy::cast_precision_loss, reason = "a percentage")]
 pub fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
@@ -176,7 +176,7 @@ fn message(head: String, headers: &Headers, body: &Body) -> Message {
     let bytes = undone.as_deref().unwrap_or(&body.bytes);
     let whole = body.truncated.unwrap_or(bytes.len() as u64);
     let kept = &bytes[..bytes.len().min(BODY)];
-    // A character that the cut goes through doesn't make it bytes.
+    // A character cut in half doesn't make a text binary.
     let is_text =
         std::str::from_utf8(kept).map_or_else(|error| error.valid_up_to() + 4 > kept.len(), |_| true);
     let body = if is_text { lossy(kept) } else { format!("({whole} bytes that are no text)") };

@@ -1,4 +1,4 @@
-//! Where requests are sent, and whom there to believe.
+//! The address of the service, and which of its certificates are accepted.
 
 use crate::error::Error;
 use std::path::Path;
@@ -10,14 +10,14 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// The service that is driven.
+/// The address of the service that is driven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Whether it speaks TLS.
+    /// Whether the service speaks TLS.
     pub tls: bool,
-    /// Its host, without brackets.
+    /// Host, without brackets.
     pub host: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
 }
 
@@ -25,7 +25,7 @@ impl Target {
     /// Reads `http://HOST[:PORT]` or `https://HOST[:PORT]`.
     ///
     /// # Errors
-    /// It is something else.
+    /// The text is no such URL.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bad = || Error::Target { target: text.to_owned() };
         let uri: http::Uri = text.parse().map_err(|_| bad())?;
@@ -42,7 +42,7 @@ impl Target {
         Ok(Self { tls, host: host.trim_matches(['[', ']']).to_owned(), port })
     }
 
-    /// As it stands in a URL.
+    /// Host and port as written in a URL.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{host}:{}", self.port)
@@ -55,12 +55,12 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// Whom to believe, where the target speaks TLS.
+/// Which certificates of the service are accepted.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// Who has a certificate that one of these (DER) has signed.
+    /// Certificates that one of these authorities (DER) has signed.
     Roots(Vec<Vec<u8>>),
-    /// Anybody: for tests alone.
+    /// All certificates: for tests alone.
     Anyone,
 }
 
@@ -68,7 +68,7 @@ impl Trust {
     /// The certificates in a file (PEM).
     ///
     /// # Errors
-    /// It can't be read, or has none.
+    /// The file can't be read, or has no certificate.
     pub fn file(path: &Path) -> Result<Self, Error> {
         let bad = |problem: String| Error::Trust { problem: format!("{}: {problem}", path.display()) };
         let read = CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
@@ -102,7 +102,7 @@ impl Trust {
     }
 }
 
-/// Believes any certificate. What is signed with it is still verified.
+/// Accepts any certificate. Signatures made with its key are still verified.
 #[derive(Debug)]
 struct AnyoneVerifier(Arc<CryptoProvider>);
 

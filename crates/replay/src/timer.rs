@@ -1,6 +1,8 @@
-//! A clock that is on time: the runtime's own rounds up to a millisecond, which is what a request in a load of thousands a second takes.
+//! A precise timer. The runtime's own rounds up to a millisecond, as long as a request takes under
+//! a load of thousands per second.
 //!
-//! One thread sleeps until the next moment that somebody waits for. Whoever doesn't wait any more is forgotten when the moment comes.
+//! One thread sleeps until the next requested moment. A waiter that was dropped is forgotten when
+//! its moment comes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,10 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// The thread ends when nobody has waited for so long.
+/// Idle time after which the thread ends.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// A clock.
+/// A precise timer.
 #[derive(Clone, Default)]
 pub(crate) struct Timer {
     inner: Arc<Inner>,
@@ -57,7 +59,7 @@ impl Ord for Entry {
 }
 
 impl Timer {
-    /// Waits until then.
+    /// Waits until `moment`.
     pub(crate) async fn until(&self, when: Instant) {
         if when <= Instant::now() {
             return;
@@ -75,13 +77,13 @@ impl Timer {
             }
         }
         self.inner.changed.notify_one();
-        // Nobody tells only where the thread is gone, and then now is as good as then.
+        // The sender is only dropped if the timer thread died; treat that as due now.
         let _ = told.await;
     }
 }
 
 impl Inner {
-    /// Tells whoever's moment has come, until nobody waits any more.
+    /// Wakes the waiters that are due, until none is left.
     fn run(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

@@ -11,6 +11,9 @@ pub const HEADERS_MAX: usize = 1024;
 /// Nor a longer block of them, in bytes.
 pub const HEADERS_MAX_BYTES: usize = 1 << 20;
 
+/// One signature may have at most this many answers: the filter reads the list of them for each request.
+pub const ANSWERS_MAX: usize = 100_000;
+
 /// Why an exchange is kept in the snapshot and not put into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -80,7 +83,7 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
 }
 
 /// The answer, where there was a whole one, whoever was called.
-pub(crate) fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
+pub fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
     match (&exchange.response, exchange.end) {
         (None, _) | (_, End::NoResponse) => Err(Unanswerable::NoResponse),
         (Some(response), End::ClientLeft) if had_enough(response) => Ok(response),
@@ -92,7 +95,7 @@ pub(crate) fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswera
 impl Unanswerable {
     /// Whether the client was given an answer, which can't be given again. Where others were given to the same request, the next one isn't
     /// the answer in its place. (After a stream that broke, a client asks again: that is the answer in its place.)
-    pub(crate) fn leaves_gap(self) -> bool {
+    pub fn leaves_gap(self) -> bool {
         matches!(self, Self::ResponseTruncated | Self::Status | Self::Header | Self::HeadersOverLimit)
     }
 }

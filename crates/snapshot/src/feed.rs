@@ -23,7 +23,7 @@ struct Batch {
 ///
 /// # Errors
 /// Where the file can't be opened, and those of `take`.
-pub(crate) fn each<E: From<SnapshotError>>(
+pub fn each<E: From<SnapshotError>>(
     snapshot: &Snapshot,
     mut take: impl FnMut(Result<&Located, SnapshotError>) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -212,7 +212,7 @@ pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
 }
 
 /// Whether a backend's name is in its one normal form; else what is wrong with it.
-pub(crate) fn check_name(name: &str) -> Result<(), String> {
+pub fn check_name(name: &str) -> Result<(), String> {
     if backend::parts(name).is_none() {
         return Err(format!("{name:?} is no backend: write scheme://host[:port]"));
     }
@@ -424,7 +424,7 @@ rules:
         check("http://api.stripe.com", "stripe", "12:3", "write scheme://host[:port]");
         check("https://[::1]:8443", "http://api.stripe.com", "15:3", "duplicate mapping key");
         check("mask:", "musk:", "28:3", "unknown field `musk`");
-        check("latency: recorded", "latency: slow", "6:10", "is no latency");
+        check("latency: recorded", "latency: slow", "6:10", "is not a latency");
         check("path.3", "path.0", "30:5", "segments are counted from 1");
         check("body/request~1id", "body/a~9", "29:5", "is no place: write path.N");
         check("/v1/orders/*", "/v1/or*", "27:9", "must be a whole segment");

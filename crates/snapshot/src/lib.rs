@@ -1,35 +1,31 @@
-//! Snapshots: the folder that a person reads, edits and commits; the table that is made of it; what is wrong with it, and what is in it.
+//! Snapshots: the folder that a person reads, edits and commits, how it is written, edited and merged, and what is wrong with it.
 //!
 //! ```text
-//! exchanges ─► SnapshotWriter ─► snapshot.yaml + exchanges.ndjson ─► Snapshot ─► table::build ─► bundle
+//! exchanges ─► SnapshotWriter ─► snapshot.yaml + exchanges.ndjson ─► Snapshot
 //! ```
 //!
 //! A snapshot is the only source: everything after it is derived, and equal for equal input. No network and no clock: times come in
 //! as arguments.
 
 pub mod answerable;
-pub mod bundle;
-pub mod convert;
-pub mod learn;
+pub mod echo;
+pub mod feed;
 pub mod lint;
-pub mod matcher;
 pub mod merge;
 pub mod select;
-pub mod service_map;
-pub mod summary;
-pub mod table;
-pub mod traces;
+pub mod served;
 
 mod edit;
 mod error;
-mod feed;
 mod header;
 mod reader;
 mod telemetry;
+mod unsaid;
 mod writer;
 
 pub use edit::ModeChange;
 pub use error::SnapshotError;
-pub use header::{Backend, Header, Inbound, VERSION};
+pub use header::{Backend, Header, Inbound, VERSION, check_name};
 pub use reader::{EXCHANGES_FILE, Exchanges, HEADER_FILE, LINE_MAX, Located, Snapshot};
-pub use writer::{Existing, SnapshotWriter};
+pub use unsaid::unsaid;
+pub use writer::{Existing, SnapshotWriter, put_new};

@@ -9,8 +9,8 @@ mod keys;
 use crate::error::SnapshotError;
 use crate::feed;
 use crate::header::Header;
-use crate::learn;
 use crate::reader::Snapshot;
+use crate::unsaid::unsaid;
 use crate::writer::{Existing, SnapshotWriter};
 use held::Held;
 use std::collections::BTreeSet;
@@ -19,6 +19,9 @@ use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::Exchange;
 use understudy_core::redact::Redactor;
 use understudy_core::rules::{Rule, Rules};
+
+/// Gives a snapshot the rules that it speaks for, of those that the filter takes; returns the rules that were added.
+pub type Learn = fn(&mut Snapshot, &dyn Fn(&Rule) -> bool) -> Result<Vec<Rule>, SnapshotError>;
 
 /// What has become of a merge.
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl MergeError {
 }
 
 /// Adds the exchanges of others to those of a snapshot and writes the result to `target`, which may be the snapshot itself.
+/// `learn` gives the result the rules that it speaks for.
 ///
 /// # Errors
 /// [`MergeError`]; then there is what was there before.
@@ -92,6 +96,7 @@ pub fn merge(
     others: &[Snapshot],
     target: &Path,
     existing: Existing,
+    learn: Learn,
 ) -> Result<Merged, MergeError> {
     let (header, taken) = united(base.header(), others);
     let rules = Rules::new(header.rules.clone());
@@ -116,7 +121,7 @@ pub fn merge(
     }
     writer.keep_text(base.header_text()?);
     let mut snapshot = writer.finish(Header { redaction: keys.settings, ..header })?;
-    let learnt = learnt(&mut snapshot, &about)?;
+    let learnt = learn(&mut snapshot, &|rule| is_about(rule, &about))?;
     let rules = taken.into_iter().chain(learnt).collect();
     Ok(Merged { snapshot, from, rules, key_of: keys.key_of })
 }
@@ -134,7 +139,7 @@ fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
             header.inbound.entry(name.clone()).or_insert_with(|| inbound.clone());
         }
         for rule in other.rules.iter().filter(|rule| rule.exchanges.is_none()) {
-            if let Some(rule) = learn::unsaid(&header.rules, rule) {
+            if let Some(rule) = unsaid(&header.rules, rule) {
                 header.rules.push(rule.clone());
                 taken.push(rule);
             }
@@ -143,13 +148,11 @@ fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
     (header, taken)
 }
 
-/// Gives the snapshot the rules that it speaks for, as recording does, where they are about exchanges that were added.
-fn learnt(snapshot: &mut Snapshot, about: &BTreeSet<About>) -> Result<Vec<Rule>, SnapshotError> {
-    learn::apply(snapshot, |rule| {
-        let rules = Rules::new(vec![rule.clone()]);
-        about.iter().any(|(backend, method, path, operation)| {
-            !rules.apply(backend, method, path, operation.as_deref()).is_empty()
-        })
+/// Whether a rule is about one of these requests.
+fn is_about(rule: &Rule, about: &BTreeSet<About>) -> bool {
+    let rules = Rules::new(vec![rule.clone()]);
+    about.iter().any(|(backend, method, path, operation)| {
+        !rules.apply(backend, method, path, operation.as_deref()).is_empty()
     })
 }
 

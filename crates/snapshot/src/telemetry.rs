@@ -3,38 +3,40 @@
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use understudy_core::exchange::{Direction, Exchange};
-use understudy_core::technology;
 
 /// Looks at exchanges as they come. Memory grows by 8 bytes for each that delivers telemetry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Telemetry {
+    /// Whether an exchange delivers telemetry.
+    is_telemetry: fn(&Exchange) -> bool,
     backends: BTreeMap<String, Seen>,
 }
 
 /// What was seen of a backend.
 #[derive(Debug)]
 enum Seen {
-    /// Telemetry alone: where its lines begin. Of some hosts nothing else is thought of.
-    Telemetry { is_host: bool, lines: Vec<u64> },
+    /// Telemetry alone: where its lines begin.
+    Telemetry(Vec<u64>),
     /// Something else too.
     Other,
 }
 
 impl Telemetry {
+    pub(crate) fn new(is_telemetry: fn(&Exchange) -> bool) -> Self {
+        Self { is_telemetry, backends: BTreeMap::new() }
+    }
+
     /// Takes note of an exchange whose line begins at `line`.
     pub(crate) fn add(&mut self, exchange: &Exchange, line: u64) {
         if exchange.direction == Direction::Inbound {
             return;
         }
         if !self.backends.contains_key(&exchange.backend) {
-            let is_host = technology::is_telemetry_host(&exchange.backend);
-            self.backends.insert(exchange.backend.clone(), Seen::Telemetry { is_host, lines: Vec::new() });
+            self.backends.insert(exchange.backend.clone(), Seen::Telemetry(Vec::new()));
         }
         let Some(seen) = self.backends.get_mut(&exchange.backend) else { return };
         match seen {
-            Seen::Telemetry { is_host, lines } if *is_host || technology::delivers_telemetry(exchange) => {
-                lines.push(line);
-            }
+            Seen::Telemetry(lines) if (self.is_telemetry)(exchange) => lines.push(line),
             _ => *seen = Seen::Other,
         }
     }
@@ -42,7 +44,7 @@ impl Telemetry {
     /// The backends that got nothing else, and how many exchanges they had.
     pub(crate) fn backends(&self) -> impl Iterator<Item = (&str, u64)> {
         self.backends.iter().filter_map(|(name, seen)| match seen {
-            Seen::Telemetry { lines, .. } => Some((name.as_str(), lines.len() as u64)),
+            Seen::Telemetry(lines) => Some((name.as_str(), lines.len() as u64)),
             Seen::Other => None,
         })
     }
@@ -50,7 +52,7 @@ impl Telemetry {
     /// Where their lines begin.
     pub(crate) fn lines(&self) -> HashSet<u64> {
         let lines = self.backends.values().filter_map(|seen| match seen {
-            Seen::Telemetry { lines, .. } => Some(lines),
+            Seen::Telemetry(lines) => Some(lines),
             Seen::Other => None,
         });
         lines.flatten().copied().collect()

@@ -102,9 +102,9 @@ impl SnapshotWriter {
     }
 
     /// Leaves out the exchanges of backends that get nothing but telemetry, from now on: nobody waits for their answers, and no two bodies
-    /// are the same. In `snapshot.yaml` they stand as let through (`mode: off`).
-    pub fn leave_out_telemetry(&mut self) {
-        self.telemetry.get_or_insert_default();
+    /// are the same. In `snapshot.yaml` they stand as let through (`mode: off`). `is_telemetry` says whether an exchange delivers telemetry.
+    pub fn leave_out_telemetry(&mut self, is_telemetry: fn(&Exchange) -> bool) {
+        self.telemetry.get_or_insert_with(|| Telemetry::new(is_telemetry));
     }
 
     /// The backends whose exchanges are left out as telemetry, as far as is known by now, and how many these are.
@@ -315,7 +315,7 @@ fn beside(target: &Path, what: &str) -> io::Result<TempDir> {
 }
 
 /// Fills a folder beside `target` and puts it there. `target` is absolute, and nothing or an empty folder.
-pub(crate) fn put_new<T, E: From<SnapshotError>>(
+pub fn put_new<T, E: From<SnapshotError>>(
     target: &Path,
     fill: impl FnOnce(&Path) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -13,11 +13,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use understudy_ca::Sds;
 use understudy_collector::{Collector, CollectorConfig, Reader};
+use understudy_compile::bundle;
+use understudy_compile::table::TableBuilder;
 use understudy_core::rules::Rule;
 use understudy_core::v1::{self, Record};
 use understudy_envoy::{Bootstrap, Envoy, FilterFailure, HostMap, Inbound, Options, UpstreamTrust};
-use understudy_snapshot::bundle;
-use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Backend, Header};
 
 /// The file of the listeners, in the rig's folder.

@@ -20,7 +20,7 @@ pub fn trap_in(filter: &[u8], export: &str) -> Vec<u8> {
 pub fn trap_at(filter: &[u8], offset: u32) -> Vec<u8> {
     let mut module = parse(filter);
     let function =
-        module.exports.get_func(understudy_snapshot::bundle::EXPORT_READ).expect("a bundled filter");
+        module.exports.get_func(understudy_compile::bundle::EXPORT_READ).expect("a bundled filter");
     let memory = module.memories.iter().next().expect("a memory").id();
     // The bundler's segment is the last.
     let segment = module.data.iter().map(walrus::Data::id).last().expect("a data segment");

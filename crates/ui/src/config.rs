@@ -1,18 +1,18 @@
-//! What is shown, and what can keep it from being shown. Never touches a file.
+//! The settings of the pages, and the errors that prevent them. Never touches a file.
 
 use std::io;
 use std::path::PathBuf;
 use understudy_collector::{ReadError, StoreUrl};
 use understudy_snapshot::SnapshotError;
 
-/// What is shown.
+/// What the pages show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The snapshots that are in a folder.
+    /// All snapshots in a folder.
     Folder(PathBuf),
     /// One snapshot.
     Snapshot(PathBuf),
-    /// What a collector or a recording is writing: its capture store.
+    /// The capture store of a collector or of a running recording.
     Store(StoreUrl),
 }
 
@@ -20,11 +20,12 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// What is shown.
+    /// What the pages show.
     pub source: Source,
-    /// A folder with reports of replays, besides those that are kept beside the snapshots.
+    /// A folder with reports of replays, in addition to those stored with the snapshots.
     pub reports: Option<PathBuf>,
-    /// The longest that a page waits for something that is still being read, in milliseconds. Then it shows what there is. Default 200.
+    /// How long a page waits for a file that is still being read, in milliseconds. Then it shows what was
+    /// read. Default 200.
     pub patience_ms: u64,
 }
 
@@ -39,12 +40,12 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UiError {
-    /// The address can't be listened on.
+    /// The server can't listen on the address.
     #[error("cannot listen on {address}; choose another address or port")]
     Listen {
         /// The address, as it was given.
         address: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
     /// The folder of snapshots, or of reports, can't be read.
@@ -52,16 +53,16 @@ pub enum UiError {
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is no such snapshot.
+    /// The snapshot doesn't exist or can't be read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// The capture store can't be read.
     #[error(transparent)]
     Store(#[from] ReadError),
-    /// The system gives no random bytes.
+    /// The system provides no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),
 }

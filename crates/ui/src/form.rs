@@ -1,6 +1,6 @@
-//! What a browser sends: the fields of a query or of a form. Never trusts them.
+//! The fields of a query or a form, as a browser sends them. They are untrusted input.
 
-/// Names and values in the order in which they came.
+/// Names and values in the order in which they were sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Form(Vec<(String, String)>);
 
@@ -10,7 +10,7 @@ impl Form {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
 
-    /// The first value of a name, without white space around it; empty where there is none.
+    /// The first value of a name, trimmed; empty if there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim()).unwrap_or_default()
     }
@@ -21,7 +21,7 @@ impl Form {
     }
 }
 
-/// Fields as a query, those without a value left out.
+/// Writes fields as a query, without those that have no value.
 pub(crate) fn query<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = form_urlencoded::Serializer::new(String::new());
     for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -30,7 +30,7 @@ pub(crate) fn query<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) ->
     out.finish()
 }
 
-/// Text as one segment of a path.
+/// Writes text as one segment of a path.
 pub(crate) fn segment(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_and_written() {
+    fn fields_with_special_characters_are_read_and_written() {
         let form = Form::read(b"a=1&b=x+%26%20y&a=2&empty=");
         assert_eq!(
             (form.get("a"), form.get("b"), form.get("empty"), form.get("none")),

@@ -1,64 +1,65 @@
-//! Who may ask: what keeps other sites, other machines and other names away. Everything that isn't plainly allowed is refused with a text
-//! that says why.
+//! Access control: refuses requests of other sites, other machines and other host names. Everything that
+//! isn't explicitly allowed is refused with the reason.
 //!
-//! A page of another site can make the browser of whoever looks at this one send requests here. What it can't do is set `Host`, `Origin`
-//! and `Sec-Fetch-Site`, or know the token of a form.
+//! A page of another site can make a user's browser send requests here. It can't set `Host`, `Origin` and
+//! `Sec-Fetch-Site`, and it doesn't know the token of a form.
 
 use crate::config::UiError;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use std::net::{IpAddr, SocketAddr};
 use understudy_core::digest::hex;
 
-/// How many random bytes a token has.
+/// The number of random bytes in a token.
 const TOKEN_BYTES: usize = 24;
 
-/// Who may ask.
+/// The access control of a server.
 pub(crate) struct Guard {
-    /// Demanded where others than this machine can connect.
-    access: Option<Access>,
-    /// In each form.
+    /// Required if other machines can connect.
+    access: Option<AccessToken>,
+    /// The token in each form.
     pub(crate) form_token: String,
 }
 
-struct Access {
+struct AccessToken {
     token: String,
-    /// The cookie's name has the port in it: browsers give a cookie to all ports of a host.
+    /// The cookie's name contains the port, because browsers send a cookie to all ports of a host.
     cookie: String,
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It goes on.
+pub(crate) enum AccessDecision {
+    /// The request is served.
     Pass,
-    /// It brought the token: it gets this cookie, and comes again without.
+    /// The request has the token: the response sets this cookie and redirects to the address without the
+    /// token.
     Welcome(String),
-    /// It is refused with this text.
+    /// The request is refused with this text.
     Refuse(&'static str),
 }
 
 impl Guard {
-    /// For an address that is listened on.
+    /// The access control for a server on this address.
     pub(crate) fn new(address: SocketAddr) -> Result<Self, UiError> {
-        let beyond = !address.ip().to_canonical().is_loopback();
+        let is_remote = !address.ip().to_canonical().is_loopback();
         let cookie = format!("understudy-{}", address.port());
-        let access = if beyond { Some(Access { token: token()?, cookie }) } else { None };
+        let access = if is_remote { Some(AccessToken { token: token()?, cookie }) } else { None };
         Ok(Self { access, form_token: token()? })
     }
 
-    /// What has to be known to come in; `None` where nothing is demanded.
+    /// The token that requests need; `None` if they need none.
     pub(crate) fn token(&self) -> Option<&str> {
         self.access.as_ref().map(|access| access.token.as_str())
     }
 
-    /// Judges a request by its head.
-    pub(crate) fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Verdict {
+    /// Decides about a request by its head.
+    pub(crate) fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> AccessDecision {
         let Some(host) = host(uri, headers) else {
-            return Verdict::Refuse("The request has no Host header, or more than one.");
+            return AccessDecision::Refuse("The request has no Host header, or more than one.");
         };
         match &self.access {
             None if !is_this_machine(host) => {
-                return Verdict::Refuse(
+                return AccessDecision::Refuse(
                     "This server answers for this machine alone: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
                  header names another host, as in an attack by DNS rebinding.)",
                 );
@@ -66,12 +67,14 @@ impl Guard {
             Some(access) => {
                 let given = crate::form::Form::read(uri.query().unwrap_or_default().as_bytes());
                 if method == Method::GET && same(given.get("token"), &access.token) {
-                    let Access { cookie, token } = access;
-                    return Verdict::Welcome(format!("{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"));
+                    let AccessToken { cookie, token } = access;
+                    return AccessDecision::Welcome(format!(
+                        "{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"
+                    ));
                 }
                 if !cookies(headers).any(|(name, value)| name == access.cookie && same(value, &access.token))
                 {
-                    return Verdict::Refuse(
+                    return AccessDecision::Refuse(
                         "A token is demanded: open the address that `understudy ui` printed when it started, with its ?token=….",
                     );
                 }
@@ -81,39 +84,39 @@ impl Guard {
         match *method {
             Method::GET | Method::HEAD => judge_reading(headers),
             Method::POST => judge_change(host, headers),
-            _ => Verdict::Pass,
+            _ => AccessDecision::Pass,
         }
     }
 }
 
-/// Another site may link here, and no more: not embed, not fetch.
-fn judge_reading(headers: &HeaderMap) -> Verdict {
+/// Another site may link here, but neither embed nor fetch a page.
+fn judge_reading(headers: &HeaderMap) -> AccessDecision {
     let is = |name: &str, expect: &str| headers.get(name).is_some_and(|value| value == expect);
     let from_elsewhere = headers
         .get("sec-fetch-site")
         .is_some_and(|site| !["same-origin", "none"].contains(&site.to_str().unwrap_or_default()));
     if from_elsewhere && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")) {
-        return Verdict::Refuse("Another site asked for this. Open it by itself.");
+        return AccessDecision::Refuse("Another site asked for this. Open it by itself.");
     }
-    Verdict::Pass
+    AccessDecision::Pass
 }
 
-/// A change comes from a form of ours.
-fn judge_change(host: &str, headers: &HeaderMap) -> Verdict {
+/// A change must come from a form of this server.
+fn judge_change(host: &str, headers: &HeaderMap) -> AccessDecision {
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
     let ours = origin.split_once("://").is_some_and(|(scheme, authority)| {
         ["http", "https"].contains(&scheme) && authority.eq_ignore_ascii_case(host)
     });
     let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
     if ours && site {
-        return Verdict::Pass;
+        return AccessDecision::Pass;
     }
-    Verdict::Refuse(
+    AccessDecision::Refuse(
         "A change is taken from a form of this server alone. (The Origin header is missing, or names another origin: another site may have sent this.)",
     )
 }
 
-/// The one `Host` that a request names.
+/// The host of a request, if it names exactly one.
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let mut values = headers.get_all(header::HOST).iter();
     match (values.next(), values.next(), uri.authority()) {
@@ -124,7 +127,8 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     }
 }
 
-/// Whether a host's name or address is this machine's own. The port may be another one, as through an SSH tunnel.
+/// Whether a host's name or address means this machine. The port may differ, for example behind an SSH
+/// tunnel.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -139,7 +143,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
-/// Whether two secrets are equal. Takes as long wherever they differ.
+/// Whether two secrets are equal, in a time that doesn't depend on where they differ.
 pub(crate) fn same(given: &str, secret: &str) -> bool {
     let (given, secret) = (given.as_bytes(), secret.as_bytes());
     given.len() == secret.len() && given.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0
@@ -155,7 +159,7 @@ fn token() -> Result<String, UiError> {
 mod tests {
     use super::*;
 
-    fn judge(guard: &Guard, method: &Method, uri: &str, headers: &[(&'static str, &str)]) -> Verdict {
+    fn judge(guard: &Guard, method: &Method, uri: &str, headers: &[(&'static str, &str)]) -> AccessDecision {
         let headers = headers.iter().map(|(name, value)| {
             (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         });
@@ -167,11 +171,11 @@ mod tests {
     }
 
     fn passes(guard: &Guard, method: &Method, headers: &[(&'static str, &str)]) -> bool {
-        judge(guard, method, "/", headers) == Verdict::Pass
+        judge(guard, method, "/", headers) == AccessDecision::Pass
     }
 
     #[test]
-    fn hosts_of_this_machine() {
+    fn host_of_this_machine_is_recognised() {
         let check = |host, expect| assert_eq!(is_this_machine(host), expect, "{host}");
         for host in ["localhost", "LOCALHOST:80", "127.0.0.1:4450", "127.8.7.6", "[::1]:1", "[::1]"] {
             check(host, true);
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_sites_send_is_refused() {
+    fn request_of_another_site_is_refused() {
         let guard = Guard::new("127.0.0.1:4450".parse().unwrap()).unwrap();
         let host = ("host", "127.0.0.1:4450");
         let own = ("origin", "http://127.0.0.1:4450");
@@ -235,21 +239,23 @@ mod tests {
     }
 
     #[test]
-    fn beyond_this_machine_a_token_is_demanded() {
+    fn server_open_to_other_machines_requires_a_token() {
         let guard = Guard::new("0.0.0.0:4450".parse().unwrap()).unwrap();
         let token = guard.token().unwrap().to_owned();
         let host = ("host", "build.example:4450");
         let get = |uri: &str, headers: &[(&'static str, &str)]| judge(&guard, &Method::GET, uri, headers);
-        assert!(matches!(get("/", &[host]), Verdict::Refuse(text) if text.contains("token")));
-        assert!(matches!(get(&format!("/?token={}", &token[1..]), &[host]), Verdict::Refuse(_)));
-        assert!(matches!(get("/?token=", &[host]), Verdict::Refuse(_)));
-        let Verdict::Welcome(cookie) = get(&format!("/?token={token}"), &[host]) else { panic!("no cookie") };
+        assert!(matches!(get("/", &[host]), AccessDecision::Refuse(text) if text.contains("token")));
+        assert!(matches!(get(&format!("/?token={}", &token[1..]), &[host]), AccessDecision::Refuse(_)));
+        assert!(matches!(get("/?token=", &[host]), AccessDecision::Refuse(_)));
+        let AccessDecision::Welcome(cookie) = get(&format!("/?token={token}"), &[host]) else {
+            panic!("no cookie")
+        };
         assert!(cookie.ends_with("HttpOnly; SameSite=Strict"), "{cookie}");
         let cookie = cookie.split(';').next().unwrap();
-        assert_eq!(get("/", &[host, ("cookie", &format!("other=1; {cookie}"))]), Verdict::Pass);
+        assert_eq!(get("/", &[host, ("cookie", &format!("other=1; {cookie}"))]), AccessDecision::Pass);
         assert!(matches!(
             get("/", &[host, ("cookie", &cookie.replace("-4450", "-4451"))]),
-            Verdict::Refuse(_)
+            AccessDecision::Refuse(_)
         ));
         assert_eq!(Guard::new("[::1]:4450".parse().unwrap()).unwrap().token(), None);
         assert_ne!(guard.token(), Guard::new("0.0.0.0:4450".parse().unwrap()).unwrap().token());

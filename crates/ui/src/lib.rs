@@ -1,8 +1,9 @@
-//! Web pages of snapshots and of what is being recorded: what a service calls, what it says and is told, and what is mocked.
+//! Web pages of snapshots and running recordings: which backends a service calls, the exchanges with them,
+//! and what is mocked.
 //!
-//! Rendered here, with everything that a page needs in the binary; what is recorded is shown, never run. Pages work without JavaScript.
-//! Never listens beyond this machine without a token, never reads outside of the folder that it was given, and changes nothing
-//! but snapshots.
+//! Pages are rendered on the server, and everything that they load is in the binary. Recorded content is
+//! shown and never run. Pages work without JavaScript. The server requires a token if other machines can
+//! connect, never reads outside of its folder, and changes nothing but snapshots.
 
 mod assets;
 mod config;

@@ -1,7 +1,7 @@
-//! What is being recorded: the newest exchanges of a capture store, read on as they come. Holds a bounded number of them, and never
-//! more than a bounded number of bytes; needs no lock of the store and changes nothing in it.
+//! Follows a running recording: the newest exchanges of a capture store. Holds a bounded number of
+//! exchanges and bytes. Needs no lock of the store and changes nothing in it.
 
-use crate::index::{Known, Noted, Scanner};
+use crate::index::{IndexContent, Scanner, UnnumberedRow};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,26 +9,26 @@ use tokio::sync::Mutex;
 use understudy_collector::{Position, ReadError, Reader, RecordKind, Start, StoreUrl};
 use understudy_core::v1;
 
-/// So many exchanges are held, the newest.
+/// The maximum number of exchanges that are held, the newest.
 pub(crate) const HELD: usize = 2_000;
-/// So many bytes of them.
+/// The maximum number of bytes of held exchanges.
 const HELD_BYTES: usize = 64 << 20;
-/// How many of the newest segments are read at first.
+/// The number of newest segments that are read first.
 const SEGMENTS: u64 = 2;
-/// The store isn't looked at more often.
+/// The minimum time between two looks at the store.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// A capture store that is followed.
+/// A followed capture store.
 pub(crate) struct Live {
     store: StoreUrl,
-    state: Mutex<State>,
+    state: Mutex<LiveState>,
 }
 
 #[derive(Default)]
-struct State {
-    held: VecDeque<Held>,
+struct LiveState {
+    held: VecDeque<HeldExchange>,
     bytes: usize,
-    /// How many exchanges have come since the first look.
+    /// The number of exchanges since the first look.
     count: u64,
     position: Option<Position>,
     looked: Option<Instant>,
@@ -36,42 +36,42 @@ struct State {
     scanner: Scanner,
 }
 
-struct Held {
+struct HeldExchange {
     number: u64,
     line: Bytes,
-    noted: Noted,
+    noted: UnnumberedRow,
 }
 
-/// What is there at one moment.
+/// The held exchanges at one moment.
 pub(crate) struct Newest {
-    pub(crate) known: Known,
-    /// How many have come since the first look.
+    pub(crate) known: IndexContent,
+    /// The number of exchanges since the first look.
     pub(crate) count: u64,
-    /// Why the store can't be read, where it can't.
+    /// The reason why the store can't be read, if it can't.
     pub(crate) failure: Option<String>,
 }
 
 impl Live {
     /// Follows a store.
     pub(crate) async fn open(store: &StoreUrl) -> Result<Self, ReadError> {
-        let mut state = State::default();
+        let mut state = LiveState::default();
         state.catch_up(store).await?;
         Ok(Self { store: store.clone(), state: Mutex::new(state) })
     }
 
-    /// Which store it is.
+    /// The store.
     pub(crate) fn store(&self) -> &StoreUrl {
         &self.store
     }
 
-    /// What there is now.
+    /// The held exchanges, after a look at the store if the last one is old enough.
     pub(crate) async fn newest(&self) -> Newest {
         let mut state = self.state.lock().await;
         if state.looked.is_none_or(|looked| looked.elapsed() >= PAUSE) {
             let failed = state.catch_up(&self.store).await.err();
             state.failure = failed.map(|error| error.to_string());
         }
-        let mut known = Known::default();
+        let mut known = IndexContent::default();
         state.held.iter().for_each(|held| known.add(&held.noted, held.number, held.number));
         Newest { known, count: state.count, failure: state.failure.clone() }
     }
@@ -85,8 +85,8 @@ impl Live {
     }
 }
 
-impl State {
-    /// Takes in what was stored since.
+impl LiveState {
+    /// Reads what was stored since the last look.
     async fn catch_up(&mut self, store: &StoreUrl) -> Result<(), ReadError> {
         self.looked = Some(Instant::now());
         let start = self.position.map_or(Start::Newest(SEGMENTS), Start::After);
@@ -102,13 +102,17 @@ impl State {
     }
 
     fn take(&mut self, line: &Bytes) {
-        // What can't be read is the business of whoever makes a snapshot of it.
+        // Unreadable records are skipped here, and reported when a snapshot is made.
         let Ok(record) = v1::read_record(line) else { return };
         self.count += 1;
-        // A copy: the line is a piece of its batch, which would stay as long as it does.
+        // Copied, because the line would keep its whole batch in memory.
         let line = Bytes::copy_from_slice(line);
         self.bytes += line.len();
-        self.held.push_back(Held { number: self.count, line, noted: self.scanner.row(&record.exchange) });
+        self.held.push_back(HeldExchange {
+            number: self.count,
+            line,
+            noted: self.scanner.row(&record.exchange),
+        });
         while self.held.len() > HELD || (self.bytes > HELD_BYTES && self.held.len() > 1) {
             self.bytes -= self.held.pop_front().map_or(0, |held| held.line.len());
         }

@@ -1,5 +1,5 @@
-//! Pages as responses, those that say what went wrong among them. The headers that keep recorded content from running are set here, on
-//! every response.
+//! Pages and error pages as responses. Sets the headers that keep recorded content from running, on every
+//! response.
 
 use askama::Template;
 use axum::body::Body;
@@ -8,33 +8,33 @@ use axum::response::{IntoResponse, Response};
 use std::path::Path;
 use understudy_snapshot::SnapshotError;
 
-/// Only what this server serves itself is run, loaded or sent to; no page stands in a frame.
+/// Pages run and load only files of this server, send forms only to it, and can't be framed.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// What stands around each page.
+/// The frame around each page.
 #[derive(Default)]
 pub(crate) struct Frame {
-    /// The title, which the window shows.
+    /// The title of the window.
     pub(crate) title: String,
-    /// What it is part of: texts with their addresses.
+    /// The pages above it: texts with their addresses.
     pub(crate) crumbs: Vec<(String, String)>,
-    /// The snapshot's tabs, where it is part of one.
+    /// The snapshot's tabs, if it belongs to one.
     pub(crate) tabs: Option<Tabs>,
-    /// More is to come: the page is asked for again.
+    /// Whether the page is incomplete and reloads itself.
     pub(crate) refresh: bool,
 }
 
 /// The pages of one snapshot.
 pub(crate) struct Tabs {
-    /// The address of the first.
+    /// The address of the first tab.
     pub(crate) base: String,
-    /// The end of the address of the one that is shown.
+    /// The end of the address of the current tab.
     pub(crate) current: &'static str,
 }
 
 impl Tabs {
-    /// All of them: the address, the name, and whether it is the one that is shown.
+    /// All tabs: the address, the name, and whether it is current.
     pub(crate) fn all(&self) -> impl Iterator<Item = (String, &'static str, bool)> {
         let all = [
             ("", "Summary"),
@@ -47,13 +47,13 @@ impl Tabs {
     }
 }
 
-/// Why there is no page.
+/// An error, shown as a page.
 #[derive(Debug)]
 pub(crate) struct PageError {
     status: StatusCode,
     title: String,
     text: String,
-    /// Lines of a file, one of which is at fault.
+    /// Lines of a file, with a mark at the faulty line.
     excerpt: Vec<(u64, String, bool)>,
 }
 
@@ -70,7 +70,7 @@ impl PageError {
         Self::new(StatusCode::FORBIDDEN, "Refused", text)
     }
 
-    /// Somebody else was faster.
+    /// The snapshot was changed meanwhile.
     pub(crate) fn conflict(text: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "Changed meanwhile", text)
     }
@@ -84,12 +84,12 @@ impl PageError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The report can’t be read", text)
     }
 
-    /// What somebody filled in can't be taken.
+    /// The fields of a form aren't valid.
     pub(crate) fn refused(text: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Nothing was saved", text)
     }
 
-    /// A snapshot that can't be read. Where a line is at fault it is shown.
+    /// A snapshot that can't be read. Shows the faulty line, if there is one.
     pub(crate) fn snapshot(name: &str, path: &Path, error: SnapshotError) -> Self {
         let source =
             std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
@@ -114,7 +114,7 @@ impl PageError {
     }
 }
 
-/// The lines around one, which is marked.
+/// The lines around a faulty line, which is marked.
 fn excerpt(text: &str, line: u64) -> Vec<(u64, String, bool)> {
     let near = |number: u64| line > 0 && number.abs_diff(line) <= 3;
     let lines = (1u64..).zip(text.lines()).filter(|(number, _)| near(*number));
@@ -136,7 +136,7 @@ impl IntoResponse for PageError {
     }
 }
 
-/// A template as a response.
+/// Renders a template as a response.
 pub(crate) fn render(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => {
@@ -144,17 +144,17 @@ pub(crate) fn render(status: StatusCode, page: &impl Template) -> Response {
             (status, [(header::CONTENT_TYPE, html)], text).into_response()
         }
         Err(error) => {
-            log::error!("a page can't be made: {error}");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the page can't be made\n").into_response()
+            log::error!("a page can't be rendered: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page can't be rendered\n").into_response()
         }
     }
 }
 
-/// A file to keep: never shown by the browser, whatever is in it.
+/// A file to download. The browser never shows it, whatever its content.
 pub(crate) fn attachment(name: &str, bytes: Vec<u8>) -> Response {
     let safe: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-    // Hidden, or an option of some command: a name doesn't begin so.
+    // A name that begins like this would be hidden, or an option of a command.
     let safe: String = safe.trim_start_matches(['.', '-']).chars().take(80).collect();
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{safe}\""));
     let mut response = HttpResponse::new(Body::from(bytes));
@@ -165,7 +165,7 @@ pub(crate) fn attachment(name: &str, bytes: Vec<u8>) -> Response {
     response
 }
 
-/// Where to go next, with GET.
+/// Redirects to an address, with GET.
 pub(crate) fn see_other(address: &str) -> Response {
     let Ok(address) = HeaderValue::try_from(address) else {
         return PageError::failed("There is no such address.").into_response();
@@ -173,7 +173,7 @@ pub(crate) fn see_other(address: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response()
 }
 
-/// Sets what each response has.
+/// Sets the headers of every response.
 pub(crate) fn protect(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
@@ -182,7 +182,8 @@ pub(crate) fn protect(mut response: Response) -> Response {
     set(header::CONTENT_SECURITY_POLICY, POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    // Not `no-referrer`: with that a browser sends `Origin: null` with our own forms too (Fetch standard, "append a request Origin header").
+    // Not `no-referrer`: browsers would then send `Origin: null` with our forms too (Fetch standard,
+    // "append a request Origin header").
     set(header::REFERRER_POLICY, "same-origin");
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     set(header::CACHE_CONTROL, "no-store");

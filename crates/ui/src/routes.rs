@@ -1,11 +1,11 @@
-//! Which address is which page, and what stands before all of them.
+//! The addresses of the pages, and the access control before all of them.
 
-use crate::guard::{Guard, Verdict};
+use crate::guard::{AccessDecision, Guard};
 use crate::live::Live;
 use crate::page::{PageError, protect, see_other};
 use crate::pages::report;
 use crate::reports::Reports;
-use crate::snapshots::Shelf;
+use crate::snapshots::SnapshotShelf;
 use crate::{assets, pages};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -16,21 +16,21 @@ use axum::routing::{get, post};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// No form is longer: a snapshot of thousands of backends fits.
+/// The maximum size of a form in bytes: enough for a snapshot of thousands of backends.
 const FORM_MAX: usize = 2 << 20;
 
-/// What all pages share.
+/// The state that all pages share.
 pub(crate) struct App {
-    pub(crate) shelf: Option<Shelf>,
+    pub(crate) shelf: Option<SnapshotShelf>,
     pub(crate) reports: Reports,
     pub(crate) live: Option<Live>,
     pub(crate) guard: Guard,
-    /// The longest that a page waits for what takes long.
+    /// How long a page waits for slow results.
     pub(crate) patience: Duration,
 }
 
 impl App {
-    pub(crate) fn shelf(&self) -> Result<&Shelf, PageError> {
+    pub(crate) fn shelf(&self) -> Result<&SnapshotShelf, PageError> {
         self.shelf
             .as_ref()
             .ok_or_else(|| PageError::not_found("There are no snapshots here, only what is being recorded."))
@@ -83,10 +83,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let response = match app.guard.judge(request.method(), request.uri(), request.headers()) {
-        Verdict::Pass => next.run(request).await,
-        Verdict::Refuse(text) => PageError::forbidden(text).into_response(),
-        Verdict::Welcome(cookie) => {
-            // Two slashes would lead to another host.
+        AccessDecision::Pass => next.run(request).await,
+        AccessDecision::Refuse(text) => PageError::forbidden(text).into_response(),
+        AccessDecision::Welcome(cookie) => {
+            // An address with two leading slashes would lead to another host.
             let path = request.uri().path().trim_start_matches(['/', '\\']);
             let mut response = see_other(&format!("/{path}"));
             if let Ok(cookie) = HeaderValue::try_from(cookie) {

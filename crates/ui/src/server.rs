@@ -1,22 +1,23 @@
-//! The pages as a running service. Never installs signal handlers: its caller says when to stop.
+//! The pages as a running service. Never installs signal handlers: its caller stops it.
 
 use crate::config::{Config, Source, UiError};
 use crate::guard::Guard;
 use crate::live::Live;
 use crate::reports::Reports;
 use crate::routes::{App, router};
-use crate::snapshots::Shelf;
+use crate::snapshots::SnapshotShelf;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use understudy_serve::{ServeLimits, serve};
 
-/// How long what is on its way may take when the service stops.
+/// How long a shutdown waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Pages that are served. Dropped, it stops at once.
+/// A running server of pages. It stops at once when dropped.
 pub struct Ui {
     address: SocketAddr,
     url: String,
@@ -25,10 +26,10 @@ pub struct Ui {
 }
 
 impl Ui {
-    /// Serves on an address; port 0 takes a free one.
+    /// Serves on an address. Port 0 takes a free port.
     ///
     /// # Errors
-    /// The address can't be used, or there is nothing to show.
+    /// The address isn't usable, or the source can't be read.
     pub async fn bind(address: &str, config: Config) -> Result<Self, UiError> {
         let listen = |source| UiError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -38,7 +39,7 @@ impl Ui {
     /// Serves on a listener.
     ///
     /// # Errors
-    /// There is nothing to show.
+    /// The source can't be read.
     pub async fn serve(listener: TcpListener, config: Config) -> Result<Self, UiError> {
         let local = listener.local_addr();
         let address = local.map_err(|source| UiError::Listen { address: "the listener".into(), source })?;
@@ -53,37 +54,30 @@ impl Ui {
         };
         let patience = Duration::from_millis(config.patience_ms);
         let reports = Reports::new(&config)?;
-        let app = App { shelf: Shelf::new(&config.source)?, reports, live, guard, patience };
+        let app = App { shelf: SnapshotShelf::new(&config.source)?, reports, live, guard, patience };
         let (stop, stopped) = oneshot::channel::<()>();
-        let stopping = async {
-            // Told to, or left alone.
-            let _ = stopped.await;
-        };
-        let serving = axum::serve(listener, router(Arc::new(app))).with_graceful_shutdown(stopping);
+        let mut limits = ServeLimits::default();
+        limits.shutdown_deadline = GRACE;
         let server = tokio::spawn(async {
-            if let Err(error) = serving.await {
-                log::error!("the pages are no longer served: {error}");
-            }
+            serve(listener, router(Arc::new(app)), limits, stopped).await;
         });
         Ok(Self { address, url, stop, server })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// What to open in a browser. It has the token in it where one is demanded.
+    /// The address to open in a browser, with the token if one is required.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Takes no more connections, and finishes what is on its way, for two seconds at most.
-    pub async fn shutdown(mut self) {
-        // A server that is gone has nothing to stop.
+    /// Accepts no more connections, and finishes requests in progress within two seconds.
+    pub async fn shutdown(self) {
+        // A server that has ended needs no stop, and a panic of it is in the log.
         let _ = self.stop.send(());
-        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
-            self.server.abort();
-        }
+        let _ = self.server.await;
     }
 }

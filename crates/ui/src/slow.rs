@@ -1,16 +1,16 @@
-//! What takes long to find out: done once, on a thread of its own, and kept until what it was made of changes. Never holds a page up for
-//! longer than it says.
+//! Slow results: computed once, on a blocking thread, and kept until their input changes. Never delays a
+//! page for longer than its patience.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What came of it; `None` while it is under way.
-type Outcome<T> = Option<Arc<T>>;
+/// The result; `None` while it is being computed.
+type SlowResult<T> = Option<Arc<T>>;
 
-/// One thing that takes long.
+/// A slow result, with the key of its input.
 pub(crate) struct Slow<K, T> {
-    current: Mutex<Option<(K, watch::Receiver<Outcome<T>>)>>,
+    current: Mutex<Option<(K, watch::Receiver<SlowResult<T>>)>>,
 }
 
 impl<K, T> Default for Slow<K, T> {
@@ -20,23 +20,24 @@ impl<K, T> Default for Slow<K, T> {
 }
 
 impl<K: PartialEq, T: Send + Sync + 'static> Slow<K, T> {
-    /// What `work` makes, waited for up to `patience`. Made anew where `key` is another one. `None`: it is still under way; ask again.
+    /// The result of `work`, waited for up to `patience`. Computed again if `key` has changed. `None` while
+    /// it is being computed.
     pub(crate) async fn get(
         &self,
         key: K,
         patience: Duration,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Outcome<T> {
+    ) -> SlowResult<T> {
         let mut receiver = self.begin(key, work);
         let wait = receiver.wait_for(Option::is_some);
         match tokio::time::timeout(patience, wait).await {
             Ok(Ok(outcome)) => outcome.clone(),
-            // Still under way; or it panicked, and the next who asks begins again.
+            // Either it isn't finished, or it panicked, and the next call begins again.
             Ok(Err(_)) | Err(_) => None,
         }
     }
 
-    fn begin(&self, key: K, work: impl FnOnce() -> T + Send + 'static) -> watch::Receiver<Outcome<T>> {
+    fn begin(&self, key: K, work: impl FnOnce() -> T + Send + 'static) -> watch::Receiver<SlowResult<T>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, receiver)) = &*current
             && *known == key
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_made_once_and_anew_when_its_key_is_another() {
+    async fn result_is_computed_again_when_its_key_changes() {
         let slow = Slow::default();
         let long = Duration::from_secs(60);
         assert_eq!(slow.get(1, long, || "a").await.as_deref(), Some(&"a"));
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_longer_than_they_say() {
+    async fn unfinished_result_is_none_after_the_patience() {
         let slow = Slow::default();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         assert_eq!(slow.get(1, Duration::ZERO, move || wait.recv().is_ok()).await, None);
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_panicked_is_begun_again() {
+    async fn work_that_panicked_is_begun_again() {
         let slow: Slow<u8, u8> = Slow::default();
         let long = Duration::from_secs(60);
         assert_eq!(slow.get(1, long, || panic!("on purpose")).await, None);

@@ -1,4 +1,5 @@
-//! The snapshots that are shown, by name, and what is known of each. A name is one that stands in the folder; nothing leads out of it.
+//! The shown snapshots by name, with cached results for each. A name must be listed in the folder, so that
+//! nothing outside of it is reachable.
 
 use crate::config::{Source, UiError};
 use crate::index::{Index, Scanner, Stamp};
@@ -8,56 +9,56 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use understudy_analyse::summary::Summary;
+use understudy_analyse::traces::Traces;
 use understudy_core::digest::{hex, sha1};
 use understudy_core::rules::Rule;
 use understudy_replay::report::kept;
 use understudy_snapshot::lint::Finding;
-use understudy_snapshot::summary::Summary;
-use understudy_snapshot::traces::Traces;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Header, Snapshot, SnapshotError};
 
-/// What is known is kept for so many snapshots, those that were asked for last.
+/// The number of snapshots whose results are cached: those requested last.
 const KEPT: usize = 4;
-/// So many texts of a `snapshot.yaml` that were shown are kept, to say what was changed since.
+/// The number of shown texts of `snapshot.yaml` that are kept, to show later changes.
 const TEXTS: usize = 32;
 
-/// All snapshots that are shown.
-pub(crate) struct Shelf {
-    /// What is listed, links followed.
+/// All shown snapshots.
+pub(crate) struct SnapshotShelf {
+    /// The listed folder, with links followed.
     root: PathBuf,
-    /// The name of the one snapshot, where there is one.
+    /// The name of the snapshot, if only one is shown.
     pub(crate) one: Option<String>,
-    books: Mutex<VecDeque<Arc<Book>>>,
+    books: Mutex<VecDeque<Arc<ShownSnapshot>>>,
 }
 
-/// Both files in one state.
-pub(crate) type State = (Stamp, Stamp);
+/// The states of both files of a snapshot.
+pub(crate) type FileStates = (Stamp, Stamp);
 type Result<T, E = PageError> = std::result::Result<T, E>;
 
-/// One snapshot, with what was found out about it.
-pub(crate) struct Book {
+/// A snapshot with its cached results.
+pub(crate) struct ShownSnapshot {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     root: PathBuf,
     index: Mutex<Option<Arc<Index>>>,
-    pub(crate) summary: Slow<State, Result<Summary, SnapshotError>>,
-    pub(crate) findings: Slow<State, Result<Vec<Finding>, SnapshotError>>,
-    pub(crate) proposals: Slow<State, Result<Vec<Rule>, SnapshotError>>,
-    pub(crate) traces: Slow<State, Result<Traces, SnapshotError>>,
+    pub(crate) summary: Slow<FileStates, Result<Summary, SnapshotError>>,
+    pub(crate) findings: Slow<FileStates, Result<Vec<Finding>, SnapshotError>>,
+    pub(crate) proposals: Slow<FileStates, Result<Vec<Rule>, SnapshotError>>,
+    pub(crate) traces: Slow<FileStates, Result<Traces, SnapshotError>>,
     texts: Mutex<VecDeque<(String, String)>>,
-    /// One change at a time.
+    /// Held during a change.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
-/// `snapshot.yaml` as it is now.
-pub(crate) struct Opened {
+/// The current `snapshot.yaml`.
+pub(crate) struct OpenedHeader {
     pub(crate) header: Header,
-    /// Of its text, in hexadecimal: what a form was made of.
+    /// The digest of its text in hexadecimal. Forms contain it to detect changes.
     pub(crate) digest: String,
 }
 
-impl Shelf {
-    /// Of a folder, or of one snapshot.
+impl SnapshotShelf {
+    /// The snapshots of a source; `None` for a capture store.
     pub(crate) fn new(source: &Source) -> Result<Option<Self>, UiError> {
         let canonical = |path: &Path| {
             fs::canonicalize(path).map_err(|source| UiError::Folder { folder: path.to_owned(), source })
@@ -71,7 +72,7 @@ impl Shelf {
             }
             Source::Snapshot(path) => {
                 match Snapshot::open(path) {
-                    // What is in it can be mended while it is shown.
+                    // A faulty `snapshot.yaml` can be corrected while the pages are shown.
                     Ok(_) | Err(SnapshotError::Yaml { .. } | SnapshotError::Version { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -83,12 +84,12 @@ impl Shelf {
         Ok(Some(Self { root, one, books: Mutex::default() }))
     }
 
-    /// The folder that is listed.
+    /// The listed folder.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The names of the snapshots that are there now, in order.
+    /// The names of the current snapshots, in order.
     pub(crate) fn names(&self) -> std::io::Result<Vec<String>> {
         if let Some(one) = &self.one {
             return Ok(vec![one.clone()]);
@@ -106,11 +107,11 @@ impl Shelf {
         Ok(names)
     }
 
-    /// The snapshot of a name.
-    pub(crate) fn book(&self, name: &str) -> Result<Arc<Book>> {
+    /// The snapshot of this name.
+    pub(crate) fn book(&self, name: &str) -> Result<Arc<ShownSnapshot>> {
         let none =
             || PageError::not_found(format!("There is no snapshot {name:?} in {}.", self.root.display()));
-        // Only what is listed can be asked for, so that a name is never a path.
+        // The name must be listed, so that it is never a path.
         let listed = self.names().map_err(|error| PageError::failed(error.to_string()))?;
         if !listed.iter().any(|listed| listed == name) {
             return Err(none());
@@ -121,7 +122,7 @@ impl Shelf {
         let place = books.iter().position(|book| book.name == name && book.path == path);
         let book = match place.and_then(|place| books.remove(place)) {
             Some(book) => book,
-            None => Arc::new(Book::new(name.to_owned(), path, self.root.clone())),
+            None => Arc::new(ShownSnapshot::new(name.to_owned(), path, self.root.clone())),
         };
         books.push_front(book.clone());
         books.truncate(KEPT);
@@ -129,7 +130,7 @@ impl Shelf {
     }
 }
 
-impl Book {
+impl ShownSnapshot {
     fn new(name: String, path: PathBuf, root: PathBuf) -> Self {
         Self {
             name,
@@ -145,12 +146,12 @@ impl Book {
         }
     }
 
-    /// One of its files, which must not lead out of the folder.
+    /// The path of one of its files, which must be inside of the folder.
     fn file(&self, name: &str) -> Result<PathBuf> {
         inside(&self.root, &self.path.join(name))
     }
 
-    /// The folder of the reports that are kept beside it, where there is one.
+    /// The folder of its reports, if there is one.
     pub(crate) fn reports(&self) -> Result<Option<PathBuf>> {
         match self.path.join(kept::FOLDER).is_dir() {
             true => self.file(kept::FOLDER).map(Some),
@@ -158,7 +159,7 @@ impl Book {
         }
     }
 
-    /// Whether it is the one snapshot that is shown.
+    /// Whether it is the only shown snapshot.
     pub(crate) fn is_alone(&self) -> bool {
         self.path == self.root
     }
@@ -169,7 +170,7 @@ impl Book {
     }
 
     /// Reads `snapshot.yaml`.
-    pub(crate) fn open(&self) -> Result<Opened> {
+    pub(crate) fn open(&self) -> Result<OpenedHeader> {
         let file = self.file(HEADER_FILE)?;
         let snapshot = |error| PageError::snapshot(&self.name, &self.path, error);
         let io = |source| snapshot(SnapshotError::Io { action: "read", path: file.clone(), source });
@@ -178,18 +179,18 @@ impl Book {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let header = Header::from_yaml(&text, Path::new(HEADER_FILE)).map_err(snapshot)?;
         self.keep_text(&digest, text);
-        Ok(Opened { header, digest })
+        Ok(OpenedHeader { header, digest })
     }
 
-    /// The snapshot itself, for what reads all of it.
+    /// Opens the snapshot, to read it completely.
     pub(crate) fn snapshot(&self) -> Result<Snapshot> {
         self.file(HEADER_FILE)?;
         self.exchanges()?;
         Snapshot::open(&self.path).map_err(|error| PageError::snapshot(&self.name, &self.path, error))
     }
 
-    /// In which state its files are.
-    pub(crate) fn state(&self) -> Result<State> {
+    /// The current states of its files.
+    pub(crate) fn state(&self) -> Result<FileStates> {
         let stamp = |name| {
             let file = self.file(name)?;
             Stamp::at(&file).map_err(|error| PageError::failed(format!("{name} can't be read: {error}")))
@@ -197,7 +198,7 @@ impl Book {
         Ok((stamp(HEADER_FILE)?, stamp(EXCHANGES_FILE)?))
     }
 
-    /// The index of its exchanges as they are now. It may still be on its way.
+    /// The index of its current exchanges. It may be incomplete while it is being built.
     pub(crate) fn index(&self) -> Result<Arc<Index>> {
         let file = self.exchanges()?;
         let failed =
@@ -222,14 +223,14 @@ impl Book {
         }
     }
 
-    /// The text of `snapshot.yaml` that had this digest, where it was shown not long ago.
+    /// The text of `snapshot.yaml` with this digest, if it was shown recently.
     pub(crate) fn text(&self, digest: &str) -> Option<String> {
         let texts = lock(&self.texts);
         texts.iter().find(|(known, _)| known == digest).map(|(_, text)| text.clone())
     }
 }
 
-/// The path with links followed. Refused where it leads out of `root`.
+/// The path with links followed. Refused if it is outside of `root`.
 fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     match fs::canonicalize(path) {
         Ok(full) if full.starts_with(root) => Ok(full),

@@ -20,7 +20,8 @@ import sys
 import threading
 from pathlib import Path
 
-# This folder has a google.py and a plaid.py: away with it, before moto looks for a package of that name.
+# This folder contains google.py and plaid.py: it leaves the path before moto imports packages of
+# those names.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from web import end_with_stdin, serve  # noqa: E402  (it is found by the path set above)
@@ -43,7 +44,8 @@ def run_stripe():
     from aiohttp import web
     from localstripe import resources, server
 
-    # It would keep a copy of everything in one file of /tmp, shared by all that run on this machine.
+    # Otherwise it stores a copy of everything in one file of /tmp, which all instances on this machine
+    # share.
     resources.Store.dump_to_disk = lambda self: None
     listener = socket.create_server(("127.0.0.1", 0))
     _ready(listener.getsockname()[1])
@@ -89,7 +91,7 @@ def run_child(host: str):
 
 
 def start(host: str) -> subprocess.Popen:
-    """Its stdin is a pipe from us, which closes when we end, however we end."""
+    """Its stdin is a pipe from this process, which closes however this process ends."""
     command = [sys.executable, __file__, "--child", host]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

@@ -82,7 +82,7 @@ def _entry(name: str, version: str, title: str, preferred: bool) -> dict:
 
 
 def _description() -> dict:
-    """What the real service says of itself, without its response schemas' fields."""
+    """The real service's description, without the fields of its response schemas."""
     text = {"type": "string"}
     path = {"location": "path", "required": True, **text}
     rest = {

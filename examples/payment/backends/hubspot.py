@@ -81,7 +81,7 @@ def change(request: Request) -> Reply:
 
 @routes.on("DELETE", "/crm/v3/objects/{kind}/{id}")
 def archive(request: Request) -> Reply:
-    """204 even where there is nothing to archive, as HubSpot does."""
+    """Answers 204 even if nothing is there to archive, as HubSpot does."""
     records[_kind(request.params["kind"])].pop(request.params["id"], None)
     return Reply(204)
 
@@ -170,7 +170,7 @@ def _page(found: list, question: dict, wanted: list, kind: str) -> dict:
 
 
 def _shown(record: dict, wanted: list) -> dict:
-    """With the properties asked for, and those that are always there."""
+    """The object with the requested properties and those that HubSpot always sends."""
     names = {*wanted, "createdate", "lastmodifieddate", "hs_object_id"}
     return {**record, "properties": {name: value for name, value in record["properties"].items() if name in names}}
 

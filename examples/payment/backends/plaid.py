@@ -108,7 +108,7 @@ def balances(request: Request) -> Reply:
 
 @routes.on("POST", "/transactions/sync")
 def sync(request: Request) -> Reply:
-    """The cursor says how many transactions were read; an empty one starts anew."""
+    """The cursor says how many transactions were read; an empty one starts from the beginning."""
     item, data = _item(request), request.json()
     cursor, count = data.get("cursor") or "0", data.get("count", 100)
     if not cursor.isdigit() or int(cursor) > len(TRANSACTIONS):

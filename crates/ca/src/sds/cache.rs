@@ -1,4 +1,5 @@
-//! Certificates by server name, made when they are asked for. Bounded: a client can't make it grow for ever.
+//! Certificates by server name, issued on request. Their number is bounded, because clients choose the
+//! names.
 
 use super::addresses::Addresses;
 use crate::error::Error;
@@ -10,45 +11,47 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// So many names at most. Beyond, the one that expires first is forgotten: it is minted again when it is asked for again.
+/// The maximum number of names. Above it, the certificate that expires first is forgotten, and issued
+/// again on request.
 const NAMES_MAX: usize = 4096;
 
-/// What the service has done.
+/// The counts of the certificate service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
-    /// Certificates made, those in the place of older ones included.
+pub struct SdsCounts {
+    /// Certificates issued, renewals included.
     pub minted: u64,
-    /// Requests for names that no certificate can be for.
+    /// Requests for names that a certificate can't carry.
     pub refused: u64,
-    /// Certificates that Envoy has not taken.
+    /// Certificates that Envoy refused.
     pub rejected: u64,
-    /// How long making all of them has taken.
+    /// The total time spent issuing certificates.
     pub minting: Duration,
 }
 
-/// A certificate, and which of all it is.
-pub(crate) struct Numbered {
+/// A certificate with its number among all that were issued.
+pub(crate) struct NumberedLeaf {
     pub(crate) leaf: Leaf,
     pub(crate) number: u64,
-    /// When the next one is to be made.
+    /// The time of its renewal.
     pub(crate) renew_at: SystemTime,
 }
 
-/// What Envoy asks for where a client has named nobody: `default_value` in `envoy/*.yaml`. ("*" would be a subscription to all names.)
+/// The name that Envoy requests for a client that names no server: `default_value` in `envoy/*.yaml`.
+/// (`*` would subscribe to all names.)
 pub(crate) const NOBODY: &str = "nobody";
 
-pub(crate) struct Cache {
+pub(crate) struct LeafCache {
     minter: Minter,
     addresses: Addresses,
-    leaves: Mutex<HashMap<Vec<ServerName>, Arc<Numbered>>>,
+    leaves: Mutex<HashMap<Vec<ServerName>, Arc<NumberedLeaf>>>,
     minted: AtomicU64,
     refused: AtomicU64,
     rejected: AtomicU64,
     minting_us: AtomicU64,
 }
 
-impl Cache {
+impl LeafCache {
     pub(crate) fn new(minter: Minter, addresses: &[IpAddr]) -> Self {
         Self {
             minter,
@@ -61,20 +64,20 @@ impl Cache {
         }
     }
 
-    /// Whom the certificate is for that a client gets who names nobody.
+    /// The addresses in the certificate for clients that name no server.
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// The certificate for a name as Envoy has it, from the cache or new.
-    pub(crate) fn get(&self, name: &str) -> Result<Arc<Numbered>, Error> {
+    /// The certificate for a name as Envoy writes it, from the cache or newly issued.
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<NumberedLeaf>, Error> {
         let leaf = self.names(name).and_then(|names| self.get_at(names, SystemTime::now()));
         leaf.inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })
     }
 
-    /// Whom the certificate is for.
+    /// The names that the certificate carries.
     fn names(&self, name: &str) -> Result<Vec<ServerName>, Error> {
         let addresses = self.addresses.names();
         match name {
@@ -83,21 +86,21 @@ impl Cache {
         }
     }
 
-    fn get_at(&self, names: Vec<ServerName>, now: SystemTime) -> Result<Arc<Numbered>, Error> {
+    fn get_at(&self, names: Vec<ServerName>, now: SystemTime) -> Result<Arc<NumberedLeaf>, Error> {
         let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(leaf) = leaves.get(&names).filter(|leaf| now < leaf.renew_at) {
             return Ok(Arc::clone(leaf));
         }
-        // Making one is a matter of a tenth of a millisecond, so that who waits for the lock waits no longer than for his own.
+        // Issuing takes a tenth of a millisecond, so the lock may be held meanwhile.
         let started = Instant::now();
         let leaf = self.minter.mint(&names, now)?;
         let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.minting_us.fetch_add(took, Ordering::Relaxed);
         let number = self.minted.fetch_add(1, Ordering::Relaxed) + 1;
         let left = leaf.not_after.duration_since(now).unwrap_or_default();
-        let leaf = Arc::new(Numbered { leaf, number, renew_at: now + left * 2 / 3 });
+        let leaf = Arc::new(NumberedLeaf { leaf, number, renew_at: now + left * 2 / 3 });
         if names.len() > 1 {
-            // For who names nobody: with one more address than the one before it, which nobody asks for any more.
+            // The certificate with the addresses has changed. The earlier one isn't requested any more.
             leaves.retain(|others, _| others.len() == 1);
         }
         if leaves.len() >= NAMES_MAX && !leaves.contains_key(&names) {
@@ -113,8 +116,8 @@ impl Cache {
         self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        Counts {
+    pub(crate) fn counts(&self) -> SdsCounts {
+        SdsCounts {
             minted: self.minted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),

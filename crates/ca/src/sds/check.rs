@@ -1,7 +1,7 @@
-//! `Check` of Envoy's external authorization: asked when an app opens a tunnel to an address. The answer is always yes; what matters is that
-//! it comes when Envoy has a certificate for that address.
+//! `Check` of Envoy's external authorization: called when an app opens a tunnel to an address. The
+//! response always allows it, but is sent only when Envoy has a certificate for that address.
 
-use super::cache::Cache;
+use super::cache::LeafCache;
 use super::proto::{CheckRequest, CheckResponse, RpcStatus};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tonic::server::UnaryService;
 use tonic::{Request, Response, Status};
 
-pub(crate) struct Check(pub(crate) Arc<Cache>);
+pub(crate) struct Check(pub(crate) Arc<LeafCache>);
 
 impl UnaryService<CheckRequest> for Check {
     type Response = CheckResponse;
@@ -23,7 +23,7 @@ impl UnaryService<CheckRequest> for Check {
             if let Some(address) = address(&host)
                 && !cache.addresses().call(address).await
             {
-                log::warn!("Envoy has not taken the certificate for {address} in time");
+                log::warn!("Envoy hasn't accepted the certificate for {address} in time");
             }
             Ok(Response::new(CheckResponse { status: Some(RpcStatus::default()) }))
         })
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn authorities_that_are_addresses() {
+    fn address_of_an_authority_is_parsed() {
         #[track_caller]
         fn check(authority: &str, expect: Option<&str>) {
             assert_eq!(

@@ -1,15 +1,20 @@
-//! The certificate service: Envoy's secret discovery (SDS, version 3) over gRPC, on a Unix socket that is the user's alone.
+//! The certificate service: Envoy's secret discovery (SDS, version 3) over gRPC, on a Unix socket that
+//! only the user can open.
 //!
-//! Who reaches the socket gets certificates with their keys for any name. So it is never a port.
+//! A client of the socket gets certificates with their keys for any name. So the service never listens
+//! on a port.
 //!
-//! What Envoy's configuration needs, beside an HTTP/2 cluster that leads to the socket (`tests/common/mod.rs` has all of it):
-//! - `default_value: nobody` for whoever names no server: then it is an address that is called.
-//! - `api_type: DELTA_GRPC`. In the older protocol nothing tells Envoy that a name is refused: its client would hang.
-//! - `circuit_breakers` with many `max_requests`: each name keeps a stream, and after the usual 1,024 no new name would get a certificate.
-//! - `set_node_on_first_message_only`: Envoy's list of its extensions, 140 kB, is in each message otherwise.
-//! - External authorization (`envoy.filters.http.ext_authz`) by the same cluster, for tunnels to an address: the tunnel waits until there is a
-//!   certificate for it.
-//! - `transport_socket_connect_timeout` on the filter chain: a server name that isn't UTF-8 can't be told to Envoy in any message.
+//! Envoy's configuration needs an HTTP/2 cluster that leads to the socket, and (`tests/common/mod.rs`
+//! has a full example):
+//! - `default_value: nobody` for clients that name no server, because they call an address.
+//! - `api_type: DELTA_GRPC`. The older protocol has no way to refuse a name: the client would hang.
+//! - `circuit_breakers` with a large `max_requests`: each name keeps a stream, and after the default of
+//!   1,024 no new name would get a certificate.
+//! - `set_node_on_first_message_only`. Otherwise each message carries Envoy's list of extensions, 140 kB.
+//! - External authorization (`envoy.filters.http.ext_authz`) by the same cluster, for tunnels to an
+//!   address: the tunnel waits until Envoy has a certificate for it.
+//! - `transport_socket_connect_timeout` on the filter chain: no message can refuse a server name that
+//!   isn't UTF-8.
 
 mod addresses;
 mod cache;
@@ -17,12 +22,12 @@ mod check;
 mod proto;
 mod stream;
 
-pub use cache::Counts;
+pub use cache::SdsCounts;
 
 use crate::authority::Authority;
 use crate::error::Error;
 use crate::leaf::{self, Minter};
-use cache::Cache;
+use cache::LeafCache;
 use check::Check;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -46,20 +51,21 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-/// Envoy keeps one stream open per server name: more than any program calls.
+/// The maximum number of streams. Envoy keeps one open per server name.
 const STREAMS_MAX: u32 = 100_000;
-/// When accepting fails, as where no file descriptor is left, it is tried again after this.
+/// The pause after accepting has failed, for example at the limit of open files.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
-/// How to serve.
+/// The options of the certificate service.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SdsOptions {
-    /// How long a certificate is valid. When a third of it is left, Envoy gets a new one.
+    /// The lifetime of a certificate. It is renewed when a third of it is left.
     pub lifetime: Duration,
-    /// Whom the certificate is for that a client gets who names no server, as one does that calls an address (RFC 6066, 3). Envoy has no way
-    /// to say which address it is; so it is for all of these, at most a few hundred, and for those of tunnels that Envoy has asked about
-    /// (`Check` of its external authorization). Where there are none, such a client is refused.
+    /// The addresses in the certificate for clients that name no server, because they call an address
+    /// (RFC 6066, 3). Envoy can't tell which address that is, so the certificate carries all of these, at
+    /// most a few hundred, and the addresses of tunnels that Envoy asks about (`Check` of its external
+    /// authorization). Without any address, such clients are refused.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -72,29 +78,29 @@ impl Default for SdsOptions {
     }
 }
 
-/// The running service. Dropped, it ends.
+/// The running service. It ends when dropped.
 #[derive(Debug)]
 pub struct Sds {
-    cache: Arc<Cache>,
+    cache: Arc<LeafCache>,
     socket: PathBuf,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Sds {
-    /// Serves certificates by this authority on a new socket, whose folder must be closed to everyone else.
+    /// Serves certificates of this authority on a new socket, whose folder must be private to the user.
     ///
     /// # Errors
-    /// [`Error::NotPrivate`] where others can enter the folder; or the socket can't be made.
+    /// [`Error::NotPrivate`] if others can enter the folder; or the socket can't be created.
     pub async fn serve(authority: Authority, socket: impl AsRef<Path>) -> Result<Self, Error> {
         Self::serve_with(authority, socket, SdsOptions::default()).await
     }
 
-    /// [`Sds::serve`], with options.
+    /// Serves like [`Sds::serve`], with options.
     ///
     /// # Errors
-    /// The same.
-    #[expect(clippy::unused_async, reason = "it has to be called in a runtime, which awaiting it says")]
+    /// Those of [`Sds::serve`].
+    #[expect(clippy::unused_async, reason = "the caller needs a runtime, as an async function states")]
     pub async fn serve_with(
         authority: Authority,
         socket: impl AsRef<Path>,
@@ -102,27 +108,27 @@ impl Sds {
     ) -> Result<Self, Error> {
         let socket = socket.as_ref().to_owned();
         check_private(socket.parent().unwrap_or(Path::new(".")))?;
-        let cache = Arc::new(Cache::new(Minter::new(authority, options.lifetime)?, &options.addresses));
+        let cache = Arc::new(LeafCache::new(Minter::new(authority, options.lifetime)?, &options.addresses));
         let listener = bind(&socket).map_err(Error::io("listen on", &socket))?;
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o600))
-            .map_err(Error::io("close", &socket))?;
+            .map_err(Error::io("restrict", &socket))?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(accept(listener, Arc::clone(&cache), stopped));
         Ok(Self { cache, socket, stop: Some(stop), task })
     }
 
-    /// What it has done so far.
-    pub fn counts(&self) -> Counts {
+    /// The counts so far.
+    pub fn counts(&self) -> SdsCounts {
         self.cache.counts()
     }
 
-    /// The socket that Envoy is to be given.
+    /// The socket, for Envoy's configuration.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// Ends it with all its streams, and says what it has done.
-    pub async fn shutdown(mut self) -> Counts {
+    /// Ends the service with all its streams, and returns its counts.
+    pub async fn shutdown(mut self) -> SdsCounts {
         drop(self.stop.take());
         let _ = (&mut self.task).await;
         self.cache.counts()
@@ -136,7 +142,7 @@ impl Drop for Sds {
     }
 }
 
-impl std::fmt::Debug for Cache {
+impl std::fmt::Debug for LeafCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.counts().fmt(f)
     }
@@ -150,14 +156,14 @@ fn check_private(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the place of a socket that a killed process left behind, but not of one where somebody listens.
+/// Listens on a socket. Replaces one that a killed process has left, but not one with a listener.
 fn bind(socket: &Path) -> io::Result<UnixListener> {
     use std::os::unix::net::UnixStream;
     UnixListener::bind(socket).or_else(|error| {
-        let left = error.kind() == io::ErrorKind::AddrInUse
+        let is_stale = error.kind() == io::ErrorKind::AddrInUse
             && UnixStream::connect(socket)
                 .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-        if !left {
+        if !is_stale {
             return Err(error);
         }
         std::fs::remove_file(socket)?;
@@ -165,8 +171,8 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
     })
 }
 
-/// Takes connections until it is stopped; then it drops them, and their streams with them.
-async fn accept(listener: UnixListener, cache: Arc<Cache>, mut stopped: oneshot::Receiver<()>) {
+/// Accepts connections until it is stopped. Then it drops them with their streams.
+async fn accept(listener: UnixListener, cache: Arc<LeafCache>, mut stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -175,7 +181,7 @@ async fn accept(listener: UnixListener, cache: Arc<Cache>, mut stopped: oneshot:
                     connections.spawn(converse(connection, Arc::clone(&cache)));
                 }
                 Err(error) => {
-                    log::warn!("the certificate service can't take a connection: {error}");
+                    log::warn!("the certificate service can't accept a connection: {error}");
                     tokio::time::sleep(TRY_AGAIN).await;
                 }
             },
@@ -185,7 +191,7 @@ async fn accept(listener: UnixListener, cache: Arc<Cache>, mut stopped: oneshot:
     }
 }
 
-async fn converse(connection: UnixStream, cache: Arc<Cache>) {
+async fn converse(connection: UnixStream, cache: Arc<LeafCache>) {
     let service = hyper::service::service_fn(move |request| route(request, Arc::clone(&cache)));
     let mut server = http2::Builder::new(TokioExecutor::new());
     server.max_concurrent_streams(STREAMS_MAX);
@@ -196,7 +202,7 @@ async fn converse(connection: UnixStream, cache: Arc<Cache>) {
 
 async fn route(
     request: http::Request<hyper::body::Incoming>,
-    cache: Arc<Cache>,
+    cache: Arc<LeafCache>,
 ) -> Result<http::Response<Body>, Infallible> {
     Ok(match request.uri().path() {
         DELTA_SECRETS => {
@@ -211,16 +217,16 @@ async fn route(
     })
 }
 
-struct DeltaSecrets(Arc<Cache>);
+struct DeltaSecrets(Arc<LeafCache>);
 
 impl StreamingService<DeltaDiscoveryRequest> for DeltaSecrets {
     type Response = DeltaDiscoveryResponse;
-    type ResponseStream = ReceiverStream<stream::Answer>;
+    type ResponseStream = ReceiverStream<stream::SdsMessage>;
     type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<DeltaDiscoveryRequest>>) -> Self::Future {
-        let (answers, stream) = mpsc::channel(1);
-        tokio::spawn(stream::serve(request.into_inner(), answers, Arc::clone(&self.0)));
+        let (messages, stream) = mpsc::channel(1);
+        tokio::spawn(stream::serve(request.into_inner(), messages, Arc::clone(&self.0)));
         std::future::ready(Ok(Response::new(ReceiverStream::new(stream))))
     }
 }

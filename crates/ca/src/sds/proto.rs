@@ -1,11 +1,11 @@
-//! The few messages of Envoy's xDS that the service speaks, by their field numbers. What isn't here is skipped on reading.
+//! The messages of Envoy's xDS that the service uses, by their field numbers. Other fields are skipped.
 //!
 //! From `envoy/service/discovery/v3/discovery.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`,
 //! `envoy/config/core/v3/base.proto`, `google/rpc/status.proto`, and `envoy/service/auth/v3/{attribute_context,external_auth}.proto`.
 
-/// The type of the only resources that the service has.
+/// The type of the service's resources.
 pub(crate) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
-/// The path of the RPC by which Envoy asks for them.
+/// The path of the RPC by which Envoy requests secrets.
 pub(crate) const DELTA_SECRETS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets";
 /// The path of the RPC by which Envoy asks whether a tunnel may be opened.
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -18,10 +18,10 @@ pub(crate) struct DeltaDiscoveryRequest {
     pub(crate) resource_names_subscribe: Vec<String>,
     #[prost(string, repeated, tag = "4")]
     pub(crate) resource_names_unsubscribe: Vec<String>,
-    /// Which response it is about, where it acknowledges or refuses one.
+    /// The response that this message acknowledges or refuses, if any.
     #[prost(string, tag = "6")]
     pub(crate) response_nonce: String,
-    /// Set where Envoy refuses what it was given.
+    /// Set if Envoy refuses a response.
     #[prost(message, optional, tag = "7")]
     pub(crate) error_detail: Option<RpcStatus>,
 }
@@ -91,7 +91,7 @@ pub(crate) struct CheckRequest {
 }
 
 impl CheckRequest {
-    /// The authority of the request that it is about.
+    /// The authority of the request to check.
     pub(crate) fn host(self) -> String {
         let request = self.attributes.and_then(|attributes| attributes.request);
         request.and_then(|request| request.http).map(|http| http.host).unwrap_or_default()
@@ -118,7 +118,7 @@ struct HttpRequest {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct CheckResponse {
-    /// Code 0, OK, where it is there and says nothing.
+    /// An empty status has code 0, OK.
     #[prost(message, optional, tag = "1")]
     pub(crate) status: Option<RpcStatus>,
 }

@@ -1,9 +1,10 @@
-//! One `DeltaSecrets`: Envoy names what it wants, gets it, and gets another before that expires, as long as it keeps the stream open.
+//! One `DeltaSecrets` stream: Envoy subscribes to names and gets a certificate for each, and a new one
+//! before it expires, as long as the stream is open.
 //!
-//! The incremental protocol and not the older one: in that one a server can't say that something doesn't exist, so that Envoy would keep the
-//! client of a refused name waiting.
+//! The stream uses the incremental protocol. In the older one a server can't report that a resource
+//! doesn't exist, so Envoy would keep the client of a refused name waiting.
 
-use super::cache::{Cache, NOBODY, Numbered};
+use super::cache::{LeafCache, NOBODY, NumberedLeaf};
 use super::proto::{
     Any, DataSource, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource, SECRET, Secret, TlsCertificate,
 };
@@ -14,29 +15,29 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::Sender;
 use tonic::{Status, Streaming};
 
-/// The clock is asked this often at least: a machine that slept has other ideas of when something expires.
+/// The maximum time between two looks at the clock, which jumps when a machine has slept.
 const ASK_CLOCK: Duration = Duration::from_secs(60 * 60);
-/// Envoy's streams have one name each. Nobody needs so many.
+/// The maximum number of names on a stream. Envoy's streams have one name each.
 const NAMES_MAX: usize = 256;
-/// So much of what comes from outside is told.
-const TOLD_MAX: usize = 500;
+/// The maximum number of characters of untrusted text in a message.
+const SHOWN_MAX: usize = 500;
 
-pub(crate) type Answer = Result<DeltaDiscoveryResponse, Status>;
+pub(crate) type SdsMessage = Result<DeltaDiscoveryResponse, Status>;
 
-/// What a stream has asked for and been given.
-struct Stream {
-    cache: Arc<Cache>,
-    answers: Sender<Answer>,
-    /// When each name gets a new certificate.
+/// The state of a stream.
+struct SecretStream {
+    cache: Arc<LeafCache>,
+    messages: Sender<SdsMessage>,
+    /// The time at which the certificate of each name is renewed.
     names: BTreeMap<String, SystemTime>,
     nonce: u64,
-    /// What `Addresses` knows it by.
+    /// The stream's number in `Addresses`.
     number: u64,
-    /// The last response with the certificate for addresses, and the generation of addresses that it is for.
+    /// The nonce of the last response with the certificate for addresses, and its generation.
     addresses: Option<(String, u64)>,
 }
 
-impl Drop for Stream {
+impl Drop for SecretStream {
     fn drop(&mut self) {
         self.cache.addresses().release(self.number);
     }
@@ -45,24 +46,25 @@ impl Drop for Stream {
 /// Serves a stream to its end.
 pub(crate) async fn serve(
     mut requests: Streaming<DeltaDiscoveryRequest>,
-    answers: Sender<Answer>,
-    cache: Arc<Cache>,
+    messages: Sender<SdsMessage>,
+    cache: Arc<LeafCache>,
 ) {
-    let number = cache.addresses().stream();
+    let number = cache.addresses().new_stream();
     let mut changes = cache.addresses().changes();
-    let mut stream = Stream { cache, answers, names: BTreeMap::new(), nonce: 0, number, addresses: None };
+    let mut stream =
+        SecretStream { cache, messages, names: BTreeMap::new(), nonce: 0, number, addresses: None };
     loop {
-        let going = tokio::select! {
+        let result = tokio::select! {
             request = requests.message() => match request {
-                Ok(Some(request)) => stream.take(request).await,
+                Ok(Some(request)) => stream.receive(request).await,
                 Ok(None) | Err(_) => return,
             },
             () = wait(stream.names.values().min().copied()) => stream.renew().await,
             Ok(()) = changes.changed(), if stream.addresses.is_some() => stream.renew_addresses().await,
         };
-        if let Err(status) = going {
+        if let Err(status) = result {
             log::warn!("{}", status.message());
-            let _ = stream.answers.send(Err(status)).await;
+            let _ = stream.messages.send(Err(status)).await;
             return;
         }
     }
@@ -78,22 +80,22 @@ async fn wait(until: Option<SystemTime>) {
     }
 }
 
-impl Stream {
-    async fn take(&mut self, request: DeltaDiscoveryRequest) -> Result<(), Status> {
-        // Later requests of a stream may leave it out.
+impl SecretStream {
+    async fn receive(&mut self, request: DeltaDiscoveryRequest) -> Result<(), Status> {
+        // Later requests of a stream may leave out the type.
         if request.type_url != SECRET && !(request.type_url.is_empty() && self.nonce > 0) {
-            let told = shortened(&request.type_url);
-            return Err(Status::invalid_argument(format!("only secrets are served here, not {told:?}")));
+            let type_url = shortened(&request.type_url);
+            return Err(Status::invalid_argument(format!("only secrets are served here, not {type_url:?}")));
         }
         if let Some(error) = request.error_detail {
             self.cache.reject();
             let names: Vec<_> = self.names.keys().collect();
-            log::warn!("Envoy has not taken the certificate for {names:?}: {}", shortened(&error.message));
+            log::warn!("Envoy has refused the certificate for {names:?}: {}", shortened(&error.message));
         }
         if let Some((nonce, generation)) = &self.addresses
             && *nonce == request.response_nonce
         {
-            self.cache.addresses().taken(self.number, *generation);
+            self.cache.addresses().accept(self.number, *generation);
         }
         for name in request.resource_names_unsubscribe {
             self.names.remove(&name);
@@ -105,36 +107,37 @@ impl Stream {
         if request.resource_names_subscribe.len() + self.names.len() > NAMES_MAX {
             return Err(Status::invalid_argument("too many names on one stream"));
         }
-        // What has no names acknowledges; nothing is to be said to that.
-        self.give(request.resource_names_subscribe).await
+        // A request without names is an acknowledgement, which needs no response.
+        self.send(request.resource_names_subscribe).await
     }
 
     async fn renew(&mut self) -> Result<(), Status> {
         let now = SystemTime::now();
         let due = self.names.iter().filter(|(_, time)| **time <= now).map(|(name, _)| name.clone()).collect();
-        self.give(due).await
+        self.send(due).await
     }
 
-    /// Where another address is called, the certificate for them is another.
+    /// Sends a new certificate for addresses if another address was called.
     async fn renew_addresses(&mut self) -> Result<(), Status> {
         let generation = self.cache.addresses().generation();
-        if self.addresses.as_ref().is_some_and(|(_, given)| *given < generation) {
-            self.give(vec![NOBODY.to_owned()]).await?;
+        if self.addresses.as_ref().is_some_and(|(_, sent)| *sent < generation) {
+            self.send(vec![NOBODY.to_owned()]).await?;
         }
         Ok(())
     }
 
-    async fn give(&mut self, names: Vec<String>) -> Result<(), Status> {
+    async fn send(&mut self, names: Vec<String>) -> Result<(), Status> {
         if names.is_empty() {
             return Ok(());
         }
-        let (mut resources, mut removed_resources) = (Vec::new(), Vec::new());
+        let mut resources = Vec::new();
+        let mut removed_resources = Vec::new();
         self.nonce += 1;
         for name in names {
             if name == NOBODY {
-                // Before the certificate is made: another address may be added meanwhile.
+                // Taken before the certificate is issued, because another address may be added meanwhile.
                 self.addresses = Some((self.nonce.to_string(), self.cache.addresses().generation()));
-                self.cache.addresses().hold(self.number);
+                self.cache.addresses().attach(self.number);
             }
             match self.cache.get(&name) {
                 Ok(numbered) => {
@@ -147,16 +150,20 @@ impl Stream {
                 }
             }
         }
-        let (type_url, nonce) = (SECRET.to_owned(), self.nonce.to_string());
-        let answer = DeltaDiscoveryResponse { resources, type_url, nonce, removed_resources };
-        // Where nobody listens any more, the next message says so.
-        let _ = self.answers.send(Ok(answer)).await;
+        let response = DeltaDiscoveryResponse {
+            resources,
+            type_url: SECRET.to_owned(),
+            nonce: self.nonce.to_string(),
+            removed_resources,
+        };
+        // If the receiver is gone, the next request of the stream fails.
+        let _ = self.messages.send(Ok(response)).await;
         Ok(())
     }
 }
 
-/// The name is as it was asked for, not in its normal form: else Envoy doesn't know it.
-fn resource(name: &str, numbered: &Numbered) -> Resource {
+/// The secret for a name. The name is as requested, not in its normal form, because Envoy compares it.
+fn resource(name: &str, numbered: &NumberedLeaf) -> Resource {
     let inline = |text: &String| Some(DataSource { inline_string: Some(text.clone()) });
     let certificate = TlsCertificate {
         certificate_chain: inline(&numbered.leaf.chain),
@@ -168,5 +175,5 @@ fn resource(name: &str, numbered: &Numbered) -> Resource {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(TOLD_MAX).collect()
+    text.chars().take(SHOWN_MAX).collect()
 }

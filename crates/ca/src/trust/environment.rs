@@ -1,15 +1,15 @@
-//! Which variables name the roots, ecosystem by ecosystem. `docs/how-to/https.md` says the same to people.
+//! The variables that name root certificates, by ecosystem. `docs/how-to/https.md` documents them.
 
 use super::{BUNDLE, EXTRA, Variables, java, python};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Whoever reads one of these takes the file in the place of the roots that it would have.
+/// Variables whose file replaces a client's own roots.
 const INSTEAD: [&str; 12] = [
     // OpenSSL, and with it Python, Ruby, Perl, .NET on Linux; Go on Linux; Rust's rustls-native-certs; uv
     "SSL_CERT_FILE",
-    // OpenSSL as Nix has it
+    // OpenSSL in Nix
     "NIX_SSL_CERT_FILE",
     // Python: requests, pip, httplib2
     "REQUESTS_CA_BUNDLE",
@@ -26,42 +26,43 @@ const INSTEAD: [&str; 12] = [
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "HEX_CACERTS_PATH",
 ];
-/// The same, but only where the user has them: else these tools use what is set above, or have settings in files that would be lost.
+/// Variables of the same kind that are only set if the user has set them. Otherwise these tools use the
+/// variables above, or settings in files that would be overridden.
 const INSTEAD_IF_SET: [&str; 4] =
     ["npm_config_cafile", "NPM_CONFIG_CAFILE", "BUNDLE_SSL_CA_CERT", "PERL_LWP_SSL_CA_FILE"];
-/// Whoever reads one of these adds the file to the roots that it has.
+/// Variables whose file is added to a client's own roots.
 const BESIDE: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
-/// The proxy that CMD is to use.
+/// The proxy for CMD.
 #[derive(Clone, Copy, Debug)]
 pub struct Proxy<'a> {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// What goes past it, as `NO_PROXY` has it.
+    /// The hosts that bypass it, in the format of `NO_PROXY`.
     pub no_proxy: &'a str,
 }
 
-/// What the user has set, where ours adds to it.
+/// The user's variables that ours extend.
 #[derive(Debug)]
-pub(crate) struct Theirs {
-    /// By variable. The first is always set by us, the others where the user has.
+pub(crate) struct UserVariables {
+    /// By variable. The first is always set, the others if the user has set them.
     java_options: Vec<(&'static str, Option<OsString>)>,
     java_store: Option<PathBuf>,
     python_path: Option<OsString>,
     if_set: Vec<&'static str>,
 }
 
-/// The variables that name bundles of the user's own.
+/// The variables that name the user's bundles.
 pub(crate) fn bundles() -> impl Iterator<Item = &'static str> {
     INSTEAD.into_iter().chain(INSTEAD_IF_SET)
 }
 
-/// The variables that name what the user adds.
+/// The variables that name the user's additional roots.
 pub(crate) fn extras() -> impl Iterator<Item = &'static str> {
     BESIDE.into_iter()
 }
 
-impl Theirs {
+impl UserVariables {
     pub(crate) fn new(variables: Variables<'_>, java_store: Option<PathBuf>) -> Self {
         let is_set = |name: &&str| variables(name).is_some_and(|value| !value.is_empty());
         let is_wanted = |name: &&str| *name == java::OPTIONS[0] || is_set(name);
@@ -83,8 +84,8 @@ impl Theirs {
         let beside = BESIDE.iter().map(|name| (*name, file(EXTRA)));
         let mut all: Vec<_> = instead.chain(beside).collect();
         all.push(("NODE_USE_ENV_PROXY", "1".into()));
-        for (name, theirs) in &self.java_options {
-            all.push((name, java::options(theirs.as_deref(), self.java_store.as_deref(), proxy)));
+        for (name, options) in &self.java_options {
+            all.push((name, java::options(options.as_deref(), self.java_store.as_deref(), proxy)));
         }
         all.push(("PYTHONPATH", python::path(folder, self.python_path.as_deref())));
         all

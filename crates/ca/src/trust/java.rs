@@ -1,4 +1,5 @@
-//! Java's trust store, and the options by which every JVM takes it. Java has no variable that adds a root, nor one that names a proxy.
+//! Java's trust store, and the options by which each JVM uses it. Java has no variable that adds a root
+//! or names a proxy.
 
 use super::environment::Proxy;
 use super::roots::Roots;
@@ -11,31 +12,34 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const STORE: &str = "truststore.jks";
-/// What Java's own stores have: it protects nothing, the store holds certificates alone.
+/// The password of Java's own stores. It protects nothing: the store holds only certificates.
 const PASSWORD: &str = "changeit";
 const TRUST_STORE: &str = "-Djavax.net.ssl.trustStore=";
-/// Where the roots of a Java are, under its home; before 9, its runtime has a folder of its own.
-const PLACES: [&str; 4] = [
+/// The files with the roots of a Java, below its home. Before Java 9, the runtime has its own folder.
+const ROOT_FILES: [&str; 4] = [
     "lib/security/cacerts",
     "lib/security/jssecacerts",
     "jre/lib/security/cacerts",
     "jre/lib/security/jssecacerts",
 ];
-/// Where JVMs take options from, each of which counts more than the one before it. The second is the `java` command's alone.
+/// The variables from which JVMs take options. Each overrides those before it. The second is only for
+/// the `java` command.
 pub(crate) const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
-/// DER doesn't nest deeper where certificates are.
+/// The maximum nesting of DER in which certificates are searched.
 const DEPTH_MAX: u32 = 24;
 
-/// Writes the store: ours, the roots of the Javas that CMD may run, the user's own store, and all else that is trusted.
+/// Writes the store: the authority, the roots of the Javas that CMD may run, the user's own store, and
+/// all other trusted roots.
 ///
-/// Gives the path of the store, or nothing where the user has a store that can't be read: then that one is left alone.
+/// Returns the path of the store; `None` if the user has a store that can't be read, which then stays in
+/// use.
 pub(crate) fn write(
     authority: &Authority,
     folder: &Path,
     roots: &mut Roots,
     variables: Variables<'_>,
 ) -> Result<Option<PathBuf>, Error> {
-    for path in homes(variables).iter().flat_map(|home| PLACES.map(|place| home.join(place))) {
+    for path in homes(variables).iter().flat_map(|home| ROOT_FILES.map(|place| home.join(place))) {
         if let Ok(bytes) = std::fs::read(&path) {
             match certificates(&bytes) {
                 Some(certificates) => certificates.into_iter().for_each(|der| roots.add(der)),
@@ -44,15 +48,15 @@ pub(crate) fn write(
             }
         }
     }
-    if let Some(theirs) =
+    if let Some(user_store) =
         OPTIONS.iter().rev().filter_map(|name| variables(name)).find_map(|options| own_store(&options))
     {
-        match std::fs::read(&theirs).ok().and_then(|bytes| certificates(&bytes)) {
+        match std::fs::read(&user_store).ok().and_then(|bytes| certificates(&bytes)) {
             Some(certificates) => certificates.into_iter().for_each(|der| roots.add(der)),
             None => {
                 roots.warn(format!(
-                    "Java's trust store {} can't be read here and stays as it is: add the certificate of `understudy ca path` to it",
-                    theirs.display()
+                    "Java's trust store {} can't be read here and stays in use: add the certificate of `understudy ca path` to it",
+                    user_store.display()
                 ));
                 return Ok(None);
             }
@@ -67,10 +71,11 @@ pub(crate) fn write(
     Ok(Some(path))
 }
 
-/// The options for JVMs: the user's own, and ours after them. Of two that say the same thing, a JVM takes the last.
-pub(crate) fn options(theirs: Option<&OsStr>, store: Option<&Path>, proxy: &Proxy<'_>) -> OsString {
+/// The options for JVMs: the user's, followed by ours. Of two options for one setting, a JVM uses the
+/// last.
+pub(crate) fn options(user: Option<&OsStr>, store: Option<&Path>, proxy: &Proxy<'_>) -> OsString {
     let mut all: Vec<OsString> =
-        theirs.filter(|theirs| !theirs.is_empty()).map(OsStr::to_owned).into_iter().collect();
+        user.filter(|user| !user.is_empty()).map(OsStr::to_owned).into_iter().collect();
     if let Some(store) = store {
         all.push(quoted(TRUST_STORE, store.as_os_str()));
         all.push("-Djavax.net.ssl.trustStoreType=JKS".into());
@@ -81,26 +86,23 @@ pub(crate) fn options(theirs: Option<&OsStr>, store: Option<&Path>, proxy: &Prox
         all.push(format!("-D{scheme}.proxyPort={}", proxy.address.port()).into());
     }
     // Both schemes read this one.
-    all.push(format!("-Dhttp.nonProxyHosts={}", past_proxy(proxy.no_proxy)).into());
+    all.push(format!("-Dhttp.nonProxyHosts={}", non_proxy_hosts(proxy.no_proxy)).into());
     all.join(OsStr::new(" "))
 }
 
-/// JVMs part their options at spaces, but not within quotes.
+/// Quotes a value with spaces. JVMs split options at spaces outside of quotes.
 fn quoted(option: &str, value: &OsStr) -> OsString {
+    let quote = if value.to_string_lossy().contains(char::is_whitespace) { "\"" } else { "" };
     let mut text = OsString::from(option);
-    let apart = value.to_string_lossy().contains(char::is_whitespace);
-    for part in if apart {
-        [OsStr::new("\""), value, OsStr::new("\"")]
-    } else {
-        [OsStr::new(""), value, OsStr::new("")]
-    } {
-        text.push(part);
-    }
+    text.push(quote);
+    text.push(value);
+    text.push(quote);
     text
 }
 
-/// `NO_PROXY` as Java writes it. A name there means its subdomains too. Java knows no networks and no ports.
-fn past_proxy(no_proxy: &str) -> String {
+/// `NO_PROXY` in Java's format. A name there includes its subdomains. Java supports neither networks nor
+/// ports.
+fn non_proxy_hosts(no_proxy: &str) -> String {
     let mut hosts = Vec::new();
     for host in no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty() && !host.contains('/')) {
         let name = host.trim_start_matches('.');
@@ -115,7 +117,7 @@ fn past_proxy(no_proxy: &str) -> String {
     hosts.join("|")
 }
 
-/// The trust store that the user's options name. The last one counts.
+/// The trust store in the user's options. The last one counts.
 fn own_store(options: &OsStr) -> Option<PathBuf> {
     let options = options.to_string_lossy();
     let (before, value) = options.rsplit_once(TRUST_STORE)?;
@@ -129,7 +131,7 @@ fn own_store(options: &OsStr) -> Option<PathBuf> {
     value.get(..end).map(PathBuf::from)
 }
 
-/// Where the Javas are that CMD may run: `JAVA_HOME`, and the one on the path.
+/// The homes of the Javas that CMD may run: `JAVA_HOME`, and the `java` in `PATH`.
 fn homes(variables: Variables<'_>) -> BTreeSet<PathBuf> {
     let java = |folder: PathBuf| std::fs::canonicalize(folder.join("java")).ok();
     let on_path = variables("PATH").and_then(|path| std::env::split_paths(&path).find_map(java));
@@ -138,7 +140,8 @@ fn homes(variables: Variables<'_>) -> BTreeSet<PathBuf> {
     named.into_iter().chain(on_path.and_then(home_of)).collect()
 }
 
-/// The certificates of a store that isn't encrypted: JKS, or PKCS #12 as Java has it for its own roots since 18.
+/// The certificates of a store that isn't encrypted: JKS, or PKCS #12, the format of Java's own roots
+/// since Java 18.
 fn certificates(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     jks::read(bytes).or_else(|| {
         let mut found = Vec::new();
@@ -147,7 +150,7 @@ fn certificates(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     })
 }
 
-/// In PKCS #12 (RFC 7292), certificates are in octet strings, which are in sequences, which are in octet strings.
+/// Collects certificates from PKCS #12 (RFC 7292), where they are nested in octet strings and sequences.
 fn gather(mut bytes: &[u8], depth: u32, found: &mut Vec<Vec<u8>>) {
     const OCTETS: u8 = 0x04;
     const CONSTRUCTED: u8 = 0x20;
@@ -162,7 +165,7 @@ fn gather(mut bytes: &[u8], depth: u32, found: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// One element of DER: tag, content, and what comes after it. X.690, 8.1.
+/// Splits off one element of DER: its tag, its content, and the rest. X.690, 8.1.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -183,8 +186,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_past_the_proxy() {
-        let check = |no_proxy, expect: &str| assert_eq!(past_proxy(no_proxy), expect, "{no_proxy}");
+    fn no_proxy_is_written_in_javas_format() {
+        let check = |no_proxy, expect: &str| assert_eq!(non_proxy_hosts(no_proxy), expect, "{no_proxy}");
         check("", "");
         check("localhost,127.0.0.1,::1", "localhost|*.localhost|127.0.0.1|[::1]");
         check(".b.test, a.test", "b.test|*.b.test|a.test|*.a.test");
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_own_store_is_found() {
+    fn trust_store_in_the_users_options_is_found() {
         let check = |options: &str, expect: Option<&str>| {
             assert_eq!(own_store(OsStr::new(options)), expect.map(PathBuf::from), "{options}");
         };
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn options_come_after_the_users() {
+    fn options_are_appended_to_the_users() {
         let proxy = Proxy { address: ([127, 0, 0, 1], 8080).into(), no_proxy: "a.test" };
         let options = options(Some(OsStr::new("-Xmx1g")), Some(Path::new("/t m/s.jks")), &proxy);
         let expect = "-Xmx1g -Djavax.net.ssl.trustStore=\"/t m/s.jks\" -Djavax.net.ssl.trustStoreType=JKS \

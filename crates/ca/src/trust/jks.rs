@@ -1,6 +1,7 @@
-//! Java's key stores (JKS, version 2), as far as trusted certificates need it. Every Java reads them, from 8 on, whatever its default type is.
+//! Java's key stores (JKS, version 2), as far as trusted certificates need it. Each Java from 8 on reads
+//! them, whatever its default type.
 //!
-//! PKCS #12 would be the newer format: Java 8 takes it only with a cipher that nobody should still write.
+//! PKCS #12 is the newer format, but Java 8 reads it only with an obsolete cipher.
 //! Source: `sun.security.provider.JavaKeyStore`.
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
@@ -9,11 +10,11 @@ const MAGIC: u32 = 0xfeed_feed;
 const VERSION: u32 = 2;
 const PRIVATE_KEY: u32 = 1;
 const TRUSTED: u32 = 2;
-/// Goes into the digest with the password.
+/// A constant in the digest, after the password.
 const SALT: &[u8] = b"Mighty Aphrodite";
 const DIGEST_LEN: usize = 20;
 
-/// A store with these certificates, trusted as `understudy-0`, `understudy-1` and so on.
+/// A store with these certificates, under the aliases `understudy-0`, `understudy-1` and so on.
 pub(crate) fn write(certificates: &[Vec<u8>], password: &str, time_ms: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let count = u32::try_from(certificates.len()).unwrap_or(u32::MAX);
@@ -33,7 +34,8 @@ pub(crate) fn write(certificates: &[Vec<u8>], password: &str, time_ms: u64) -> V
     out
 }
 
-/// The trusted certificates of a store, or nothing where it isn't one. The digest isn't checked: nobody tells the password.
+/// The trusted certificates of a store; `None` if the bytes aren't one. The digest isn't checked, because
+/// the password is unknown.
 pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = bytes.get(..bytes.len().checked_sub(DIGEST_LEN)?)?;
     let rest = &mut rest;
@@ -71,7 +73,7 @@ fn digest(content: &[u8], password: &str) -> impl IntoIterator<Item = u8> + use<
     context.finish().as_ref().to_vec()
 }
 
-/// The text is ASCII, which Java's own UTF-8 writes the same way.
+/// Writes ASCII text, which is the same in Java's modified UTF-8.
 fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
     out.extend(text.as_bytes());
@@ -105,17 +107,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(certificates: Vec<Vec<u8>>) {
+        fn store_written_is_read_back(certificates: Vec<Vec<u8>>) {
             prop_assert_eq!(read(&write(&certificates, "changeit", 0)), Some(certificates));
         }
 
         #[test]
-        fn damaged_stores_are_no_stores(certificates: Vec<Vec<u8>>, at: prop::sample::Index, byte: u8, keep: prop::sample::Index) {
+        fn damaged_store_is_read_in_bounded_memory(certificates: Vec<Vec<u8>>, at: prop::sample::Index, byte: u8, keep: prop::sample::Index) {
             let mut bytes = write(&certificates, "changeit", 0);
             let length = bytes.len();
             bytes[at.index(length)] = byte;
             bytes.truncate(keep.index(length + 1));
-            // It ends, and takes no more memory than there is.
+            // Reading ends, and returns no more bytes than the store has.
             let read: usize = read(&bytes).unwrap_or_default().iter().map(Vec::len).sum();
             prop_assert!(read <= bytes.len());
         }

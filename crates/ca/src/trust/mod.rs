@@ -1,6 +1,6 @@
-//! What makes the programs that CMD runs trust the authority: files in a folder, and variables that name them.
+//! Makes the programs that CMD runs trust the authority: files in a folder, and variables that name them.
 //!
-//! Nothing outside of that folder is changed: when it goes, so does the trust.
+//! Nothing outside of that folder is changed. When the folder is removed, the trust ends.
 
 mod environment;
 mod java;
@@ -16,33 +16,34 @@ use roots::Roots;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The variables of this process, or of a test.
+/// Looks up an environment variable, of this process or of a test.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// The authority alone.
+/// Only the authority.
 const CA: &str = "ca.pem";
-/// Who else is trusted: the system's roots and the user's own.
+/// The other trusted roots: the system's and the user's.
 const ROOTS: &str = "roots.pem";
-/// Both, for clients that take one file in the place of their own.
+/// Both, for clients that replace their roots by one file.
 const BUNDLE: &str = "bundle.pem";
-/// The authority and what the user adds, for clients that have roots of their own.
+/// The authority and the user's additional roots, for clients that have their own roots.
 const EXTRA: &str = "extra.pem";
 
-/// The files, written.
+/// The written files.
 #[derive(Debug)]
 pub struct Trust {
     folder: PathBuf,
     has_roots: bool,
-    /// What the user's own variables say, which ours add to.
-    theirs: environment::Theirs,
+    /// The user's variables that ours extend.
+    user: environment::UserVariables,
     warnings: Vec<String>,
 }
 
 impl Trust {
-    /// Writes the files into a folder. What the user's variables name by now is in them too: a company's authority stays trusted.
+    /// Writes the files into a folder. They include the roots that the user's variables name, so that a
+    /// company's authority stays trusted.
     ///
     /// # Errors
-    /// The folder can't be written.
+    /// The folder isn't writable.
     pub fn write(authority: &Authority, folder: &Path) -> Result<Self, Error> {
         Self::write_for(authority, folder, &|name| std::env::var_os(name))
     }
@@ -58,7 +59,7 @@ impl Trust {
             std::fs::write(&path, content).map_err(Error::io("write", &path))
         };
         let pem = |certificates: &[Vec<u8>]| certificates.iter().map(|der| to_pem(der)).collect::<String>();
-        // Ours comes first: it is the one that is looked for.
+        // The authority comes first, because it is the root that is looked for.
         let ours = authority.pem();
         put(CA, ours.as_bytes())?;
         put(ROOTS, pem(roots.certificates()).as_bytes())?;
@@ -68,27 +69,28 @@ impl Trust {
         put(BUNDLE, (ours.to_owned() + &pem(roots.certificates())).as_bytes())?;
         let java = java::write(authority, folder, &mut roots, variables)?;
         python::write(folder)?;
-        let theirs = environment::Theirs::new(variables, java);
-        Ok(Self { folder: folder.to_owned(), has_roots, theirs, warnings: roots.into_warnings() })
+        let user = environment::UserVariables::new(variables, java);
+        Ok(Self { folder: folder.to_owned(), has_roots, user, warnings: roots.into_warnings() })
     }
 
-    /// The file of the roots that are trusted apart from the authority, for whoever verifies the real backends. Nothing where there are none.
+    /// The file of the roots other than the authority, to verify the real backends; `None` if there are
+    /// none.
     pub fn roots(&self) -> Option<PathBuf> {
         self.has_roots.then(|| self.folder.join(ROOTS))
     }
 
-    /// What could not be read of that which the user names.
+    /// The files named by the user that couldn't be read.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The variables for CMD, which is to use this proxy.
+    /// The variables for CMD, with this proxy.
     pub fn environment(&self, proxy: &Proxy<'_>) -> Vec<(&'static str, OsString)> {
-        self.theirs.environment(&self.folder, proxy)
+        self.user.environment(&self.folder, proxy)
     }
 }
 
-/// The certificates (DER) of those who are trusted on this system, or whom `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+/// The root certificates (DER) of this system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 pub fn system_roots() -> Vec<Vec<u8>> {
     let mut roots = Roots::default();
     roots.add_system(&|name| std::env::var_os(name));

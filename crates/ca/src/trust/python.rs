@@ -1,5 +1,6 @@
-//! Python programs that name a bundle of roots themselves, as Stripe's client does with its own, look at no variable. For them Python loads a
-//! module of ours when it starts, which adds the authority wherever roots are loaded from a file.
+//! Trust for Python programs that name a bundle of roots themselves, as Stripe's client does, and ignore
+//! all variables. Python loads our module at its start. The module adds the authority wherever roots are
+//! loaded from a file.
 
 use super::CA;
 use crate::error::Error;
@@ -12,18 +13,18 @@ const TEXT: &str = include_str!("sitecustomize.py");
 
 pub(crate) fn write(folder: &Path) -> Result<(), Error> {
     let python = folder.join(FOLDER);
-    std::fs::create_dir(&python).map_err(Error::io("make", &python))?;
+    std::fs::create_dir(&python).map_err(Error::io("create", &python))?;
     let path = python.join(MODULE);
     std::fs::write(&path, TEXT.replace("CA_FILE", CA)).map_err(Error::io("write", &path))
 }
 
-/// `PYTHONPATH`: ours first, so that it is found, and then the user's own.
-pub(crate) fn path(folder: &Path, theirs: Option<&OsStr>) -> OsString {
+/// `PYTHONPATH`: our folder first, so that our module is found, and then the user's folders.
+pub(crate) fn path(folder: &Path, user: Option<&OsStr>) -> OsString {
     let mut path = folder.join(FOLDER).into_os_string();
-    // An empty part would be the current folder.
-    if let Some(theirs) = theirs.filter(|theirs| !theirs.is_empty()) {
+    // An empty part would mean the current folder.
+    if let Some(user) = user.filter(|user| !user.is_empty()) {
         path.push(":");
-        path.push(theirs);
+        path.push(user);
     }
     path
 }

@@ -1,11 +1,12 @@
-//! Who is trusted already: the system's roots, and what the user's variables name. Read leniently: one bad certificate costs itself alone.
+//! The roots that are trusted already: the system's, and those that the user's variables name. A bad
+//! certificate is skipped without affecting the others.
 
 use super::Variables;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Where systems keep their roots in one file; the first that is there counts.
+/// The files in which systems keep their roots. The first that exists counts.
 const FILES: [&str; 9] = [
     // Debian, Ubuntu, Arch, Gentoo, Alpine
     "/etc/ssl/certs/ca-certificates.crt",
@@ -23,12 +24,12 @@ const FILES: [&str; 9] = [
     "/opt/homebrew/etc/ca-certificates/cert.pem",
     "/usr/local/etc/ca-certificates/cert.pem",
 ];
-/// The same, one file each.
+/// A folder in which systems keep one file per root.
 const FOLDER: &str = "/etc/ssl/certs";
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// Certificates, each once, in the order in which they came.
+/// Certificates, each once, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Roots {
     certificates: Vec<Vec<u8>>,
@@ -37,7 +38,8 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// The user's own choice (`SSL_CERT_FILE`, `SSL_CERT_DIR`: OpenSSL's variables), else the system's.
+    /// Adds the roots of the user's choice (`SSL_CERT_FILE`, `SSL_CERT_DIR`: OpenSSL's variables), or else
+    /// the system's.
     pub(crate) fn add_system(&mut self, variables: Variables<'_>) {
         self.add_named(variables, ["SSL_CERT_FILE"]);
         for folder in variables("SSL_CERT_DIR").iter().flat_map(std::env::split_paths) {
@@ -54,10 +56,12 @@ impl Roots {
                 return;
             }
         }
-        self.warn("no system roots were found: real backends are trusted where SSL_CERT_FILE names a file with their roots".to_owned());
+        let warning =
+            "no system roots were found: set SSL_CERT_FILE to a file with the roots of real backends";
+        self.warn(warning.to_owned());
     }
 
-    /// What these variables name.
+    /// Adds the roots that these variables name.
     pub(crate) fn add_named(
         &mut self,
         variables: Variables<'_>,
@@ -70,14 +74,14 @@ impl Roots {
         }
     }
 
-    /// A file, or the files of a folder.
-    fn add_path(&mut self, whose: &str, path: &Path) {
+    /// Adds the roots in a file, or in the files of a folder.
+    fn add_path(&mut self, origin: &str, path: &Path) {
         let files = if path.is_dir() { files(path) } else { vec![path.to_owned()] };
         for file in files {
             match std::fs::read(&file) {
                 Ok(bytes) => self.add_pem(&String::from_utf8_lossy(&bytes)),
                 Err(error) => {
-                    self.warn(format!("{whose} names {}, which can't be read: {error}", file.display()))
+                    self.warn(format!("{origin} names {}, which can't be read: {error}", file.display()))
                 }
             }
         }
@@ -92,7 +96,7 @@ impl Roots {
         }
     }
 
-    /// One certificate. What isn't one is left out: Java refuses a whole store for it.
+    /// Adds a certificate. Anything else is skipped, because Java would refuse the whole store.
     pub(crate) fn add(&mut self, der: Vec<u8>) {
         let whole = X509Certificate::from_der(&der).is_ok_and(|(rest, _)| rest.is_empty());
         if whole && self.known.insert(der.clone()) {
@@ -100,7 +104,7 @@ impl Roots {
         }
     }
 
-    /// Takes over all that another has.
+    /// Moves all roots and warnings of `other` here.
     pub(crate) fn append(&mut self, other: &mut Self) {
         std::mem::take(&mut other.certificates).into_iter().for_each(|der| self.add(der));
         self.warnings.append(&mut other.warnings);
@@ -121,7 +125,7 @@ impl Roots {
     }
 }
 
-/// The files of a folder in the order of their names, so that what is written from them is the same each time.
+/// The files of a folder in the order of their names, so that the result is the same each time.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();

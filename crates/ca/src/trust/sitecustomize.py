@@ -1,7 +1,8 @@
-"""Understudy's part in a Python that runs behind it: whoever loads roots from a file trusts Understudy's certificate authority too.
+"""Adds Understudy's certificate authority wherever this Python loads root certificates from a file.
 
-Some clients bring roots of their own and look at no variable. Nothing else is changed, and what was to be verified still is.
-It works when `ssl` is loaded, and doesn't load it: some programs care when that happens.
+Some clients bring their own roots and ignore all variables. Nothing else is changed: certificates are
+still verified. The module hooks the import of `ssl` without importing it, because some programs depend
+on when that happens.
 """
 
 import sys
@@ -20,13 +21,13 @@ def _trust(ssl):
         try:
             load(self, cafile=_CA)
         except OSError:
-            pass  # The run is over, and this process outlives it.
+            pass  # The run has ended, and this process outlives it.
 
     ssl.SSLContext.load_verify_locations = load_verify_locations
 
 
 class _Finder:
-    """Finds `ssl` as the others do, and adds what is to be done once it is loaded."""
+    """Finds `ssl` by the other finders, and adds a hook that runs after it is loaded."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
@@ -45,8 +46,8 @@ class _Finder:
         return spec
 
 
-def _run_theirs():
-    """The module of this name that would have been loaded if it weren't for ours."""
+def _run_shadowed():
+    """Runs the `sitecustomize` module that ours shadows."""
     spec = PathFinder.find_spec("sitecustomize", [path for path in sys.path if abspath(path) != _HERE])
     if spec is not None and spec.loader is not None:
         from importlib.util import module_from_spec
@@ -59,4 +60,4 @@ if "ssl" in sys.modules:
     _trust(sys.modules["ssl"])
 else:
     sys.meta_path.insert(0, _Finder)
-_run_theirs()
+_run_shadowed()

@@ -1,11 +1,11 @@
-//! The files with everything in them that the user names, and the variables that name the files.
+//! Tests of the files with the user's and the system's roots, and of the variables that name them.
 
 use super::*;
 use std::collections::BTreeMap;
 use std::fs;
 use tempfile::TempDir;
 
-/// A folder for the files, one with an authority, and another authority that stands for a company's.
+/// A folder for the files, an authority, and another authority that stands for a company's.
 struct Scene {
     folder: TempDir,
     authority: Authority,
@@ -50,7 +50,7 @@ fn environment(trust: &Trust) -> BTreeMap<&'static str, String> {
 }
 
 #[test]
-fn the_system_and_ours() {
+fn bundle_holds_the_authority_and_the_systems_roots() {
     let scene = Scene::new();
     let trust = scene.write();
     assert_eq!(trust.warnings(), [""; 0]);
@@ -65,7 +65,7 @@ fn the_system_and_ours() {
 }
 
 #[test]
-fn no_root_of_the_system_is_lost() {
+fn every_root_of_the_system_is_kept() {
     let system = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").expect("the system's roots");
     let scene = Scene::new();
     scene.write();
@@ -73,7 +73,7 @@ fn no_root_of_the_system_is_lost() {
 }
 
 #[test]
-fn the_users_own_bundles_stay_trusted() {
+fn bundles_of_the_user_stay_trusted() {
     #[track_caller]
     fn check(variable: &'static str, as_folder: bool, in_files: &[&str]) {
         let scene = Scene::new();
@@ -110,7 +110,7 @@ const INSTEAD_NAMES: [&str; 10] = [
 ];
 
 #[test]
-fn the_users_choice_of_roots_takes_the_systems_place() {
+fn roots_chosen_by_the_user_replace_the_systems() {
     for (variable, name) in [("SSL_CERT_FILE", "company/ca.pem"), ("SSL_CERT_DIR", "company")] {
         let scene = Scene::new();
         let path = scene.folder.path().join(name);
@@ -121,7 +121,7 @@ fn the_users_choice_of_roots_takes_the_systems_place() {
 }
 
 #[test]
-fn what_can_not_be_read_is_told_and_left_out() {
+fn unreadable_bundle_is_reported_and_skipped() {
     let scene = Scene::new().with("AWS_CA_BUNDLE", "/nowhere/bundle.pem").with("SSL_CERT_FILE", "");
     let trust = scene.write();
     assert_eq!(trust.warnings().len(), 1, "{:?}", trust.warnings());
@@ -130,7 +130,7 @@ fn what_can_not_be_read_is_told_and_left_out() {
 }
 
 #[test]
-fn what_is_no_certificate_is_left_out() {
+fn invalid_certificate_is_skipped() {
     let scene = Scene::new();
     let block = |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
     let text = format!(
@@ -148,13 +148,13 @@ fn what_is_no_certificate_is_left_out() {
 }
 
 #[test]
-fn variables_that_would_take_settings_away_are_set_only_where_they_are() {
+fn variable_that_overrides_settings_is_set_only_if_the_user_has() {
     let scene = Scene::new();
     assert!(!environment(&scene.write()).contains_key("npm_config_cafile"));
 }
 
 #[test]
-fn java_keeps_the_users_store_or_adds_to_it() {
+fn java_store_of_the_user_is_extended_or_kept() {
     let company = |scene: &Scene| vec![scene.company.der().to_vec()];
     let scene = Scene::new();
     let path = scene.folder.path().join("company.jks");
@@ -165,13 +165,13 @@ fn java_keeps_the_users_store_or_adds_to_it() {
     assert!(scene.java().contains(&company(&scene)[0]));
     let options = environment(&trust)["JAVA_TOOL_OPTIONS"].clone();
     assert!(options.starts_with(&option) && options.contains("trust/truststore.jks"), "{options}");
-    // Where another variable counts more, ours are there too.
+    // Options in an overriding variable are extended too.
     let scene = Scene::new();
     let trust = scene.with("JDK_JAVA_OPTIONS", &option).write();
     let options = environment(&trust)["JDK_JAVA_OPTIONS"].clone();
     assert!(options.starts_with(&option) && options.contains("trust/truststore.jks"), "{options}");
     assert!(!environment(&trust).contains_key("_JAVA_OPTIONS"));
-    // One that is encrypted can't be added to: it stays.
+    // An encrypted store can't be extended, and stays in use.
     fs::write(&path, b"\x30\x03\x02\x01\x03").expect("a store");
     let scene = Scene::new().with("JDK_JAVA_OPTIONS", &option);
     let trust = scene.write();
@@ -181,15 +181,15 @@ fn java_keeps_the_users_store_or_adds_to_it() {
 }
 
 #[test]
-fn pythons_path_keeps_the_users() {
+fn python_path_keeps_the_users() {
     let path = |scene: &Scene| environment(&scene.write())["PYTHONPATH"].clone();
     assert!(path(&Scene::new()).ends_with("/trust/python"));
     assert!(path(&Scene::new().with("PYTHONPATH", "/a:/b")).ends_with("/trust/python:/a:/b"));
 }
 
-/// A store as Java's own roots are since 18: PKCS #12, not encrypted.
+/// Uses a store like that of Java's own roots since Java 18: PKCS #12, not encrypted.
 #[test]
-fn javas_own_roots_are_kept_whichever_format_they_have() {
+fn roots_of_java_in_either_format_are_kept() {
     let plain = ["-J-Dkeystore.pkcs12.certProtectionAlgorithm=NONE", "-J-Dkeystore.pkcs12.macAlgorithm=NONE"];
     for (format, options, home) in [("PKCS12", &plain[..], "lib/security"), ("JKS", &[], "jre/lib/security")]
     {

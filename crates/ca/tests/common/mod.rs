@@ -1,4 +1,4 @@
-//! A real Envoy that takes TLS with certificates from the service, and a client that verifies them.
+//! A real Envoy that accepts TLS with certificates from the service, and a client that verifies them.
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
@@ -17,13 +17,13 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use understudy_ca::{Authority, Sds, SdsOptions};
 use understudy_envoy::{Bootstrap, Envoy, Options};
 
-/// No handshake takes longer, not even a refused one.
+/// The time limit of a handshake in tests, refused ones included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long Envoy lets a handshake take.
+/// Envoy's time limit for a handshake.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 
-/// An authority, its service, and an Envoy that asks it.
+/// An authority, its service, and an Envoy that uses it.
 pub(crate) struct Rig {
     pub(crate) authority: Authority,
     pub(crate) sds: Sds,
@@ -47,12 +47,12 @@ impl Rig {
         Self { authority, sds, envoy, folder, client }
     }
 
-    /// A handshake for this name, and how long it took.
+    /// Makes a handshake for this name, and returns how long it took.
     pub(crate) async fn connect(&self, name: &str) -> (std::io::Result<TlsStream<TcpStream>>, Duration) {
         self.connect_with(&self.client, name).await
     }
 
-    /// The same, as another client.
+    /// Makes a handshake with this client configuration.
     pub(crate) async fn connect_with(
         &self,
         client: &Arc<ClientConfig>,
@@ -67,7 +67,8 @@ impl Rig {
         (tls.unwrap_or_else(|_| Err(std::io::Error::other("it hangs"))), took)
     }
 
-    /// A server name as it is, which no library would send, and what comes back: the type of the first TLS record, or nothing.
+    /// Sends a ClientHello with a raw server name, which no library would send. Returns the type of the
+    /// first TLS record of the response, if any.
     pub(crate) async fn say_hello(&self, name: &[u8]) -> (Option<u8>, Duration) {
         let mut tcp = TcpStream::connect(self.envoy.proxy_addr()).await.expect("a connection");
         let started = Instant::now();
@@ -80,13 +81,13 @@ impl Rig {
     }
 }
 
-/// A folder that is closed to others.
+/// A folder that is private to the user.
 pub(crate) fn private_folder() -> TempDir {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     tempfile::Builder::new().prefix("understudy-ca-").permissions(private).tempdir().expect("a folder")
 }
 
-/// A client that trusts this authority alone.
+/// A client that trusts only this authority.
 pub(crate) fn client(authority: &Authority) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().to_vec().into()).expect("a root");
@@ -99,7 +100,7 @@ pub(crate) fn client(authority: &Authority) -> ClientConfig {
     client
 }
 
-/// The listener takes TLS with certificates on demand, and answers `intercepted`.
+/// Makes the listener accept TLS with certificates on demand, and answer `intercepted`.
 fn take_tls(config: &mut Value, socket: &Path) {
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -160,7 +161,7 @@ fn hello(name: &[u8]) -> Vec<u8> {
         extension(11, &sized(1, &[0])),
         extension(13, &sized(2, &[4, 3, 8, 4, 4, 1])),
     ];
-    // Version, random, no session, two suites that every server has, no compression.
+    // Version, random, no session, two common cipher suites, no compression.
     let mut body = vec![3, 3];
     body.extend([7; 32]);
     body.push(0);

@@ -1,17 +1,18 @@
-//! `understudy bundle`: one module that holds the filter and a snapshot's table.
+//! `understudy bundle`: makes one module of the filter and a snapshot's table.
 
-use crate::bundling::Parts;
 use crate::oci::{self, Image, Layout};
 use crate::{Outcome, output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_compile::bundle;
 use understudy_core::digest;
-use understudy_snapshot::bundle;
+use understudy_run::module::ModuleParts;
 
 /// Make one module of the filter and a snapshot's table
 ///
-/// The result is deterministic: the same snapshot gives the same bytes. Envoy runs it as it is.
+/// The result is deterministic: the same snapshot gives the same bytes. Envoy runs the module
+/// unchanged.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,7 +22,8 @@ Examples:
 
 Exit status: 0 written; 2 could not.")]
 pub(crate) struct Args {
-    /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or its workload's name says
+    /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or
+    /// its workload's name selects
     #[arg(required_unless_present = "plain", value_name = "SNAPSHOT")]
     snapshots: Vec<PathBuf>,
 
@@ -29,11 +31,12 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE.wasm", required_unless_present = "oci_layout")]
     output: Option<PathBuf>,
 
-    /// Write an image as a folder, for tools that copy it to a registry; replaces an image that is there
+    /// Write an image as a folder, for tools that copy it to a registry; an existing image is
+    /// replaced
     #[arg(long, value_name = "FOLDER")]
     oci_layout: Option<PathBuf>,
 
-    /// How the module lies in the image
+    /// Layout of the module in the image
     #[arg(long, value_enum, default_value_t, requires = "oci_layout")]
     layout: Layout,
 
@@ -41,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "snapshots")]
     plain: bool,
 
-    /// Take this filter instead of the one inside this command: a plain module of another version
+    /// Use this filter instead of the one inside this command: a plain module of another version
     #[arg(long, value_name = "FILE.wasm")]
     filter: Option<PathBuf>,
 
@@ -54,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(folder) = &args.oci_layout {
         oci::check_folder(folder)?;
     }
-    let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
+    let parts = ModuleParts::new(&args.snapshots, args.filter.as_deref(), &say::Console)?;
     let bundle = parts.bundle()?;
     let (bytes, digest) = (bundle.len(), digest::hex(&bundle.digest()));
     if let Some(path) = &args.output {

@@ -1,6 +1,5 @@
-//! `understudy ca`: the certificate authority by which CMD's HTTPS calls are seen.
+//! `understudy ca`: the certificate authority that makes CMD's HTTPS calls visible.
 
-use crate::signals::Signals;
 use crate::{Outcome, output, say};
 use anyhow::Context;
 use clap::Subcommand;
@@ -10,11 +9,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_ca::{Authority, Sds, SdsOptions, Trust};
+use understudy_run::Signals;
 
-/// Show the certificate authority by which HTTPS calls are seen, or make a new one
+/// Show or replace the certificate authority that makes HTTPS calls visible
 ///
-/// `record` and `respond` take CMD's HTTPS calls with certificates that this authority signs, and make CMD trust it for as long as it runs.
-/// It is made when it is first needed, is this user's alone, and nobody else trusts it. Its folder is $UNDERSTUDY_CONFIG, or `understudy` in
+/// `record` and `respond` answer CMD's HTTPS calls with certificates that this authority signs, and
+/// make CMD trust it while it runs. The authority is created when it is first needed. It belongs to
+/// this user, and no other program trusts it. Its folder is $UNDERSTUDY_CONFIG, or `understudy` in
 /// $XDG_CONFIG_HOME or ~/.config.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// The same on stdout, for a machine
+    /// Print machine-readable output on stdout
     #[arg(long, global = true)]
     json: bool,
 }
@@ -60,18 +61,19 @@ Examples:
 
 Exit status: 0 done; 2 could not.")]
 struct ExportArgs {
-    /// Where to; stdout where it isn't said
+    /// File to write [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// DER in the place of PEM
+    /// Write DER instead of PEM
     #[arg(long)]
     der: bool,
 }
 
-/// Make a new one in the place of the old
+/// Replace the authority by a new one
 ///
-/// Runs under way keep the old one. Who was told by hand to trust it has to be told again.
+/// Running commands keep the old authority. Programs that were configured by hand to trust the old
+/// one have to be configured again.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -80,10 +82,11 @@ Examples:
 Exit status: 0 done; 2 could not.")]
 struct RotateArgs {}
 
-/// Give an Envoy of one's own certificates on demand, on a Unix socket
+/// Issue certificates on demand for your own Envoy, on a Unix socket
 ///
-/// For the bootstraps in envoy/: `record` and `respond` do it by themselves. Whoever reaches the socket can be any server to those who trust
-/// the authority: its folder has to be this user's alone. SIGTERM or Ctrl-C ends it.
+/// For the bootstraps in envoy/; `record` and `respond` do this automatically. Whoever reaches the
+/// socket can impersonate any server to clients that trust the authority: only this user may have
+/// access to its folder. SIGTERM or Ctrl-C ends it.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -92,15 +95,17 @@ Examples:
 
 Exit status: 0 ended as asked; 2 could not run.")]
 struct ServeArgs {
-    /// The socket, which is made
+    /// The socket to create
     #[arg(long, value_name = "PATH", default_value = "/run/understudy/certificates.sock")]
     socket: PathBuf,
 
-    /// A folder for what makes an app trust the authority, without its key: bundle.pem and extra.pem
+    /// Write files that make an app trust the authority to this folder, without its key: bundle.pem
+    /// and extra.pem
     #[arg(long, value_name = "FOLDER")]
     trust: Option<PathBuf>,
 
-    /// An address that apps call by TLS without naming a server, such as https://10.0.0.5; can be given again
+    /// An address that apps call by TLS without a server name, such as https://10.0.0.5; may be
+    /// repeated
     #[arg(long = "address", value_name = "IP")]
     addresses: Vec<IpAddr>,
 }

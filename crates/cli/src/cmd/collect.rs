@@ -28,21 +28,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
 
-    /// Join the small objects of a bucket that are older than this, and delete them when they are; `never` leaves them
-    #[arg(long, value_name = "AGE", default_value = "5m", value_parser = join_age)]
-    join: JoinAge,
+    /// Compact the small objects of a bucket that are older than this into larger ones; `never` leaves them
+    #[arg(long, alias = "join", value_name = "AGE", default_value = "5m", value_parser = compact_age)]
+    compact: CompactAge,
 
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4440")]
     listen: String,
 }
 
-/// When objects are joined, if at all.
+/// The age at which objects are compacted, if at all.
 #[derive(Clone, Copy, Debug)]
-struct JoinAge(Option<Duration>);
+struct CompactAge(Option<Duration>);
 
-fn join_age(text: &str) -> Result<JoinAge, String> {
-    if text == "never" { Ok(JoinAge(None)) } else { when::duration(text).map(|age| JoinAge(Some(age))) }
+fn compact_age(text: &str) -> Result<CompactAge, String> {
+    if text == "never" { Ok(CompactAge(None)) } else { when::duration(text).map(|age| CompactAge(Some(age))) }
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
@@ -51,8 +51,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
         bail!("--s3-endpoint is of no use with the folder {}; leave it out", args.store);
     }
     let mut store = StoreConfig::at(&args.store, args.s3_endpoint.as_deref())?;
-    store.join_age = args.join.0;
-    let bound = Collector::bind(&args.listen, CollectorConfig::of(store)).await;
+    if let StoreConfig::Bucket(bucket) = &mut store {
+        bucket.compact_age = args.compact.0;
+    }
+    let bound = Collector::bind(&args.listen, CollectorConfig::with_store(store)).await;
     let collector = bound.map_err(|error| match error {
         // As it was given, which may be a name.
         CollectorError::Listen { source, .. } => {
@@ -79,7 +81,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     if summary.cut_connections > 0 || summary.unsealed_segments > 0 {
         say::warning(format_args!(
-            "{} cut in the middle of a request; {} left for the next start to put away",
+            "{} cut in the middle of a request; {} left for the next start to seal",
             say::count(summary.cut_connections as u64, "connection"),
             say::count(summary.unsealed_segments, "segment")
         ));

@@ -7,8 +7,8 @@ use serde_json::json;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_convert::{self as convert, Exported, FileFormat, FolderFormat};
 use understudy_snapshot::Snapshot;
-use understudy_snapshot::convert::{self, Exported, FileFormat, FolderFormat};
 
 /// Write a snapshot in the format of another tool
 ///

@@ -1,14 +1,15 @@
 //! `understudy import`: a snapshot of what another tool has recorded or been taught.
 
-use crate::{Outcome, capture, output, say};
+use crate::{Outcome, output, say};
 use anyhow::bail;
 use clap::ValueEnum;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_analyse::learn;
+use understudy_convert::{self as convert, ImportOptions, Imported, Note, What};
 use understudy_core::backend;
-use understudy_snapshot::convert::{self, ImportOptions, Imported, Note, What};
 use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
 
 /// Make a snapshot of what another tool has recorded
@@ -37,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     format: Option<Format>,
 
-    /// The backend that is meant, scheme://host[:port], where the format doesn't say: WireMock
+    /// The backend that is meant, `scheme://host[:port]`, where the format doesn't say: WireMock
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
 
@@ -102,7 +103,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut snapshot = writer.finish(header(&args.output, &imported, now))?;
     notes(&imported.notes, args.json);
     // Stubs say themselves what is compared; a recording doesn't.
-    let rules = if format == convert::Format::Wiremock { Vec::new() } else { capture::learn(&mut snapshot)? };
+    let rules = if format == convert::Format::Wiremock {
+        Vec::new()
+    } else {
+        let bar = say::working("learning what changes by itself");
+        let rules = learn::apply(&mut snapshot, &|_| true)?;
+        bar.finish_and_clear();
+        rules
+    };
     let backends: Vec<_> = snapshot
         .header()
         .backends
@@ -126,7 +134,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         say::count(backends.len() as u64, "backend"),
         args.from.display()
     ));
-    capture::tell_learnt(&args.output, &rules);
+    say::learned(&args.output, &rules);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -135,7 +143,7 @@ fn backend_name(text: &str) -> anyhow::Result<String> {
     let name = text.trim_end_matches('/').split_once("://").map(|(scheme, host)| backend::name(scheme, host));
     match name.filter(|name| backend::parts(name).is_some() && name.starts_with("http")) {
         Some(name) => Ok(name),
-        None => bail!("--backend {text}: write scheme://host[:port], without a path"),
+        None => bail!("--backend {text}: write `scheme://host[:port]`, without a path"),
     }
 }
 

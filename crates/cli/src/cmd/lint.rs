@@ -1,4 +1,4 @@
-//! `understudy lint`: what is wrong with a snapshot, and what to do about it.
+//! `understudy lint`: checks a snapshot and says what to do about each finding.
 
 use crate::{Outcome, output, say};
 use serde_json::json;
@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use understudy_snapshot::Snapshot;
 use understudy_snapshot::lint::{Finding, Severity, lint};
 
-/// Say what is wrong with a snapshot, and what to do about it
+/// Check a snapshot and say what to do about each finding
 ///
-/// Lines that can't be read, exchanges that can't be answered from, answers that depend on the order of requests, rules that do nothing or
-/// too much, secrets.
+/// Finds unreadable lines, exchanges that can't be served, answers that depend on the order of
+/// requests, rules without effect or with too much of it, and secrets.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
 
-    /// Let warnings fail too
+    /// Fail on warnings too
     #[arg(long)]
     strict: bool,
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     verbose: bool,
 
-    /// All findings on stdout, for a machine
+    /// Print all findings on stdout, machine-readable
     #[arg(long)]
     json: bool,
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// Where it is, and beneath what it is and what to do.
+/// Prints a finding: its place, and below it the problem and what to do.
 fn describe(finding: &Finding) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",

@@ -1,12 +1,13 @@
 //! `understudy match`: which requests a snapshot would answer, and why not, without Envoy.
 
-use crate::report::{Judged, Report};
 use crate::{Outcome, output, requests, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use understudy_snapshot::matcher::Matcher;
-use understudy_snapshot::{Snapshot, table};
+use understudy_compile::matcher::Matcher;
+use understudy_run::module::build_table;
+use understudy_run::responder_report::{JudgedRequest, ResponderReport};
+use understudy_snapshot::Snapshot;
 
 /// Say which requests a snapshot would answer, and why not, without Envoy
 ///
@@ -44,25 +45,23 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(report) = &args.report {
         output::check(report)?;
     }
-    let bar = say::working("making the table");
-    let built = table::build(&snapshot)?;
-    bar.finish_and_clear();
+    let built = build_table(&snapshot, &say::Console)?;
     let mut matcher = Matcher::new(&built.bytes)?;
     let (mut records, mut asked) = (Vec::new(), 0u64);
     let bar = say::progress("requests judged:");
     requests::each_request(&args.requests, |exchange, then| {
         bar.inc(1);
         asked += 1;
-        records.extend(matcher.judge(exchange)?.map(|record| Judged { record, then }));
+        records.extend(matcher.judge(exchange)?.map(|record| JudgedRequest { record, then }));
         Ok(())
     })?;
     bar.finish_and_clear();
     if asked == 0 {
         bail!("there are no outbound requests in {}", args.requests.display());
     }
-    let report = Report::new(records, &snapshot, &built, true);
+    let report = ResponderReport::new(records, &snapshot, &built, true);
     if let Some(path) = &args.report {
-        report.write(path)?;
+        output::file(path, |out| report.write(out))?;
     }
     if args.json {
         output::json(&report.summary)?;

@@ -1,16 +1,18 @@
-//! `understudy merge`: one snapshot of several recordings.
+//! `understudy merge`: adds the exchanges of other snapshots to one.
 
-use crate::{Outcome, capture, output, say};
+use crate::{Outcome, output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_analyse::learn;
 use understudy_snapshot::merge::{Merged, merge};
 use understudy_snapshot::{Existing, Snapshot};
 
-/// Add what was recorded later to a snapshot
+/// Add later recordings to a snapshot
 ///
-/// What is there already isn't added again: a request that is the same under the snapshot's rules, with the same answer. The snapshot's
-/// settings and rules win; what the new exchanges speak for is learnt, as `record` does it.
+/// An exchange is not added again if the snapshot has the same request under its rules with the
+/// same answer. The snapshot's settings and rules take precedence; rules are learned from the new
+/// exchanges, as `record` does.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,18 +22,18 @@ Examples:
 
 Exit status: 0 merged, even where nothing was new; 2 could not, and nothing is changed.")]
 pub(crate) struct Args {
-    /// The snapshot to add to; it is replaced, whole or not at all
+    /// The snapshot to add to; it is replaced as a whole or left unchanged
     snapshot: PathBuf,
 
     /// The snapshots whose exchanges are added
     #[arg(required = true, value_name = "OTHER")]
     others: Vec<PathBuf>,
 
-    /// Write the result here, and leave the snapshot as it is
+    /// Write the result to this snapshot and leave the first one unchanged
     #[arg(short, long, value_name = "SNAPSHOT")]
     output: Option<PathBuf>,
 
-    /// With `-o`: replace a snapshot that is there already
+    /// With `-o`: replace an existing snapshot
     #[arg(long, requires = "output")]
     force: bool,
 
@@ -46,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let existing = if args.output.is_none() || args.force { Existing::Replace } else { Existing::Refuse };
     let target = args.output.as_ref().unwrap_or(&args.snapshot);
     let bar = say::working("merging");
-    let merged = merge(&base, &others, target, existing)?;
+    let merged = merge(&base, &others, target, existing, learn::apply)?;
     bar.finish_and_clear();
     tell(args, &merged);
     if args.json {
@@ -89,5 +91,5 @@ fn tell(args: &Args, merged: &Merged) {
             other.display()
         ));
     }
-    capture::tell_learnt(place, &merged.rules);
+    say::learned(place, &merged.rules);
 }

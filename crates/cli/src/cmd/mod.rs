@@ -1,4 +1,4 @@
-//! One file a subcommand: its arguments with their help, and what it does.
+//! Subcommands, one per file: arguments, help and implementation.
 
 pub(crate) mod bundle;
 pub(crate) mod ca;

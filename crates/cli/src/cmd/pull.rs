@@ -1,4 +1,4 @@
-//! `understudy pull`: the snapshot that was pushed with its filter, back into a folder.
+//! `understudy pull`: gets a pushed snapshot back into a folder.
 
 use crate::oci::{Registry, Source};
 use crate::{Outcome, output, say};
@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_snapshot::Snapshot;
 
-/// Get a snapshot out of an image that `push --with-snapshot` made
+/// Get a snapshot from an image that `push --with-snapshot` made
 ///
-/// Credentials are those of `docker login`. What comes is checked against the digests that the image names.
+/// Credentials are those of `docker login`. Content is verified against the digests that the image
+/// names.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,10 +21,10 @@ Examples:
 
 Exit status: 0 pulled; 2 could not.")]
 pub(crate) struct Args {
-    /// Where from: oci://REGISTRY/NAME:TAG, or with its digest
+    /// The image: oci://REGISTRY/NAME:TAG, or with its digest
     source: Source,
 
-    /// The folder to make
+    /// The folder to create
     folder: PathBuf,
 
     #[command(flatten)]
@@ -34,10 +35,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// How to reach a registry.
+/// Arguments about the connection to a registry.
 #[derive(clap::Args)]
 pub(crate) struct RegistryArgs {
-    /// Speak HTTP without TLS to the registry
+    /// Use HTTP without TLS for the registry
     #[arg(long, conflicts_with = "registry_ca")]
     plain_http: bool,
 
@@ -47,7 +48,7 @@ pub(crate) struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    /// Gets the snapshot of an image into a folder that is there, and empty.
+    /// Gets the snapshot of an image into an existing, empty folder. Returns the image's digest.
     pub(crate) async fn pull(&self, source: &Source, folder: &Path) -> anyhow::Result<String> {
         let registry = Registry { plain_http: self.plain_http, ca: self.registry_ca.as_deref() };
         let bar = say::working("pulling");
@@ -63,7 +64,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let above = args.folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(above).with_context(|| format!("can't make {}", above.display()))?;
-    // Beside it, and renamed when all of it is there.
+    // Pulled into a temporary folder that is renamed when it is complete.
     let beside =
         tempfile::tempdir_in(above).with_context(|| format!("can't write into {}", above.display()))?;
     let made = beside.path().join("snapshot");

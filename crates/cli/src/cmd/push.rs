@@ -1,18 +1,18 @@
-//! `understudy push`: a snapshot's filter as an image in a registry.
+//! `understudy push`: publishes a snapshot's filter as an image in a registry.
 
-use crate::bundling::Parts;
 use crate::oci::{Image, Layout, Registry, Target};
 use crate::{Outcome, output, say};
 use anyhow::{bail, ensure};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use understudy_snapshot::bundle;
+use understudy_compile::bundle;
+use understudy_run::module::ModuleParts;
 
 /// Publish the filter with a snapshot's table as an OCI image
 ///
-/// Istio's agent takes the image, which holds one file, plugin.wasm. The same snapshot gives the same digest, and what the registry has
-/// isn't sent again. Credentials are those of `docker login`.
+/// Istio's agent accepts the image, which holds one file, plugin.wasm. The same snapshot gives the
+/// same digest, and existing parts aren't sent again. Credentials are those of `docker login`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,22 +22,24 @@ Examples:
 
 Exit status: 0 pushed; 2 could not.")]
 pub(crate) struct Args {
-    /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or its workload's name says
+    /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or
+    /// its workload's name selects
     #[arg(required = true, value_name = "SNAPSHOT")]
     snapshots: Vec<PathBuf>,
 
-    /// Where to: oci://REGISTRY/NAME:TAG
+    /// The image: oci://REGISTRY/NAME:TAG
     target: Target,
 
-    /// How the module lies in it
+    /// Layout of the module in the image
     #[arg(long, value_enum, default_value_t)]
     layout: Layout,
 
-    /// Put the snapshot itself into the image too, for `understudy pull` and replays; sidecars don't read it
+    /// Add the snapshot itself to the image, for `understudy pull` and replays; sidecars don't read
+    /// it
     #[arg(long)]
     with_snapshot: bool,
 
-    /// Speak HTTP without TLS to the registry
+    /// Use HTTP without TLS for the registry
     #[arg(long, conflicts_with = "registry_ca")]
     plain_http: bool,
 
@@ -45,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     registry_ca: Option<PathBuf>,
 
-    /// Take this filter instead of the one inside this command: a plain module of another version
+    /// Use this filter instead of the one inside this command: a plain module of another version
     #[arg(long, value_name = "FILE.wasm")]
     filter: Option<PathBuf>,
 
@@ -55,7 +57,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The snapshot that is to be in the image.
+    /// The snapshot to add to the image, if any.
     fn snapshot(&self) -> anyhow::Result<Option<&Path>> {
         if !self.with_snapshot {
             return Ok(None);
@@ -73,7 +75,7 @@ impl Args {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let snapshot = args.snapshot()?;
-    let parts = Parts::new(&args.snapshots, args.filter.as_deref())?;
+    let parts = ModuleParts::new(&args.snapshots, args.filter.as_deref(), &say::Console)?;
     let module = parts.bundle()?.into_bytes();
     let (record, bytes) = (bundle::inspect(&module)?.record, module.len());
     let image = Image::new(module, &record, args.layout, snapshot)?;

@@ -1,22 +1,25 @@
-//! `understudy record`: run CMD, keep what it says to its backends.
+//! `understudy record`: runs CMD and records its exchanges with its backends.
 
-use crate::capture::{Capture, Kept, tell_learnt};
-use crate::child::Ended;
-use crate::redaction::{self, RedactionArgs};
-use crate::session::{self, CommandArgs, Finished, Plan, ProxyArgs};
+use crate::proxy_args::{CommandArgs, ProxyArgs};
+use crate::redaction::RedactionArgs;
+use crate::say::Console;
 use crate::{Outcome, output, say};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use understudy_envoy::{Bootstrap, Inbound};
-use understudy_snapshot::traces::Traces;
-use understudy_snapshot::{Backend, Existing, Snapshot, bundle};
+use understudy_analyse::traces::Traces;
+use understudy_envoy::Inbound;
+use understudy_run::{Finished, Record, Recorded};
+use understudy_snapshot::{Backend, Existing, Snapshot};
 
-/// Run CMD and keep what it says to its backends
+/// Run CMD and record its exchanges with its backends
 ///
-/// Envoy starts as a forward proxy on a free port, CMD runs with HTTP_PROXY and HTTPS_PROXY set and trusts your certificate authority (see
-/// `understudy ca`), and what passes becomes a snapshot: a folder of text that you can read, edit and commit. Credentials, tokens and card numbers in it are replaced. CMD's own status is passed on. Ctrl-C and SIGTERM end CMD; what was recorded until then is kept.
+/// Envoy starts as a forward proxy on a free port. CMD runs with HTTP_PROXY and HTTPS_PROXY set and
+/// trusts your certificate authority (see `understudy ca`). The recorded exchanges become a
+/// snapshot: a folder of text that you can read, edit and commit. Credentials, tokens and card
+/// numbers in it are replaced. CMD's exit status is passed on. Ctrl-C and SIGTERM end CMD;
+/// everything recorded until then is kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,20 +34,21 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "SNAPSHOT")]
     output: PathBuf,
 
-    /// Replace a snapshot that is there already
+    /// Replace an existing snapshot
     #[arg(long)]
     force: bool,
 
-    /// Record who calls CMD too: Envoy takes requests at LISTEN and passes them on to APP, where CMD listens; may be repeated. A port alone
-    /// is one of 127.0.0.1
+    /// Record CMD's clients too: Envoy accepts requests at LISTEN and passes them on to APP, where
+    /// CMD listens; may be repeated. A port alone means 127.0.0.1
     #[arg(long, value_name = "LISTEN=APP")]
     inbound: Vec<Inbound>,
 
-    /// Run nothing: make a snapshot of a recording that was interrupted
+    /// Run nothing: make a snapshot of an interrupted recording
     #[arg(long, conflicts_with_all = ["maps", "command", "inbound"])]
     recover: bool,
 
-    /// Keep what is delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like. It is left out, and let through when CMD is answered
+    /// Keep exchanges with OpenTelemetry, Zipkin, Datadog, Sentry and similar services. By default
+    /// they are left out, and such requests pass through when CMD is answered
     #[arg(long)]
     keep_telemetry: bool,
 
@@ -67,72 +71,46 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if redaction.is_none() {
         say::warning("secrets are kept as they are: share neither the snapshot nor what is made of it");
     }
-    let config = json!({ "default": "tap", "redaction": redaction::config(redaction.as_ref()) });
-    let inbound = settled(&args.inbound)?;
-    let capture = Capture::begin(&args.output, existing, Kept::new(redaction, &inbound))?
-        .with_telemetry(args.keep_telemetry);
-    let work = tempfile::tempdir().context("can't make a temporary folder")?;
-    let module = work.path().join("filter.wasm");
-    std::fs::write(&module, bundle::plain(understudy_module::RAW)?).context("can't write the filter")?;
-    let (bootstrap, store) = (Bootstrap::tap(), capture.folder());
-    let plan = Plan { bootstrap, module: &module, config, store, inbound: &inbound };
-    let finished = match session::run(plan, &args.proxy, async |terms, envoy, signals| {
-        args.command.run(terms, envoy, signals).await
-    })
-    .await
-    {
-        Ok(finished) => finished,
-        Err(error) => {
-            capture.discard_if_empty().await;
-            return Err(error);
-        }
+    let record = Record {
+        target: &args.output,
+        existing,
+        redaction,
+        inbound: &args.inbound,
+        keep_telemetry: args.keep_telemetry,
+        proxy: &args.proxy.settings(),
+        command: &args.command.command,
     };
-    finished.warn("passed through");
-    let snapshot = capture.finish().await?;
+    let Recorded { finished, snapshot } = understudy_run::record(record, &Console).await?;
     tell(&args, &finished, snapshot.as_ref())?;
-    match (finished.ended, snapshot) {
-        (Ended::EnvoyDied, Some(_)) => {
-            bail!("Envoy died while CMD ran; what was recorded until then is kept: {}", finished.problems)
+    match (&finished.envoy_death, finished.result, snapshot) {
+        (Some(death), _, Some(_)) => {
+            bail!("Envoy died while CMD ran; what was recorded until then is kept: {death}")
         }
-        (Ended::EnvoyDied, None) => {
-            bail!("Envoy died while CMD ran, before anything was recorded: {}", finished.problems)
+        (Some(death), _, None) => {
+            bail!("Envoy died while CMD ran, before anything was recorded: {death}")
         }
-        (Ended::Status(0), None) => bail!(
+        (None, 0, None) => bail!(
             "nothing was recorded: no request of CMD went through the proxy{}",
             if finished.tunnels.is_empty() { "; does its HTTP client honour HTTPS_PROXY?" } else { "" }
         ),
-        (Ended::Status(0), Some(_)) if !finished.is_complete() => Ok(ExitCode::from(1)),
-        (Ended::Status(status), _) => Ok(ExitCode::from(status)),
+        (None, 0, Some(_)) if !finished.is_complete() => Ok(ExitCode::from(1)),
+        (None, status, _) => Ok(ExitCode::from(status)),
     }
-}
-
-/// With their ports, each listened on once.
-fn settled(ways: &[Inbound]) -> anyhow::Result<Vec<Inbound>> {
-    let mut settled: Vec<Inbound> = Vec::new();
-    for way in ways {
-        let way = way.clone().settled()?;
-        if settled.iter().any(|other| other.listen() == way.listen()) {
-            bail!("--inbound {way}: {} is listened on already; choose another port", way.listen());
-        }
-        settled.push(way);
-    }
-    Ok(settled)
 }
 
 async fn recover(args: &Args, existing: Existing) -> Outcome {
     let output = args.output.as_path();
-    let capture = Capture::interrupted(output, existing)?.with_telemetry(args.keep_telemetry);
-    match capture.finish().await? {
+    match understudy_run::recover(output, existing, args.keep_telemetry, &Console).await? {
         Some(snapshot) => {
             say::line(format_args!("{} recovered", describe(output, &snapshot)));
-            tell_learnt(output, &snapshot.header().rules);
+            say::learned(output, &snapshot.header().rules);
             Ok(ExitCode::SUCCESS)
         }
         None => bail!("the interrupted recording held no exchanges; nothing was written"),
     }
 }
 
-fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
+fn tell(args: &Args, finished: &Finished<u8>, snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
     if let Some(snapshot) = snapshot {
         say::line(format_args!("{} recorded", describe(&args.output, snapshot)));
         for (name, inbound) in &snapshot.header().inbound {
@@ -142,16 +120,13 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
             say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
         }
         tell_traces(snapshot)?;
-        tell_learnt(&args.output, &snapshot.header().rules);
+        say::learned(&args.output, &snapshot.header().rules);
     }
     if args.proxy.json {
         let backends: Option<Vec<_>> = snapshot.map(|snapshot| {
             recorded(snapshot).map(|(name, b)| json!({ "backend": name, "exchanges": b.exchanges })).collect()
         });
-        let status = match finished.ended {
-            Ended::Status(status) => json!(status),
-            Ended::EnvoyDied => json!(null),
-        };
+        let status = finished.envoy_death.is_none().then_some(finished.result);
         let summary = json!({
             "snapshot": snapshot.map(|_| &args.output), "backends": backends.unwrap_or_default(), "status": status,
             "complete": finished.is_complete(), "tunnels": finished.tunnels,
@@ -162,7 +137,7 @@ fn tell(args: &Args, finished: &Finished, snapshot: Option<&Snapshot>) -> anyhow
     Ok(())
 }
 
-/// The backends that something was recorded of: of those that are left out as telemetry nothing is.
+/// Backends with recorded exchanges. Backends left out as telemetry have none.
 fn recorded(snapshot: &Snapshot) -> impl Iterator<Item = (&String, &Backend)> {
     snapshot.header().backends.iter().filter(|(_, backend)| backend.exchanges > 0)
 }
@@ -182,7 +157,7 @@ fn describe(path: &Path, snapshot: &Snapshot) -> String {
     )
 }
 
-/// How far it is known which inbound request has caused which calls.
+/// Prints for how many calls the inbound request that caused them is known.
 fn tell_traces(snapshot: &Snapshot) -> anyhow::Result<()> {
     if snapshot.header().inbound.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `understudy redact`: take the secrets out of a snapshot that has some.
+//! `understudy redact`: replaces the secrets in a snapshot.
 
 use crate::redaction::NameArgs;
 use crate::{Outcome, say};
@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use understudy_core::redact::Redactor;
 use understudy_snapshot::{Existing, Snapshot, SnapshotWriter};
 
-/// Take the secrets out of a snapshot
+/// Replace the secrets in a snapshot by tokens
 ///
-/// For a snapshot that was recorded without redaction, or before a rule was known: each secret is replaced by a token, as the filter does it
-/// when it records. Requests match as before. What is in the history of a repository already stays there: revoke it.
+/// For a snapshot that was recorded without redaction, or before a name was known: each secret is
+/// replaced by a token, as the filter does when it records. Requests match as before. Secrets in
+/// the history of a repository stay there: revoke them.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,7 +20,7 @@ Examples:
 
 Exit status: 0 no secret is left that the rules know; 2 could not run.")]
 pub(crate) struct Args {
-    /// The snapshot, which is replaced
+    /// The snapshot to change
     snapshot: PathBuf,
 
     #[command(flatten)]

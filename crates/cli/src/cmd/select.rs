@@ -1,4 +1,4 @@
-//! `understudy select`: which backends of a snapshot are mocked.
+//! `understudy select`: chooses which backends of a snapshot are mocked.
 
 use crate::{Outcome, output, say};
 use anyhow::bail;
@@ -15,9 +15,10 @@ use understudy_snapshot::{ModeChange, Snapshot};
 
 /// Choose which backends of a snapshot are mocked
 ///
-/// The choice is kept in snapshot.yaml, where one word changes for each backend, so that it holds for each later run and can be seen in a
-/// diff. A PATTERN names backends by host (dynamodb.*), host and port (localhost:8080) or scheme (https://*); * is any text. Where
-/// several name a backend, the last counts.
+/// The choice is stored in snapshot.yaml, where one word per backend changes, so that it applies to
+/// every later run and is visible in a diff. A PATTERN names backends by host (dynamodb.*), host
+/// and port (localhost:8080) or scheme (https://*); * stands for any text. If several patterns name
+/// a backend, the last one counts.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -6,8 +6,9 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use understudy_analyse::learn;
 use understudy_core::rules::Rule;
-use understudy_snapshot::{Snapshot, learn};
+use understudy_snapshot::Snapshot;
 
 /// Show, apply and undo the rules that say which values change by themselves
 ///
@@ -121,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// What the rules don't say yet.
 fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
-    learnt.iter().filter_map(|rule| learn::unsaid(rules, rule)).collect()
+    learnt.iter().filter_map(|rule| understudy_snapshot::unsaid(rules, rule)).collect()
 }
 
 /// The items of a list whose numbers, counted from 0, are wanted.

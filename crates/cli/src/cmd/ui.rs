@@ -1,21 +1,22 @@
-//! `understudy ui`: snapshots, and what is being recorded, in a browser.
+//! `understudy ui`: shows snapshots and running recordings in a browser.
 
-use crate::signals::Signals;
 use crate::{Outcome, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use understudy_collector::StoreUrl;
+use understudy_run::Signals;
 use understudy_ui::{Config, Source, Ui};
 
-/// The folder that is shown where none is named.
+/// Folder that is shown by default.
 const FOLDER: &str = "snapshots";
 
-/// Show snapshots, or what is being recorded, in a browser
+/// Show snapshots, or a running recording, in a browser
 ///
-/// For a snapshot: the service map, a checkbox for each backend that says whether it is mocked, each request with its answer, the rules, and
-/// what the linter finds. Without SNAPSHOT: all that are in ./snapshots. It listens on this machine alone; on any other address it demands
-/// the token that stands in the URL it prints. Ctrl-C ends it.
+/// For a snapshot: the service map, a checkbox per backend that turns mocking on or off, each
+/// request with its answer, the rules, and the linter's findings. Without SNAPSHOT: all snapshots
+/// in ./snapshots. It listens on this machine only; on any other address it requires the token in
+/// the URL that it prints. Ctrl-C ends it.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,15 +29,16 @@ Examples:
 
 Exit status: 0 ended as asked; 2 could not run.")]
 pub(crate) struct Args {
-    /// A snapshot, or a folder with snapshots; ./snapshots where none is named
+    /// A snapshot, or a folder with snapshots [default: ./snapshots]
     #[arg(value_name = "SNAPSHOT|FOLDER", conflicts_with = "store")]
     path: Option<PathBuf>,
 
-    /// Show what is being recorded into this capture store
+    /// Show the exchanges that are being recorded into this capture store
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
 
-    /// Show the replays' reports in this folder too, besides those that `replay` keeps with each snapshot
+    /// Show the replay reports in this folder too, besides those that `replay` keeps with each
+    /// snapshot
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     reports: Option<PathBuf>,
 
@@ -44,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: String,
 
-    /// Open it in the browser
+    /// Open the page in the browser
     #[arg(long)]
     open: bool,
 }
@@ -88,7 +90,7 @@ fn source(args: &Args) -> anyhow::Result<Source> {
     }
 }
 
-/// Asks the desktop to show a page. Where there is none, the URL stands in the terminal.
+/// Asks the desktop to show a page. Without a desktop, the URL is in the terminal.
 fn open(url: &str) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let started = Command::new(program)

@@ -1,4 +1,5 @@
-//! Who we are to a registry: what `docker login` has kept, in `config.json` or with a helper. Never asks, and never keeps anything.
+//! Credentials for a registry, as `docker login` stored them in `config.json` or with a helper.
+//! Never prompts, and never stores anything.
 
 use anyhow::{Context, bail};
 use docker_credential::{CredentialRetrievalError as Why, DockerCredential, get_credential_from_reader};
@@ -6,7 +7,7 @@ use oci_client::secrets::RegistryAuth;
 use std::env;
 use std::path::PathBuf;
 
-/// The credentials for a registry; anonymous where there are none.
+/// The credentials for a registry; anonymous without any.
 pub(super) fn of(registry: &str) -> anyhow::Result<RegistryAuth> {
     let Some(path) = config() else { return Ok(RegistryAuth::Anonymous) };
     let bytes = match std::fs::read(&path) {
@@ -21,7 +22,7 @@ pub(super) fn of(registry: &str) -> anyhow::Result<RegistryAuth> {
             path.display()
         ),
         Err(Why::NoCredentialConfigured) => Ok(RegistryAuth::Anonymous),
-        // What all helpers say of a registry that they don't know.
+        // Message of all helpers about an unknown registry.
         Err(Why::HelperFailure { stdout, .. }) if stdout.contains("credentials not found") => {
             Ok(RegistryAuth::Anonymous)
         }
@@ -36,14 +37,14 @@ pub(super) fn of(registry: &str) -> anyhow::Result<RegistryAuth> {
     }
 }
 
-/// Where Docker keeps it.
+/// Docker's configuration file.
 fn config() -> Option<PathBuf> {
     let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = of("DOCKER_CONFIG").or_else(|| Some(of("HOME")?.join(".docker")))?;
     Some(folder.join("config.json"))
 }
 
-/// The name under which Docker keeps it, which for its own registry is an address of former times.
+/// Docker's key for a registry. For Docker's own registry it is a historical address.
 fn key(registry: &str) -> &str {
     match registry {
         "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",

@@ -1,4 +1,5 @@
-//! What an image is made of: a manifest, a configuration and layers, each named by its digest. Never talks to anybody.
+//! The parts of an image: a manifest, a configuration and layers, each named by its digest. Does no
+//! network I/O.
 
 use super::layer;
 use crate::say;
@@ -9,33 +10,33 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use understudy_snapshot::bundle::Record;
+use understudy_compile::bundle::Record;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE};
 
-/// How a module lies in an image. Istio's agent takes both
-/// (<https://github.com/istio/istio/blob/master/pkg/wasm/imagefetcher.go>).
+/// Layout of a module in an image. Istio's agent accepts both
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Layout {
-    /// A container image with one layer, in which `plugin.wasm` lies: every registry, mirror and scanner takes it
+    /// A container image with one layer that holds `plugin.wasm`: every registry, mirror and
+    /// scanner accepts it
     #[default]
     Image,
     /// An OCI artifact, whose layer is the module itself
     Artifact,
 }
 
-/// The media type of a manifest.
+/// Media type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The longest module that Istio's agent fetches, in bytes.
+/// Maximum size of a module that Istio's agent fetches, in bytes.
 const AGENT_LIMIT: usize = 256 << 20;
-/// The annotation that names the layer with the snapshot.
+/// Annotation with the digest of the layer that holds the snapshot.
 pub(super) const SNAPSHOT_LAYER: &str = "dev.understudy.snapshot-layer";
-/// Where the snapshot is in its layer.
+/// Folder of the snapshot in its layer.
 const SNAPSHOT_FOLDER: &str = "snapshot/";
-/// What is there; the last need not be.
+/// Files of the snapshot; the last one is optional.
 const SNAPSHOT_FILES: [&str; 3] = [HEADER_FILE, EXCHANGES_FILE, "replay.yaml"];
 const ARTIFACT_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 
-/// A part of an image.
+/// A blob of an image.
 #[derive(Debug)]
 pub(crate) struct Blob {
     pub(crate) media_type: &'static str,
@@ -44,18 +45,17 @@ pub(crate) struct Blob {
     pub(crate) bytes: Bytes,
 }
 
-/// An image that is whole.
+/// A complete image.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) manifest: Blob,
-    /// What the manifest names, each once.
+    /// The blobs that the manifest names, each once.
     pub(crate) blobs: Vec<Blob>,
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
 impl Image {
-    /// Makes one of a module that says this of itself.
-    /// With `snapshot`, a folder, that is in it too, for replays.
+    /// Makes the image of a module with this record. A `snapshot` folder is added for replays.
     pub(crate) fn new(
         module: Vec<u8>,
         record: &Record,
@@ -111,10 +111,11 @@ fn container(module: &[u8], snapshot: Option<&Path>) -> anyhow::Result<(Blob, Ve
     if let Some(folder) = snapshot {
         packed.push(pack_snapshot(folder).with_context(|| format!("can't pack {}", folder.display()))?);
     }
-    // The last: no other is looked into for it.
+    // The module's layer is last: Istio's agent looks into no other.
     packed.push(layer::pack(&[(layer::MODULE, module)]).context("can't compress the module")?);
     let digests: Vec<_> = packed.iter().map(|layer| &layer.tar_digest).collect();
-    // Nothing runs in it; but Docker pulls no image of an operating system that it doesn't know, and mirrors are made with Docker.
+    // Nothing runs in the image, but Docker only pulls images of operating systems that it knows,
+    // and mirrors are made with Docker.
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
@@ -127,7 +128,7 @@ fn container(module: &[u8], snapshot: Option<&Path>) -> anyhow::Result<(Blob, Ve
     Ok((config, layers.collect()))
 }
 
-/// A snapshot's files, those of a replay among them.
+/// Packs a snapshot's files, including those of a replay.
 fn pack_snapshot(folder: &Path) -> io::Result<layer::Layer> {
     let mut files = Vec::new();
     for name in SNAPSHOT_FILES {
@@ -140,7 +141,7 @@ fn pack_snapshot(folder: &Path) -> io::Result<layer::Layer> {
     layer::pack(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
 }
 
-/// Puts the snapshot that a layer holds into a folder.
+/// Unpacks the snapshot of a layer into a folder.
 pub(super) fn unpack_snapshot(gzip: &[u8], folder: &Path) -> anyhow::Result<()> {
     layer::unpack(gzip, |name, content| {
         let known = name.strip_prefix(SNAPSHOT_FOLDER).filter(|name| SNAPSHOT_FILES.contains(name));
@@ -151,14 +152,14 @@ pub(super) fn unpack_snapshot(gzip: &[u8], folder: &Path) -> anyhow::Result<()> 
     })
 }
 
-/// Of two layers, without which the agent doesn't take it; the first has nothing to say
-/// (<https://github.com/solo-io/wasm/blob/master/spec/spec.md>).
+/// The parts of an artifact. The agent requires two layers; the first one is empty
 fn artifact(module: Vec<u8>) -> (Blob, Vec<Blob>) {
     let config = || Blob::new(ARTIFACT_CONFIG, b"{}".to_vec());
     (config(), vec![config(), Blob::new("application/vnd.module.wasm.content.layer.v1+wasm", module)])
 }
 
-/// What the image says of itself. Nothing of when and where it was made: the same snapshot gives the same image.
+/// Annotations of the image. They contain neither time nor place: the same snapshot gives the same
+/// image.
 fn annotations(record: &Record) -> BTreeMap<String, String> {
     let said = [
         ("org.opencontainers.image.title", &record.snapshot),
@@ -172,7 +173,7 @@ fn annotations(record: &Record) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// SHA-256 of what comes bit by bit.
+/// Incremental SHA-256.
 pub(super) struct Sha256(digest::Context);
 
 impl Default for Sha256 {
@@ -186,7 +187,7 @@ impl Sha256 {
         self.0.update(bytes);
     }
 
-    /// `sha256:…`, as descriptors have it.
+    /// The digest as in descriptors: `sha256:…`.
     pub(super) fn finish(self) -> String {
         format!("sha256:{}", understudy_core::digest::hex(self.0.finish().as_ref()))
     }

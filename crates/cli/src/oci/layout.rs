@@ -9,10 +9,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The file by which a folder is known.
+/// File that marks a folder as an image.
 const MARK: &str = "oci-layout";
 
-/// Whether an image can be put there: where nothing is, or in place of another image.
+/// Checks that an image can be written: the path is free or holds another image.
 pub(crate) fn check(folder: &Path) -> anyhow::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -28,17 +28,17 @@ pub(crate) fn check(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the image, in place of one that is there.
+/// Writes the image, replacing an existing one.
 pub(crate) fn write(folder: &Path, image: &Image) -> anyhow::Result<()> {
     check(folder)?;
     put(folder, image).with_context(|| format!("can't write {}", folder.display()))
 }
 
 fn put(folder: &Path, image: &Image) -> io::Result<()> {
-    // Where a link leads, so that the link stays.
+    // Target of a link: the link itself stays.
     let folder = &fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // What the umask leaves of it, as for any folder.
+    // The umask applies, as for any folder.
     let beside = || tempfile::Builder::new().permissions(Permissions::from_mode(0o777)).tempdir_in(above);
     let made = beside()?;
     fill(made.path(), image)?;
@@ -46,14 +46,14 @@ fn put(folder: &Path, image: &Image) -> io::Result<()> {
         let old = beside()?;
         fs::rename(folder, old.path().join("old"))?;
         if let Err(error) = fs::rename(made.path(), folder) {
-            // As it was.
+            // Restores the old image.
             fs::rename(old.path().join("old"), folder)?;
             return Err(error);
         }
     } else {
         fs::rename(made.path(), folder)?;
     }
-    // There is nothing left to remove.
+    // The temporary folder has been renamed.
     let _ = made.keep();
     Ok(())
 }

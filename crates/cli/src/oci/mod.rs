@@ -1,4 +1,5 @@
-//! A bundled filter as an OCI image: made here, byte for byte the same for the same module, and then put into a folder or a registry.
+//! A bundled filter as an OCI image, byte for byte the same for the same module, written to a
+//! folder or pushed to a registry.
 
 mod credentials;
 mod image;

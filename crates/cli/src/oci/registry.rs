@@ -1,4 +1,5 @@
-//! Puts an image into a registry (OCI distribution, by `oci-client`): what is there already isn't sent again.
+//! Pushes an image to a registry and pulls it (OCI distribution, with `oci-client`). Existing parts
+//! aren't sent again.
 
 use super::credentials;
 use super::image::{Image, MANIFEST, SNAPSHOT_LAYER, unpack_snapshot};
@@ -14,10 +15,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Without a byte from the registry. It may check a large image before it answers.
+/// Maximum time without a byte from the registry. It may verify a large image before it answers.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Where an image goes: `oci://REGISTRY/NAME:TAG`.
+/// Destination of an image: `oci://REGISTRY/NAME:TAG`.
 #[derive(Clone, Debug)]
 pub(crate) struct Target(Reference);
 
@@ -35,7 +36,7 @@ impl FromStr for Target {
             Some((scheme, _)) => return Err(bad(&format!("{scheme}:// is no registry's"))),
             None => text,
         };
-        // Docker takes its own registry where there is none, which is seldom meant.
+        // Docker defaults to its own registry, which is seldom meant.
         let registry = name.split_once('/').map_or("", |(registry, _)| registry);
         if !registry.contains(['.', ':']) && registry != "localhost" {
             return Err(bad("the registry is missing"));
@@ -55,7 +56,7 @@ impl FromStr for Target {
     }
 }
 
-/// Where an image comes from: as a [`Target`], and its digest may be there, which holds then.
+/// Source of an image: a [`Target`], or with a digest, which then takes precedence.
 #[derive(Clone, Debug)]
 pub(crate) struct Source(Reference);
 
@@ -89,14 +90,14 @@ impl fmt::Display for Target {
     }
 }
 
-/// How to reach a registry.
+/// Connection settings of a registry.
 pub(crate) struct Registry<'a> {
     pub(crate) plain_http: bool,
-    /// A file of certificates to trust besides the machine's.
+    /// File of certificates to trust besides the machine's.
     pub(crate) ca: Option<&'a Path>,
 }
 
-/// What became of the blobs of an image.
+/// Numbers of sent and of existing blobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pushed {
     pub(crate) sent: u64,
@@ -104,7 +105,7 @@ pub(crate) struct Pushed {
 }
 
 impl Registry<'_> {
-    /// Pushes. The tag is set last, when all else is there.
+    /// Pushes an image. The tag is set last, when all parts exist.
     pub(crate) async fn push(&self, target: &Target, image: &Image) -> anyhow::Result<Pushed> {
         let reference = &target.0;
         let (client, auth) = (self.client()?, credentials::of(reference.registry())?);
@@ -114,7 +115,7 @@ impl Registry<'_> {
             .with_context(|| format!("can't push {target}"))
     }
 
-    /// Gets the snapshot that is in an image, and puts it into a folder, which must be empty. Gives the image's digest.
+    /// Unpacks the snapshot of an image into an empty folder. Returns the image's digest.
     pub(crate) async fn pull(&self, source: &Source, folder: &Path) -> anyhow::Result<String> {
         let reference = &source.0;
         let (client, auth) = (self.client()?, credentials::of(reference.registry())?);
@@ -138,7 +139,8 @@ impl Registry<'_> {
         client.auth(to, auth, RegistryOperation::Push).await?;
         let mut pushed = Pushed::default();
         for blob in &image.blobs {
-            // Who may not look may still write; what is wrong says the push itself.
+            // Without permission to read, writing may still be allowed; the push reports its own
+            // errors.
             if client.blob_exists(to, &blob.digest).await.unwrap_or(false) {
                 pushed.there_already += 1;
                 continue;
@@ -152,9 +154,10 @@ impl Registry<'_> {
     }
 
     fn client(&self) -> anyhow::Result<Client> {
-        // Who was first is as good: there is only ring.
+        // Another provider that was installed first is fine: there is only ring.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // `Client` makes one with nothing but the machine's certificates too, and would panic where there are none.
+        // `Client` would also create a client with the machine's certificates alone, and panic
+        // without any.
         reqwest::Client::builder().build().context(
             "this machine has no certificates to know registries by; install ca-certificates, or name a file of them with SSL_CERT_FILE",
         )?;
@@ -171,7 +174,7 @@ impl Registry<'_> {
         Ok(Client::try_from(config)?)
     }
 
-    /// In the words of somebody who has to put it right.
+    /// Explains an error to the person who has to fix it.
     fn explain(&self, error: Error, to: &Reference, auth: &RegistryAuth) -> anyhow::Error {
         let registry = to.registry();
         let why = chain(&error);
@@ -207,7 +210,8 @@ impl Registry<'_> {
     }
 }
 
-/// An image's digest, and its layer with the snapshot, if there is one. The client checks both digests.
+/// An image's digest, and its layer with the snapshot if there is one. The client verifies both
+/// digests.
 async fn fetch(
     client: &Client,
     auth: &RegistryAuth,
@@ -241,7 +245,7 @@ fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// The error with its causes, each said once.
+/// The error with its causes, each once.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -11,10 +11,10 @@ use http_body_util::Full;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::mpsc;
-use understudy_core::config::Collector;
+use understudy_core::config::OutboxConfig;
 use understudy_core::exchange::{Body, End, Exchange, Request, Response};
 use understudy_core::headers::Headers;
-use understudy_core::outbox::{Answer, Outbox};
+use understudy_core::outbox::{CollectorReply, Outbox};
 use understudy_core::v1;
 
 /// How often a filter looks at its outbox.
@@ -83,7 +83,7 @@ impl Fleet {
 
 async fn sidecar(fleet: Fleet, number: usize, turn: Arc<AtomicUsize>) -> Played {
     let settings = format!(r#"{{"cluster":"collector","flush_interval_ms":{}}}"#, fleet.flush_ms);
-    let settings: Collector = serde_json::from_str(&settings).expect("settings");
+    let settings: OutboxConfig = serde_json::from_str(&settings).expect("settings");
     let vm = format!("{number:016x}");
     let mut outbox = Outbox::new(vm.clone(), Some("payment".into()), &settings);
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
@@ -96,13 +96,13 @@ async fn sidecar(fleet: Fleet, number: usize, turn: Arc<AtomicUsize>) -> Played 
         tokio::select! {
             _ = ticks.tick() => {}
             Some((seq, answer, bytes, took)) = answered.recv() => {
-                if answer == Answer::Delivered {
+                if answer == CollectorReply::Acknowledged {
                     played.bytes += bytes;
                     played.latencies.push(took);
                 } else {
                     played.refused += 1;
                 }
-                outbox.answered(seq, answer, millis(start));
+                outbox.replied(seq, answer, millis(start));
                 continue;
             }
         }
@@ -133,7 +133,7 @@ async fn sidecar(fleet: Fleet, number: usize, turn: Arc<AtomicUsize>) -> Played 
     }
 }
 
-async fn send(http: &Http, to: SocketAddr, body: Bytes) -> Answer {
+async fn send(http: &Http, to: SocketAddr, body: Bytes) -> CollectorReply {
     let request = axum::http::Request::post(format!("http://{to}/v1/exchanges"))
         .header("content-type", "application/x-ndjson")
         .body(Full::new(body))
@@ -142,9 +142,9 @@ async fn send(http: &Http, to: SocketAddr, body: Bytes) -> Answer {
         Ok(Ok(answer)) => {
             let after =
                 answer.headers().get("retry-after").and_then(|after| after.to_str().ok()?.parse().ok());
-            Answer::from_status(Some(answer.status().as_u16()), after)
+            CollectorReply::from_status(Some(answer.status().as_u16()), after)
         }
-        _ => Answer::from_status(None, None),
+        _ => CollectorReply::from_status(None, None),
     }
 }
 

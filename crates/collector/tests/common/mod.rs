@@ -1,4 +1,5 @@
-//! What the collector's tests share: batches, an HTTP client, a disk that fails on demand, and what a store holds.
+//! Helpers of the collector's tests: batches, an HTTP client, a disk that fails on demand, and the
+//! contents of a store.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -14,11 +15,11 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use understudy_collector::{
-    Appended, Batch, Collector, CollectorConfig, Disk, LocalDisk, Reader, SegmentFile, Store, StoreConfig,
+    Appended, Batch, Collector, CollectorConfig, Disk, FolderConfig, LocalDisk, Reader, SegmentFile, Store,
     StoreError,
 };
 
-/// A batch with `records` records, whose content follows from `vm` and `seq`.
+/// A batch with `records` records, whose content is a function of `vm` and `seq`.
 pub(crate) fn batch(vm: &str, seq: u64, records: usize) -> String {
     let mut text = format!("{{\"type\":\"batch\",\"v\":1,\"vm\":\"{vm}\",\"seq\":{seq},\"dropped\":0}}\n");
     for n in 0..records {
@@ -35,24 +36,22 @@ pub(crate) fn parsed(vm: &str, seq: u64, records: usize) -> Batch {
     Batch::parse(batch(vm, seq, records).into()).unwrap()
 }
 
-/// A store's configuration whose disk `disk` decides, with closed segments in the folder.
-pub(crate) fn store_config(folder: &Path, disk: &FaultDisk) -> StoreConfig {
-    let mut config = StoreConfig::new(folder);
+/// The configuration of a store in `folder` on the disk `disk`.
+pub(crate) fn store_config(folder: &Path, disk: &FaultDisk) -> FolderConfig {
+    let mut config = FolderConfig::new(folder);
     config.disk = Arc::new(disk.clone());
     config
 }
 
 pub(crate) fn collector_config(folder: &Path, disk: &FaultDisk) -> CollectorConfig {
-    let mut config = CollectorConfig::new(folder);
-    config.store.disk = Arc::new(disk.clone());
-    config
+    CollectorConfig::with_store(store_config(folder, disk))
 }
 
 pub(crate) async fn collector(config: CollectorConfig) -> Collector {
     Collector::bind("127.0.0.1:0", config).await.unwrap()
 }
 
-/// All batches with their records, by VM and seq. Fails if one is there twice.
+/// All batches with their records, by VM and seq. Panics if a batch is returned twice.
 pub(crate) async fn batches(mut reader: Reader) -> BTreeMap<(String, u64), Vec<String>> {
     let mut all = BTreeMap::new();
     while let Some(mut batch) = reader.next_batch().await.unwrap() {
@@ -66,7 +65,7 @@ pub(crate) async fn batches(mut reader: Reader) -> BTreeMap<(String, u64), Vec<S
     all
 }
 
-/// The keys of what a store holds; each batch must be what [`batch`] makes of its key with `records` records.
+/// The keys of all batches. Each batch must be the one that [`batch`] makes for its key and `records`.
 pub(crate) async fn keys(reader: Reader, records: usize) -> Vec<(String, u64)> {
     let all = batches(reader).await;
     for ((vm, seq), lines) in &all {
@@ -91,7 +90,7 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Waits for a condition; fails after a long time.
+/// Waits for a condition. Panics after a long time.
 pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -100,7 +99,7 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
     }
 }
 
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<u64>,
     pub(crate) text: String,
@@ -122,60 +121,60 @@ impl Http {
         Http { client, address: address.to_owned() }
     }
 
-    pub(crate) async fn post(&self, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn post(&self, body: impl Into<Bytes>) -> HttpResponse {
         self.try_send("POST", "/v1/exchanges", body, None).await.unwrap()
     }
 
-    pub(crate) async fn post_encoded(&self, body: impl Into<Bytes>, encoding: &str) -> Answer {
+    pub(crate) async fn post_encoded(&self, body: impl Into<Bytes>, encoding: &str) -> HttpResponse {
         self.try_send("POST", "/v1/exchanges", body, Some(encoding)).await.unwrap()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> HttpResponse {
         self.try_send("GET", path, Bytes::new(), None).await.unwrap()
     }
 
-    pub(crate) async fn try_post(&self, body: impl Into<Bytes>) -> Option<Answer> {
+    pub(crate) async fn try_post(&self, body: impl Into<Bytes>) -> Option<HttpResponse> {
         self.try_send("POST", "/v1/exchanges", body, None).await
     }
 
-    /// `None` without an answer.
+    /// `None` without a response.
     async fn try_send(
         &self,
         method: &str,
         path: &str,
         body: impl Into<Bytes>,
         encoding: Option<&str>,
-    ) -> Option<Answer> {
+    ) -> Option<HttpResponse> {
         let mut request =
             axum::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if let Some(encoding) = encoding {
             request = request.header("content-encoding", encoding);
         }
-        let answer = self.client.request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
-        let retry_after = answer.headers().get("retry-after").map(|v| v.to_str().unwrap().parse().unwrap());
-        let status = answer.status().as_u16();
-        let text = answer.into_body().collect().await.ok()?.to_bytes();
-        Some(Answer { status, retry_after, text: String::from_utf8(text.to_vec()).unwrap() })
+        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
+        let retry_after = response.headers().get("retry-after").map(|v| v.to_str().unwrap().parse().unwrap());
+        let status = response.status().as_u16();
+        let text = response.into_body().collect().await.ok()?.to_bytes();
+        Some(HttpResponse { status, retry_after, text: String::from_utf8(text.to_vec()).unwrap() })
     }
 }
 
-/// A disk that fails on demand, in each of its operations.
+/// A disk, each of whose operations fails on demand.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultDisk(Arc<Faults>);
 
 #[derive(Debug, Default)]
 struct Faults {
-    /// The disk is full after this many more bytes; negative: it isn't full. Bytes cut off are free again.
+    /// The free space in bytes; `None` is unlimited. Bytes cut off a file are free again.
     room: Mutex<Option<u64>>,
     sync: AtomicBool,
     set_len: AtomicBool,
     create: AtomicBool,
     sync_dir: AtomicBool,
-    /// Closed, an fsync waits.
+    /// While the gate is closed, an fsync waits.
     gate: Mutex<bool>,
     opened: Condvar,
     waiting: AtomicI64,
-    /// Whether fsync really is one.
+    /// Whether fsync is skipped.
     fast: AtomicBool,
 }
 
@@ -188,7 +187,7 @@ const EROFS: i32 = 30;
 const ENOSPC: i32 = 28;
 
 impl FaultDisk {
-    /// A disk that doesn't really sync, for tests that open many stores.
+    /// A disk that skips fsync, for tests that open many stores.
     pub(crate) fn fast() -> FaultDisk {
         let disk = FaultDisk::default();
         disk.0.fast.store(true, SeqCst);
@@ -207,7 +206,7 @@ impl FaultDisk {
         self.0.set_len.store(fail, SeqCst);
     }
 
-    /// As when the file system has been mounted read-only.
+    /// Behaves like a file system that was mounted read-only.
     pub(crate) fn read_only(&self, fail: bool) {
         for switch in [&self.0.create, &self.0.sync, &self.0.set_len, &self.0.sync_dir] {
             switch.store(fail, SeqCst);
@@ -232,7 +231,7 @@ impl FaultDisk {
     }
 
     /// Whether an fsync waits at the gate.
-    pub(crate) fn somebody_waits(&self) -> bool {
+    pub(crate) fn has_waiter(&self) -> bool {
         self.0.waiting.load(SeqCst) > 0
     }
 }
@@ -271,7 +270,7 @@ impl SegmentFile for FaultFile {
         let Some(left) = &mut *room else { return self.file.append(bytes) };
         let fits = bytes.len().min(*left as usize);
         *left -= fits as u64;
-        // What fits is written, as a real disk does it.
+        // Like a real disk, writes the part that fits.
         self.file.append(&bytes[..fits])?;
         if fits < bytes.len() { Err(io::Error::from_raw_os_error(ENOSPC)) } else { Ok(()) }
     }
@@ -286,6 +285,10 @@ impl SegmentFile for FaultFile {
         self.faults.waiting.fetch_sub(1, SeqCst);
         failing(&self.faults.sync, EIO)?;
         if self.faults.fast.load(SeqCst) { Ok(()) } else { self.file.sync() }
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.file.is_at(path)
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Annotations on workloads, on and off.
+//! Annotations of workloads, set and removed.
 
 use crate::scene::{OWN, Scene, settings};
 use kube::api::DeleteParams;
@@ -10,12 +10,12 @@ fn annotated() -> Value {
 }
 
 #[tokio::test]
-async fn annotations_on_and_off() {
+async fn annotations_create_and_remove_a_resource() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     let deployments = scene.api("apps", "v1", "Deployment", "payments");
     scene.merge(&deployments, "payment", json!({ "metadata": { "annotations": annotated() } })).await;
-    scene.said("deployment-payment", "Ready", "Responding").await;
+    scene.condition_is("deployment-payment", "Ready", "Responding").await;
     assert_eq!(scene.stored("deployment-payment")["metadata"]["ownerReferences"][0]["kind"], "Deployment");
     assert_eq!(scene.filters().len(), 1);
     // Another snapshot.
@@ -27,10 +27,10 @@ async fn annotations_on_and_off() {
             scene.filters().first().is_some_and(|filter| filter.to_string().contains("payment:2"))
         })
         .await;
-    // Who deletes the resource has to remove the annotation.
+    // A deleted resource comes back as long as its annotations stay.
     scene.replays().delete("deployment-payment", &DeleteParams::default()).await.unwrap();
-    scene.said("deployment-payment", "Ready", "Responding").await;
-    // Off, while nobody is there.
+    scene.condition_is("deployment-payment", "Ready", "Responding").await;
+    // Annotations that are removed while no controller runs.
     running.stop().await;
     let off = json!({ "metadata": { "annotations": null } });
     scene.merge(&deployments, "payment", off).await;
@@ -44,49 +44,51 @@ async fn annotations_on_and_off() {
 }
 
 #[tokio::test]
-async fn a_workload_that_is_deleted_takes_it_along() {
+async fn deleted_workload_takes_its_resource_along() {
     let scene = Scene::new().await;
     scene.workload("payments", "orders", annotated()).await;
     let running = scene.start(settings());
-    scene.said("deployment-orders", "Ready", "Responding").await;
+    scene.condition_is("deployment-orders", "Ready", "Responding").await;
     scene
         .api("apps", "v1", "Deployment", "payments")
         .delete("orders", &DeleteParams::default())
         .await
         .unwrap();
-    scene.until("all is gone", || scene.server.objects(OWN).is_empty() && scene.filters().is_empty()).await;
+    scene
+        .until("everything is gone", || scene.server.objects(OWN).is_empty() && scene.filters().is_empty())
+        .await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_not_of_annotations_is_left_alone() {
+async fn resource_without_annotations_is_left_alone() {
     let scene = Scene::new().await;
-    // Somebody has made one by that name.
+    // A user has created a resource with the name that annotations would give it.
     scene.replay("deployment-payment", json!({ "workloads": [{ "ref": { "name": "payment" } }] })).await;
     scene.workload("payments", "orders", json!({ "replay.speedscale.com/mode": "responder-only" })).await;
     let running = scene.start(settings());
     let deployments = scene.api("apps", "v1", "Deployment", "payments");
     scene.merge(&deployments, "payment", json!({ "metadata": { "annotations": annotated() } })).await;
-    let told = |reason: &str| {
+    let reported = |reason: &str| {
         scene.server.objects("events.events.k8s.io").iter().any(|event| event["reason"] == reason)
     };
-    scene.until("both are told", || told("NameTaken") && told("BadAnnotation")).await;
+    scene.until("both are reported", || reported("NameTaken") && reported("BadAnnotation")).await;
     assert!(scene.filters().is_empty());
     scene.merge(&deployments, "payment", json!({ "metadata": { "annotations": null } })).await;
-    // Looked at again when another is.
+    // By the time a later workload is served, the first one has been reconciled.
     scene.workload("payments", "third", annotated()).await;
-    scene.said("deployment-third", "Ready", "Responding").await;
+    scene.condition_is("deployment-third", "Ready", "Responding").await;
     assert!(!scene.stored("deployment-payment").is_null());
     running.stop().await;
 }
 
 #[tokio::test]
-async fn annotations_can_be_left_alone() {
+async fn annotations_are_ignored_if_so_configured() {
     let scene = Scene::new().await;
     scene.workload("payments", "orders", annotated()).await;
     let running = scene.start(Settings { annotations: false, ..settings() });
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.server.objects(OWN).len(), 1);
     running.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Of several controllers one works: the one with the lease.
+//! Of several controllers, only the holder of the lease works.
 
 use crate::scene::{Scene, client, settings};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ impl Scene {
         lease.map_or(Value::Null, |lease| lease["spec"]["holderIdentity"].clone())
     }
 
-    /// Which doors something was written through, the lease aside.
+    /// Doors through which objects were written, the lease aside.
     fn writers(&self) -> Vec<usize> {
         let mut doors: Vec<_> = self
             .server
@@ -36,14 +36,14 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn one_works_and_the_other_takes_over_at_once() {
+async fn second_controller_takes_over_when_the_first_stops() {
     let scene = Scene::new().await;
     let (one, other) = (scene.server.door().await, scene.server.door().await);
     let first = scene.start_with(client(&one.url()), electing("first"));
     scene.until("the first holds the lease", || scene.holder() == "first").await;
     let second = scene.start_with(client(&other.url()), electing("second"));
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.writers(), [one.number()]);
     first.stop().await;
     scene.until("the second holds the lease", || scene.holder() == "second").await;
@@ -59,21 +59,21 @@ async fn one_works_and_the_other_takes_over_at_once() {
 }
 
 #[tokio::test]
-async fn who_loses_the_lease_stops() {
+async fn controller_without_the_lease_stops_working() {
     let scene = Scene::new().await;
     let (mut one, other) = (scene.server.door().await, scene.server.door().await);
     let first = scene.start_with(client(&one.url()), electing("first"));
     scene.until("the first holds the lease", || scene.holder() == "first").await;
     let second = scene.start_with(client(&other.url()), electing("second"));
-    // The first's network is cut: it can't renew, and nobody releases the lease for it.
+    // The first controller's network is cut: it can neither renew nor release the lease.
     one.shut().await;
     scene.until("the second holds the lease", || scene.holder() == "second").await;
     scene.server.forget_history();
     one.open_again().await;
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.writers(), [other.number()]);
-    // And when it's its turn again, it works again.
+    // It works again once it holds the lease again.
     second.kill().await;
     scene.until("the first holds the lease again", || scene.holder() == "first").await;
     scene.merge(&scene.replays(), "friday", json!({ "spec": { "snapshotID": "payment:3" } })).await;

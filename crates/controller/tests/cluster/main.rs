@@ -1,4 +1,4 @@
-//! The real controller with the real client, against an API server as Kubernetes has it (`testkit::kubernetes`).
+//! The real controller with the real client, against the double of Kubernetes' API server.
 
 mod annotations;
 mod leader;

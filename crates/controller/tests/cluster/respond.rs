@@ -1,4 +1,4 @@
-//! Mocks: made, kept, removed; and why there are none.
+//! Mocks: applied, repaired and removed, and the reasons why there are none.
 
 use crate::scene::{FILTERS, OWN, Scene, condition, resource, settings};
 use kube::api::DeleteParams;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use understudy_controller::Settings;
 
 #[tokio::test]
-async fn a_resource_mocks_its_workload_until_it_is_removed() {
+async fn resource_mocks_its_workload_until_removed() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     scene
@@ -15,7 +15,7 @@ async fn a_resource_mocks_its_workload_until_it_is_removed() {
             json!({ "workloads": [{ "ref": { "name": "payment" }, "mocks": ["api.stripe.com"] }] }),
         )
         .await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     let filters = scene.filters();
     assert_eq!(filters.len(), 1, "{filters:?}");
     let filter = &filters[0];
@@ -31,74 +31,77 @@ async fn a_resource_mocks_its_workload_until_it_is_removed() {
             && status["initializedTime"].is_string()
             && status["finishedTime"].is_null()
     );
-    assert_eq!(condition(&stored, "MocksReady").unwrap()["status"], "True");
+    // No sidecar has said that it runs the mocks.
+    let mocks = condition(&stored, "MocksReady").unwrap();
+    assert_eq!((&mocks["status"], &mocks["reason"]), (&json!("Unknown"), &json!("Applied")));
+    assert!(mocks["message"].as_str().unwrap().contains("isn't known"), "{mocks}");
 
     scene.replays().delete("friday", &DeleteParams::default()).await.unwrap();
-    scene.until("the filter is gone", || scene.filters().is_empty()).await;
+    scene.until("the EnvoyFilter is gone", || scene.filters().is_empty()).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn nothing_is_written_when_nothing_is_new() {
+async fn unchanged_resource_is_not_written() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
-    // What the first one brought about is over when a second one, asked for later, is done.
+    scene.condition_is("friday", "Ready", "Responding").await;
+    // By the time a later resource is served, the first one is finished.
     scene.workload("payments", "orders", json!({})).await;
     scene.replay("second", json!({ "workloads": [{ "ref": { "name": "orders" }, "mocks": ["*"] }] })).await;
-    scene.said("second", "Ready", "Responding").await;
+    scene.condition_is("second", "Ready", "Responding").await;
     let history = scene.server.history();
     let statuses =
         history.iter().filter(|asked| asked.subresource == "status" && asked.name == "friday").count();
     assert_eq!(statuses, 1, "{history:#?}");
     let version = |name: &str| scene.stored(name)["metadata"]["resourceVersion"].clone();
     let before = version("friday");
-    // Somebody touches what doesn't count.
+    // A label of the resource means nothing to the controller.
     scene.merge(&scene.replays(), "friday", json!({ "metadata": { "labels": { "a": "b" } } })).await;
     let touched = version("friday");
     assert_ne!(before, touched);
     scene.replays().delete("second", &DeleteParams::default()).await.unwrap();
-    scene.until("the second's filter is gone", || scene.filters().len() == 1).await;
+    scene.until("the EnvoyFilter of the second is gone", || scene.filters().len() == 1).await;
     assert_eq!(version("friday"), touched);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn drift_is_repaired() {
+async fn changed_and_deleted_filters_are_repaired() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     let name = scene.filters()[0]["metadata"]["name"].as_str().unwrap().to_owned();
     let api = scene.api("networking.istio.io", "v1alpha3", "EnvoyFilter", "payments");
-    // The worst that can be edited: a selector that is empty is for the whole namespace.
+    // The worst edit: an empty selector selects the whole namespace.
     scene.merge(&api, &name, json!({ "spec": { "workloadSelector": null } })).await;
     let selects = |filter: &Value| filter["spec"]["workloadSelector"]["labels"]["app"] == "payment";
-    scene.until("the selector is there again", || scene.filters().first().is_some_and(selects)).await;
+    scene.until("the selector is back", || scene.filters().first().is_some_and(selects)).await;
     api.delete(&name, &DeleteParams::default()).await.unwrap();
-    scene.until("the filter is there again", || scene.filters().first().is_some_and(selects)).await;
+    scene.until("the EnvoyFilter exists again", || scene.filters().first().is_some_and(selects)).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_restart_midway_loses_and_doubles_nothing() {
+async fn restart_midway_loses_and_doubles_nothing() {
     let scene = Scene::new().await;
-    // It dies before it can write how far it has come.
+    // The controller dies before it can write a status.
     scene.server.refuse_where(|asked| (asked.subresource == "status").then_some(503));
     let first = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    scene.until("the filter is there", || scene.filters().len() == 1).await;
+    scene.until("the EnvoyFilter exists", || scene.filters().len() == 1).await;
     first.kill().await;
     assert_eq!(scene.stored("friday")["status"], Value::Null);
-    // And while nobody is there, things change.
+    // Resources come and go while no controller runs.
     scene.replay("gone", json!({})).await;
     scene.replays().delete("gone", &DeleteParams::default()).await.unwrap();
     scene.server.relent();
     let second = scene.start(settings());
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.filters().len(), 1);
-    // What it is told to do while it is away is done when it's back.
+    // A change while no controller runs is handled by the next one.
     second.stop().await;
     scene
         .merge(
@@ -108,21 +111,21 @@ async fn a_restart_midway_loses_and_doubles_nothing() {
         )
         .await;
     let third = scene.start(settings());
-    scene.said("friday", "MocksReady", "NothingToMock").await;
-    scene.until("the filter is gone", || scene.filters().is_empty()).await;
+    scene.condition_is("friday", "MocksReady", "NothingToMock").await;
+    scene.until("the EnvoyFilter is gone", || scene.filters().is_empty()).await;
     third.stop().await;
 }
 
 #[tokio::test]
-async fn a_target_that_comes_and_goes() {
+async fn missing_target_is_reported_until_it_exists() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     scene.replay("friday", json!({ "workloads": [{ "ref": { "name": "orders" }, "mocks": ["*"] }] })).await;
-    let why = scene.said("friday", "MocksReady", "TargetNotFound").await;
+    let why = scene.condition_is("friday", "MocksReady", "TargetNotFound").await;
     assert!(why.contains("there is no Deployment payments/orders"), "{why}");
     assert!(scene.filters().is_empty());
     scene
-        .until("it is told as an event", || {
+        .until("an event reports it", || {
             scene
                 .server
                 .objects("events.events.k8s.io")
@@ -131,40 +134,40 @@ async fn a_target_that_comes_and_goes() {
         })
         .await;
     scene.workload("payments", "orders", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.filters().len(), 1);
     scene
         .api("apps", "v1", "Deployment", "payments")
         .delete("orders", &DeleteParams::default())
         .await
         .unwrap();
-    scene.said("friday", "Ready", "TargetNotFound").await;
-    scene.until("the filter is gone", || scene.filters().is_empty()).await;
+    scene.condition_is("friday", "Ready", "TargetNotFound").await;
+    scene.until("the EnvoyFilter is gone", || scene.filters().is_empty()).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_bad_specification_says_why_and_changes_nothing() {
+async fn invalid_specification_says_why_and_keeps_the_mocks() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     scene
         .merge(&scene.replays(), "friday", json!({ "spec": { "snapshotID": "https://registry.test/a" } }))
         .await;
-    let why = scene.said("friday", "Ready", "InvalidSpec").await;
+    let why = scene.condition_is("friday", "Ready", "InvalidSpec").await;
     assert!(why.contains("isn't in a registry: write oci://"), "{why}");
     assert_eq!(scene.stored("friday")["status"]["observedGeneration"], 2);
-    // Requests mustn't get through to what was mocked.
+    // Requests must not reach backends that were mocked.
     assert_eq!(scene.filters().len(), 1);
     scene.merge(&scene.replays(), "friday", json!({ "spec": { "snapshotID": "payment:2" } })).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert!(scene.filters()[0].to_string().contains("team/payment:2"));
     running.stop().await;
 }
 
 #[tokio::test]
-async fn the_schema_refuses_what_makes_no_sense() {
+async fn schema_refuses_invalid_specifications() {
     let scene = Scene::new().await;
     let check = async |more: Value| {
         let mut object = resource("bad", more.clone());
@@ -182,40 +185,69 @@ async fn the_schema_refuses_what_makes_no_sense() {
 }
 
 #[tokio::test]
-async fn a_workload_without_labels_of_its_own_is_not_mocked() {
+async fn workload_without_labels_of_its_own_is_not_mocked() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
-    let bare = json!({ "metadata": { "name": "bare", "namespace": "payments" }, "spec": { "template": {} } });
+    let bare = json!({ "metadata": { "name": "bare", "namespace": "payments" }, "spec": {
+        "selector": { "matchExpressions": [{ "key": "app", "operator": "Exists" }] },
+        "template": { "metadata": { "labels": { "app": "bare" } } },
+    } });
     scene.create("apps", "v1", "StatefulSet", &bare).await;
     let target = json!([{ "ref": { "name": "bare", "kind": "StatefulSet" }, "mocks": ["*"] }]);
     scene.replay("bare", json!({ "workloads": target })).await;
-    scene.said("bare", "MocksReady", "NoLabels").await;
-    // Another workload has all of its labels, and more.
+    scene.condition_is("bare", "MocksReady", "NoLabels").await;
+    // Another workload has all labels of the first, and more.
     let labels = json!({ "app": "payment", "track": "canary" });
-    let canary = json!({ "metadata": { "name": "canary", "namespace": "payments" }, "spec": { "template": { "metadata": { "labels": labels } } } });
+    let canary = json!({ "metadata": { "name": "canary", "namespace": "payments" }, "spec": {
+        "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels } },
+    } });
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     scene.create("apps", "v1", "Deployment", &canary).await;
-    let why = scene.said("friday", "MocksReady", "SelectorShared").await;
+    let why = scene.condition_is("friday", "MocksReady", "SelectorShared").await;
     assert!(why.contains("Deployment canary"), "{why}");
-    scene.until("nobody is mocked", || scene.filters().is_empty()).await;
+    scene.until("no workload is mocked", || scene.filters().is_empty()).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn of_two_for_one_workload_the_older_counts() {
+async fn rollout_with_new_template_labels_keeps_both_generations_mocked() {
+    let scene = Scene::new().await;
+    let running = scene.start(settings());
+    let spec = |version: &str| {
+        json!({ "selector": { "matchLabels": { "app": "orders" } },
+            "template": { "metadata": { "labels": { "app": "orders", "version": version } } } })
+    };
+    let orders = json!({ "metadata": { "name": "orders", "namespace": "payments" }, "spec": spec("v1") });
+    scene.create("apps", "v1", "Deployment", &orders).await;
+    scene.replay("friday", json!({ "workloads": [{ "ref": { "name": "orders" }, "mocks": ["*"] }] })).await;
+    scene.condition_is("friday", "Ready", "Responding").await;
+    let before = scene.filters();
+    assert_eq!(before[0]["spec"]["workloadSelector"]["labels"], json!({ "app": "orders" }));
+    let deployments = scene.api("apps", "v1", "Deployment", "payments");
+    scene.merge(&deployments, "orders", json!({ "spec": spec("v2") })).await;
+    // By the time a later resource is served, the roll-out has been seen.
+    scene.replay("second", json!({})).await;
+    scene.condition_is("second", "Ready", "Responding").await;
+    let name = before[0]["metadata"]["name"].as_str().unwrap();
+    assert_eq!(scene.server.object(FILTERS, "payments", name).as_ref(), before.first());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn older_of_two_resources_mocks_the_workload() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     scene.replay("first", json!({})).await;
-    scene.said("first", "Ready", "Responding").await;
-    // Times are to the second, and names don't count.
+    scene.condition_is("first", "Ready", "Responding").await;
+    // Creation times are to the second, and names play no part.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     scene.replay("a-second", json!({ "snapshotID": "other:1" })).await;
-    let why = scene.said("a-second", "MocksReady", "AlreadyMocked").await;
+    let why = scene.condition_is("a-second", "MocksReady", "AlreadyMocked").await;
     assert!(why.contains("payments/first"), "{why}");
     assert_eq!(scene.filters().len(), 1);
     scene.replays().delete("first", &DeleteParams::default()).await.unwrap();
-    scene.said("a-second", "Ready", "Responding").await;
+    scene.condition_is("a-second", "Ready", "Responding").await;
     scene
         .until("there is one filter, of the second", || {
             let filters = scene.filters();
@@ -226,21 +258,22 @@ async fn of_two_for_one_workload_the_older_counts() {
 }
 
 #[tokio::test]
-async fn other_namespaces_are_left_alone_unless_allowed() {
+async fn other_namespaces_are_mocked_only_if_allowed() {
     let scene = Scene::new().await;
     scene.workload("orders", "orders", json!({})).await;
     let elsewhere =
         json!({ "workloads": [{ "ref": { "name": "orders", "namespace": "orders" }, "mocks": ["*"] }] });
     scene.replay("friday", elsewhere).await;
     let running = scene.start(settings());
-    scene.said("friday", "MocksReady", "ForeignNamespace").await;
+    scene.condition_is("friday", "MocksReady", "ForeignNamespace").await;
     assert!(scene.filters().is_empty());
     running.stop().await;
     let running = scene.start(Settings { other_namespaces: true, ..settings() });
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.filters()[0]["metadata"]["namespace"], "orders");
     assert_eq!(scene.filters()[0]["metadata"]["ownerReferences"], Value::Null);
-    // No owner reference leads there: the finalizer sees to it, also when nobody was there for a while.
+    // No owner reference reaches there: the finalizer keeps the resource until a controller removes the
+    // mocks.
     running.stop().await;
     scene.replays().delete("friday", &DeleteParams::default()).await.unwrap();
     assert!(scene.stored("friday")["metadata"]["deletionTimestamp"].is_string());
@@ -252,7 +285,7 @@ async fn other_namespaces_are_left_alone_unless_allowed() {
 }
 
 #[tokio::test]
-async fn a_conflict_on_the_status_is_solved() {
+async fn conflict_on_the_status_is_retried() {
     let scene = Scene::new().await;
     let (times, seen) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::Ordering::SeqCst);
     scene.server.refuse_where(move |asked| {
@@ -261,18 +294,18 @@ async fn a_conflict_on_the_status_is_solved() {
     });
     let running = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.stored("friday")["status"]["reconcileFailures"], 0);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_said_and_tried_again() {
+async fn refused_write_is_reported_and_retried() {
     let scene = Scene::new().await;
     scene.server.refuse_where(|asked| (asked.verb == "patch" && asked.resource == FILTERS).then_some(403));
     let running = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    let why = scene.said("friday", "Ready", "Failed").await;
+    let why = scene.condition_is("friday", "Ready", "Failed").await;
     assert!(
         why.contains("applying EnvoyFilter payments/") && why.contains("ClusterRole doesn't allow"),
         "{why}"
@@ -283,13 +316,13 @@ async fn what_the_server_refuses_is_said_and_tried_again() {
         })
         .await;
     scene.server.relent();
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.stored("friday")["status"]["reconcileFailures"], 0);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn resources_of_the_contracts_group_are_taken() {
+async fn resources_of_the_contract_group_are_served() {
     let scene = Scene::new().await;
     let running = scene.start(settings());
     let mut spec = resource("friday", json!({ "testConfigID": "regression" }));
@@ -301,7 +334,7 @@ async fn resources_of_the_contracts_group_are_taken() {
         .await;
     assert_eq!(scene.filters()[0]["metadata"]["ownerReferences"][0]["apiVersion"], "speedscale.com/v1");
     scene
-        .until("what isn't done is told", || {
+        .until("an event reports the ignored field", || {
             let events = scene.server.objects("events.events.k8s.io");
             events
                 .iter()
@@ -312,11 +345,11 @@ async fn resources_of_the_contracts_group_are_taken() {
 }
 
 #[tokio::test]
-async fn watches_that_end_and_a_server_that_is_gone_for_a_while() {
+async fn restarted_server_is_watched_again() {
     let mut scene = Scene::new().await;
     let running = scene.start(settings());
     scene.replay("friday", json!({})).await;
-    scene.said("friday", "Ready", "Responding").await;
+    scene.condition_is("friday", "Ready", "Responding").await;
     scene.server.stop().await;
     scene.server.start_again().await;
     scene.server.compact();
@@ -326,7 +359,7 @@ async fn watches_that_end_and_a_server_that_is_gone_for_a_while() {
         .delete(&name, &DeleteParams::default())
         .await
         .unwrap();
-    scene.until("the filter is there again", || scene.filters().len() == 1).await;
+    scene.until("the EnvoyFilter exists again", || scene.filters().len() == 1).await;
     assert_eq!(scene.server.objects(OWN).len(), 1);
     running.stop().await;
 }

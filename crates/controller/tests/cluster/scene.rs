@@ -1,4 +1,4 @@
-//! A cluster with a workload, and a controller in it.
+//! A cluster with a workload and a controller.
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -9,31 +9,31 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use understudy_controller::{Controller, Group, JobSettings, Settings};
-use understudy_testkit::ApiServer;
+use understudy_kube_double::ApiServer;
 
 pub(crate) const OWN: &str = "trafficreplays.understudy.dev";
 pub(crate) const FILTERS: &str = "envoyfilters.networking.istio.io";
 
-/// A cluster.
+/// A cluster with a workload.
 pub(crate) struct Scene {
     pub(crate) server: ApiServer,
     pub(crate) client: Client,
 }
 
-/// A controller that runs.
+/// A running controller.
 pub(crate) struct Running {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Ends it as SIGTERM does.
+    /// Stops the controller as SIGTERM does.
     pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         self.task.await.unwrap();
     }
 
-    /// Ends it as a power cut does.
+    /// Stops the controller as a power cut does.
     pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
@@ -55,7 +55,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl Scene {
-    /// With a Deployment `payment`, its Service, and both definitions.
+    /// A cluster with a Deployment `payment`, its Service, and both definitions.
     pub(crate) async fn new() -> Self {
         let server = ApiServer::start().await;
         for group in [Group::Own, Group::Contract] {
@@ -116,7 +116,7 @@ impl Scene {
         self.create("apps", "v1", "Deployment", &json!({ "metadata": metadata, "spec": spec })).await;
     }
 
-    /// A resource for the Deployment `payment`, with what else its specification has.
+    /// Creates a resource for the Deployment `payment`. `more` is merged into its specification.
     pub(crate) async fn replay(&self, name: &str, more: Value) {
         self.create("understudy.dev", "v1alpha1", "TrafficReplay", &resource(name, more)).await;
     }
@@ -125,7 +125,7 @@ impl Scene {
         api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
-    /// A resource, as it is stored.
+    /// A resource as the API server has it.
     pub(crate) fn stored(&self, name: &str) -> Value {
         self.server.object(OWN, "payments", name).unwrap_or_default()
     }
@@ -134,17 +134,17 @@ impl Scene {
         self.server.objects(FILTERS)
     }
 
-    /// Waits until a condition of a resource has this reason; gives its message.
-    pub(crate) async fn said(&self, name: &str, what: &str, reason: &str) -> String {
-        let condition = || condition(&self.stored(name), what);
-        self.until(&format!("{what} of {name} is {reason}"), || {
+    /// Waits until a condition of a resource has this reason. Returns the condition's message.
+    pub(crate) async fn condition_is(&self, name: &str, condition_type: &str, reason: &str) -> String {
+        let condition = || condition(&self.stored(name), condition_type);
+        self.until(&format!("{condition_type} of {name} is {reason}"), || {
             condition().is_some_and(|c| c["reason"] == reason)
         })
         .await;
         condition().unwrap()["message"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until something holds.
+    /// Waits until something is true.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let end = Instant::now() + Duration::from_secs(60);
         while !holds() {
@@ -168,6 +168,6 @@ pub(crate) fn resource(name: &str, more: Value) -> Value {
     json!({ "metadata": { "name": name, "namespace": "payments" }, "spec": spec })
 }
 
-pub(crate) fn condition(object: &Value, what: &str) -> Option<Value> {
-    object["status"]["conditions"].as_array()?.iter().find(|known| known["type"] == what).cloned()
+pub(crate) fn condition(object: &Value, condition_type: &str) -> Option<Value> {
+    object["status"]["conditions"].as_array()?.iter().find(|known| known["type"] == condition_type).cloned()
 }

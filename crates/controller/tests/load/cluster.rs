@@ -1,4 +1,4 @@
-//! A cluster of a test: the API server, its workloads and resources, and controllers that work on it.
+//! A cluster for tests: the API server, workloads, resources and controllers.
 
 use futures_util::{StreamExt, stream};
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use understudy_controller::{Controller, Group, Settings};
-use understudy_testkit::{ApiServer, Asked};
+use understudy_kube_double::{ApiServer, Asked};
 
 pub(crate) const FILTERS: &str = "envoyfilters.networking.istio.io";
 pub(crate) const REPLAYS: &str = "trafficreplays.understudy.dev";
@@ -27,13 +27,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Lets it end in its own way.
+    /// Stops the controller as SIGTERM does.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
         (&mut self.task).await.expect("a controller that ends");
     }
 
-    /// Kills it, whatever it is at.
+    /// Stops the controller at once, in the middle of its work.
     pub(crate) async fn kill(mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
@@ -59,7 +59,7 @@ impl Cluster {
         self.run_at(&self.server.url(), settings)
     }
 
-    /// A controller that reaches the server by another door.
+    /// Starts a controller that uses another door of the server.
     pub(crate) fn run_at(&self, url: &str, settings: Settings) -> Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
@@ -89,7 +89,7 @@ impl Cluster {
         api.create(&PostParams::default(), &object).await
     }
 
-    /// All of them at once.
+    /// Creates all objects at once.
     pub(crate) async fn create_all(&self, values: impl IntoIterator<Item = Value>) {
         let made = stream::iter(values.into_iter().map(|value| self.create(value)));
         made.buffer_unordered(64).for_each(|made| async { drop(made.expect("it is created")) }).await;
@@ -105,7 +105,7 @@ impl Cluster {
         gone.buffer_unordered(64).for_each(|gone| async { gone.expect("it is deleted") }).await;
     }
 
-    /// How many resources say this of themselves.
+    /// Number of resources whose condition Ready has this reason.
     pub(crate) fn ready(&self, reason: &str) -> usize {
         self.server.objects(REPLAYS).iter().filter(|replay| is_ready(replay, reason)).count()
     }
@@ -115,14 +115,14 @@ impl Cluster {
         self.server.objects(resource).iter().map(name).collect()
     }
 
-    /// What controllers wrote, events aside.
+    /// Writes of controllers, events aside.
     pub(crate) fn written(&self) -> Vec<Asked> {
         let ours = |asked: &Asked| asked.is_write() && [FILTERS, REPLAYS].contains(&&*asked.resource);
         self.server.history().into_iter().filter(ours).collect()
     }
 }
 
-/// Without the client's own patience: what is refused is seen, and not tried again for minutes.
+/// A client without retries of its own, which would hide refusals for minutes.
 fn client(url: &str) -> Client {
     let mut config = Config::new(url.parse().expect("an address"));
     config.default_retry = false;
@@ -134,11 +134,11 @@ pub(crate) fn is_ready(replay: &Value, reason: &str) -> bool {
     conditions.into_iter().flatten().any(|known| known["type"] == "Ready" && known["reason"] == reason)
 }
 
-/// Waits until it is so; for longer than others do, since many things are to happen on a busy machine.
+/// Waits until something is true; longer than other tests, since a lot happens on a busy machine.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "still not so: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "not within two minutes: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -154,7 +154,7 @@ pub(crate) fn deployment(name: &str) -> Value {
     })
 }
 
-/// Mocks all backends of the deployment of this name.
+/// A resource that mocks all backends of the Deployment with this name.
 pub(crate) fn replay(name: &str) -> Value {
     json!({
         "apiVersion": "understudy.dev/v1alpha1", "kind": "TrafficReplay", "metadata": {"name": name},

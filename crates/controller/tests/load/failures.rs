@@ -1,11 +1,12 @@
-//! An API server that refuses, forgets and is gone; a leader that is cut off; another manager that doesn't give way.
+//! An API server that refuses, forgets or is gone; a leader that is cut off; another manager that writes
+//! the same objects.
 
 use crate::cluster::{Cluster, FILTERS, HOME, REPLAYS, deployment, numbered, replay, until};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 use understudy_controller::{LeaseSettings, Settings};
-use understudy_testkit::Asked;
+use understudy_kube_double::Asked;
 
 const FEW: usize = 20;
 
@@ -16,7 +17,7 @@ async fn few() -> Cluster {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_are_outlasted_and_not_answered_with_haste() {
+async fn refused_writes_are_retried_without_haste() {
     for status in [500, 429, 409, 503] {
         let cluster = few().await;
         let controller = cluster.run(Settings::default());
@@ -41,14 +42,14 @@ async fn refusals_are_outlasted_and_not_answered_with_haste() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_forgets_and_goes_and_comes_back_is_followed() {
+async fn server_that_forgets_or_restarts_is_followed() {
     let mut cluster = few().await;
     let controller = cluster.run(Settings::default());
     for (round, name) in numbered(FEW).into_iter().enumerate() {
         match round % 4 {
             0 => cluster.server.cut_watches(),
             1 => {
-                // Who comes back with what it knew is told that it's too old.
+                // A watch that resumes at an old version is refused with 410.
                 cluster.server.cut_watches();
                 cluster.server.compact();
             }
@@ -58,7 +59,8 @@ async fn a_server_that_forgets_and_goes_and_comes_back_is_followed() {
             }
             _ => {}
         }
-        // This test's own connection may be one that the server has just closed: then nobody says whether it is created, or ever answers.
+        // The server may have just closed this test's own connection. Then no answer says whether the
+        // resource was created.
         loop {
             match tokio::time::timeout(Duration::from_secs(5), cluster.create(replay(&name))).await {
                 Ok(Ok(_)) => break,
@@ -96,9 +98,9 @@ fn holder(cluster: &Cluster) -> String {
     lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A leader that can still write, but not renew its lease, has stopped by itself when the other begins.
+/// A leader that can still write, but not renew its lease, stops before the other controller begins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_controllers_are_never_at_work_at_once() {
+async fn two_controllers_never_write_at_the_same_time() {
     let cluster = few().await;
     let (one, other) = (cluster.server.door().await, cluster.server.door().await);
     let first = cluster.run_at(&one.url(), with_lease("first"));
@@ -120,7 +122,7 @@ async fn two_controllers_are_never_at_work_at_once() {
     let by = |door: usize| move |asked: &Asked| asked.door == door;
     let (last, begun) = (written.iter().rposition(by(door)), written.iter().position(by(other.number())));
     assert!(last.expect("the first worked") < begun.expect("the second worked"), "{written:?}");
-    // It ends in its own way, and lets the first, which can renew again, begin at once.
+    // The second releases the lease, so that the first, which can renew again, starts at once.
     cluster.server.relent();
     second.stop().await;
     until("the first leads again", || holder(&cluster) == "first").await;
@@ -129,7 +131,7 @@ async fn two_controllers_are_never_at_work_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_cut_off_is_replaced() {
+async fn leader_that_is_cut_off_is_replaced() {
     let cluster = few().await;
     let mut one = cluster.server.door().await;
     let other = cluster.server.door().await;
@@ -153,7 +155,7 @@ async fn a_leader_that_is_cut_off_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn drift_is_repaired() {
+async fn changed_and_deleted_filters_are_repaired() {
     let cluster = few().await;
     let controller = cluster.run(Settings::default());
     cluster.create(replay("app-000")).await.expect("it is created");
@@ -180,7 +182,7 @@ async fn drift(cluster: &Cluster, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_manager_that_does_not_give_way_is_not_fought_without_end() {
+async fn competing_manager_slows_repairs_down() {
     let cluster = few().await;
     let controller = cluster.run(Settings::default());
     cluster.create(replay("app-000")).await.expect("it is created");
@@ -188,7 +190,7 @@ async fn another_manager_that_does_not_give_way_is_not_fought_without_end() {
     let name = cluster.names(FILTERS).remove(0);
     cluster.server.forget_history();
     let begun = std::time::Instant::now();
-    let said = || {
+    let reported = || {
         let events = cluster.server.objects("events.events.k8s.io");
         events.iter().any(|event| event["reason"] == "Contested")
     };
@@ -202,8 +204,8 @@ async fn another_manager_that_does_not_give_way_is_not_fought_without_end() {
     let ours = |asked: &&Asked| asked.manager == "understudy-controller";
     let applied =
         cluster.server.history().iter().filter(|asked| asked.resource == FILTERS).filter(ours).count();
-    assert!(applied <= 12, "{applied} applications in eight seconds");
-    until("it is said", said).await;
+    assert!(applied <= 12, "{applied} applies in eight seconds");
+    until("an event reports it", reported).await;
     assert_eq!(cluster.server.objects(REPLAYS).len(), 1);
     controller.stop().await;
 }

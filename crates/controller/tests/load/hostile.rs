@@ -1,4 +1,4 @@
-//! Texts that want to be more than texts, and workloads that can't be selected.
+//! Texts that try to break out of their fields, and workloads that can't be selected.
 
 use crate::cluster::{Cluster, FILTERS, HOME, REPLAYS, deployment, is_ready, replay, until};
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ fn with(name: &str, change: impl FnOnce(&mut Value)) -> Value {
     replay
 }
 
-/// Either the definition's schema refuses it, or the status says why nothing is made of it; and those beside it are served.
+/// The definition's schema refuses a hostile resource, or its status says why it has no effect. Other
+/// resources are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_resources_are_refused_or_explained() {
     let cluster = Cluster::new().await;
@@ -35,7 +36,7 @@ async fn hostile_resources_are_refused_or_explained() {
     for (number, mut attack) in hostile.into_iter().enumerate() {
         let name = format!("attack-{number}");
         attack["metadata"]["name"] = json!(name);
-        let said = attack["spec"].to_string().chars().take(200).collect::<String>();
+        let text = attack["spec"].to_string().chars().take(200).collect::<String>();
         if cluster.create(attack).await.is_err() {
             continue;
         }
@@ -45,15 +46,15 @@ async fn hostile_resources_are_refused_or_explained() {
                 .iter()
                 .any(|reason| is_ready(&replay, reason))
         };
-        until(&format!("{name} is explained: {said}"), explained).await;
+        until(&format!("{name} is explained: {text}"), explained).await;
     }
     assert_eq!(cluster.server.objects(FILTERS), Vec::<Value>::new());
     cluster.create(replay("victim")).await.expect("it is created");
-    until("those beside them are served", || cluster.ready("Responding") == 1).await;
+    until("another resource is served", || cluster.ready("Responding") == 1).await;
     controller.stop().await;
 }
 
-/// What mocks are called goes into the filter's configuration, and nowhere else.
+/// The texts of `mocks` appear in the filter's configuration and nowhere else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_mocks_stay_texts() {
     let cluster = Cluster::new().await;
@@ -81,15 +82,18 @@ async fn hostile_mocks_stay_texts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_workload_that_cannot_be_told_from_others_is_not_mocked() {
+async fn workload_without_distinct_labels_is_not_mocked() {
     let cluster = Cluster::new().await;
     let controller = cluster.run(Settings::default());
     let mut bare = deployment("bare");
-    bare["spec"]["template"]["metadata"]["labels"] = json!({});
+    bare["spec"]["selector"] = json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]});
     let mut empty = deployment("empty");
+    empty["spec"]["selector"]["matchLabels"] = json!({"app": ""});
     empty["spec"]["template"]["metadata"]["labels"] = json!({"app": ""});
     let mut twin = deployment("twin");
-    twin["spec"]["template"]["metadata"]["labels"] = json!({"app": "one", "more": "labels"});
+    let labels = json!({"app": "one", "more": "labels"});
+    twin["spec"]["selector"]["matchLabels"] = labels.clone();
+    twin["spec"]["template"]["metadata"]["labels"] = labels;
     cluster.create_all([bare, empty, twin, deployment("one")]).await;
     cluster.create_all(["bare", "empty", "one"].map(replay)).await;
     let says = |name: &str, reason: &str| {

@@ -1,4 +1,4 @@
-//! Many resources at once, and controllers that end in the middle.
+//! Many resources at once, and controllers that die in the middle.
 
 use crate::cluster::{Cluster, FILTERS, REPLAYS, deployment, numbered, replay, until};
 use std::time::Duration;
@@ -7,22 +7,22 @@ use understudy_controller::Settings;
 const MANY: usize = 500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_at_once_come_and_go_and_then_there_is_quiet() {
+async fn five_hundred_resources_come_and_go_and_leave_no_traffic() {
     let cluster = Cluster::new().await;
     let names = numbered(MANY);
     cluster.create_all(names.iter().map(|name| deployment(name))).await;
     let controller = cluster.run(Settings::default());
     cluster.create_all(names.iter().map(|name| replay(name))).await;
     until("each has its EnvoyFilter", || cluster.server.objects(FILTERS).len() == MANY).await;
-    until("each says so", || cluster.ready("Responding") == MANY).await;
+    until("each reports so", || cluster.ready("Responding") == MANY).await;
     assert_quiet(&cluster).await;
     let written = cluster.written();
     let of = |resource: &str, verb: &str| {
         written.iter().filter(|asked| asked.resource == resource && asked.verb == verb).count()
     };
-    let (applied, said) = (of(FILTERS, "patch"), of(REPLAYS, "update"));
-    assert!(applied <= 3 * MANY, "{applied} applications of {MANY} resources");
-    assert!(said <= 3 * MANY, "{said} writes of {MANY} statuses");
+    let (applied, reported) = (of(FILTERS, "patch"), of(REPLAYS, "update"));
+    assert!(applied <= 3 * MANY, "{applied} applies of {MANY} resources");
+    assert!(reported <= 3 * MANY, "{reported} writes of {MANY} statuses");
     cluster.delete_all(names).await;
     until("nothing is left", || {
         cluster.server.objects(FILTERS).len() + cluster.server.objects(REPLAYS).len() == 0
@@ -32,10 +32,10 @@ async fn five_hundred_at_once_come_and_go_and_then_there_is_quiet() {
     controller.stop().await;
 }
 
-/// Nothing is written while nothing happens: looked at for as long as many reconciliations take.
+/// Asserts that nothing is written while nothing happens, for as long as many reconciliations take.
 async fn assert_quiet(cluster: &Cluster) {
     let mut before = cluster.server.version();
-    // What was under way may end.
+    // Reconciliations under way may finish.
     until("the last has been written", || {
         let now = cluster.server.version();
         std::mem::replace(&mut before, now) == now
@@ -50,7 +50,7 @@ async fn assert_quiet(cluster: &Cluster) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_controller_began_another_finishes() {
+async fn next_controller_finishes_what_a_killed_one_began() {
     let cluster = Cluster::new().await;
     let names = numbered(60);
     cluster.create_all(names.iter().map(|name| deployment(name))).await;
@@ -60,7 +60,7 @@ async fn what_a_killed_controller_began_another_finishes() {
         until("it is in the middle", || cluster.server.objects(FILTERS).len() >= part).await;
         controller.kill().await;
     }
-    // While nobody works, one goes, and one workload too.
+    // A resource is deleted while no controller runs.
     cluster.delete_all(["app-000".to_owned()]).await;
     let controller = cluster.run(Settings::default());
     until("the rest is done", || cluster.ready("Responding") == 59).await;

@@ -5,8 +5,6 @@ use crate::headers::Headers;
 use crate::redact::{Redactor, Settings};
 use crate::rules::{Place, Rule, Rules, dates, tokens};
 use miniz_oxide::deflate::compress_to_vec_zlib;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MIB: usize = 1 << 20;
 /// More than any of these takes, unoptimised, on a machine that is busy; less than what grows with the square of the length takes.

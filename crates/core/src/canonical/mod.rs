@@ -16,7 +16,7 @@ mod operation;
 mod pairs;
 mod parts;
 mod path;
-pub(crate) mod probe;
+pub mod probe;
 mod protobuf;
 mod values;
 mod xml;

@@ -6,17 +6,17 @@ use crate::rules::Step;
 
 /// What a JSON text is shaped like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct JsonShape {
+pub struct JsonShape {
     /// A request or an answer of JSON-RPC, or a batch of them (JSON-RPC 2.0, 4 to 6).
-    pub(crate) rpc: bool,
+    pub rpc: bool,
     /// A request of GraphQL, or a batch of them (GraphQL over HTTP, "Request Parameters").
-    pub(crate) graphql: bool,
+    pub graphql: bool,
     /// A request for a token, as JSON.
-    pub(crate) grant: bool,
+    pub grant: bool,
 }
 
 /// The shape of a JSON object or array. `None` where the text isn't one.
-pub(crate) fn json(text: &[u8]) -> Option<JsonShape> {
+pub fn json(text: &[u8]) -> Option<JsonShape> {
     if !matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return None;
     }
@@ -37,11 +37,11 @@ pub(crate) fn json(text: &[u8]) -> Option<JsonShape> {
 }
 
 /// Whether a text is a GraphQL document.
-pub(crate) fn is_graphql(text: &[u8]) -> bool {
+pub fn is_graphql(text: &[u8]) -> bool {
     graphql::is_document(text)
 }
 
 /// The decoded value of the first pair of a query or form with this name.
-pub(crate) fn pair(text: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+pub fn pair(text: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     form::value_of(text, name)
 }

@@ -3,8 +3,6 @@
 use super::*;
 use crate::digest;
 use crate::rules::{Place, Rule};
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn view<'a>(path: &'a str, headers: &'a Headers, body: &'a [u8]) -> RequestView<'a> {
     RequestView {

@@ -1,38 +1,39 @@
-//! What the filter's configuration says of redaction. What is redacted by default is in [`crate::redact`].
+//! The filter's configuration of redaction. [`crate::redact`] has the defaults.
 
 use super::ConfigError;
 use crate::redact::Settings;
 use serde::{Deserialize, Deserializer};
 
-/// Whether secrets are taken out of what leaves, and which.
+/// The redaction of secrets in everything that leaves the filter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Redaction {
-    /// Whether secrets are replaced by tokens in what is sent to the collector, and in what is told of a miss.
+pub struct RedactionConfig {
+    /// Whether secrets are replaced by tokens in records and in answers to misses.
     #[serde(default = "super::yes")]
     pub enabled: bool,
-    /// The key of the tokens, as text. Without one anybody can check a guess. Where the table has one, that counts.
+    /// The redaction key, as text. Without a key anybody can verify a guessed secret. The table's
+    /// key takes precedence.
     #[serde(default)]
     pub key: String,
-    /// Further headers that carry secrets. Letter case, `-` and `_` don't matter, here and below.
+    /// Further headers with secrets. Letter case, `-` and `_` don't matter, here and below.
     #[serde(default)]
     pub headers: Vec<String>,
-    /// Further fields of JSON, XML, queries and forms that carry secrets.
+    /// Further fields with secrets, in JSON, XML, queries and forms.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// Headers and fields that carry none, whatever their names look like.
+    /// Headers and fields without secrets, whatever their names suggest.
     #[serde(default)]
     pub allow: Vec<String>,
 }
 
-impl Default for Redaction {
+impl Default for RedactionConfig {
     fn default() -> Self {
         Self { enabled: true, key: String::new(), headers: Vec::new(), fields: Vec::new(), allow: Vec::new() }
     }
 }
 
-impl Redaction {
-    /// An object alone: as a list its values would have no names.
+impl RedactionConfig {
+    /// Accepts an object only: serde would accept a list too.
     pub(super) fn from_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = serde_json::Map::deserialize(deserializer)?;
         Self::deserialize(serde_json::Value::Object(object)).map_err(serde::de::Error::custom)
@@ -48,7 +49,8 @@ impl Redaction {
         Ok(())
     }
 
-    /// What is to be redacted where a table has something to say too. The table's key counts: its tokens are to be met.
+    /// The settings, combined with the table's. The table's key takes precedence: live tokens must
+    /// equal recorded ones.
     pub(crate) fn with(&self, table: Option<&Settings>) -> Settings {
         let none = Settings::default();
         let table = table.unwrap_or(&none);

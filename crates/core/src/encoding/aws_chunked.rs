@@ -1,10 +1,11 @@
-//! `aws-chunked`: the chunks in which AWS SDKs sign and sum a body as they send it. It checks no signature and no checksum.
+//! Decoding of `aws-chunked`: the chunks in which AWS SDKs sign and checksum a body while they send
+//! it. Verifies no signature and no checksum.
 //!
-//! Source: "Signature calculations for the Authorization header: transferring payload in multiple chunks" and "... including trailing
-//! headers", Amazon S3 API reference.
+//! Source: "Signature calculations for the Authorization header: transferring payload in multiple
+//! chunks" and "... including trailing headers", Amazon S3 API reference.
 
-/// The payload of all chunks. Chunk signatures and trailers (checksums) are dropped. SDKs differ in how they end the last chunk and the
-/// trailers; what else isn't as the documents say gives `None`.
+/// The payload of all chunks. Chunk signatures and trailers (checksums) are dropped. SDKs differ in
+/// the end of the last chunk and of the trailers. `None`: any other deviation from the documents.
 pub(super) fn undo(body: &[u8], cap: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = body;
@@ -28,7 +29,7 @@ pub(super) fn undo(body: &[u8], cap: usize) -> Option<Vec<u8>> {
     }
 }
 
-/// A line, and what comes after its CRLF if it has one.
+/// A line, and the text after its CRLF, if it has one.
 fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     match text.windows(2).position(|pair| pair == b"\r\n") {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at.saturating_add(2)..)),
@@ -36,7 +37,7 @@ fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// A chunk's length: hexadecimal, before any extension (`;chunk-signature=...`).
+/// A chunk's length: hexadecimal, before an extension (`;chunk-signature=...`).
 fn chunk_length(line: &[u8]) -> Option<usize> {
     let digits = line.split(|&b| b == b';').next()?;
     if !(1..=16).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -46,7 +47,7 @@ fn chunk_length(line: &[u8]) -> Option<usize> {
     usize::try_from(length).ok()
 }
 
-/// Whether this is nothing, or lines of `name:value` with an empty one at the end at most.
+/// Whether the text is empty or consists of `name:value` lines, followed at most by empty lines.
 fn are_trailers(text: &[u8]) -> bool {
     let mut lines = text.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let named = |line: &[u8]| line.iter().position(|&b| b == b':').is_some_and(|at| at > 0);

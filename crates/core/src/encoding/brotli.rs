@@ -1,11 +1,12 @@
-//! `br` (RFC 7932) undone. Windows larger than the RFC's 16 MiB are refused.
+//! Decoding of `br` (RFC 7932). Windows larger than the RFC's 16 MiB are refused.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
-/// Output is taken in pieces of this size.
+/// The size of the output buffer.
 const PIECE: usize = 4096;
 
-/// Undoes Brotli: one stream, and nothing after it. The decoder's window grows with what has been written, not with what was announced.
+/// Decodes one Brotli stream, with no data after it. The decoder's window grows with its output,
+/// not with the announced size.
 pub(super) fn undo(data: &[u8], cap: usize) -> Option<Vec<u8>> {
     let alloc = StandardAlloc::default;
     let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());

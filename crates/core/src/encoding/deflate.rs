@@ -1,4 +1,5 @@
-//! `gzip` (RFC 1952) and `deflate` (RFC 1950, and RFC 1951 bare) undone. It checks the checksums, and keeps nothing of the headers.
+//! Decoding of `gzip` (RFC 1952) and `deflate` (RFC 1950, and bare RFC 1951). Verifies checksums
+//! and ignores the headers' content.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -6,10 +7,10 @@ use miniz_oxide::inflate::core::inflate_flags::{
 };
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-/// The room that output begins with.
+/// The initial size of the output buffer.
 const FIRST_ROOM: usize = 4096;
 
-/// Undoes gzip: one member, or several one after the other (RFC 1952, 2.2).
+/// Decodes one or more gzip members (RFC 1952, 2.2).
 pub(super) fn gunzip(data: &[u8], cap: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = data;
@@ -32,7 +33,8 @@ pub(super) fn gunzip(data: &[u8], cap: usize) -> Option<Vec<u8>> {
     }
 }
 
-/// Undoes deflate: with zlib's frame as RFC 9110, 8.4.1.2, says, else without, as some send it.
+/// Decodes deflate: with zlib's frame, as RFC 9110, 8.4.1.2, requires, or without it, as some
+/// servers send it.
 pub(super) fn undo(data: &[u8], cap: usize) -> Option<Vec<u8>> {
     let whole = |zlib: bool| {
         let mut out = Vec::new();
@@ -42,14 +44,15 @@ pub(super) fn undo(data: &[u8], cap: usize) -> Option<Vec<u8>> {
     whole(true).or_else(|| whole(false))
 }
 
-/// Appends what a deflate stream at the start of `data` holds, up to a total of `cap` bytes. Gives how many bytes of `data` it took.
+/// Appends the content of the deflate stream at the start of `data`, up to a total of `cap` bytes.
+/// Returns the length of the stream.
 fn inflate(data: &[u8], zlib: bool, out: &mut Vec<u8>, cap: usize) -> Option<usize> {
     let mut flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
     if zlib {
         flags |= TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_COMPUTE_ADLER32;
     }
     let start = out.len();
-    // One more than there may be, so that a stream which ends at the limit gets to say so.
+    // One byte more than allowed, so that a stream that ends exactly at the limit can finish.
     let most = cap.checked_sub(start)?.saturating_add(1);
     let mut room = data.len().saturating_mul(2).max(FIRST_ROOM).min(most);
     let (mut used, mut written) = (0usize, 0usize);
@@ -71,7 +74,7 @@ fn inflate(data: &[u8], zlib: bool, out: &mut Vec<u8>, cap: usize) -> Option<usi
     }
 }
 
-/// What comes after a member's header (RFC 1952, 2.3): time, name and comment don't matter.
+/// The data after a member's header (RFC 1952, 2.3). Time, name and comment are ignored.
 fn after_gzip_header(member: &[u8]) -> Option<&[u8]> {
     const HEADER_CRC: u8 = 2;
     const EXTRA: u8 = 4;
@@ -97,7 +100,7 @@ fn after_gzip_header(member: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// CRC-32 (RFC 1952, 8), four bits at a time: a table of 64 bytes rather than of 1 KiB.
+/// CRC-32 (RFC 1952, 8), four bits at a time: a table of 64 bytes instead of 1 KiB.
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = [
         0x0000_0000,

@@ -1,8 +1,9 @@
-//! Messages in gRPC's frames: a flag, four bytes of length, the message ("gRPC over HTTP2", "Requests").
+//! gRPC's frames of messages: a flag, four bytes of length, the message ("gRPC over HTTP2",
+//! "Requests").
 
 use super::undo;
 
-/// Whether a gRPC body is whole frames.
+/// Whether a gRPC body consists of complete frames.
 pub fn are_messages(body: &[u8]) -> bool {
     let mut rest = body;
     while !rest.is_empty() {
@@ -14,7 +15,7 @@ pub fn are_messages(body: &[u8]) -> bool {
     true
 }
 
-/// The first message with its flag, and what follows it.
+/// The first frame's flag and message, and the rest of the body.
 fn split(body: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[flag, a, b, c, d], after) = body.split_first_chunk::<5>()?;
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
@@ -22,8 +23,8 @@ fn split(body: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((flag, message, after))
 }
 
-/// Undoes the compression of the messages in a gRPC body. `None` where the body isn't whole frames, a message isn't what `coding` names, or all
-/// of them would have more than `cap` bytes.
+/// Decompresses the messages of a gRPC body. `None`: the body has an incomplete frame, a message
+/// isn't encoded as `coding`, or the output would exceed `cap` bytes.
 pub fn undo_messages(coding: &[u8], body: &[u8], cap: usize) -> Option<Vec<u8>> {
     let (mut out, mut rest) = (Vec::with_capacity(body.len()), body);
     while !rest.is_empty() {
@@ -45,15 +46,13 @@ pub fn undo_messages(coding: &[u8], body: &[u8], cap: usize) -> Option<Vec<u8>> 
 mod tests {
     use super::*;
     use miniz_oxide::deflate::compress_to_vec_zlib;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
         [&[flag][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
     }
 
     #[test]
-    fn each_message_is_undone_by_itself() {
+    fn each_message_is_decompressed_separately() {
         let packed = compress_to_vec_zlib(b"hello hello", 6);
         let check = |body: &[u8], expect: Option<&[u8]>| {
             assert_eq!(undo_messages(b"deflate", body, 100).as_deref(), expect);
@@ -63,7 +62,7 @@ mod tests {
         check(&both, Some(&plain));
         check(b"", Some(b""));
         assert!(are_messages(&both) && are_messages(b"") && !are_messages(&both[..both.len() - 1]));
-        // Cut anywhere, of another kind, or too much.
+        // Truncated, with an unknown flag, malformed, or too large.
         check(&both[..both.len() - 1], None);
         check(&frame(2, b"x"), None);
         check(&frame(1, b"not deflate"), None);

@@ -1,7 +1,8 @@
-//! Content encodings undone: what was sent, before it was compressed or cut into chunks (RFC 9110, 8.4).
+//! Decoding of content encodings: compression and chunks (RFC 9110, 8.4).
 //!
-//! Each stage has a hard limit on what it may give, which holds while it runs: a small body that would become a huge one costs the limit,
-//! not its size. Nothing is guessed: data that is malformed, truncated, or followed by something else is not undone.
+//! Each stage has a hard limit on its output, which holds while it runs: a decompression bomb costs
+//! the limit, not its full size. Nothing is guessed: data that is malformed, truncated, or followed
+//! by other data is not decoded.
 
 mod aws_chunked;
 mod brotli;
@@ -13,17 +14,19 @@ pub use messages::{are_messages, undo_messages};
 
 use std::borrow::Cow;
 
-/// How many encodings may lie upon each other. Each costs a pass; real bodies have one or two.
+/// The maximum number of encodings of one body. Each costs a pass. Real bodies have one or two.
 const MAX_STAGES: usize = 4;
 
-/// Undoes the encodings that a `content-encoding` names.
+/// Decodes the encodings that a `content-encoding` names.
 ///
-/// `encodings` is the header's value: names separated by commas, the one that was applied last at the end. Known are `gzip`, `deflate`,
-/// `br`, `zstd`, `aws-chunked` and `identity`. `cap` is how many bytes any stage may give. `None` where an encoding is unknown, the
-/// data isn't what it claims to be, or a stage would give more than `cap`.
+/// `encodings` is the header's value: names separated by commas, in the order of application. Known
+/// encodings are `gzip`, `deflate`, `br`, `zstd`, `aws-chunked` and `identity`. `cap` is the
+/// maximum output of each stage, in bytes. `None`: an encoding is unknown, the data doesn't have
+/// it, or a stage's output would exceed `cap`.
 ///
-/// `aws-chunked` is undone first, wherever it stands: it frames what is sent, yet Amazon S3's documents put it first ("Signature
-/// calculations for the Authorization header: transferring payload in multiple chunks", `Content-Encoding: aws-chunked,gzip`).
+/// `aws-chunked` is decoded first, wherever it stands: it frames the body on the wire, yet Amazon
+/// S3's documents list it first ("Signature calculations for the Authorization header: transferring
+/// payload in multiple chunks", `Content-Encoding: aws-chunked,gzip`).
 pub fn undo<'a>(encodings: &[u8], body: &'a [u8], cap: usize) -> Option<Cow<'a, [u8]>> {
     let names = || encodings.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|name| !is_nothing(name));
     if names().count() > MAX_STAGES {
@@ -40,7 +43,7 @@ pub fn undo<'a>(encodings: &[u8], body: &'a [u8], cap: usize) -> Option<Cow<'a, 
     Some(data)
 }
 
-/// An element of the list that says nothing: empty ones are to be ignored (RFC 9110, 5.6.1.2).
+/// Whether an element of the list has no effect. Empty elements are ignored (RFC 9110, 5.6.1.2).
 fn is_nothing(name: &[u8]) -> bool {
     name.is_empty() || name.eq_ignore_ascii_case(b"identity")
 }

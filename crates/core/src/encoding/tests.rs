@@ -1,9 +1,7 @@
-//! What is undone, what isn't, and what hostile bodies cost.
+//! Tests of valid, damaged and hostile bodies.
 
 use super::*;
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const TEXT: &[u8] = br#"{"greeting":"hello hello hello hello, understudy"}"#;
 /// `TEXT` by zlib's gzip, Brotli's and zstd's own encoders.
@@ -25,7 +23,7 @@ fn check(encodings: &str, body: impl AsRef<[u8]>, expect: Option<&[u8]>) {
     assert_eq!(undone.as_deref(), expect, "{encodings}");
 }
 
-/// Gzip's frame around what is deflated here.
+/// A gzip member of the data.
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut out = unhex("1f8b0800000000000003");
     out.extend(compress_to_vec(data, 6));
@@ -53,7 +51,7 @@ fn zstd_bomb(blocks: usize) -> Vec<u8> {
 }
 
 #[test]
-fn each_encoding_is_undone() {
+fn each_encoding_is_decoded() {
     check("", TEXT, Some(TEXT));
     check("identity", TEXT, Some(TEXT));
     check("gzip", unhex(GZIP), Some(TEXT));
@@ -87,7 +85,8 @@ fn frames_that_follow_each_other_are_one_text() {
     let skippable = [unhex("5a2a4d1803000000"), b"abc".to_vec(), unhex(ZSTD)].concat();
     check("zstd", skippable, Some(TEXT));
     check("zstd", unhex("5a2a4d18ffffffff"), None);
-    // A stream doesn't look back into the one before it: a match at distance 1 that begins a stream is an error.
+    // A stream doesn't look back into the one before it: a match at distance 1 that begins a stream
+    // is an error.
     let looks_back = [gzip(b"a"), unhex("1f8b0800000000000003"), vec![0x03, 0x02, 0x00]].concat();
     check("gzip", looks_back, None);
 }
@@ -103,7 +102,7 @@ fn a_gzip_header_may_say_more() {
 }
 
 #[test]
-fn what_is_not_whole_is_not_undone() {
+fn damaged_body_is_not_decoded() {
     let samples: [(&str, Vec<u8>); 5] = [
         ("gzip", unhex(GZIP)),
         ("deflate", compress_to_vec_zlib(TEXT, 6)),
@@ -126,7 +125,7 @@ fn what_is_not_whole_is_not_undone() {
 }
 
 #[test]
-fn aws_chunks_are_joined() {
+fn aws_chunks_are_concatenated() {
     let ok = |body: &str| check("aws-chunked", body, Some(b"hello world"));
     ok("5;chunk-signature=ab\r\nhello\r\n6;chunk-signature=cd\r\n world\r\n0;chunk-signature=ef\r\n\r\n");
     ok("b\r\nhello world\r\n0\r\n\r\n");
@@ -158,7 +157,7 @@ fn aws_chunks_are_joined() {
 }
 
 #[test]
-fn a_bomb_is_stopped_at_the_limit() {
+fn bomb_is_stopped_at_limit() {
     let zeros = vec![0; 10 * MIB];
     let bombs = [
         ("gzip", gzip(&zeros)),
@@ -171,7 +170,7 @@ fn a_bomb_is_stopped_at_the_limit() {
         let whole = undo(name.as_bytes(), &bomb, 10 * MIB).unwrap();
         assert!(*whole == zeros, "{name}");
     }
-    // A window of 2 GiB costs nothing by itself; then frames without end.
+    // An announced window of 2 GiB costs nothing. Then too many frames.
     check("zstd", unhex("28b52ffd00a8010000"), Some(b""));
     check("zstd", unhex("28b52ffd0000010000").repeat(100_000), None);
     check("gzip", gzip(b"").repeat(10_000), Some(b""));
@@ -180,7 +179,7 @@ fn a_bomb_is_stopped_at_the_limit() {
 #[cfg(not(target_family = "wasm"))]
 proptest::proptest! {
     #[test]
-    fn what_was_encoded_is_given_back(data: Vec<u8>) {
+    fn encoded_data_decodes_to_itself(data: Vec<u8>) {
         for (name, body) in [
             ("gzip", gzip(&data)),
             ("deflate", compress_to_vec_zlib(&data, 6)),
@@ -193,7 +192,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn no_body_is_too_strange(data: Vec<u8>, at in 0usize..64, byte: u8) {
+    fn arbitrary_body_never_panics_or_exceeds_limit(data: Vec<u8>, at in 0usize..64, byte: u8) {
         for (name, sample) in [("gzip", GZIP), ("br", BROTLI), ("zstd", ZSTD), ("deflate", "789c"), ("aws-chunked", "")] {
             let sample = unhex(sample);
             let start = &sample[..at.min(sample.len())];

@@ -1,14 +1,19 @@
-//! Which of the table's backends are meant by `mocks` in the configuration: each entry names one, by `service:host:port` or a part of it.
+//! The backends that `mocks` in the configuration selects: each entry names one, by
+//! `service:host:port` or a part of it.
 
 use crate::backend;
 use std::collections::BTreeSet;
 
-/// The entry that means all.
+/// The entry that selects all backends.
 pub(super) const ALL: &str = "*";
 
-/// What the entries name, as `service:host:port`; a text that names none or several is refused, with what there is.
+/// The backends that the entries select, as `service:host:port`.
 ///
-/// A part that is whole between colons counts more than one inside of a name: `api.test` is `shop:api.test:443`, though there is `old-api.test` too.
+/// A part that is complete between colons wins over a part of a name: `api.test` selects
+/// `shop:api.test:443` even if `old-api.test` exists too.
+///
+/// # Errors
+/// An entry that selects no backend, or several. The message lists the backends.
 pub(super) fn chosen(mocks: &[String], known: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
     let mut chosen = BTreeSet::new();
     for entry in mocks {
@@ -51,8 +56,6 @@ fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn known() -> BTreeSet<String> {
         ["https://api.test", "https://old-api.test", "http://db:8000", "http://db:9000"]
@@ -62,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_names_one_backend() {
+    fn entry_selects_one_backend() {
         let check = |entry: &str, expect: &str| {
             let found = chosen(&[entry.to_owned()], &known()).unwrap();
             assert_eq!(found.into_iter().collect::<Vec<_>>(), [expect], "{entry}");
@@ -76,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_none_or_several_is_refused() {
+    fn entry_for_none_or_several_backends_is_refused() {
         let check = |entry: &str, expect: &str| {
             let error = chosen(&[entry.to_owned()], &known()).unwrap_err();
             assert!(error.contains(expect), "{entry}: {error}");

@@ -1,22 +1,22 @@
-//! Why nothing matched: the recorded requests that are nearest, and what differs. Its cost is bounded: it looks at what the table's index
-//! of features leads to, never at the whole table.
+//! The explanation of a miss: the nearest recorded requests and their differences. The cost is
+//! bounded: only requests from the table's index of features are compared, never the whole table.
 
 use crate::canonical::{Part, Signature, parts};
 use crate::table::{Features, Record, Segment, Table};
 use crate::verdict::{Change, Difference, Nearest};
 
-/// How many are named.
+/// The maximum number of requests in the result.
 const SHOWN: usize = 10;
-/// How many are compared, part by part.
+/// The maximum number of requests that are compared part by part.
 const COMPARED: usize = 24;
-/// No more are compared once they had so many parts together: large bodies take their time.
+/// The number of compared parts after which no further request is compared: large bodies take long.
 const PARTS: usize = 4000;
-/// How many differences of one are named; the score counts all.
+/// The maximum number of differences in the result, per request. The score counts all of them.
 const DIFFERENCES: usize = 20;
-/// Values are cut to this many bytes.
+/// The maximum length of a value in the result, in bytes.
 const VALUE_MAX: usize = 200;
 
-/// The recorded requests that are nearest to a signature, those with the fewest differences first.
+/// The recorded requests that are nearest to a signature, with the fewest differences first.
 pub fn nearest<S: Segment>(table: &Table<S>, live: &Signature) -> Vec<Nearest> {
     let live_parts = Sorted::of(live);
     let mut found: Vec<Compared> = Vec::new();
@@ -34,8 +34,8 @@ pub fn nearest<S: Segment>(table: &Table<S>, live: &Signature) -> Vec<Nearest> {
     found.into_iter().take(SHOWN).filter_map(|compared| compared.describe(table, live, &live_parts)).collect()
 }
 
-/// What differs between what was recorded and what is there now, in order of the names. Of several parts with one name the first is compared
-/// with the first, and so on.
+/// The differences between recorded and live parts, ordered by name. Parts of the same name are
+/// compared in order: the first with the first, and so on.
 pub fn differences(mut recorded: Vec<Part>, mut live: Vec<Part>) -> Vec<Difference> {
     recorded.sort_by(|a, b| a.key.cmp(&b.key));
     live.sort_by(|a, b| a.key.cmp(&b.key));
@@ -44,7 +44,7 @@ pub fn differences(mut recorded: Vec<Part>, mut live: Vec<Part>) -> Vec<Differen
     found
 }
 
-/// A signature's parts, sorted by name; those of one name in their order.
+/// A signature's parts, sorted by name. Parts of the same name keep their order.
 struct Sorted(Vec<Part>);
 
 impl Sorted {
@@ -55,15 +55,16 @@ impl Sorted {
     }
 }
 
-/// A recorded request beside the live one.
+/// A recorded request, compared with the live one.
 struct Compared {
     record: Record,
     recorded: Signature,
     parts: Sorted,
-    /// How many parts are the same, and how many differ.
+    /// The number of equal parts.
     same: usize,
+    /// The number of different parts.
     differ: usize,
-    /// What is asked for counts more than with what.
+    /// The weighted number of different parts: backend, method and operation weigh more.
     distance: usize,
 }
 
@@ -85,7 +86,7 @@ impl Compared {
                 heavy = heavy.saturating_add(usize::from(matches!(key, "method" | "operation" | "backend")));
             }
         });
-        // Of equal ones one was cut.
+        // The signatures differ. If all parts are equal, one of them was cut.
         differ = differ.max(1);
         let distance = heavy.saturating_mul(3).saturating_add(differ);
         Some(Self { record, recorded, parts, same, differ, distance })
@@ -112,7 +113,7 @@ impl Compared {
             }
         });
         if differs.is_empty() {
-            // They differ where one of them was cut.
+            // The difference is behind the cut.
             let cut = Some("… (cut in the table)".to_owned());
             differs.push(difference("body", Change::Changed, cut, None));
         }
@@ -127,7 +128,7 @@ impl Compared {
     }
 }
 
-/// Hands over each part with its recorded and its live value. Of several with one name the first is compared with the first, and so on.
+/// Calls `each` for every part with its recorded and its live value, in order of the names.
 fn compare<'a>(
     recorded: &'a Sorted,
     live: &'a Sorted,
@@ -166,7 +167,7 @@ fn difference(key: &str, change: Change, recorded: Option<String>, live: Option<
     Difference { key: key.to_owned(), change, recorded, live }
 }
 
-/// Both values around the first byte in which they differ.
+/// Both values, cut around the first byte in which they differ.
 fn cut_where_they_differ(old: &[u8], new: &[u8]) -> (String, String) {
     let same = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let from = if old.len().max(new.len()) > VALUE_MAX { same.saturating_sub(VALUE_MAX / 4) } else { 0 };

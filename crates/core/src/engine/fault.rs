@@ -1,4 +1,4 @@
-//! Faults: what a rule makes of an answer on purpose.
+//! Faults: errors that a rule adds to answers on purpose.
 
 use super::serve::VERDICT_HEADER;
 use super::{Host, Reply, Vm};
@@ -7,25 +7,30 @@ use crate::headers::Headers;
 use crate::rules::{Fault, FaultAnswer};
 use crate::table::Segment;
 
-/// The fault whose turn it is, of those rules; the first of them counts most, and one whose turn it isn't lets the next decide.
-pub(super) fn due<S: Segment>(rules: &[usize], vm: &Vm<S>, host: &mut impl Host) -> Option<Fault> {
-    let faults = rules.iter().filter_map(|&rule| Some((rule, vm.rules.fault(rule)?)));
-    let mut is_due = |rule: usize, fault: &Fault| {
-        // The cursor is shared by all workers, as those of sequences are.
+/// The fault that is due, among the faults of these rules. Rules come in order of precedence; a
+/// rule whose fault isn't due leaves the decision to the next.
+pub(super) fn due<'v, S: Segment>(
+    rules: impl Iterator<Item = usize>,
+    vm: &'v Vm<S>,
+    host: &mut impl Host,
+) -> Option<&'v Fault> {
+    let mut faults = rules.filter_map(|rule| Some((rule, vm.rules.fault(rule)?)));
+    let is_due = |&(rule, fault): &(usize, &Fault)| {
+        // All workers share the counter, as they share the turns of sequences.
         fault.every == 1 || {
-            let asked_before = host.turn(&vm.table.digest(), &cursor(rule));
-            asked_before.saturating_add(1).checked_rem(fault.every.into()) == Some(0)
+            let requested_before = host.next_turn(&vm.table.digest(), &counter_key(rule));
+            requested_before.saturating_add(1).checked_rem(fault.every.into()) == Some(0)
         }
     };
-    faults.into_iter().find(|(rule, fault)| is_due(*rule, fault)).map(|(_, fault)| fault.clone())
+    faults.find(is_due).map(|(_, fault)| fault)
 }
 
-/// Where it is counted how often a rule's requests were asked. No signature has this digest.
-fn cursor(rule: usize) -> Digest {
+/// The key under which the requests of a rule are counted. No signature has this digest.
+fn counter_key(rule: usize) -> Digest {
     digest::sha1(format!("understudy fault {rule}").as_bytes())
 }
 
-/// The answer with a status and a body of the rule's.
+/// The answer with the status and the body that a rule states.
 pub(super) fn reply(status: u16, body: &str, fault: &Fault, verdict_header: bool) -> Reply {
     let kind = (!body.is_empty()).then_some(("content-type", "text/plain".to_owned()));
     let name = std::str::from_utf8(VERDICT_HEADER).unwrap_or_default();
@@ -34,19 +39,19 @@ pub(super) fn reply(status: u16, body: &str, fault: &Fault, verdict_header: bool
     Reply { status, headers, body: body.as_bytes().to_vec(), grpc_status: None }
 }
 
-/// Says in a recorded answer that there is a fault.
+/// Names the fault in the verdict header of a recorded answer.
 pub(super) fn mark(headers: &Headers, fault: &Fault) -> Headers {
-    let said = headers.get(VERDICT_HEADER).unwrap_or_default();
-    let rest = said.strip_prefix(b"match").unwrap_or_default();
+    let verdict = headers.get(VERDICT_HEADER).unwrap_or_default();
+    let rest = verdict.strip_prefix(b"match").unwrap_or_default();
     let verdict = [format!("fault; {fault}").as_bytes(), rest].concat();
     let others = headers.iter().filter(|(name, _)| *name != VERDICT_HEADER);
     Headers::from_pairs(others.chain([(VERDICT_HEADER, verdict.as_slice())]))
 }
 
-/// Cuts the body, if that is the fault and there is as much. Gives how long it was.
+/// Cuts the body if the fault says so and the body is longer. Returns the length of the whole body.
 ///
-/// Envoy sends an answer of the filter's in one piece, and nothing of it where the stream ends in the middle: what is left here only has the
-/// filter called for it.
+/// Envoy sends an answer of the filter in one piece, and sends nothing of it if the stream is reset
+/// in between. The rest of the body only serves to have Envoy call the filter for it.
 pub(super) fn cut(reply: &mut Reply, fault: &Fault) -> Option<usize> {
     let FaultAnswer::Truncated(length) = fault.answer else { return None };
     let (whole, length) = (reply.body.len(), usize::try_from(length).unwrap_or(usize::MAX));

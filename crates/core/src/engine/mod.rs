@@ -1,19 +1,29 @@
-//! The engine: decides what happens to each stream. Sans I/O.
+//! The engine: decides what happens to each stream, without I/O.
 //!
-//! The filter turns Envoy's callbacks into calls of [`Stream`]'s methods and their results into host calls. A [`Vm`] is what the streams of
-//! one VM share. Nothing here returns a `Result` and nothing can panic: what can't be done has a verdict.
+//! A shell such as the filter turns the host's callbacks into calls of [`Stream`]'s methods, and
+//! the values that they return into calls of the host. A [`Vm`] holds what the streams of one VM
+//! share. Nothing here returns a `Result` and nothing can panic: every request gets a verdict.
+//!
+//! A request to a mocked backend is judged in one place: `decide` looks at the request, the table
+//! and the policy of the backend, and returns a `Decision`. [`Stream`] alone applies it: it changes
+//! its state, reports the verdict, counts it and returns the action.
 //!
 //! Invariants:
-//! - A stream to a mocked backend gets [`Action::Hold`] until its verdict, and [`Action::Continue`] after it only where `on_miss` says so.
-//! - A tapped stream gets [`Action::Continue`] always.
+//! - A stream to a mocked backend gets [`Action::Hold`] until its verdict, and [`Action::Continue`]
+//!   afterwards only if `on_miss` allows it.
+//! - A tapped stream always gets [`Action::Continue`].
 //! - Every stream ends exactly once, in [`Stream::end`].
+//! - No call reads what an earlier call left in the [`Vm`], except counters, the outbox and the
+//!   memory in use.
 
 mod capture;
 mod chosen;
+mod decide;
 mod explain;
 mod fault;
-mod hold;
-mod mock;
+mod memory_host;
+mod miss;
+mod pending;
 mod secrets;
 mod serve;
 mod stream;
@@ -21,6 +31,7 @@ mod stub;
 mod vm;
 
 pub use explain::{differences, nearest};
+pub use memory_host::MemoryHost;
 pub use stream::Stream;
 pub use stub::{STUB_AUTHORITY, STUB_HEADER};
 pub use vm::{COUNTERS, Counts, Vm};
@@ -31,18 +42,18 @@ use crate::headers::Headers;
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Let it go on.
+    /// Let the request continue to its backend.
     Continue,
-    /// Hold it; more of it is needed.
+    /// Hold the request: more of it is needed for a verdict.
     Hold,
-    /// Answer it.
+    /// Send this answer to the client.
     Reply(Reply),
-    /// Hold it, and ask [`Stream::resume`] for what to do after so many microseconds.
-    Later(u64),
-    /// End it without an answer.
+    /// Hold the request for this many microseconds, then call [`Stream::resume`].
+    Delay(u64),
+    /// Reset the stream without an answer.
     Reset,
-    /// Give it these headers, each in the place of all of its name, and no body, and let it go on: to Envoy's stub, whose answer becomes the
-    /// recorded one.
+    /// Replace these request headers, remove the body, and let the request continue to Envoy's
+    /// stub. The recorded answer then replaces the stub's.
     Stub(Headers),
 }
 
@@ -55,24 +66,25 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
-    /// The gRPC status where the request is gRPC.
+    /// The gRPC status, if the request is gRPC.
     pub grpc_status: Option<i32>,
 }
 
-/// What to change in the answer that Envoy made of a [`Reply`].
+/// A change to the answer that Envoy made of a [`Reply`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fixup {
-    /// Nothing.
+    /// Change nothing.
     None,
-    /// Remove these headers, which the recorded answer didn't have, or which would lie.
+    /// Remove these headers: the recorded answer didn't have them, or they would be wrong.
     Remove(&'static [&'static str]),
-    /// Have these headers, `:status` among them, in the place of all.
+    /// Replace all headers, including `:status`.
     Replace(Headers),
-    /// End the stream here, in the middle of the body.
+    /// Reset the stream here, in the middle of the body.
     Cut,
-    /// Add these trailers at the end of the body.
+    /// Add these trailers after the body.
     AddTrailers(Headers),
-    /// Have these bytes in the place of the chunk at hand, and add these trailers, which there are at the end of the body alone.
+    /// Replace the current chunk by these bytes, and add these trailers. Trailers are only present
+    /// at the end of the body.
     ReplaceBody(Vec<u8>, Headers),
 }
 
@@ -85,26 +97,31 @@ pub enum Side {
     Response,
 }
 
-/// Where the engine looks things up that are costly to hand over each time, and not always needed.
+/// The engine's access to its host, for values that are costly to pass along and not always needed.
 pub trait Host {
     /// The time, in microseconds since 1970.
     fn now(&mut self) -> u64;
-    /// Takes a header out of the current request.
+    /// Removes a header from the current request.
     fn remove_request_header(&mut self, name: &str);
-    /// Bytes of the body that the current callback is about: what was buffered so far, or the current chunk.
+    /// Bytes of the current callback's body: everything buffered so far, or the current chunk.
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8>;
     /// The protocol of the current stream, such as `HTTP/1.1`.
     fn protocol(&mut self) -> String;
-    /// Whether the response whose headers have just come is the backend's, and not one that the proxy made.
+    /// Whether the response whose headers have just arrived is the backend's, and not one that the
+    /// proxy made.
     fn backend_answered(&mut self) -> bool;
-    /// Whether the current stream ended since the client left. Asked at its end.
+    /// Whether the current stream ended because the client left. Called when the stream ends.
     fn client_left(&mut self) -> bool;
-    /// How often a signature was asked for before, in all workers of the proxy; counts this time too.
-    fn turn(&mut self, table: &Digest, signature: &Digest) -> u64;
-    /// The recorded value that a live one stands for, both by their numbers; see [`Self::stands_for`].
+    /// The number of times that this signature was requested before, in all workers of the proxy.
+    /// Counts this request.
+    fn next_turn(&mut self, table: &Digest, signature: &Digest) -> u64;
+    /// The recorded value that a live value stands for, both by their hashes; see
+    /// [`Self::remember_value`].
     fn recorded_value(&mut self, table: &Digest, live: u64) -> Option<u64>;
-    /// Keeps for all workers of the proxy that a live value stands for a recorded one. It may be forgotten.
-    fn stands_for(&mut self, table: &Digest, live: u64, recorded: u64);
-    /// Begins all sequences of a table anew, in all workers of the proxy, and forgets what stands for what.
-    fn reset_turns(&mut self, table: &Digest);
+    /// Stores for all workers of the proxy that a live value stands for a recorded one. The host
+    /// may forget it.
+    fn remember_value(&mut self, table: &Digest, live: u64, recorded: u64);
+    /// Restarts all sequences of a table in all workers of the proxy, and forgets the values of
+    /// [`Self::remember_value`].
+    fn restart_sequences(&mut self, table: &Digest);
 }

@@ -1,4 +1,5 @@
-//! The answer to a request that matches: which of the recorded ones, in which encoding, and with which live values in it.
+//! The answer to a request that matches: the choice among several recorded answers, the content
+//! encoding, and the live values that replace recorded ones.
 
 use super::{Host, Reply, Vm};
 use crate::canonical::{Role, Signature, Spelling, Value, Values, hash_of_all};
@@ -8,25 +9,38 @@ use crate::headers::Headers;
 use crate::table::{Answer, Echo, EchoSpelling, Entry, GAP, Segment, Sequence, Source};
 use crate::verdict::Reason;
 
-/// Says which answer was served.
+/// The header that names the verdict in an answer.
 pub(super) const VERDICT_HEADER: &[u8] = b"x-understudy";
 
-/// Which answer to serve.
+/// The recorded answer to serve.
 pub(super) struct Choice<'a> {
     pub(super) answer: &'a Answer,
-    /// Which of how many, counted from 1.
+    /// Its position among how many answers, counted from 1.
     pub(super) sequence: (u32, u32),
-    /// Whether it matches only without the values that rules leave out.
+    /// Whether the request only matches without the values that rules leave out.
     pub(super) normalised: bool,
+    /// The live values that stand for recorded ones from now on.
+    pub(super) bindings: Vec<Binding>,
 }
 
-/// The answer whose turn it is. Those come first whose recorded values are the live ones, even where rules leave them out; or those that the
-/// live ones have stood for in earlier requests: a service that makes up an identifier, and asks for it again, gets what was recorded for
-/// the one in its place.
+/// A live value and the recorded one that it stands for, by their hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Binding {
+    pub(super) live: u64,
+    pub(super) recorded: u64,
+}
+
+/// Chooses the answer whose turn it is, among the candidates for the request's values.
+///
+/// Rules leave values out of the signature, but a recorded request with the same values has the
+/// better answer. A live value can also stand for a recorded one since an earlier request: a
+/// service that makes up an identifier and requests it again gets what was recorded for the
+/// original one.
 ///
 /// # Errors
-/// [`Reason::SequenceEnded`] where all have been given, and the policy is to fail then; and where the live values stand for recorded ones that
-/// were never asked for in this way. [`Reason::SequenceGap`].
+/// [`Reason::SequenceEnded`] if all answers of a `fail` sequence have been given, or if no recorded
+/// request has the values that the live ones stand for. [`Reason::SequenceGap`] if the answer whose
+/// turn it is can't be served.
 pub(super) fn choose<'a, S: Segment>(
     entry: &'a Entry,
     values: &Values,
@@ -35,47 +49,50 @@ pub(super) fn choose<'a, S: Segment>(
 ) -> Result<Choice<'a>, Reason> {
     let table = vm.table.digest();
     let named = entry.answers.iter().any(|answer| answer.names.length > 0);
-    let known: Vec<Known> = values.iter().map(|value| Known::of(&value, named, &table, host)).collect();
-    let pool = Pool::of(entry, &known, vm)?;
-    let count = u64::try_from(pool.answers.len()).unwrap_or(u64::MAX);
+    let live: Vec<LiveValue> =
+        values.iter().map(|value| LiveValue::of(&value, named, &table, host)).collect();
+    let candidates = Candidates::of(entry, &live, vm)?;
+    let count = u64::try_from(candidates.answers.len()).unwrap_or(u64::MAX);
     let always_first = count == 1 && entry.sequence != Sequence::Fail;
-    let turn = if always_first { 0 } else { host.turn(&table, &pool.cursor) };
+    let turn = if always_first { 0 } else { host.next_turn(&table, &candidates.turn_key) };
     let at = match entry.sequence {
         Sequence::Cycle => turn.checked_rem(count).unwrap_or(0),
         Sequence::StickLast => turn.min(count.saturating_sub(1)),
         Sequence::Fail => turn,
     };
-    let answer = usize::try_from(at).ok().and_then(|at| pool.answers.get(at)).ok_or(Reason::SequenceEnded)?;
+    let answer = usize::try_from(at).ok().and_then(|at| candidates.answers.get(at));
+    let answer = answer.ok_or(Reason::SequenceEnded)?;
     if answer.status == GAP {
         return Err(Reason::SequenceGap);
     }
-    for (known, recorded) in known.iter().zip(vm.table.names(answer.names)) {
-        if known.recorded.is_none() && recorded != 0 && recorded != known.live {
-            host.stands_for(&table, known.live, recorded);
-        }
-    }
+    let values = live.iter().zip(vm.table.names(answer.names));
+    let bindings = values
+        .filter(|(value, recorded)| value.recorded.is_none() && *recorded != 0 && *recorded != value.hash)
+        .map(|(value, recorded)| Binding { live: value.hash, recorded })
+        .collect();
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let as_recorded = pool.exact && known.iter().all(|known| known.recorded.is_none());
-    let normalised = !known.is_empty() && !as_recorded;
-    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised })
+    let as_recorded = candidates.exact && live.iter().all(|value| value.recorded.is_none());
+    let normalised = !live.is_empty() && !as_recorded;
+    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised, bindings })
 }
 
-/// A live value that rules leave out, and the recorded one that it has stood for; by their numbers.
-struct Known {
-    live: u64,
+/// A live value that rules leave out.
+struct LiveValue {
+    hash: u64,
+    /// The hash of the recorded value that it stands for since an earlier request.
     recorded: Option<u64>,
     role: Role,
 }
 
-impl Known {
+impl LiveValue {
     fn of(value: &Value<'_>, named: bool, table: &Digest, host: &mut impl Host) -> Self {
-        let live = value.hash();
-        let recorded = if named && value.may_name() { host.recorded_value(table, live) } else { None };
-        Self { live, recorded, role: value.role }
+        let hash = value.hash();
+        let recorded = if named && value.may_name() { host.recorded_value(table, hash) } else { None };
+        Self { hash, recorded, role: value.role }
     }
 
     fn as_recorded(&self) -> u64 {
-        self.recorded.unwrap_or(self.live)
+        self.recorded.unwrap_or(self.hash)
     }
 
     /// The number that a recorded value must have; `None` where any will do.
@@ -87,32 +104,33 @@ impl Known {
     }
 }
 
-/// The answers that may be given to certain values, in their order, with a cursor of their own.
-struct Pool<'a> {
+/// The answers that fit certain values, in recorded order. Their turns are counted separately.
+struct Candidates<'a> {
     answers: Vec<&'a Answer>,
-    cursor: Digest,
-    /// Whether all their values are those of the request.
+    /// The key under which their turns are counted.
+    turn_key: Digest,
+    /// Whether they were recorded with the values of the request.
     exact: bool,
 }
 
-impl<'a> Pool<'a> {
-    fn of<S: Segment>(entry: &'a Entry, known: &[Known], vm: &Vm<S>) -> Result<Self, Reason> {
+impl<'a> Candidates<'a> {
+    fn of<S: Segment>(entry: &'a Entry, live: &[LiveValue], vm: &Vm<S>) -> Result<Self, Reason> {
         let all = || entry.answers.iter();
-        let values = hash_of_all(known.iter().map(Known::as_recorded));
+        let values = hash_of_all(live.iter().map(LiveValue::as_recorded));
         let exact: Vec<_> = all().filter(|answer| values != 0 && answer.values == values).collect();
         if !exact.is_empty() {
-            return Ok(Self { answers: exact, cursor: with(entry.digest, values), exact: true });
+            return Ok(Self { answers: exact, turn_key: turn_key(entry.digest, values), exact: true });
         }
-        let wanted: Vec<Option<u64>> = known.iter().map(Known::wanted).collect();
+        let wanted: Vec<Option<u64>> = live.iter().map(LiveValue::wanted).collect();
         if wanted.iter().all(Option::is_none) {
-            return Ok(Self { answers: all().collect(), cursor: entry.digest, exact: false });
+            return Ok(Self { answers: all().collect(), turn_key: entry.digest, exact: false });
         }
         let fits = |answer: &Answer, role: Option<Role>| {
             let names = vm.table.names(answer.names);
-            known.iter().zip(&wanted).enumerate().all(|(at, (known, wanted))| {
+            live.iter().zip(&wanted).enumerate().all(|(at, (value, wanted))| {
                 let name = names.get(at).copied().unwrap_or(0);
                 let any =
-                    known.role == Role::Name && name == 0 || role.is_some_and(|role| role != known.role);
+                    value.role == Role::Name && name == 0 || role.is_some_and(|role| role != value.role);
                 any || wanted.is_none_or(|wanted| wanted == name)
             })
         };
@@ -126,19 +144,19 @@ impl<'a> Pool<'a> {
             });
         }
         let bound = hash_of_all(wanted.iter().map(|wanted| wanted.unwrap_or(0)));
-        Ok(Self { answers, cursor: with(entry.digest, bound), exact: false })
+        Ok(Self { answers, turn_key: turn_key(entry.digest, bound), exact: false })
     }
 }
 
-/// A cursor of its own for the requests with certain values.
-fn with(mut digest: Digest, values: u64) -> Digest {
+/// The key under which the turns of requests with certain values are counted.
+fn turn_key(mut digest: Digest, values: u64) -> Digest {
     for (byte, other) in digest.iter_mut().zip(values.to_le_bytes()) {
         *byte ^= other;
     }
     digest
 }
 
-/// The answer, ready to be served. `None` where the table can't be read.
+/// The answer, ready to be served. `None`: the table can't be read.
 pub(super) fn reply<S: Segment>(
     choice: &Choice<'_>,
     facts: &Facts<'_>,
@@ -167,7 +185,7 @@ pub(super) fn reply<S: Segment>(
     Some(Reply { status: answer.status, headers, body, grpc_status: None })
 }
 
-/// What the verdict header says.
+/// The value of the verdict header.
 fn verdict(choice: &Choice<'_>, normalised: &[String]) -> String {
     let mut text = "match".to_owned();
     if !normalised.is_empty() {
@@ -180,7 +198,7 @@ fn verdict(choice: &Choice<'_>, normalised: &[String]) -> String {
     text
 }
 
-/// Headers that speak of the body's bytes, and would lie about others.
+/// Whether a header states a checksum of the body, which is wrong for a changed body.
 fn is_checksum(name: &[u8]) -> bool {
     [&b"x-amz-crc32"[..], b"content-md5", b"digest", b"content-digest", b"repr-digest"].contains(&name)
         || name.starts_with(b"x-amz-checksum-")
@@ -217,7 +235,7 @@ fn with_live_values(
     (Headers::from_pairs(pairs), changed_body)
 }
 
-/// Bytes with live values in the place of recorded ones. The echoes are in the order of their offsets.
+/// Replaces recorded values in the bytes by live ones. The echoes are ordered by offset.
 fn spliced<'e>(
     bytes: &[u8],
     echoes: impl Iterator<Item = &'e Echo>,
@@ -238,7 +256,7 @@ fn spliced<'e>(
     out
 }
 
-/// A live value as it is spelled in the answer.
+/// Converts a live value from its spelling in the request to its spelling in the answer.
 fn spelled(from: Spelling, value: &[u8], to: EchoSpelling) -> Vec<u8> {
     let as_text = match from {
         Spelling::Json => crate::canonical::json_text(value),
@@ -260,11 +278,9 @@ fn spelled(from: Spelling, value: &[u8], to: EchoSpelling) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn values_are_spelled_as_where_they_go() {
+    fn live_value_takes_spelling_of_its_target() {
         let check = |from, value: &str, to, expect: &str| {
             assert_eq!(String::from_utf8(spelled(from, value.as_bytes(), to)).unwrap(), expect);
         };

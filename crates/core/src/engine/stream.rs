@@ -1,60 +1,73 @@
-//! One stream: a state machine over what Envoy reports of it.
+//! One stream: a state machine over the events that Envoy reports. The only place that changes a
+//! stream's state and applies decisions.
 
-use super::capture::Capture;
-use super::hold::Waiting;
-use super::stub::{STUB_HEADER, Stubbed};
+use super::capture::{Capture, report_verdict};
+use super::decide::{Decision, MockedRequest, Next, decide, refuse};
+use super::pending::PendingAnswer;
+use super::serve::VERDICT_HEADER;
+use super::stub::STUB_HEADER;
 use super::vm::{Counter, Policy};
-use super::{Action, Fixup, Host, Side, Vm};
+use super::{Action, Fixup, Host, Reply, Side, Vm};
 use crate::config::Mode;
 use crate::facts::Facts;
 use crate::headers::Headers;
+use crate::latency::DELAY_MAX;
 use crate::table::Segment;
 use crate::verdict::Reason;
 
-/// One stream. Each method takes one thing that happened to it; after [`Self::end`] all do nothing.
+/// One stream. Each method reports one event; after [`Self::end`] all methods do nothing.
 #[derive(Debug, Default)]
 pub struct Stream {
-    pub(super) state: State,
-    pub(super) policy: Option<Policy>,
-    pub(super) capture: Option<Box<Capture>>,
-    /// What is left to be done on the answer.
-    pub(super) fixup: Option<Fixup>,
-    pub(super) trailers: Headers,
-    /// When the request's headers came, in microseconds since 1970; only where answers may be held back.
-    pub(super) began: u64,
-    /// Whether the answer has no body but the byte that trailers need.
-    pub(super) bodiless: bool,
-    /// Whether the answer's body is to be cut where its given part ends.
-    pub(super) cut: bool,
-    /// What becomes of the stub's answer, where it was asked.
-    pub(super) stubbed: Option<Box<Stubbed>>,
+    state: State,
+    /// The copy of a stream whose request continues to its backend.
+    capture: Option<Box<Capture>>,
 }
 
-/// Where a stream stands.
+/// The state of a stream.
 #[derive(Debug, Default)]
-pub(super) enum State {
-    /// Nothing has happened yet.
+enum State {
+    /// No event has been reported.
     #[default]
     New,
-    /// The filter stays out of it, but for the copy if there is one.
+    /// The request continues to its backend. At most, a copy is made.
     Passing,
-    /// A request to a mocked backend, whose body isn't whole yet, and how long it is so far.
-    Held(Headers, usize),
-    /// The verdict has been given, and what it says waits for its time.
-    Waiting(Box<Waiting>),
+    /// A request to a mocked backend whose body isn't complete.
+    Held(HeldRequest),
+    /// The verdict has been given, and the action is due later.
+    Delayed(Box<Delayed>),
     /// The answer has been given.
-    Answered,
-    /// It is over.
+    Answered(PendingAnswer),
+    /// The stream is over.
     Ended,
 }
 
+/// A request to a mocked backend, before its end.
+#[derive(Debug)]
+struct HeldRequest {
+    headers: Headers,
+    /// Bytes of body that Envoy holds.
+    received: usize,
+    policy: Policy,
+    arrived: u64,
+}
+
+/// An action that is due later.
+#[derive(Debug)]
+struct Delayed {
+    action: Action,
+    pending: PendingAnswer,
+    /// Counted when the action is taken, for this backend.
+    counter: Counter,
+    backend: usize,
+}
+
 impl Stream {
-    /// A stream that nothing has happened to.
+    /// A stream without events.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The request's headers have come, with pseudo-headers; `ended` where there is no body.
+    /// The request's headers have arrived, with pseudo-headers. `ended`: the request has no body.
     pub fn request_headers<S: Segment>(
         &mut self,
         headers: Headers,
@@ -67,49 +80,68 @@ impl Stream {
         }
         let facts = Facts::of(&headers);
         if facts.stub {
-            // A client's own would lead it to the stub.
+            // A client's own header would lead the request to the stub.
             host.remove_request_header(STUB_HEADER);
         }
         let policy = match facts.method {
             b"CONNECT" => vm.policy_of_tunnel(facts.authority),
             _ => vm.policy(facts.scheme, facts.authority),
         };
-        self.policy = Some(policy);
-        // Asked for only where an answer may be held back.
-        if policy.mode == Mode::Mock && (vm.delays || !policy.latency.is_none()) {
-            self.began = host.now();
-        }
         let upgrade = facts.is_upgrade();
         match policy.mode {
-            Mode::Off => self.pass(),
+            Mode::Off => self.state = State::Passing,
             Mode::Tap => {
                 vm.count(policy.counter, Counter::Tap);
-                // What follows an upgrade is another protocol, of which this copy would make nothing.
+                // After an upgrade the stream has another protocol, which this copy can't read.
                 if vm.outbox.is_some() && !upgrade && vm.samples(&headers) {
-                    let mut capture = Capture::begin(&headers, &facts, vm, host);
+                    let mut capture = Capture::begin(&facts, vm, host);
                     if ended {
                         capture.ended(Side::Request);
                     }
                     self.capture = Some(capture);
                 }
-                self.pass()
+                self.state = State::Passing;
             }
-            Mode::Mock if facts.control == Some(b"reset-sequences") => self.reset(vm, host),
-            // An upgraded stream has no end that could be waited for.
-            Mode::Mock if upgrade => self.refuse(&headers, &facts, Reason::Upgrade, (0, ended), vm, host),
-            Mode::Mock if facts.declared_length() > vm.body_cap => {
-                self.refuse(&headers, &facts, Reason::BodyOverCap, (0, ended), vm, host)
-            }
-            Mode::Mock if ended => self.decide(&headers, &facts, Vec::new(), vm, host),
             Mode::Mock => {
-                self.state = State::Held(headers, 0);
-                Action::Hold
+                // Reading the time costs a call of the host.
+                let arrived = if vm.delays || !policy.latency.is_none() { host.now() } else { 0 };
+                let request =
+                    MockedRequest { facts: &facts, body: Vec::new(), received: 0, ended, policy, arrived };
+                if let Some(action) = self.judge_headers(request, vm, host) {
+                    return action;
+                }
+                self.state = State::Held(HeldRequest { headers, received: 0, policy, arrived });
+                return Action::Hold;
             }
         }
+        Action::Continue
     }
 
-    /// More of the request's body has come. `length`: bytes at hand: all that was held so far, or the current chunk where nothing
-    /// is held.
+    /// Judges a request to a mocked backend by its headers alone. `None`: the body is needed too.
+    fn judge_headers<S: Segment>(
+        &mut self,
+        request: MockedRequest<'_>,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Option<Action> {
+        if request.facts.control == Some(b"reset-sequences") {
+            return Some(self.restart_sequences(vm, host));
+        }
+        let decision = if request.facts.is_upgrade() {
+            // An upgraded stream has no end that the filter could wait for.
+            refuse(&request, Reason::Upgrade, vm)
+        } else if request.facts.declared_length() > vm.body_cap {
+            refuse(&request, Reason::BodyOverCap, vm)
+        } else if request.ended {
+            decide(&request, vm, host)
+        } else {
+            return None;
+        };
+        Some(self.apply(decision, request, vm, host))
+    }
+
+    /// More of the request's body has arrived. `length`: the bytes at hand, which are everything
+    /// held so far, or the current chunk if nothing is held.
     pub fn request_body<S: Segment>(
         &mut self,
         length: usize,
@@ -118,39 +150,29 @@ impl Stream {
         host: &mut impl Host,
     ) -> Action {
         match &mut self.state {
-            State::Held(_, held) => *held = length,
-            State::Waiting(_) => return Action::Hold,
+            State::Held(held) => {
+                held.received = length;
+                if ended || length > vm.body_cap { self.judge_held(ended, vm, host) } else { Action::Hold }
+            }
+            State::Delayed(_) => Action::Hold,
             _ => {
                 self.copy_body(Side::Request, length, ended, vm, host);
-                return Action::Continue;
+                Action::Continue
             }
         }
-        if length > vm.body_cap {
-            let (headers, _) = self.take_held();
-            return self.refuse(
-                &headers,
-                &Facts::of(&headers),
-                Reason::BodyOverCap,
-                (length, ended),
-                vm,
-                host,
-            );
-        }
-        if ended { self.decide_held(vm, host) } else { Action::Hold }
     }
 
-    /// The request's trailers have come: its end.
+    /// The request's trailers have arrived, and end it.
     pub fn request_trailers<S: Segment>(
         &mut self,
         trailers: impl FnOnce() -> Headers,
         vm: &mut Vm<S>,
         host: &mut impl Host,
     ) -> Action {
-        if matches!(self.state, State::Held(..)) {
-            return self.decide_held(vm, host);
-        }
-        if matches!(self.state, State::Waiting(_)) {
-            return Action::Hold;
+        match self.state {
+            State::Held(_) => return self.judge_held(true, vm, host),
+            State::Delayed(_) => return Action::Hold,
+            _ => {}
         }
         if let Some(capture) = &mut self.capture {
             capture.trailers(Side::Request, trailers());
@@ -158,7 +180,8 @@ impl Stream {
         Action::Continue
     }
 
-    /// The response's headers have come, be it the backend's or an answer of ours on its way out.
+    /// The response's headers have arrived: those of the backend, or those of an answer of the
+    /// filter.
     pub fn response_headers<S: Segment>(
         &mut self,
         headers: impl FnOnce() -> Headers,
@@ -166,13 +189,10 @@ impl Stream {
         vm: &mut Vm<S>,
         host: &mut impl Host,
     ) -> Fixup {
-        match (&self.state, &mut self.capture) {
-            (State::Answered, _) if self.stubbed.is_some() => {
-                return self.stubbed.as_mut().map_or(Fixup::None, |stubbed| stubbed.headers(&headers()));
-            }
-            (State::Answered, _) => return self.fixup.take().unwrap_or(Fixup::None),
-            // Envoy answers by itself where it can't hold the request any longer: no verdict will come.
-            (State::Held(..) | State::Waiting(_), _) => self.abort(vm),
+        match (&mut self.state, &mut self.capture) {
+            (State::Answered(pending), _) => return pending.headers(headers),
+            // Envoy answers on its own if it can't hold the request any longer. No verdict follows.
+            (State::Held(_) | State::Delayed(_), _) => self.abort(vm),
             (_, Some(capture)) => {
                 capture.response_headers(&headers(), host);
                 if ended {
@@ -184,7 +204,7 @@ impl Stream {
         Fixup::None
     }
 
-    /// More of the response's body has come: `length` bytes.
+    /// More of the response's body has arrived: `length` bytes.
     pub fn response_body<S: Segment>(
         &mut self,
         length: usize,
@@ -192,66 +212,122 @@ impl Stream {
         vm: &mut Vm<S>,
         host: &mut impl Host,
     ) -> Fixup {
-        if matches!(self.state, State::Answered) {
-            if ended && std::mem::take(&mut self.cut) {
-                return Fixup::Cut;
-            }
-            if let Some(stubbed) = &mut self.stubbed {
-                return stubbed.body(ended);
-            }
-            let trailers = if ended { std::mem::take(&mut self.trailers) } else { Headers::new() };
-            return match (trailers.is_empty(), self.bodiless) {
-                (true, _) => Fixup::None,
-                (false, false) => Fixup::AddTrailers(trailers),
-                (false, true) => Fixup::ReplaceBody(Vec::new(), trailers),
-            };
+        if let State::Answered(pending) = &mut self.state {
+            return pending.body(ended);
         }
         self.copy_body(Side::Response, length, ended, vm, host);
         Fixup::None
     }
 
-    /// The response's trailers have come: its end.
+    /// The response's trailers have arrived, and end it.
     pub fn response_trailers(&mut self, trailers: impl FnOnce() -> Headers) {
         if let (State::Passing, Some(capture)) = (&self.state, &mut self.capture) {
             capture.trailers(Side::Response, trailers());
         }
     }
 
-    /// The stream is over, whatever became of it.
-    pub fn end<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) {
-        if matches!(self.state, State::Held(..) | State::Waiting(_)) {
-            self.abort(vm);
+    /// Returns the delayed action once its time has come, or [`Action::Hold`] if the stream has
+    /// since ended or been answered.
+    pub fn resume<S: Segment>(&mut self, vm: &mut Vm<S>) -> Action {
+        match std::mem::take(&mut self.state) {
+            State::Delayed(delayed) => {
+                let Delayed { action, pending, counter, backend } = *delayed;
+                vm.count(backend, counter);
+                self.state = State::Answered(pending);
+                action
+            }
+            other => {
+                self.state = other;
+                Action::Hold
+            }
         }
+    }
+
+    /// The stream is over, for whatever reason.
+    pub fn end<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) {
+        self.abort(vm);
         self.state = State::Ended;
         if let Some(capture) = self.capture.take() {
             capture.finish(vm, host);
         }
     }
 
-    pub(super) fn pass(&mut self) -> Action {
-        self.state = State::Passing;
-        Action::Continue
+    /// Judges a request whose body has ended, or has grown too long.
+    fn judge_held<S: Segment>(&mut self, ended: bool, vm: &mut Vm<S>, host: &mut impl Host) -> Action {
+        let held = match std::mem::take(&mut self.state) {
+            State::Held(held) => held,
+            other => {
+                self.state = other;
+                return Action::Hold;
+            }
+        };
+        let HeldRequest { headers, received, policy, arrived } = held;
+        let at_hand = received.min(vm.body_cap);
+        let body = if at_hand > 0 { host.body(Side::Request, 0, at_hand) } else { Vec::new() };
+        let request = MockedRequest { facts: &Facts::of(&headers), body, received, ended, policy, arrived };
+        let decision = if received > vm.body_cap {
+            refuse(&request, Reason::BodyOverCap, vm)
+        } else {
+            decide(&request, vm, host)
+        };
+        self.apply(decision, request, vm, host)
     }
 
-    fn decide_held<S: Segment>(&mut self, vm: &mut Vm<S>, host: &mut impl Host) -> Action {
-        let (headers, length) = self.take_held();
-        let body = if length > 0 { host.body(Side::Request, 0, length) } else { Vec::new() };
-        self.decide(&headers, &Facts::of(&headers), body, vm, host)
-    }
-
-    fn take_held(&mut self) -> (Headers, usize) {
-        match std::mem::take(&mut self.state) {
-            State::Held(headers, length) => (headers, length),
-            _ => (Headers::new(), 0),
+    /// Applies a decision: remembers, reports and counts what it says, and changes the state.
+    fn apply<S: Segment>(
+        &mut self,
+        decision: Decision,
+        request: MockedRequest<'_>,
+        vm: &mut Vm<S>,
+        host: &mut impl Host,
+    ) -> Action {
+        let Decision { verdict, action, next, bindings } = decision;
+        for binding in bindings {
+            host.remember_value(&vm.table.digest(), binding.live, binding.recorded);
         }
+        report_verdict(&request, &verdict, vm, host);
+        let (counter, backend) = (Counter::of(verdict.kind), request.policy.counter);
+        let (pending, delay) = match next {
+            Next::Pass { capture } => {
+                vm.count(backend, counter);
+                if capture {
+                    self.capture = Some(Capture::of_mocked(request, vm, host));
+                }
+                self.state = State::Passing;
+                return action;
+            }
+            Next::Answer { pending, delay } => (pending, delay),
+        };
+        // A clock that is set back must not delay answers for ever.
+        let passed = if delay > 0 { host.now().saturating_sub(request.arrived) } else { 0 };
+        let left = delay.min(DELAY_MAX).saturating_sub(passed);
+        if left > 0 {
+            self.state = State::Delayed(Box::new(Delayed { action, pending, counter, backend }));
+            return Action::Delay(left);
+        }
+        vm.count(backend, counter);
+        self.state = State::Answered(pending);
+        action
     }
 
-    /// A request that ended, or was ended, before it could be judged or answered.
+    /// Restarts all sequences, as a test asks for with `x-understudy-control`. This is no verdict:
+    /// it is neither counted nor reported.
+    fn restart_sequences<S: Segment>(&mut self, vm: &Vm<S>, host: &mut impl Host) -> Action {
+        host.restart_sequences(&vm.table.digest());
+        self.state = State::Answered(PendingAnswer::none());
+        let headers = Headers::from_pairs([(VERDICT_HEADER, "reset")]);
+        Action::Reply(Reply { status: 204, headers, ..Reply::default() })
+    }
+
+    /// Counts a request that ended before it was judged or answered.
     fn abort<S: Segment>(&mut self, vm: &mut Vm<S>) {
-        self.state = State::Answered;
-        if let Some(policy) = self.policy {
-            vm.count(policy.counter, Counter::Aborted);
-        }
+        let backend = match &self.state {
+            State::Held(held) => held.policy.counter,
+            State::Delayed(delayed) => delayed.backend,
+            _ => return,
+        };
+        vm.count(backend, Counter::Aborted);
+        self.state = State::Answered(PendingAnswer::none());
     }
 
     fn copy_body<S: Segment>(

@@ -1,8 +1,8 @@
-//! What the streams of one VM share: the table, what happens to which backend, the outbox, the counters.
+//! The state that the streams of one VM share: the table, the policy of each backend, the outbox
+//! and the counters.
 
 use super::chosen;
 use crate::backend;
-use crate::canonical::Signature;
 use crate::config::{Config, DirectionName, Mode, OnMiss};
 use crate::exchange::Direction;
 use crate::headers::Headers;
@@ -13,12 +13,13 @@ use crate::rules::Rules;
 use crate::sample::Sample;
 use crate::table::{Segment, Table};
 use crate::trace;
+use crate::verdict::Kind;
 use hashbrown::HashMap;
 
-/// What is counted for each backend, in the order of [`Counts`].
+/// The names of the counters of each backend, in the order of [`Counts`].
 pub const COUNTERS: [&str; 5] = ["match", "miss", "passthrough", "tap", "aborted"];
 
-/// One backend's counts since they were last taken.
+/// One backend's counts since the last [`Vm::take_counts`].
 pub type Counts = [u64; COUNTERS.len()];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +31,32 @@ pub(super) enum Counter {
     Aborted,
 }
 
-/// What happens to requests to one backend.
+impl Counter {
+    pub(super) fn of(verdict: Kind) -> Self {
+        match verdict {
+            Kind::Match => Self::Match,
+            Kind::Miss => Self::Miss,
+            Kind::Passthrough => Self::Passthrough,
+        }
+    }
+}
+
+/// The policy for requests to one backend.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
     pub(super) mode: Mode,
     pub(super) on_miss: OnMiss,
-    /// Whether the configuration says so, which is more than what the snapshot says.
+    /// Whether `on_miss` comes from the configuration, which overrides the snapshot and its rules.
     pub(super) configured: bool,
     /// Index into the counters.
     pub(super) counter: usize,
-    /// Whether the recorded requests have tokens in the place of secrets.
+    /// Whether recorded requests contain tokens instead of secrets.
     pub(super) redacted: bool,
-    /// How long answers are held back.
+    /// The delay of answers.
     pub(super) latency: Latency,
 }
 
-/// What the streams of one VM share.
+/// The state that the streams of one VM share.
 #[derive(Debug)]
 pub struct Vm<S> {
     pub(super) table: Table<S>,
@@ -55,24 +66,22 @@ pub struct Vm<S> {
     pub(super) verdict_header: bool,
     pub(super) grpc_stub: bool,
     pub(super) direction: Direction,
-    /// What inbound exchanges are recorded under, whatever name the service was called by.
+    /// The address under which inbound exchanges are recorded, whatever name the client used.
     listener: Option<String>,
-    /// Buffers that serve all streams, one after the other: of no meaning from one call to the next.
-    pub(super) name: Vec<u8>,
-    pub(super) signature: Signature,
-    /// Takes secrets out of what leaves; `None` where the configuration says that they are to be kept.
+    /// Replaces secrets in everything that leaves the VM. `None`: the configuration keeps secrets.
     pub(super) redactor: Option<Redactor>,
-    /// Puts into a live request the tokens that the recorded ones have.
+    /// Replaces secrets in live requests by the tokens of recorded requests.
     pub(super) as_recorded: Redactor,
-    /// Whether a rule can hold answers back, whatever their backend.
+    /// Whether a rule can delay answers.
     pub(super) delays: bool,
-    /// Whether there is nothing to do for any request.
+    /// Whether every request passes untouched.
     idle: bool,
     name_of_vm: String,
     next_id: u64,
-    /// Which share of tapped exchanges is copied, and how many of them had nothing that ties them to others.
+    /// The share of tapped exchanges that is copied.
     sample: Sample,
-    untied: u64,
+    /// The number of tapped exchanges without a trace context.
+    untraced: u64,
     backends: HashMap<Vec<u8>, Policy>,
     other: Policy,
     names: Vec<String>,
@@ -82,7 +91,8 @@ pub struct Vm<S> {
 }
 
 impl<S: Segment> Vm<S> {
-    /// A VM with this configuration and table. `name` identifies it to the collector and must be unique.
+    /// A VM with this configuration and table. `name` identifies it to the collector and must be
+    /// unique.
     pub fn new(config: &Config, table: Table<S>, name: String) -> Self {
         let outbox = config
             .collector
@@ -118,13 +128,11 @@ impl<S: Segment> Vm<S> {
                 DirectionName::Inbound => Direction::Inbound,
             },
             listener: config.listener.clone(),
-            name: Vec::new(),
-            signature: Signature::default(),
             idle: false,
             name_of_vm: name,
             next_id: 0,
             sample: config.sample,
-            untied: 0,
+            untraced: 0,
             backends: HashMap::new(),
             other,
             names: vec!["other".to_owned()],
@@ -153,25 +161,26 @@ impl<S: Segment> Vm<S> {
             };
             vm.add_backend(name.clone(), policy);
         }
-        vm.idle = vm.stays_out();
+        vm.idle = vm.ignores_everything();
         vm
     }
 
-    /// Leaves what would be mocked alone: the workload hasn't asked for it.
+    /// Turns mocking off: the workload hasn't opted in.
     pub fn mock_nothing(&mut self) {
         for policy in self.backends.values_mut().chain([&mut self.other]) {
             if policy.mode == Mode::Mock {
                 policy.mode = Mode::Off;
             }
         }
-        self.idle = self.stays_out();
+        self.idle = self.ignores_everything();
     }
 
-    /// Leaves all but these of the table's backends alone (`mocks` in the configuration). What the configuration says of a backend by its name
-    /// stays. A table that isn't there has no backends to choose from: then all is as it was.
+    /// Mocks only the table's backends that `mocks` in the configuration selects, and turns mocking
+    /// off for the others. Backends that the configuration names keep their mode. Without a table
+    /// nothing changes.
     ///
     /// # Errors
-    /// An entry that names none of the backends, or several, and what there is.
+    /// An entry that selects no backend, or several. The message lists the backends.
     pub fn mock_only(&mut self, config: &Config) -> Result<(), String> {
         if config.mocks.is_empty()
             || config.mocks.iter().any(|entry| entry == chosen::ALL)
@@ -187,7 +196,7 @@ impl<S: Segment> Vm<S> {
             .filter_map(|backend| Some((backend.name.clone(), chosen::full_name(service, &backend.name)?)))
             .collect();
         let chosen = chosen::chosen(&config.mocks, &named.iter().map(|(_, full)| full.clone()).collect())?;
-        let leave = |mode: Mode| if mode == Mode::Mock { Mode::Off } else { mode };
+        let without_mock = |mode: Mode| if mode == Mode::Mock { Mode::Off } else { mode };
         for (name, policy) in &mut self.backends {
             let full =
                 named.iter().find(|(known, _)| known.as_bytes() == name.as_slice()).map(|(_, full)| full);
@@ -195,19 +204,19 @@ impl<S: Segment> Vm<S> {
             if full.is_some_and(|full| chosen.contains(full)) && !by_name {
                 policy.mode = Mode::Mock;
             } else if !by_name {
-                policy.mode = leave(policy.mode);
+                policy.mode = without_mock(policy.mode);
             }
         }
-        self.other.mode = leave(self.other.mode);
-        self.idle = self.stays_out();
+        self.other.mode = without_mock(self.other.mode);
+        self.idle = self.ignores_everything();
         Ok(())
     }
 
-    fn stays_out(&self) -> bool {
+    fn ignores_everything(&self) -> bool {
         self.backends.values().chain([&self.other]).all(|policy| policy.mode == Mode::Off)
     }
 
-    /// Whether every request passes untouched, so that nobody need look at any.
+    /// Whether every request passes untouched, so that the shell need not call the engine.
     pub fn is_idle(&self) -> bool {
         self.idle
     }
@@ -227,18 +236,18 @@ impl<S: Segment> Vm<S> {
         &self.table
     }
 
-    /// What waits for the collector.
+    /// The outbox, if there is a collector.
     pub fn outbox(&mut self) -> Option<&mut Outbox> {
         self.outbox.as_mut()
     }
 
-    /// The names of the backends that are counted apart; all others count as the first, `other`, so that what a
-    /// client puts into its requests can't make the number of counters grow.
+    /// The names of the backends with counters of their own. All others are counted as the first
+    /// one, `other`, so that requests can't make the number of counters grow.
     pub fn backend_names(&self) -> &[String] {
         &self.names
     }
 
-    /// The counts of each of [`Self::backend_names`] since the last call.
+    /// The counts since the last call, with indices into [`Self::backend_names`].
     pub fn take_counts(&mut self) -> impl Iterator<Item = (usize, Counts)> + '_ {
         self.counts
             .iter_mut()
@@ -247,26 +256,27 @@ impl<S: Segment> Vm<S> {
             .filter(|(_, counts)| counts.iter().any(|&n| n > 0))
     }
 
-    /// The name that the records have for where a request goes: its backend's, or the address that the service was called at.
+    /// Writes the backend's name as records state it: for inbound requests the address of the
+    /// listener.
     pub(super) fn write_name(&self, scheme: &[u8], authority: &[u8], out: &mut Vec<u8>) {
         let authority = self.listener.as_ref().map_or(authority, |listener| listener.as_bytes());
         backend::write_name(scheme, authority, out);
     }
 
-    pub(super) fn policy(&mut self, scheme: &[u8], authority: &[u8]) -> Policy {
-        let mut name = std::mem::take(&mut self.name);
+    /// The policy for requests with this scheme and authority.
+    pub(super) fn policy(&self, scheme: &[u8], authority: &[u8]) -> Policy {
+        let mut name = Vec::new();
         self.write_name(scheme, authority, &mut name);
-        self.name = name;
-        self.backends.get(self.name.as_slice()).copied().unwrap_or(self.other)
+        self.backends.get(name.as_slice()).copied().unwrap_or(self.other)
     }
 
-    /// What happens to a tunnel (CONNECT): with or without TLS in it, it leads to a backend. Where both are named, mocking counts, and then
-    /// failing: what is inside is out of our sight.
-    pub(super) fn policy_of_tunnel(&mut self, authority: &[u8]) -> Policy {
-        let mut named = None;
+    /// The policy for a tunnel (CONNECT), which can contain HTTP or HTTPS. If both backends are
+    /// known, the stricter policy wins: the filter can't see inside the tunnel.
+    pub(super) fn policy_of_tunnel(&self, authority: &[u8]) -> Policy {
+        let (mut named, mut name) = (None, Vec::new());
         for scheme in [&b"https"[..], b"http"] {
-            backend::write_name(scheme, authority, &mut self.name);
-            if let Some(policy) = self.backends.get(self.name.as_slice()) {
+            backend::write_name(scheme, authority, &mut name);
+            if let Some(policy) = self.backends.get(name.as_slice()) {
                 let strictness = |p: &Policy| (p.mode == Mode::Mock, p.on_miss == OnMiss::Fail);
                 if named.as_ref().is_none_or(|known| strictness(policy) > strictness(known)) {
                     named = Some(*policy);
@@ -276,8 +286,9 @@ impl<S: Segment> Vm<S> {
         named.unwrap_or(self.other)
     }
 
-    /// Whether a tapped exchange with these request headers is to be copied. What one request has caused is copied with it, by every proxy
-    /// that has the same share; what is tied to nothing is chosen by its number.
+    /// Whether a tapped exchange with these request headers is in the sample. All calls of one
+    /// trace are in it, or none, in every proxy with the same share. Exchanges without a trace
+    /// context are chosen by their number.
     pub(super) fn samples(&mut self, headers: &Headers) -> bool {
         if self.sample.is_whole() {
             return true;
@@ -288,8 +299,8 @@ impl<S: Segment> Vm<S> {
         if let Some(request) = trace::request_id(headers) {
             return self.sample.takes(request.as_bytes());
         }
-        self.untied = self.untied.saturating_add(1);
-        self.sample.takes(format!("{}-{}", self.name_of_vm, self.untied).as_bytes())
+        self.untraced = self.untraced.saturating_add(1);
+        self.sample.takes(format!("{}-{}", self.name_of_vm, self.untraced).as_bytes())
     }
 
     pub(super) fn count(&mut self, backend: usize, counter: Counter) {
@@ -304,14 +315,15 @@ impl<S: Segment> Vm<S> {
         format!("{}-{}", self.name_of_vm, self.next_id)
     }
 
-    /// Takes up to `want` bytes from what copies may use. Gives what there is.
-    pub(super) fn take_memory(&mut self, want: usize) -> usize {
+    /// Reserves up to `want` bytes of the memory for copies. Returns the reserved size.
+    pub(super) fn reserve_memory(&mut self, want: usize) -> usize {
         let got = want.min(self.memory_max.saturating_sub(self.memory_used));
         self.memory_used = self.memory_used.saturating_add(got);
         got
     }
 
-    pub(super) fn give_memory_back(&mut self, bytes: usize) {
+    /// Releases reserved memory.
+    pub(super) fn release_memory(&mut self, bytes: usize) {
         self.memory_used = self.memory_used.saturating_sub(bytes);
     }
 }

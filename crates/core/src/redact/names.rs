@@ -219,8 +219,6 @@ impl Normal {
 mod tests {
     use super::super::rules::SHAPES;
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn tables_are_sorted_and_in_normal_form() {

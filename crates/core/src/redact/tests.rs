@@ -1,7 +1,5 @@
 use super::*;
 use crate::exchange::{Request, Response};
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn redactor() -> Redactor {
     Redactor::new(&Settings { key: "k".into(), ..Settings::default() })

@@ -122,8 +122,6 @@ impl From<Fault> for Written {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_fault_is_written_as_it_is_read_and_tells_what_it_is() {
@@ -157,7 +155,7 @@ mod tests {
         check(r#"{"truncate":1,"status":503}"#, "has one of");
         check(r#"{"body":"x","delay":"1s"}"#, "needs a `status`");
         check(r#"{"status":503,"every":0}"#, "at least 1");
-        check(r#"{"delay":"2"}"#, "is no delay");
+        check(r#"{"delay":"2"}"#, "is not a delay");
         check(r#"{"jitter":"2s"}"#, "unknown field `jitter`");
     }
 }

@@ -90,8 +90,6 @@ fn written(value: Option<impl Serialize>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn rule(json: &str) -> Rule {
         serde_json::from_str(json).unwrap()

@@ -1,8 +1,6 @@
 //! Rules as text, and what they find.
 
 use super::*;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn places_are_read_and_written() {

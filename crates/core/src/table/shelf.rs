@@ -147,8 +147,6 @@ pub fn shelf(tables: &[Vec<u8>]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn shelf_of(parts: &[&[u8]]) -> Vec<u8> {
         shelf(&parts.iter().map(|part| part.to_vec()).collect::<Vec<_>>()).unwrap()

@@ -1,8 +1,9 @@
-//! Version 1 of the line format: one JSON object a line, for the wire from filter to collector and for snapshots.
+//! Version 1 of the line format: one JSON object per line, for the wire from filter to collector
+//! and for snapshots.
 //!
-//! `docs/reference/wire.md` describes it. These types are the format's own, apart from the core's, so that the core can
-//! change while the format stays. Bytes that are UTF-8 are written as text, others as base64, so that what is read back is
-//! equal to the last byte.
+//! `docs/reference/wire.md` describes it. The format has types of its own, so that the core's types
+//! can change while the format stays. Bytes that are UTF-8 are written as text, and others as
+//! base64, so that every byte survives.
 
 mod read;
 mod write;
@@ -16,12 +17,12 @@ use crate::verdict::Verdict;
 /// The format's version.
 pub const VERSION: u32 = 1;
 
-/// One line: an exchange, or a verdict with the request that it is about.
+/// One line: an exchange, or a verdict with its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The exchange. A verdict's has no response.
+    /// The exchange. With a verdict it has no response.
     pub exchange: Exchange,
-    /// What the responder did with it.
+    /// The verdict on the request.
     pub verdict: Option<Verdict>,
 }
 
@@ -31,8 +32,6 @@ mod tests {
     use crate::exchange::{Body, Direction, End, Request, Response};
     use crate::headers::Headers;
     use crate::verdict::{Change, Difference, Kind, Matched, Nearest, Reason};
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn exchange() -> Exchange {
         Exchange {
@@ -68,13 +67,13 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_comes_back() {
+    fn written_exchange_reads_as_itself() {
         check(Record { exchange: exchange(), verdict: None });
         check(Record { exchange: Exchange::default(), verdict: None });
     }
 
     #[test]
-    fn a_verdict_comes_back() {
+    fn written_verdict_reads_as_itself() {
         let differs =
             Difference { key: "query".into(), change: Change::Added, recorded: None, live: Some("a".into()) };
         let nearest = vec![Nearest {
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_says_what_is_wrong() {
+    fn bad_line_states_problem() {
         let check = |line: &str, expect: &str| {
             let error = read_record(line.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expect), "{line}: {error}");
@@ -129,7 +128,7 @@ mod tests {
     #[cfg(not(target_family = "wasm"))]
     proptest::proptest! {
         #[test]
-        fn any_bytes_come_back(path: Vec<u8>, name: Vec<u8>, value: Vec<u8>, body: Vec<u8>, status: u16) {
+        fn arbitrary_bytes_read_as_themselves(path: Vec<u8>, name: Vec<u8>, value: Vec<u8>, body: Vec<u8>, status: u16) {
             let mut e = exchange();
             e.request.path = path;
             e.request.headers = Headers::from_pairs([(name, value)]);

@@ -1,4 +1,4 @@
-//! Reads lines. Never on the filter's data path.
+//! The reader of lines. The filter never reads lines.
 
 use super::{Record, VERSION};
 use crate::exchange::{Body, Direction, End, Exchange, Request, Response};
@@ -9,22 +9,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-/// Why a line can't be read.
+/// The reason why a line can't be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
     /// Not JSON, or a key is missing, unknown or of the wrong type.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// Written by a version that this one doesn't know.
-    #[error("version {0} of the line format is unknown here (known: {VERSION}); use a newer understudy")]
+    /// A newer version wrote the line.
+    #[error("version {0} of the line format is unknown (known: {VERSION}); use a newer understudy")]
     Version(u32),
-    /// A value has the right type and a wrong form.
+    /// A value has the right type, but is malformed.
     #[error("`{key}`: {problem}")]
     Value {
         /// The key.
         key: &'static str,
-        /// What is wrong with its value.
+        /// The problem with its value.
         problem: String,
     },
 }
@@ -43,7 +43,7 @@ impl LineError {
 /// Reads one line, with or without its line feed.
 ///
 /// # Errors
-/// [`LineError`] says what is wrong; an unknown key is wrong too, so that a slip of a hand that edits isn't passed over.
+/// [`LineError`]. Unknown keys are errors, so that a typo in an edited line isn't ignored.
 pub fn read_record(line: &[u8]) -> Result<Record, LineError> {
     let line: Line = serde_json::from_slice(line).map_err(|error| unreadable(line, error))?;
     if line.version != VERSION {
@@ -71,7 +71,7 @@ pub fn read_record(line: &[u8]) -> Result<Record, LineError> {
     Ok(Record { exchange, verdict })
 }
 
-/// Why a line can't be read: another version of the format may well have other keys.
+/// The error of a line that can't be parsed. A line of another version may have other keys.
 fn unreadable(line: &[u8], error: serde_json::Error) -> LineError {
     #[derive(Deserialize)]
     struct Head {
@@ -261,7 +261,7 @@ fn body(
         (Some(_), Some(_)) => {
             return Err(LineError::Value {
                 key,
-                problem: "only one of `body` and `body_base64` may stand".to_owned(),
+                problem: "only one of `body` and `body_base64` is allowed".to_owned(),
             });
         }
         (Some(text), None) => text.into_bytes(),

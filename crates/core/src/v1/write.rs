@@ -1,4 +1,5 @@
-//! Writes lines. On the filter's data path: no intermediate tree, one pass.
+//! The writer of lines. It runs on the filter's data path, in one pass without an intermediate
+//! tree.
 
 use super::VERSION;
 use crate::digest;
@@ -12,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-/// Appends the record as one line, with its line feed. With a verdict the exchange's response isn't written: what was served is named
-/// by the verdict.
+/// Appends the record as one line, with its line feed. With a verdict the exchange's response isn't
+/// written: the verdict names the served answer.
 pub fn write_record(exchange: &Exchange, verdict: Option<&Verdict>, out: &mut Vec<u8>) {
     append(&Line { exchange, verdict }, out);
 }
@@ -23,7 +24,7 @@ pub fn write_batch(vm: &str, seq: u64, dropped: u64, service: Option<&str>, out:
     write_sampled_batch(vm, seq, dropped, service, Sample::WHOLE, out);
 }
 
-/// The same where the exchanges in it are this share of those that there were.
+/// Appends a batch's first line, for exchanges that are this share of the traffic.
 pub fn write_sampled_batch(
     vm: &str,
     seq: u64,
@@ -37,7 +38,8 @@ pub fn write_sampled_batch(
 
 fn append(value: &impl Serialize, out: &mut Vec<u8>) {
     let start = out.len();
-    // Writing to a Vec can't fail and every map key is text; were it to fail all the same, half a line must not stay.
+    // Writing to a Vec can't fail, and every map key is text. Even so, a partial line must not
+    // stay.
     match serde_json::to_writer(&mut *out, value) {
         Ok(()) => out.push(b'\n'),
         Err(_) => out.truncate(start),
@@ -169,7 +171,8 @@ fn message_entries<M: SerializeMap>(
     Ok(())
 }
 
-/// Whether control characters, which JSON spells with six, make a text longer than base64 would.
+/// Whether control characters, which JSON spells with six characters, make a text longer than
+/// base64.
 fn is_mostly_escapes(text: &str) -> bool {
     let escapes = text.bytes().filter(|b| *b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')).count();
     escapes.saturating_mul(15) > text.len()
@@ -187,7 +190,7 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-/// Text where it is UTF-8, otherwise `{"base64":"…"}`.
+/// Writes UTF-8 as text and other bytes as `{"base64":"…"}`.
 struct Bytes<'a>(&'a [u8]);
 
 impl Serialize for Bytes<'_> {

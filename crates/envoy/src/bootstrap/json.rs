@@ -1,4 +1,5 @@
-//! Ways into a JSON value whose shape we know, because it is our template. A way that isn't there is an error, no panic.
+//! Access to JSON values whose shape is known, because they are our templates. A missing value is an error
+//! instead of a panic.
 
 use std::net::SocketAddr;
 
@@ -14,7 +15,7 @@ pub(super) fn at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Valu
     value.pointer_mut(pointer).ok_or_else(|| Error::Template { at: pointer.to_owned() })
 }
 
-/// The array at `pointer`; makes one where its parent has none.
+/// The array at `pointer`. Creates it if its parent has none.
 pub(super) fn array<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>, Error> {
     let missing = || Error::Template { at: pointer.to_owned() };
     let (parent, key) = pointer.rsplit_once('/').ok_or_else(missing)?;
@@ -22,7 +23,7 @@ pub(super) fn array<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut V
     parent.entry(key).or_insert_with(|| json!([])).as_array_mut().ok_or_else(missing)
 }
 
-/// Takes the one of this name out of an array.
+/// Removes the item of this name from an array.
 pub(super) fn take(array: &mut Vec<Value>, name: &str) -> Result<Value, Error> {
     let at = array.iter().position(|item| item["name"] == name);
     at.map(|at| array.remove(at)).ok_or_else(|| Error::Template { at: name.to_owned() })

@@ -1,4 +1,4 @@
-//! The process itself: signals that can't hit a stranger, and an end that any number of tasks can wait for.
+//! The process: signals that can't hit another process, and an exit that any number of tasks can await.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,20 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::sync::watch;
 
-use super::Exit;
 use crate::error::Error;
+use crate::exit::EnvoyExit;
 use crate::guard::Guard;
 
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: Pid,
-    exit: watch::Receiver<Option<Exit>>,
-    /// Whether the process still exists, if only as a zombie: while this is locked, its number isn't used again.
+    exit: watch::Receiver<Option<EnvoyExit>>,
+    /// Whether the process still exists, if only as a zombie. While this is locked, its number isn't
+    /// reused.
     exists: Arc<Mutex<bool>>,
 }
 
 impl Child {
-    /// Starts `command`, which leads a process group of its own.
+    /// Starts `command`, which must lead its own process group.
     pub(crate) fn spawn(mut command: Command) -> Result<Self, Error> {
         let mut guard = Guard::new()?;
         let program = command.get_program().to_string_lossy().into_owned();
@@ -30,9 +31,10 @@ impl Child {
         let (sender, exit) = watch::channel(None);
         let exists = Arc::new(Mutex::new(true));
         let child = Self { pid, exit, exists: Arc::clone(&exists) };
-        // A thread, not a task: it must outlive the runtime, or an Envoy dropped with it would stay a zombie.
+        // A thread instead of a task, because it must outlive the runtime. Otherwise an Envoy dropped with
+        // the runtime would stay a zombie.
         let waiter = move || {
-            // NOWAIT leaves the zombie, so the number is still ours while the guard goes.
+            // NOWAIT leaves the zombie, so that the number isn't reused before the guard is released.
             while matches!(
                 waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT),
                 Err(rustix::io::Errno::INTR)
@@ -43,8 +45,8 @@ impl Child {
             *exists = false;
             drop(exists);
             if let Ok(status) = status {
-                // Nobody may be waiting any more.
-                let _ = sender.send(Some(Exit(status)));
+                // All receivers may be gone.
+                let _ = sender.send(Some(EnvoyExit(status)));
             }
         };
         let spawned = std::thread::Builder::new().name("envoy-exit".into()).spawn(waiter);
@@ -58,7 +60,7 @@ impl Child {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Signals the process's group; does nothing once it is gone.
+    /// Signals the process's group. Does nothing once the process is gone.
     pub(crate) fn signal(&self, signal: Signal) {
         let exists = self.exists.lock().unwrap_or_else(PoisonError::into_inner);
         if *exists {
@@ -66,12 +68,12 @@ impl Child {
         }
     }
 
-    pub(crate) async fn wait(&self) -> Exit {
+    pub(crate) async fn wait(&self) -> EnvoyExit {
         let mut exit = self.exit.clone();
         let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| *exit);
         match ended {
             Some(exit) => exit,
-            // The thread is gone without a status: `waitpid` failed, which it can't for a child of ours.
+            // The thread has ended without a status, because `waitpid` failed. It can't fail for our child.
             None => std::future::pending().await,
         }
     }

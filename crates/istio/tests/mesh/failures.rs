@@ -1,4 +1,5 @@
-//! What the resources do when something is missing: a tap lets all go on, a mock lets nothing leave, and who has not opted in notices nothing.
+//! The effect of the resources when something is missing: a tap lets everything pass, a mock lets nothing
+//! leave, and a workload that hasn't opted in notices nothing.
 
 use crate::istio::Agent;
 use crate::sidecar::Pod;
@@ -6,14 +7,15 @@ use crate::{backend, fetches, filter, holds, mesh, opted_in, payment, respond, s
 use serde_json::{Value, json};
 use understudy_testkit::{Nobody, Sink, Upstream, eventually, recorded, trap_in};
 
-/// Ways in which the module can't be had. Each with a file that has to stay.
+/// Ways in which the module can be missing, each with a folder that has to outlive the agent.
 fn missing() -> Vec<(&'static str, Agent, Option<tempfile::TempDir>)> {
     let (broken, one) = holds(b"\0asm and nothing that follows");
     let (none, two) = holds(b"");
     let lacking = filter(vec![]);
     let (foreign, three) = holds(&lacking[..lacking.len() / 2]);
     vec![
-        ("the agent can't fetch it", Agent::Fails, None),
+        ("the agent can't fetch it", Agent::CannotFetch, None),
+        ("the agent hands nothing on", Agent::HandsNothingOn, None),
         ("it is no module", broken, Some(one)),
         ("it is empty", none, Some(two)),
         ("it is cut off", foreign, Some(three)),
@@ -21,24 +23,22 @@ fn missing() -> Vec<(&'static str, Agent, Option<tempfile::TempDir>)> {
 }
 
 #[tokio::test]
-async fn without_the_module_a_tap_lets_everything_go_on() {
+async fn tap_without_a_module_lets_traffic_pass() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "204 No Content");
     let resources = tap(scope(), sink.address());
-    let mut ways = missing();
-    ways.push(("the agent puts something in its place", Agent::FailsOpen, None));
-    for (why, agent, _folder) in ways {
+    for (why, agent, _folder) in missing() {
         let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &agent).await;
         let answer = pod.call("api.test", "/x").await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "real"), "{why}");
-        if matches!(agent, Agent::FailsOpen) {
+        if matches!(agent, Agent::CannotFetch) {
             assert_eq!(pod.xds.refused(), Vec::<String>::new(), "{why}");
         }
     }
 }
 
 #[tokio::test]
-async fn without_the_module_a_mock_lets_nothing_leave() {
+async fn mock_without_a_module_lets_nothing_leave() {
     let upstream = Upstream::ok().await;
     for (why, agent, _folder) in missing() {
         let pod =
@@ -51,7 +51,7 @@ async fn without_the_module_a_mock_lets_nothing_leave() {
 }
 
 #[tokio::test]
-async fn without_the_module_only_who_has_opted_in_is_held() {
+async fn missing_module_stops_only_opted_in_workloads() {
     for (annotations, status) in [
         (json!({}), 200),
         (opted_in(), 403),
@@ -60,14 +60,15 @@ async fn without_the_module_only_who_has_opted_in_is_held() {
     ] {
         let upstream = Upstream::ok().await;
         let who = payment(annotations.clone());
-        let pod = Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &Agent::Fails).await;
+        let pod =
+            Pod::start(backend(upstream.address()), who, &respond(mesh(), true), &Agent::CannotFetch).await;
         assert_eq!(pod.call("api.test", "/x").await.status, status, "{annotations}");
         assert_eq!(upstream.seen().len(), usize::from(status == 200), "{annotations}");
     }
 }
 
 #[tokio::test]
-async fn a_new_module_that_is_broken_leaves_the_old_one_at_work() {
+async fn broken_module_leaves_the_old_one_working() {
     let upstream = Upstream::ok().await;
     let exchange = || recorded("POST", "http://api.test", "/known").sent("hi").body("recorded");
     let (good, _one) = fetches(vec![exchange()]);
@@ -76,7 +77,7 @@ async fn a_new_module_that_is_broken_leaves_the_old_one_at_work() {
     let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &good).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
     pod.apply(&resources, &broken).await;
-    eventually("it is refused", async || !pod.xds.refused().is_empty()).await;
+    eventually("Envoy refuses it", async || !pod.xds.refused().is_empty()).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
     upstream.assert_untouched();
 
@@ -84,13 +85,39 @@ async fn a_new_module_that_is_broken_leaves_the_old_one_at_work() {
     let taps = tap(scope(), sink.address());
     let pod = Pod::start(backend(upstream.address()), payment(json!({})), &taps, &good).await;
     pod.apply(&taps, &broken).await;
-    eventually("it is refused", async || !pod.xds.refused().is_empty()).await;
+    eventually("Envoy refuses it", async || !pod.xds.refused().is_empty()).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "real");
-    eventually("it taps", async || !sink.batches().is_empty()).await;
+    eventually("the tap works", async || !sink.batches().is_empty()).await;
+}
+
+/// With a wrong tag, or a registry that is down, the agent hands on an RBAC filter instead of the working
+/// filter.
+#[tokio::test]
+async fn module_that_cannot_be_fetched_replaces_one_that_works() {
+    let upstream = Upstream::ok().await;
+    let exchange = || recorded("POST", "http://api.test", "/known").sent("hi").body("recorded");
+    let (good, _folder) = fetches(vec![exchange()]);
+    let resources = respond(scope(), false);
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &resources, &good).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
+    pod.apply(&resources, &Agent::CannotFetch).await;
+    eventually("the mock refuses calls", async || pod.call("api.test", "/known").await.status == 403).await;
+    upstream.assert_untouched();
+
+    let sink = Sink::start(Nobody::here(), "204 No Content");
+    let taps = tap(scope(), sink.address());
+    let pod = Pod::start(backend(upstream.address()), payment(json!({})), &taps, &good).await;
+    assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+    eventually("the tap works", async || !sink.batches().is_empty()).await;
+    pod.apply(&taps, &Agent::CannotFetch).await;
+    for _ in 0..20 {
+        assert_eq!(pod.call("api.test", "/known").await.text(), "real");
+    }
+    assert_eq!(pod.xds.refused(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_filter_that_crashes() {
+async fn crashing_filter_stops_a_mock_and_not_a_tap() {
     let crashes = trap_in(&filter(vec![]), "proxy_on_request_headers");
     let (agent, _folder) = holds(&crashes);
     let upstream = Upstream::ok().await;
@@ -114,7 +141,7 @@ async fn a_filter_that_crashes() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_is_not_noticed_by_the_app() {
+async fn lost_collector_harms_no_call() {
     let upstream = Upstream::ok().await;
     let (agent, _folder) = fetches(vec![]);
     let gone = Nobody::here().address();
@@ -123,19 +150,19 @@ async fn a_collector_that_is_gone_is_not_noticed_by_the_app() {
     for _ in 0..20 {
         assert_eq!(pod.call("api.test", "/x").await.text(), "real");
     }
-    eventually("it is said", async || pod.envoy.logs().contains("the collector answered")).await;
+    eventually("the log has it", async || pod.envoy.logs().contains("the collector answered")).await;
     assert_eq!(pod.call("api.test", "/x").await.text(), "real");
 }
 
 #[tokio::test]
-async fn a_control_plane_that_is_gone_leaves_everything_as_it_was() {
+async fn lost_control_plane_changes_nothing() {
     let upstream = Upstream::ok().await;
     let exchange = recorded("POST", "http://api.test", "/known").sent("hi").body("recorded");
     let (agent, _folder) = fetches(vec![exchange]);
     let mut pod =
         Pod::start(backend(upstream.address()), payment(json!({})), &respond(scope(), false), &agent).await;
-    pod.xds = understudy_testkit::Xds::start().await;
-    eventually("it has noticed", async || {
+    pod.xds = understudy_xds_double::Xds::start().await;
+    eventually("Envoy has noticed", async || {
         let stats = pod.envoy.stats("control_plane").await.expect("statistics");
         stats.get("control_plane.connected_state") == 0
     })
@@ -145,7 +172,7 @@ async fn a_control_plane_that_is_gone_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_refused_is_as_a_module_that_is_missing() {
+async fn refused_configuration_is_a_missing_module() {
     let (agent, _folder) = fetches(vec![]);
     let wrong = |mut resources: Vec<Value>| {
         for patch in resources[0]["spec"]["configPatches"].as_array_mut().expect("patches") {

@@ -1,7 +1,8 @@
-//! HTTPS that the app makes itself, read in the sidecar: with certificates for some hosts, whatever Istio knows of them.
+//! HTTPS of the app, read in the sidecar with certificates for some hosts, with and without a
+//! `ServiceEntry` for them.
 
 use crate::istio::Workload;
-use crate::sidecar::{Places, Pod};
+use crate::sidecar::{Endpoints, Pod};
 use crate::{backend, fetches, module, payment, scope};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -15,12 +16,12 @@ use understudy_testkit::{
     eventually, frames, handshake, message, recorded,
 };
 
-/// Who is recorded.
+/// Host with a certificate in the sidecar.
 const HOST: &str = "api.test";
-/// Who isn't.
+/// Host without one.
 const OTHER: &str = "other.test";
 
-/// The world: a public authority that real backends have certificates of, and the user's own.
+/// Two authorities: a public one, which signs the certificates of real backends, and the user's own.
 struct World {
     public: TestAuthority,
     own: TestAuthority,
@@ -31,7 +32,7 @@ impl World {
         Self { public: TestAuthority::new(), own: TestAuthority::new() }
     }
 
-    /// HTTPS on this port, to the host that is recorded.
+    /// HTTPS on this port to [`HOST`].
     fn https(&self, port: u16) -> Https {
         let roots = self.public.certificate();
         Https::new([HOST], port, roots.to_str()).expect("settings")
@@ -84,7 +85,7 @@ impl World {
             let text = template["metadata"]["annotations"][name].as_str().expect("an annotation");
             serde_json::from_str(text).expect("JSON")
         };
-        // As Istio's injector reads them.
+        // Istio's injector reads both annotations.
         let volumes = annotation("sidecar.istio.io/userVolume");
         let mounts = annotation("sidecar.istio.io/userVolumeMount");
         for (name, volume) in volumes.as_object().expect("volumes") {
@@ -100,12 +101,12 @@ impl World {
         }
     }
 
-    /// A backend that takes TLS under this name, with a certificate that everybody trusts.
+    /// A TLS backend with this name and a certificate of the public authority.
     async fn backend(&self, name: &str, upstream: &Upstream) -> TlsFront {
         self.public.serve(name, HTTP1, upstream.address(), Duration::ZERO).await
     }
 
-    /// What the app gets that trusts the user's own authority, or the public one alone.
+    /// Makes a call from the app. `own`: the app trusts the user's authority, else the public one alone.
     async fn call(
         &self,
         pod: &Pod,
@@ -125,7 +126,7 @@ fn known() -> Recorded {
     recorded("POST", &format!("https://{HOST}"), "/known").sent("hi").body("recorded")
 }
 
-/// The workload, with the labels that the patch of its template gives it.
+/// The workload with the labels of the pod patch.
 fn with_certificates() -> (Workload, Value) {
     let (mut workload, annotations) = payment(json!({}));
     let patch = pod_patch(&scope(), "app");
@@ -135,9 +136,9 @@ fn with_certificates() -> (Workload, Value) {
     (workload, annotations)
 }
 
-/// Istio knows nothing of the backend, or has it by a `ServiceEntry`.
-fn places(plain: SocketAddr, tls: SocketAddr) -> [Places; 2] {
-    [backend(plain), Places { entry: Some(tls), ..backend(plain) }]
+/// The backend unknown to Istio, and the backend in a `ServiceEntry`.
+fn endpoints(plain: SocketAddr, tls: SocketAddr) -> [Endpoints; 2] {
+    [backend(plain), Endpoints { entry: Some(tls), ..backend(plain) }]
 }
 
 #[tokio::test]
@@ -147,21 +148,21 @@ async fn https_is_tapped_and_the_real_backend_is_verified() {
     let tls = world.backend(HOST, &upstream).await;
     let (agent, _folder) = fetches(vec![]);
     let container = world.container();
-    for places in places(upstream.address(), tls.address()) {
+    for endpoints in endpoints(upstream.address(), tls.address()) {
         let sink = Sink::start(Nobody::here(), "204 No Content");
         let resources = world.tap(tls.address().port(), sink.address());
-        let pod = Pod::start_in(places, with_certificates(), &resources, &agent, container.path()).await;
+        let pod = Pod::start_in(endpoints, with_certificates(), &resources, &agent, container.path()).await;
         let answer = world.call(&pod, tls.address(), HOST, true, "/known").await.expect("trusted");
         assert_eq!((answer.status, answer.text().as_str()), (200, "real"), "{}", pod.envoy.logs());
         let records =
             || sink.batches().iter().flat_map(understudy_testkit::Batch::records).collect::<Vec<_>>();
-        eventually("it is told", async || !records().is_empty()).await;
+        eventually("the collector has it", async || !records().is_empty()).await;
         assert_eq!(records()[0].exchange.backend, format!("https://{HOST}"));
         assert_eq!(pod.xds.refused(), Vec::<String>::new());
-        // Plain HTTP is tapped as ever.
+        // Plain HTTP is still tapped.
         assert_eq!(pod.call("api.test", "/plain").await.text(), "real");
     }
-    // One that shows a certificate of somebody else's isn't spoken to.
+    // A backend with a wrong certificate gets no request.
     let seen = upstream.seen().len();
     for (impostor, name) in [(&world.own, HOST), (&world.public, OTHER)] {
         let tls = impostor.serve(name, HTTP1, upstream.address(), Duration::ZERO).await;
@@ -196,14 +197,14 @@ async fn https_is_mocked_with_the_backend_gone() {
     let get = recorded("GET", &format!("https://{HOST}"), "/known").body("recorded");
     let (agent, _folder) = fetches(vec![known(), get, grpc]);
     let container = world.container();
-    for places in places(plain.address(), gone) {
+    for endpoints in endpoints(plain.address(), gone) {
         let resources = world.respond(gone.port(), None);
-        let pod = Pod::start_in(places, with_certificates(), &resources, &agent, container.path()).await;
+        let pod = Pod::start_in(endpoints, with_certificates(), &resources, &agent, container.path()).await;
         let answer = world.call(&pod, gone, HOST, true, "/known").await.expect("trusted");
         assert_eq!((answer.status, answer.text().as_str()), (200, "recorded"), "{}", pod.envoy.logs());
         let miss = world.call(&pod, gone, HOST, true, "/new").await.expect("trusted");
         assert_eq!((miss.status, miss.header("x-understudy").as_deref()), (404, Some("miss")));
-        // By HTTP/2 too, and gRPC with its messages.
+        // HTTP/2, and gRPC with its messages.
         let client = world.own.client(H2_AND_HTTP1);
         let stream = handshake(&client, pod.dial_to(gone).await, HOST).await.expect("trusted");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -220,7 +221,7 @@ async fn https_is_mocked_with_the_backend_gone() {
 }
 
 #[tokio::test]
-async fn what_a_mock_lets_through_is_verified_too() {
+async fn backend_of_a_passthrough_is_verified() {
     let world = World::new();
     let upstream = Upstream::ok().await;
     let tls = world.backend(HOST, &upstream).await;
@@ -241,10 +242,10 @@ async fn https_to_other_hosts_passes_untouched() {
     let tls = world.backend(OTHER, &upstream).await;
     let (agent, _folder) = fetches(vec![known()]);
     let container = world.container();
-    for places in places(upstream.address(), tls.address()) {
+    for endpoints in endpoints(upstream.address(), tls.address()) {
         let resources = world.respond(tls.address().port(), None);
-        let pod = Pod::start_in(places, with_certificates(), &resources, &agent, container.path()).await;
-        // It speaks with the backend itself, whose certificate it sees.
+        let pod = Pod::start_in(endpoints, with_certificates(), &resources, &agent, container.path()).await;
+        // The app's TLS ends at the backend, whose certificate the app sees.
         let answer = world.call(&pod, tls.address(), OTHER, false, "/known").await.expect("the real one");
         assert_eq!(answer.text(), "real");
         let error = world.call(&pod, tls.address(), OTHER, true, "/known").await.expect_err("not ours");
@@ -252,7 +253,8 @@ async fn https_to_other_hosts_passes_untouched() {
     }
 }
 
-/// A protocol in which the server says the first word: whoever waits for the client's would wait for ever.
+/// In this protocol the server speaks first: a listener filter that waits for the client's first bytes
+/// would wait until its timeout.
 #[tokio::test]
 async fn other_protocols_on_other_ports_pass_untouched() {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -272,14 +274,14 @@ async fn other_protocols_on_other_ports_pass_untouched() {
             .await;
     let mut said = String::new();
     let mut stream = pod.dial_to(to).await;
-    // Envoy's inspector would give up after 15 s, and close.
+    // Envoy's inspector would close the connection after 15 s.
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut said));
     read.await.expect("the first word").expect("an end");
     assert_eq!(said, "220 at your service");
 }
 
 #[tokio::test]
-async fn what_is_mocked_by_https_is_not_tapped_too() {
+async fn mocked_https_is_not_tapped() {
     let world = World::new();
     let upstream = Upstream::ok().await;
     let tls = world.backend(HOST, &upstream).await;
@@ -288,8 +290,8 @@ async fn what_is_mocked_by_https_is_not_tapped_too() {
     let container = world.container();
     let port = tls.address().port();
     let both = [world.tap(port, sink.address()), world.respond(port, None)].concat();
-    for places in places(upstream.address(), tls.address()) {
-        let pod = Pod::start_in(places, with_certificates(), &both, &agent, container.path()).await;
+    for endpoints in endpoints(upstream.address(), tls.address()) {
+        let pod = Pod::start_in(endpoints, with_certificates(), &both, &agent, container.path()).await;
         let answer = world.call(&pod, tls.address(), HOST, true, "/known").await.expect("trusted");
         assert_eq!(answer.text(), "recorded");
         let refused = pod.envoy.stats("update_rejected").await.expect("statistics");
@@ -300,7 +302,7 @@ async fn what_is_mocked_by_https_is_not_tapped_too() {
 }
 
 #[tokio::test]
-async fn without_the_certificates_only_these_hosts_notice() {
+async fn missing_certificate_closes_connections_to_its_hosts_alone() {
     let world = World::new();
     let upstream = Upstream::ok().await;
     let tls = world.backend(OTHER, &upstream).await;
@@ -316,16 +318,18 @@ async fn without_the_certificates_only_these_hosts_notice() {
         "real"
     );
     assert_eq!(pod.call("elsewhere.test", "/x").await.status, 404, "plain HTTP is mocked as ever");
-    // They come, and are taken without a new start.
+    // Certificates that arrive later are used without a restart.
     world.write_certificates(empty.path());
     pod.xds.files_in(empty.path());
-    eventually("it has one", async || world.call(&pod, tls.address(), HOST, true, "/known").await.is_ok())
-        .await;
+    eventually("the sidecar has a certificate", async || {
+        world.call(&pod, tls.address(), HOST, true, "/known").await.is_ok()
+    })
+    .await;
     upstream.seen().iter().for_each(|seen| assert_eq!(seen.path(), "/x"));
 }
 
 #[tokio::test]
-async fn a_pod_without_the_label_is_left_alone() {
+async fn pod_without_the_label_is_left_alone() {
     let world = World::new();
     let upstream = Upstream::ok().await;
     let tls = world.backend(HOST, &upstream).await;
@@ -339,13 +343,13 @@ async fn a_pod_without_the_label_is_left_alone() {
 }
 
 #[tokio::test]
-async fn without_the_module_https_to_a_mocked_backend_does_not_leave() {
+async fn mocked_https_without_a_module_lets_nothing_leave() {
     let world = World::new();
     let upstream = Upstream::ok().await;
     let tls = world.backend(HOST, &upstream).await;
     let container = world.container();
     let resources = world.respond(tls.address().port(), None);
-    let agent = crate::istio::Agent::Fails;
+    let agent = crate::istio::Agent::CannotFetch;
     let pod =
         Pod::start_in(backend(upstream.address()), with_certificates(), &resources, &agent, container.path())
             .await;

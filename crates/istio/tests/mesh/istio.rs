@@ -1,22 +1,23 @@
-//! What Istio does with an `EnvoyFilter`, as far as ours need it, after its own code (`pilot/pkg/networking/core/envoyfilter`): which workloads it is for,
-//! in which order patches come, and what each does. A patch that this doesn't know panics: it would be one that nobody has tried.
+//! Istio's handling of an `EnvoyFilter`, as far as our resources need it, after Istio's own code
+//! (`pilot/pkg/networking/core/envoyfilter`): selection of workloads, order of patches, and the effect of
+//! each patch. An unknown patch panics, because no test has tried it.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use understudy_istio::ROOT_NAMESPACE;
 
-/// What Istio configures a sidecar with.
+/// Configuration of a sidecar.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sidecar {
     pub(crate) listeners: Vec<Value>,
     pub(crate) clusters: Vec<Value>,
     /// The route configurations of outbound listeners.
     pub(crate) routes: Vec<Value>,
-    /// What it can ask for by name.
+    /// Extensions that the sidecar discovers by name.
     pub(crate) extensions: Vec<Value>,
 }
 
-/// Whose sidecar it is.
+/// Workload of a sidecar.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
     pub(crate) namespace: String,
@@ -24,7 +25,7 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    fn is_meant(&self, filter: &Value) -> bool {
+    fn is_selected(&self, filter: &Value) -> bool {
         let namespace = &filter["metadata"]["namespace"];
         let spec = &filter["spec"];
         let selector = if is_simple(filter) {
@@ -43,21 +44,21 @@ impl Workload {
 impl Sidecar {
     /// The configuration with the resources that are for this workload.
     pub(crate) fn with(mut self, resources: &[Value], workload: &Workload) -> Self {
-        let meant = resources.iter().filter(|filter| workload.is_meant(filter));
-        let (simple, mut filters): (Vec<_>, Vec<_>) = meant.partition(|resource| is_simple(resource));
-        // These are in the listeners before any patch is applied.
+        let selected = resources.iter().filter(|filter| workload.is_selected(filter));
+        let (simple, mut filters): (Vec<_>, Vec<_>) = selected.partition(|resource| is_simple(resource));
+        // The simple resources are in the listeners before any patch is applied.
         simple.into_iter().for_each(|resource| self.add_simple(resource));
-        // Those of the root namespace first, then by priority, then by name.
+        // By priority, then root namespace first, then by name.
         filters.sort_by_key(|filter| {
             let priority = filter["spec"]["priority"].as_i64().unwrap_or(0);
             let text = |key: &str| filter["metadata"][key].as_str().unwrap_or_default().to_owned();
-            (text("namespace") != ROOT_NAMESPACE, priority, text("name"))
+            (priority, text("namespace") != ROOT_NAMESPACE, text("name"))
         });
         let patches: Vec<_> = filters
             .iter()
             .flat_map(|filter| filter["spec"]["configPatches"].as_array().expect("patches"))
             .collect();
-        // What is inside of listeners comes before new listeners, of whatever filter; what is inside of chains before new chains.
+        // Patches inside listeners come before new listeners, and patches inside chains before new chains.
         for (kind, apply) in INSIDE {
             for patch in patches.iter().filter(|patch| patch["applyTo"] == kind) {
                 self.listeners.iter_mut().for_each(|listener| apply(listener, patch));
@@ -112,7 +113,7 @@ impl Sidecar {
         let (context, value) = (&patch["match"]["context"], patch["patch"]["value"].clone());
         assert!(patch["match"].as_object().expect("a match").len() == 1, "{patch}");
         match patch["applyTo"].as_str().expect("a name") {
-            // Whatever the context.
+            // In any context.
             "EXTENSION_CONFIG" => self.extensions.push(value),
             "LISTENER" if context == "SIDECAR_OUTBOUND" => self.listeners.push(value),
             "CLUSTER" if context == "SIDECAR_OUTBOUND" => self.clusters.push(value),
@@ -125,21 +126,21 @@ impl Sidecar {
                     host["routes"].as_array_mut().expect("routes").insert(0, value.clone());
                 }
             }
-            _ => panic!("nobody has tried {patch}"),
+            _ => panic!("no test has tried {patch}"),
         }
     }
 }
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// Whether it is one of those that Istio makes the filter of by itself.
+/// Whether Istio itself makes the filter of this resource.
 fn is_simple(resource: &Value) -> bool {
     resource["apiVersion"] == "extensions.istio.io/v1alpha1"
 }
 
 type Change = fn(&mut Value, &Value);
 
-/// What changes a listener, in the order in which Istio does it.
+/// Changes of a listener in Istio's order.
 const INSIDE: [(&str, Change); 3] = [
     ("LISTENER_FILTER", |listener, patch| add_inside(listener, patch, "listener_filters")),
     ("HTTP_FILTER", insert_http_filter),
@@ -153,7 +154,7 @@ fn context_of(listener: &Value) -> &'static str {
     }
 }
 
-/// Adds to a listener of this port. `virtualOutbound` has them all.
+/// Adds to the listeners of a port. `virtualOutbound` and `virtualInbound` are for every port.
 fn add_inside(listener: &mut Value, patch: &Value, key: &str) {
     assert_eq!(patch["patch"]["operation"], "ADD", "{patch}");
     let port = &patch["match"]["listener"]["portNumber"];
@@ -199,34 +200,39 @@ fn insert_http_filter(listener: &mut Value, patch: &Value) {
     }
 }
 
-/// How Istio's agent fares with a module that is elsewhere.
+/// Behaviour of Istio's agent with a remote module.
 #[derive(Clone, Debug)]
 pub(crate) enum Agent {
-    /// It has it in this file.
+    /// Has fetched the module into this file.
     Fetches(std::path::PathBuf),
-    /// It can't get it, and hands nothing on.
-    Fails,
-    /// It can't get it, and puts a filter that does nothing in its place: newer ones do so where the plugin fails open.
-    FailsOpen,
+    /// Can't fetch the module and hands nothing on, as older agents do.
+    HandsNothingOn,
+    /// Can't fetch the module and hands on an RBAC filter instead: one that allows everything for a
+    /// plugin that fails open, and one that denies everything for any other.
+    CannotFetch,
 }
 
 impl Agent {
-    /// What it hands on to Envoy.
+    /// Extensions that the agent hands on to Envoy.
     pub(crate) fn hand_on(&self, extensions: &[Value]) -> Vec<Value> {
         extensions.iter().cloned().filter_map(|extension| self.convert(extension)).collect()
     }
 
     fn convert(&self, mut extension: Value) -> Option<Value> {
         let code = &mut extension["typed_config"]["config"]["vm_config"]["code"];
-        let uri = code["remote"]["http_uri"]["uri"].as_str().expect("a module that is elsewhere");
+        let uri = code["remote"]["http_uri"]["uri"].as_str().expect("a remote module");
         assert!(uri.starts_with("oci://"), "{uri}");
         match self {
             Self::Fetches(file) => *code = json!({ "local": { "filename": file } }),
-            Self::Fails => return None,
-            Self::FailsOpen => {
-                assert_eq!(extension["typed_config"]["config"]["fail_open"], true, "no other is replaced");
+            Self::HandsNothingOn => return None,
+            Self::CannotFetch => {
+                let fails_open = extension["typed_config"]["config"]["fail_open"] == true;
                 let rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
                 extension["typed_config"] = json!({ "@type": rbac });
+                if !fails_open {
+                    // Rules that allow by policy, and have no policy, deny.
+                    extension["typed_config"]["rules"] = json!({});
+                }
             }
         }
         Some(extension)

@@ -1,5 +1,6 @@
-//! The resources by their meaning: applied as Istio applies them to a sidecar's configuration as Istio makes it, and run in a real Envoy with a
-//! control plane beside it. No cluster is needed; what that leaves open is said in `docs/how-to/istio.md`.
+//! The effect of the resources: they are applied by Istio's rules to a sidecar's configuration as Istio
+//! makes it, and run in a real Envoy with a control plane beside it. No cluster is needed.
+//! `docs/how-to/istio.md` says what that leaves open.
 
 mod failures;
 mod https;
@@ -10,22 +11,22 @@ mod unharmed;
 
 use istio::{Agent, Workload};
 use serde_json::{Value, json};
-use sidecar::Places;
+use sidecar::Endpoints;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
+use understudy_compile::bundle::{BundleInfo, bundle};
+use understudy_compile::table::TableBuilder;
 use understudy_core::table::shelf;
 use understudy_istio::{Collector, Module, ROOT_NAMESPACE, Respond, Scope, Tap};
 use understudy_snapshot::Header;
-use understudy_snapshot::bundle::{BundleInfo, bundle};
-use understudy_snapshot::table::TableBuilder;
 use understudy_testkit::Recorded;
 
 fn module() -> Module {
     Module::new("oci://registry.test/mocks:1", None).expect("a module")
 }
 
-/// The workload that all is about, in the namespace `payments`, with the label `app: payment`; and its annotations.
+/// The workload under test, in the namespace `payments` with the label `app: payment`, and its annotations.
 fn payment(annotations: Value) -> (Workload, Value) {
     workload("payments", "payment", annotations)
 }
@@ -60,12 +61,12 @@ fn opted_in() -> Value {
     json!({ "replay.speedscale.com/mode": "responder-only" })
 }
 
-/// A backend at this address, and an app that nobody calls.
-fn backend(at: SocketAddr) -> Places {
-    Places { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None, collector: None }
+/// A backend at this address, and an app without callers.
+fn backend(at: SocketAddr) -> Endpoints {
+    Endpoints { backend: at, app: ([127, 0, 0, 1], 9).into(), h2: false, entry: None, collector: None }
 }
 
-/// An agent that has the filter with these exchanges, in a folder that has to stay.
+/// An agent that fetches the filter with these exchanges. The folder has to outlive the agent.
 fn fetches(exchanges: Vec<Recorded>) -> (Agent, TempDir) {
     holds(&filter(exchanges))
 }

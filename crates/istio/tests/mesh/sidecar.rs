@@ -1,7 +1,8 @@
 //! A sidecar's configuration as Istio makes it, and an Envoy that runs it.
 //!
-//! Two things differ, since there is no iptables and no Istio build of Envoy here: the address that a connection was for comes by the PROXY
-//! protocol and not from the kernel, and Istio's own extensions (`istio.stats`, `istio.metadata_exchange`) are left out.
+//! Without iptables and without Istio's build of Envoy, two things differ: the original destination of a
+//! connection comes by the PROXY protocol instead of from the kernel, and Istio's own extensions
+//! (`istio.stats`, `istio.metadata_exchange`) are left out.
 
 use crate::istio::{Agent, Sidecar, Workload};
 use serde_json::{Value, json};
@@ -11,35 +12,40 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use understudy_envoy::{Bootstrap, Envoy, Options};
-use understudy_testkit::{Answer, Connection, H2, Xds, eventually};
+use understudy_testkit::{Answer, Connection, H2, eventually};
+use understudy_xds_double::Xds;
 
 const OUTBOUND: &str = "virtualOutbound";
 const INBOUND: &str = "virtualInbound";
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// A type of Envoy's.
+/// The listener filter that asks the kernel where a connection was for.
+const ORIGINAL_DST: &str = "envoy.filters.listener.original_dst";
+
+/// URL of one of Envoy's types.
 fn of(name: &str) -> String {
     format!("type.googleapis.com/envoy.{name}")
 }
 
-/// What a workload has to do with.
+/// Addresses around a workload.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Places {
-    /// The backend, which Istio knows as `api.test`; others go where they want to.
+pub(crate) struct Endpoints {
+    /// Backend that Istio knows as `api.test`. Connections to other hosts go to their destination.
     pub(crate) backend: SocketAddr,
     /// The workload's own app.
     pub(crate) app: SocketAddr,
     /// Whether the backend speaks HTTP/2.
     pub(crate) h2: bool,
-    /// A backend that takes TLS, which Istio knows as `api.test`; others on its port go where they want to.
+    /// TLS backend that Istio knows as `api.test`. Connections to other hosts on its port go to their
+    /// destination.
     pub(crate) entry: Option<SocketAddr>,
-    /// A service that Istio knows as `collector.test`.
+    /// Service that Istio knows as `collector.test`.
     pub(crate) collector: Option<SocketAddr>,
 }
 
-/// As Istio makes it, where nothing of ours is in the mesh.
-pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
-    let port = places.backend.port();
+/// Configuration of a sidecar without our resources.
+pub(crate) fn as_istio_makes_it(endpoints: Endpoints, folder: &Path) -> Sidecar {
+    let port = endpoints.backend.port();
     let address = |port: u16, ip: &str| json!({ "socket_address": { "address": ip, "port_value": port } });
     let tcp = |cluster: &str| {
         let config = json!({ "@type": of("extensions.filters.network.tcp_proxy.v3.TcpProxy"), "stat_prefix": cluster, "cluster": cluster });
@@ -47,12 +53,8 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
     };
     let listener_filter =
         |name: &str, kind: &str| json!({ "name": name, "typed_config": { "@type": of(kind) } });
-    let original_destination = || {
-        listener_filter(
-            "envoy.filters.listener.proxy_protocol",
-            "extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
-        )
-    };
+    let original_destination =
+        || listener_filter(ORIGINAL_DST, "extensions.filters.listener.original_dst.v3.OriginalDst");
     let inspectors = || {
         let kind = |name: &str, of: &str| format!("extensions.filters.listener.{name}.v3.{of}");
         [("tls_inspector", "TlsInspector"), ("http_inspector", "HttpInspector")]
@@ -63,7 +65,7 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
         "traffic_direction": "OUTBOUND",
         "address": address(0, "127.0.0.1"),
         "use_original_dst": true,
-        "listener_filters": [original_destination()],
+        "listener_filters": [],
         "filter_chains": [{
             "name": "virtualOutbound-blackhole",
             "filter_chain_match": { "destination_port": 15001 },
@@ -88,7 +90,7 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
         }],
         "default_filter_chain": { "name": "PassthroughFilterChain", "filters": [tcp("PassthroughCluster")] },
     });
-    let app = places.app.port();
+    let app = endpoints.app.port();
     let to_app = format!("inbound|{app}||");
     let inbound_routes = json!({ "route_config": {
         "name": to_app,
@@ -127,7 +129,7 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
             route("allow_any", json!(["*"]), "PassthroughCluster"),
         ],
     });
-    let options = match places.h2 {
+    let options = match endpoints.h2 {
         true => json!({ "explicit_http_config": { "http2_protocol_options": {} } }),
         false => json!({ "use_downstream_protocol_config": { "http2_protocol_options": {} } }),
     };
@@ -145,15 +147,15 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
         json!({ "name": name, "type": "STATIC", "connect_timeout": "10s", "load_assignment": assignment })
     };
     let clusters = vec![
-        with_options(at(&to_backend, places.backend)),
-        at(&to_app, places.app),
+        with_options(at(&to_backend, endpoints.backend)),
+        at(&to_app, endpoints.app),
         json!({ "name": "BlackHoleCluster", "type": "STATIC", "connect_timeout": "10s" }),
         with_options(
             json!({ "name": "PassthroughCluster", "type": "ORIGINAL_DST", "connect_timeout": "10s", "lb_policy": "CLUSTER_PROVIDED" }),
         ),
     ];
-    // Of a ServiceEntry with a port for TLS: a chain for its name, and all others go on.
-    let tls = places.entry.map(|to| {
+    // A ServiceEntry with a TLS port gives a chain for its name; other connections pass.
+    let tls = endpoints.entry.map(|to| {
         let cluster = format!("outbound|{}||api.test", to.port());
         let chain = json!({ "filter_chain_match": { "server_names": ["api.test"] }, "filters": [tcp(&cluster)] });
         let listener = json!({
@@ -170,7 +172,7 @@ pub(crate) fn as_istio_makes_it(places: Places, folder: &Path) -> Sidecar {
         (listener, at(&cluster, to))
     });
     let (tls_listener, tls_cluster) = tls.unzip();
-    let collector = places.collector.map(|to| at(&format!("outbound|{}||collector.test", to.port()), to));
+    let collector = endpoints.collector.map(|to| at(&format!("outbound|{}||collector.test", to.port()), to));
     Sidecar {
         listeners: [virtual_outbound, outbound, virtual_inbound].into_iter().chain(tls_listener).collect(),
         clusters: clusters.into_iter().chain(tls_cluster).chain(collector).collect(),
@@ -206,30 +208,30 @@ fn manager(prefix: &str, routes: &Value) -> Value {
     json!({ "name": MANAGER, "typed_config": config })
 }
 
-/// A pod's sidecar in the mesh.
+/// A pod's sidecar.
 pub(crate) struct Pod {
     pub(crate) envoy: Envoy,
     pub(crate) xds: Xds,
     plain: Sidecar,
     workload: Workload,
-    places: Places,
+    endpoints: Endpoints,
     folder: TempDir,
 }
 
 impl Pod {
-    /// Starts one that has these resources from the start.
+    /// Starts a sidecar with these resources.
     pub(crate) async fn start(
-        places: Places,
+        endpoints: Endpoints,
         (workload, annotations): (Workload, Value),
         resources: &[Value],
         agent: &Agent,
     ) -> Self {
-        Self::start_in(places, (workload, annotations), resources, agent, Path::new("/nowhere")).await
+        Self::start_in(endpoints, (workload, annotations), resources, agent, Path::new("/nowhere")).await
     }
 
-    /// The same, with the files of the sidecar's container in `root`.
+    /// As [`Self::start`], with the files of the sidecar's container in `root`.
     pub(crate) async fn start_in(
-        places: Places,
+        endpoints: Endpoints,
         (workload, annotations): (Workload, Value),
         resources: &[Value],
         agent: &Agent,
@@ -238,7 +240,7 @@ impl Pod {
         let folder = tempfile::tempdir().expect("a folder");
         let xds = Xds::start().await;
         xds.files_in(root);
-        let plain = as_istio_makes_it(places, folder.path());
+        let plain = as_istio_makes_it(endpoints, folder.path());
         write(&plain.clone().with(resources, &workload), folder.path(), &xds, agent);
         let metadata = json!({
             "ANNOTATIONS": annotations,
@@ -272,12 +274,12 @@ impl Pod {
         });
         let options = Options { listener: OUTBOUND.to_owned(), ..Options::default() };
         let envoy = Envoy::start(&bootstrap, &options).await.unwrap_or_else(|error| panic!("{error:?}"));
-        Self { envoy, xds, plain, workload, places, folder }
+        Self { envoy, xds, plain, workload, endpoints, folder }
     }
 
-    /// Has these resources in the place of all, while it runs.
+    /// Replaces all resources of the running sidecar.
     pub(crate) async fn apply(&self, resources: &[Value], agent: &Agent) {
-        // Envoy's main thread compiles modules too, and answers nobody meanwhile.
+        // Envoy's main thread compiles modules, and answers no request meanwhile.
         let updates = || async {
             let stats = self.envoy.stats("listener_manager").await.ok()?;
             let get = |name: &str| stats.get(&format!("listener_manager.{name}"));
@@ -291,12 +293,12 @@ impl Pod {
         .await;
     }
 
-    /// A connection that the app opens, to whatever address the backend has.
+    /// A connection of the app to the backend.
     pub(crate) async fn dial(&self) -> TcpStream {
-        self.dial_to(self.places.backend).await
+        self.dial_to(self.endpoints.backend).await
     }
 
-    /// A connection that the app opens to this address.
+    /// A connection of the app to this address.
     pub(crate) async fn dial_to(&self, to: SocketAddr) -> TcpStream {
         self.connect(OUTBOUND, to).await
     }
@@ -309,17 +311,17 @@ impl Pod {
         stream
     }
 
-    /// What the app gets when it calls `host`.
+    /// Answer to a call of the app to `host`.
     pub(crate) async fn call(&self, host: &str, path: &str) -> Answer {
         ask(self.dial().await, host, path).await
     }
 
-    /// What somebody gets who calls the app.
+    /// Answer to a call to the app.
     pub(crate) async fn call_app(&self, path: &str) -> Answer {
-        ask(self.connect(INBOUND, self.places.app).await, "payment.test", path).await
+        ask(self.connect(INBOUND, self.endpoints.app).await, "payment.test", path).await
     }
 
-    /// HTTP/2 to the backend, in plain text.
+    /// A plain-text HTTP/2 connection to the backend.
     pub(crate) async fn h2(&self) -> H2 {
         H2::on(self.dial().await).await
     }
@@ -330,7 +332,7 @@ async fn ask(stream: TcpStream, host: &str, path: &str) -> Answer {
     Connection::on(stream).exchange(head, false).await
 }
 
-/// Istio's agent, as Envoy has it for configuration and for certificates.
+/// Cluster of Istio's agent, for configuration and certificates.
 fn control_plane(name: &str, at: SocketAddr) -> Value {
     let address = json!({ "socket_address": { "address": at.ip().to_string(), "port_value": at.port() } });
     json!({
@@ -347,7 +349,7 @@ fn control_plane(name: &str, at: SocketAddr) -> Value {
     })
 }
 
-/// Puts all where Envoy reads it, the listeners last: they need the rest.
+/// Writes everything for Envoy to read, the listeners last, since they need the rest.
 fn write(sidecar: &Sidecar, folder: &Path, xds: &Xds, agent: &Agent) {
     let file = |name: &str, kind: &str, values: &[Value]| {
         let resources: Vec<_> = values
@@ -365,5 +367,27 @@ fn write(sidecar: &Sidecar, folder: &Path, xds: &Xds, agent: &Agent) {
     xds.serve(agent.hand_on(&sidecar.extensions));
     file("cds.json", "config.cluster.v3.Cluster", &sidecar.clusters);
     file("rds.json", "config.route.v3.RouteConfiguration", &sidecar.routes);
-    file("lds.json", "config.listener.v3.Listener", &sidecar.listeners);
+    let listeners: Vec<_> = sidecar.listeners.iter().cloned().map(without_kernel).collect();
+    file("lds.json", "config.listener.v3.Listener", &listeners);
+}
+
+/// The listener with the PROXY protocol instead of the kernel's record of where a connection was for.
+///
+/// The filter for the PROXY protocol stands exactly where Envoy would ask the kernel: at the first
+/// `original_dst` filter, or behind all listener filters where only `use_original_dst` is set. So
+/// filters before that place see the listener's own port, as in a sidecar.
+fn without_kernel(mut listener: Value) -> Value {
+    let takes_all = listener["name"] == OUTBOUND || listener["name"] == INBOUND;
+    let mut filters = listener["listener_filters"].as_array().cloned().unwrap_or_default();
+    let first = filters.iter().position(|filter| filter["name"] == ORIGINAL_DST);
+    filters.retain(|filter| filter["name"] != ORIGINAL_DST);
+    if takes_all {
+        let proxy_protocol = json!({
+            "name": "envoy.filters.listener.proxy_protocol",
+            "typed_config": { "@type": of("extensions.filters.listener.proxy_protocol.v3.ProxyProtocol") },
+        });
+        filters.insert(first.unwrap_or(filters.len()), proxy_protocol);
+    }
+    listener["listener_filters"] = Value::Array(filters);
+    listener
 }

@@ -1,7 +1,7 @@
-//! What the resources do with the traffic where nothing is missing.
+//! The effect of the resources on traffic when nothing is missing.
 
 use crate::istio::Agent;
-use crate::sidecar::{Places, Pod, as_istio_makes_it};
+use crate::sidecar::{Endpoints, Pod, as_istio_makes_it};
 use crate::{
     backend, fetches, holds, mesh, module, module_of, opted_in, payment, respond, scope, table, tap, workload,
 };
@@ -13,18 +13,18 @@ use understudy_testkit::{
     H2Answer, H2Upstream, Nobody, Recorded, Sink, Upstream, eventually, frames, message, metadata, recorded,
 };
 
-/// What the app asks for, as it was recorded.
+/// The recorded exchange of the app's request.
 fn known(host: &str) -> Recorded {
     recorded("POST", &format!("http://{host}"), "/known").sent("hi").body("recorded")
 }
 
 #[tokio::test]
-async fn a_tap_copies_what_goes_out_and_comes_in_and_can_be_taken_away_again() {
+async fn tap_copies_both_directions_until_removed() {
     let (upstream, app) = (Upstream::ok().await, Upstream::ok().await);
     let sink = Sink::start(Nobody::here(), "204 No Content");
-    let places = Places { app: app.address(), ..backend(upstream.address()) };
+    let endpoints = Endpoints { app: app.address(), ..backend(upstream.address()) };
     let (agent, _folder) = fetches(vec![]);
-    let pod = Pod::start(places, payment(json!({})), &[], &agent).await;
+    let pod = Pod::start(endpoints, payment(json!({})), &[], &agent).await;
     assert_eq!(pod.call("api.test", "/before").await.text(), "real");
     assert!(pod.xds.asked().is_empty(), "nothing of ours is there");
 
@@ -35,7 +35,7 @@ async fn a_tap_copies_what_goes_out_and_comes_in_and_can_be_taken_away_again() {
     }
     assert_eq!(pod.call_app("/in").await.text(), "real");
     let records = || sink.batches().iter().flat_map(understudy_testkit::Batch::records).collect::<Vec<_>>();
-    eventually("three exchanges are told", async || records().len() >= 3).await;
+    eventually("the collector has three exchanges", async || records().len() >= 3).await;
     let mut told: Vec<_> = records()
         .into_iter()
         .map(|record| (record.exchange.direction == Direction::Inbound, record.exchange.backend))
@@ -53,7 +53,7 @@ async fn a_tap_copies_what_goes_out_and_comes_in_and_can_be_taken_away_again() {
 }
 
 #[tokio::test]
-async fn a_mock_answers_and_nothing_reaches_a_backend() {
+async fn mock_answers_and_reaches_no_backend() {
     let upstream = Upstream::ok().await;
     let (agent, _folder) = fetches(vec![known("api.test"), known("elsewhere.test")]);
     let pod =
@@ -65,21 +65,21 @@ async fn a_mock_answers_and_nothing_reaches_a_backend() {
     assert_eq!(pod.call("api.test", "/new").await.header("x-understudy").as_deref(), Some("miss"));
     assert_eq!(pod.call("unknown.test", "/known").await.status, 404);
     upstream.assert_untouched();
-    eventually("it is counted", async || {
+    eventually("the statistics have it", async || {
         let stats = pod.envoy.stats("wasmcustom").await.expect("statistics");
         stats.get("wasmcustom.understudy.backend.http://api.test.match") == 1
     })
     .await;
-    // Taken away, everything is as it was.
+    // Without the resources, traffic is as before.
     pod.apply(&[], &agent).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "real");
 }
 
 #[tokio::test]
-async fn the_simple_forms_tap_what_goes_out() {
+async fn simple_forms_tap_outbound_calls() {
     for form in [Simple::WasmPlugin, Simple::TrafficExtension] {
         let upstream = Upstream::ok().await;
-        // Istio's cluster for the collector's service is there.
+        // Istio has a cluster for the collector's service.
         let sink = Sink::start(Nobody::here(), "204 No Content");
         let (agent, _folder) = fetches(vec![known("api.test")]);
         let collector =
@@ -87,20 +87,20 @@ async fn the_simple_forms_tap_what_goes_out() {
         let tap =
             Tap { scope: scope(), module: module(), collector, inbound: false, service: None, https: None };
         let resources = tap.simple(form).expect("a module that is elsewhere");
-        let places = Places { collector: Some(sink.address()), ..backend(upstream.address()) };
-        let pod = Pod::start(places, payment(json!({})), &resources, &agent).await;
+        let endpoints = Endpoints { collector: Some(sink.address()), ..backend(upstream.address()) };
+        let pod = Pod::start(endpoints, payment(json!({})), &resources, &agent).await;
         assert_eq!(pod.call("api.test", "/known").await.text(), "real", "{form:?}: {}", pod.envoy.logs());
-        eventually("it is told", async || !sink.batches().is_empty()).await;
+        eventually("the collector has it", async || !sink.batches().is_empty()).await;
         assert_eq!(pod.xds.refused(), Vec::<String>::new());
-        // Somebody else's sidecar has nothing of it.
+        // The sidecar of another workload stays unchanged.
         let (other, _) = workload("payments", "orders", json!({}));
-        let plain = as_istio_makes_it(places, Path::new("/"));
+        let plain = as_istio_makes_it(endpoints, Path::new("/"));
         assert_eq!(plain.clone().with(&resources, &other), plain);
     }
 }
 
 #[tokio::test]
-async fn a_tap_never_mocks_whatever_table_is_in_its_module() {
+async fn tap_with_a_table_never_mocks() {
     let one = vec![table("payment", vec![known("api.test")])];
     let several = vec![table("orders", vec![known("api.test")]), table("refunds", vec![known("api.test")])];
     for (tables, annotations) in [
@@ -109,7 +109,7 @@ async fn a_tap_never_mocks_whatever_table_is_in_its_module() {
             one,
             json!({ "replay.speedscale.com/mode": "responder-only", "replay.speedscale.com/snapshot-id": "none" }),
         ),
-        // None of them is called like the workload.
+        // No snapshot has the workload's name.
         (several, opted_in()),
     ] {
         let upstream = Upstream::ok().await;
@@ -126,7 +126,7 @@ async fn a_tap_never_mocks_whatever_table_is_in_its_module() {
                 pod.envoy.logs()
             );
         }
-        eventually("both are told", async || {
+        eventually("the collector has both", async || {
             sink.batches().iter().flat_map(understudy_testkit::Batch::records).count() == 2
         })
         .await;
@@ -134,11 +134,11 @@ async fn a_tap_never_mocks_whatever_table_is_in_its_module() {
 }
 
 #[tokio::test]
-async fn what_is_mocked_is_not_tapped_too() {
+async fn mocked_calls_are_not_tapped() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "204 No Content");
     let (agent, _folder) = fetches(vec![known("api.test")]);
-    // Whatever the order in which they are applied.
+    // In either order of the resources.
     let both = [tap(scope(), sink.address()), respond(scope(), false)].concat();
     let pod = Pod::start(backend(upstream.address()), payment(json!({})), &both, &agent).await;
     assert_eq!(pod.call("api.test", "/known").await.text(), "recorded");
@@ -152,7 +152,7 @@ async fn what_is_mocked_is_not_tapped_too() {
 }
 
 #[tokio::test]
-async fn resources_that_overlap_do_not_harm_each_other() {
+async fn overlapping_resources_work_together() {
     let sink = Sink::start(Nobody::here(), "204 No Content");
     let taps = [mesh(), scope()].map(|scope| tap(scope, sink.address())).concat();
     let mocks = [respond(mesh(), true), respond(scope(), false)].concat();
@@ -189,18 +189,18 @@ async fn grpc_is_mocked_with_its_messages_and_trailers() {
         .trailer("grpc-status", "0")
         .trailer("x-more", "yes");
     let (agent, _folder) = fetches(vec![recorded]);
-    let places = Places { h2: true, ..backend(upstream.address()) };
+    let endpoints = Endpoints { h2: true, ..backend(upstream.address()) };
     for (annotations, resources) in
         [(json!({}), respond(scope(), false)), (opted_in(), respond(mesh(), true))]
     {
         let before = upstream.seen().len();
-        let pod = Pod::start(places, payment(annotations), &[], &agent).await;
+        let pod = Pod::start(endpoints, payment(annotations), &[], &agent).await;
         let call = async || pod.h2().await.call("http://api.test/orders.Orders/Get", &[], sent.clone()).await;
         assert_eq!(call().await.body, frames([message(&[(1, "real")])]));
         assert_eq!(upstream.seen().len(), before + 1);
 
         pod.apply(&resources, &agent).await;
-        eventually("it is mocked", async || call().await.metadata("x-more").is_some()).await;
+        eventually("the mock works", async || call().await.metadata("x-more").is_some()).await;
         let seen = upstream.seen().len();
         let answer = call().await;
         assert_eq!(answer.body, frames([message(&[(1, "recorded")]), message(&[(1, "twice")])]));
@@ -212,13 +212,13 @@ async fn grpc_is_mocked_with_its_messages_and_trailers() {
 }
 
 #[tokio::test]
-async fn one_roll_out_for_the_mesh_mocks_only_who_has_the_annotation() {
+async fn mesh_wide_mock_needs_the_annotation() {
     let upstream = Upstream::ok().await;
     let (agent, _folder) = fetches(vec![known("api.test")]);
     let resources = respond(mesh(), true);
     for (namespace, annotations, mocked) in [
         ("payments", opted_in(), true),
-        // As a block of YAML gives it.
+        // A YAML block ends with a line break.
         ("orders", json!({ "replay.understudy.dev/mode": " responder-only\n" }), true),
         ("payments", json!({}), false),
         ("orders", json!({ "replay.speedscale.com/mode": "on" }), false),
@@ -241,7 +241,7 @@ async fn one_roll_out_for_the_mesh_mocks_only_who_has_the_annotation() {
 }
 
 #[tokio::test]
-async fn each_workload_has_the_snapshot_that_its_annotation_names() {
+async fn annotation_chooses_the_snapshot() {
     let upstream = Upstream::ok().await;
     let answer = |text: &str| recorded("POST", "http://api.test", "/known").sent("hi").body(text);
     let tables = [table("orders", vec![answer("orders")]), table("payment", vec![answer("payment")])];
@@ -249,7 +249,7 @@ async fn each_workload_has_the_snapshot_that_its_annotation_names() {
     for (snapshot, status, text) in [
         (Some("orders"), 200, "orders"),
         (Some("payment"), 200, "payment"),
-        // By the workload's name, which is payment.
+        // Chosen by the workload's name, payment.
         (None, 200, "payment"),
         (Some("another"), 404, ""),
     ] {
@@ -267,9 +267,9 @@ async fn each_workload_has_the_snapshot_that_its_annotation_names() {
 }
 
 #[test]
-fn a_workload_that_is_not_meant_has_the_configuration_that_it_had() {
-    let places = backend(([127, 0, 0, 1], 80).into());
-    let plain = || as_istio_makes_it(places, Path::new("/"));
+fn unselected_workload_keeps_its_configuration() {
+    let endpoints = backend(([127, 0, 0, 1], 80).into());
+    let plain = || as_istio_makes_it(endpoints, Path::new("/"));
     let https = Some(understudy_istio::Https::new(["api.test"], 443, None).expect("settings"));
     let collector = Collector::new("c.test:1", false).expect("a collector");
     let all = Tap { scope: scope(), module: module(), collector, inbound: true, service: None, https };
@@ -282,5 +282,5 @@ fn a_workload_that_is_not_meant_has_the_configuration_that_it_had() {
     let with = plain().with(&resources, &meant);
     assert_ne!(with, plain());
     assert_eq!(with.extensions.len(), 3);
-    assert_eq!(Agent::Fails.hand_on(&with.extensions), Vec::<serde_json::Value>::new());
+    assert_eq!(Agent::HandsNothingOn.hand_on(&with.extensions), Vec::<serde_json::Value>::new());
 }

@@ -1,5 +1,6 @@
-//! One roll-out for the mesh, with mocking by annotation, and everything that can go wrong with it: a workload that hasn't opted in notices nothing,
-//! and of one that has nothing reaches a backend. And while resources come and go, no request fails.
+//! A mock of the whole mesh with opt-in by annotation, and its failures: a workload that hasn't opted in
+//! notices nothing, and a workload that has reaches no backend. Applying and removing resources fails no
+//! request.
 
 use crate::istio::Agent;
 use crate::sidecar::Pod;
@@ -20,7 +21,7 @@ fn known() -> Recorded {
     recorded("POST", "http://api.test", "/known").sent("hi").body("recorded")
 }
 
-/// The same roll-out for a workload that has opted in and for one that hasn't, each with a backend of its own.
+/// A workload that has opted in and one that hasn't, with the same resources and a backend each.
 struct Two {
     out: (Pod, Upstream),
     opted_in: (Pod, Upstream),
@@ -36,7 +37,7 @@ impl Two {
         Self { out: start(json!({})).await, opted_in: start(opted_in()).await }
     }
 
-    /// Calls of both, to what is recorded and to what isn't.
+    /// Makes recorded and unrecorded calls from both workloads.
     async fn check(&self, why: &str, expect: impl Fn(&str, u16, &str) -> bool) {
         let (pod, upstream) = &self.out;
         let before = upstream.seen().len();
@@ -58,36 +59,36 @@ impl Two {
     }
 }
 
-/// What is recorded is answered, all else is refused.
+/// Expects recorded calls to be answered and all others to be refused.
 fn mocked(path: &str, status: u16, text: &str) -> bool {
     if path == "/known" { (status, text) == (200, "recorded") } else { status == 404 }
 }
 
 #[tokio::test]
-async fn a_module_that_is_missing_or_broken() {
+async fn missing_or_broken_module_harms_only_opted_in() {
     let (broken, _one) = holds(b"\0asm and nothing that follows");
-    for (why, agent) in [("it is missing", Agent::Fails), ("it is broken", broken)] {
+    for (why, agent) in [("the module is missing", Agent::CannotFetch), ("it is broken", broken)] {
         let two = Two::start(&respond(mesh(), true), &agent).await;
         two.check(why, |_, status, text| (status, text) == (403, "RBAC: access denied")).await;
     }
 }
 
 #[tokio::test]
-async fn a_module_that_crashes() {
+async fn crashing_module_harms_only_opted_in() {
     let module = filter(vec![known()]);
     for (crash, refused) in [("proxy_on_request_headers", 503), ("proxy_on_configure", 403)] {
         let (agent, _folder) = holds(&trap_in(&module, crash));
         let two = Two::start(&respond(mesh(), true), &agent).await;
         two.check(crash, |_, status, _| status == refused).await;
     }
-    // Whoever calls between two crashes gets an answer.
+    // A call between two crashes gets an answer.
     let (agent, _folder) = holds(&trap_in(&module, "proxy_on_tick"));
     let two = Two::start(&respond(mesh(), true), &agent).await;
     two.check("proxy_on_tick", |path, status, text| status == 503 || mocked(path, status, text)).await;
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_refused() {
+async fn refused_configuration_harms_only_opted_in() {
     let (agent, _folder) = fetches(vec![known()]);
     for (wrong, said) in [
         (r#"{"defualt":"mock"}"#, "unknown field `defualt`"),
@@ -109,7 +110,7 @@ async fn a_configuration_that_is_refused() {
 }
 
 #[tokio::test]
-async fn a_bad_module_in_the_place_of_a_good_one() {
+async fn broken_module_leaves_the_old_one_working() {
     let (good, _one) = fetches(vec![known()]);
     let (broken, _two) = holds(b"\0asm");
     let (crashes, _three) = holds(&trap_in(&filter(vec![known()]), "proxy_on_configure"));
@@ -120,18 +121,18 @@ async fn a_bad_module_in_the_place_of_a_good_one() {
         for (pod, _) in [&two.out, &two.opted_in] {
             pod.apply(&resources, agent).await;
         }
-        eventually("it is refused", async || !two.opted_in.0.xds.refused().is_empty()).await;
+        eventually("Envoy refuses it", async || !two.opted_in.0.xds.refused().is_empty()).await;
         two.check(why, mocked).await;
     }
 }
 
 #[tokio::test]
-async fn a_control_plane_that_is_gone() {
+async fn lost_control_plane_changes_nothing() {
     let (agent, _folder) = fetches(vec![known()]);
     let mut two = Two::start(&respond(mesh(), true), &agent).await;
     for (pod, _) in [&mut two.out, &mut two.opted_in] {
-        pod.xds = understudy_testkit::Xds::start().await;
-        eventually("it has noticed", async || {
+        pod.xds = understudy_xds_double::Xds::start().await;
+        eventually("Envoy has noticed", async || {
             let stats = pod.envoy.stats("control_plane").await.expect("statistics");
             stats.get("control_plane.connected_state") == 0
         })
@@ -140,7 +141,7 @@ async fn a_control_plane_that_is_gone() {
     two.check("it is gone", mocked).await;
 }
 
-/// A tap and a mock that both send to this collector.
+/// A tap and a mock with this collector.
 fn with_collector(at: SocketAddr) -> [Vec<Value>; 2] {
     let collector = Some(Collector::new(&at.to_string(), false).expect("a collector"));
     let (snapshot, on_miss, service) = (None, None, None);
@@ -159,7 +160,7 @@ fn with_collector(at: SocketAddr) -> [Vec<Value>; 2] {
 }
 
 #[tokio::test]
-async fn what_becomes_of_requests_is_counted_and_told_of_who_has_opted_in_alone() {
+async fn verdicts_are_counted_for_opted_in_workloads_alone() {
     let (agent, _folder) = fetches(vec![known()]);
     let sink = Sink::start(Nobody::here(), "204 No Content");
     let [_, mock] = with_collector(sink.address());
@@ -172,14 +173,14 @@ async fn what_becomes_of_requests_is_counted_and_told_of_who_has_opted_in_alone(
             stats.get(&named)
         })
     };
-    eventually("it is counted", async || counts(&two.opted_in.0).await == [2, 1]).await;
+    eventually("the statistics have it", async || counts(&two.opted_in.0).await == [2, 1]).await;
     let told = || sink.batches().iter().flat_map(understudy_testkit::Batch::records).count();
-    eventually("it is told", async || told() == 3).await;
+    eventually("the collector has it", async || told() == 3).await;
     assert_eq!(counts(&two.out.0).await, [0, 0]);
 }
 
 #[tokio::test]
-async fn answers_that_are_held_back_are_those_of_who_has_opted_in_alone() {
+async fn delayed_answers_are_those_of_opted_in_workloads_alone() {
     let took = Duration::from_millis(300);
     let held = known().took(300_000);
     let header = Header { latency: Latency::RECORDED, name: "payment".to_owned(), ..Header::default() };
@@ -191,7 +192,7 @@ async fn answers_that_are_held_back_are_those_of_who_has_opted_in_alone() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_or_slow_or_refuses() {
+async fn failing_collector_harms_no_workload() {
     let (agent, _folder) = fetches(vec![known()]);
     let gone = Nobody::here().address();
     let silent = Upstream::script(async |wire| {
@@ -212,7 +213,7 @@ async fn a_collector_that_is_gone_or_slow_or_refuses() {
     for (why, at, is_asked) in asked {
         let two = Two::start(&with_collector(at).concat(), &agent).await;
         two.check(why, mocked).await;
-        eventually("it is asked", async || is_asked()).await;
+        eventually("the collector is called", async || is_asked()).await;
         for _ in 0..5 {
             two.check(why, mocked).await;
         }
@@ -220,7 +221,7 @@ async fn a_collector_that_is_gone_or_slow_or_refuses() {
 }
 
 #[tokio::test]
-async fn no_request_fails_while_resources_come_and_go() {
+async fn changing_resources_fails_no_request() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "204 No Content");
     let (agent, _one) = fetches(vec![known()]);
@@ -244,7 +245,7 @@ async fn no_request_fails_while_resources_come_and_go() {
         assert!(["real", "recorded"].contains(&&*text), "{text}");
         text
     };
-    // Each by a connection of its own.
+    // One connection per request.
     let often = async {
         let mut told = Vec::new();
         while !ended.load(Ordering::SeqCst) {
@@ -252,7 +253,7 @@ async fn no_request_fails_while_resources_come_and_go() {
         }
         told
     };
-    // As many by one connection as the sidecar lets it have.
+    // As many requests per connection as the sidecar allows.
     let long = async {
         let mut connection = Connection::on(pod.dial().await);
         while !ended.load(Ordering::SeqCst) {

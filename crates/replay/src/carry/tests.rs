@@ -88,13 +88,13 @@ fn an_answer_that_came_later_issued_nothing() {
 
 #[test]
 fn a_person_has_the_last_word() {
-    let endpoint = |text: &str| Spot::parse(text).expect("an endpoint");
+    let endpoint = |text: &str| RequestPlace::parse(text).expect("an endpoint");
     let never = CarryRules { never: vec![endpoint("GET /orders/* path.2")], ..CarryRules::default() };
     assert!(learn(&conversation(), &never).iter().all(|carry| !carry.contains("3 path.2")));
     let rules = vec![(endpoint("POST /orders body/count"), endpoint("* /orders/* query.limit"))];
     let told = CarryRules { off: true, rules, ..CarryRules::default() };
     assert_eq!(learn(&conversation(), &told), ["2 body/count → 3 query.limit"]);
-    assert!(Spot::parse("POST /x").is_err());
+    assert!(RequestPlace::parse("POST /x").is_err());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn what_stands_in_a_list_is_replaced_there_and_nothing_else_in_the_list_is() {
     sent.body.bytes = proto(&[(4, "other"), (4, "ord_8f3kq2Lm"), (4, "ord_8f3kq2Lm")]);
     assert_eq!(learn(&steps, &CarryRules::default()), ["1 body/1 → 2 body/4"]);
     let carries = Carries::learn(&steps, &CarryRules::default());
-    let mut given = Given::default();
+    let mut given = LiveValues::default();
     let mut live = steps[0].response.clone().expect("an answer");
     live.body.bytes = proto(&[(1, "ord_5tYp")]);
     given.take(&carries, 0, &live);
@@ -127,7 +127,7 @@ fn what_stands_in_a_list_is_replaced_there_and_nothing_else_in_the_list_is() {
 fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
     let steps = conversation();
     let carries = Carries::learn(&steps, &CarryRules::default());
-    let mut given = Given::default();
+    let mut given = LiveValues::default();
     let live = step(1, "POST /login", (&[], ""), (&[("set-cookie", "sid=new")], r#"{"token":"tok-9"}"#));
     assert!(given.take(&carries, 0, live.response.as_ref().expect("an answer")).is_empty());
     let mut request = steps[1].request.clone();
@@ -139,13 +139,13 @@ fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
     assert!(given.explains(&carries, "\"/v1/tok-1/x\"", "\"/v1/tok-9/y\"").is_none());
 
     let without = step(1, "POST /login", (&[], ""), (&[], "{}"));
-    let missing = Given::default().take(&carries, 0, without.response.as_ref().expect("an answer"));
+    let missing = LiveValues::default().take(&carries, 0, without.response.as_ref().expect("an answer"));
     assert_eq!(missing.len(), 2, "the cookie and the token");
 }
 
 #[test]
 fn a_rule_takes_the_last_answer_before_the_request() {
-    let endpoint = |text: &str| Spot::parse(text).expect("an endpoint");
+    let endpoint = |text: &str| RequestPlace::parse(text).expect("an endpoint");
     let login = |number: u64, token: &str| {
         step(number, "POST /login", (&[], ""), (&[], &format!("{{\"token\":\"{token}\"}}")))
     };

@@ -20,7 +20,7 @@ fn exchange(Answer(status, headers, body, trailers): Answer<'_>) -> Exchange {
 }
 
 fn compare(comparer: &Comparer, old: Answer<'_>, new: Answer<'_>) -> Compared {
-    let (carries, given) = (Carries::learn(&[], &CarryRules::default()), Given::default());
+    let (carries, given) = (Carries::learn(&[], &CarryRules::default()), LiveValues::default());
     let context = Context { carries: &carries, given: &given };
     comparer.compare(&exchange(old), &mut exchange(new), context)
 }

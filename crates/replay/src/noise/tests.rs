@@ -28,7 +28,7 @@ fn step(number: u64, path: &str, asked: &str, answered: &str) -> Exchange {
     }
 }
 
-fn places(steps: &[Exchange], told: Told) -> Vec<String> {
+fn places(steps: &[Exchange], told: ServiceInputs) -> Vec<String> {
     let all = learn(steps, told);
     all.iter().map(|rule| rule.places().map(ToString::to_string).collect::<Vec<_>>().join(",")).collect()
 }
@@ -43,10 +43,10 @@ fn what_the_service_makes_itself_is_noise_and_what_it_was_told_is_not() {
         r#"{{"own":"{own}","theirs":"{theirs}","asked":"{asked}","at":"{now}","then":"2001-01-01T00:00:00Z","n":7}}"#
     );
     let steps = [step(1, "/orders/1234", &format!(r#"{{"x":"{asked}"}}"#), &answer)];
-    let mut told = Told::default();
+    let mut told = ServiceInputs::default();
     told.backend(&step(2, "/", "", &format!(r#"{{"id":"{theirs}"}}"#)));
     assert_eq!(places(&steps, told), ["body/at", "body/own"]);
-    let rule = &learn(&steps, Told::default())[0];
+    let rule = &learn(&steps, ServiceInputs::default())[0];
     assert_eq!(rule.path.as_ref().map(|path| path.as_str()), Some("/orders/*"));
     assert!(rule.why.as_ref().is_some_and(|why| why.contains("in 1 of 1 answers")), "{rule:?}");
 }
@@ -57,13 +57,13 @@ fn a_place_that_is_something_else_once_is_no_noise() {
         step(1, "/a", "", r#"{"id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}"#),
         step(2, "/a", "", r#"{"id":"fixed"}"#),
     ];
-    assert!(places(&steps, Told::default()).is_empty());
+    assert!(places(&steps, ServiceInputs::default()).is_empty());
 }
 
 #[test]
 fn a_day_counts_from_the_day_of_the_answer() {
     let today = understudy_core::time::to_rfc3339(TIME)[..10].to_owned();
-    let rules = learn(&[step(1, "/a", "", &format!(r#"{{"day":"{today}"}}"#))], Told::default());
+    let rules = learn(&[step(1, "/a", "", &format!(r#"{{"day":"{today}"}}"#))], ServiceInputs::default());
     assert_eq!(rules[0].dates.len(), 1, "{rules:?}");
 }
 
@@ -92,15 +92,15 @@ fn an_identifier_with_a_random_rest_is_told_from_a_word() {
     check("cus_8wHp", false);
     check("_8wHpCOymnkcDH9", false);
     let steps = [step(1, "/a", "", r#"{"id":"cus_8wHpCOymnkcDH9"}"#)];
-    assert_eq!(places(&steps, Told::default()), ["body/id"]);
+    assert_eq!(places(&steps, ServiceInputs::default()), ["body/id"]);
     let url = [step(1, "/a", "", r#"{"url":"/v1/charges/ch_cHFN3K3QDO7Qu6/refunds"}"#)];
-    assert_eq!(places(&url, Told::default()), ["body/url"]);
+    assert_eq!(places(&url, ServiceInputs::default()), ["body/url"]);
     let same =
         |one: &str, other: &str| without_what_passes(one.as_bytes()) == without_what_passes(other.as_bytes());
     assert!(same("/v1/ch_cHFN3K3QDO7Qu6/x", "/v1/ch_zxQIlhyoLDS3ev/x"));
     assert!(!same("/v1/ch_cHFN3K3QDO7Qu6/x", "/v1/ch_zxQIlhyoLDS3ev/y"));
     assert!(!same("/v1/ch_cHFN3K3QDO7Qu6/x", "/v1/pi_zxQIlhyoLDS3ev/x"));
-    let mut told = Told::default();
+    let mut told = ServiceInputs::default();
     told.backend(&step(2, "/", "", r#"{"customer":{"id":"cus_8wHpCOymnkcDH9"}}"#));
     assert!(places(&steps, told).is_empty(), "a backend's comes again");
 }

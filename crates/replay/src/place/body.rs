@@ -1,4 +1,4 @@
-//! Values in bodies: of forms, JSON, protobuf messages and gRPC's frames of them; those that are compressed, too.
+//! Values in bodies of forms, JSON, protobuf messages and gRPC frames, compressed or not.
 
 use super::{At, message, pairs, swap, with_pair};
 use std::borrow::Cow;
@@ -10,10 +10,10 @@ use understudy_core::exchange::Request;
 use understudy_core::facts::media_type;
 use understudy_core::headers::Headers;
 
-/// Bodies are looked into up to this many bytes, undone.
+/// Maximum size of a decoded body that is searched, in bytes.
 const UNDONE_MAX: usize = 8 << 20;
 
-/// A body's text with what it is.
+/// A decoded body with its kind.
 struct Content<'a> {
     kind: Kind,
     text: Cow<'a, [u8]>,
@@ -26,7 +26,7 @@ enum Kind {
     Protobuf(Framing),
 }
 
-/// The body without its compression. `None` where that can't be undone.
+/// The body without its content encoding. `None` if the encoding can't be undone.
 pub(super) fn plain<'a>(headers: &Headers, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     match headers.get(b"content-encoding") {
         None => Some(Cow::Borrowed(body)),
@@ -34,7 +34,7 @@ pub(super) fn plain<'a>(headers: &Headers, body: &'a [u8]) -> Option<Cow<'a, [u8
     }
 }
 
-/// Reads a body. `None` where it is nothing in which values have places.
+/// Decodes a body. `None` if its kind has no places for values.
 fn content<'a>(headers: &Headers, body: &'a [u8]) -> Option<Content<'a>> {
     let text = plain(headers, body)?;
     let media_type = media_type(headers.get(b"content-type").unwrap_or_default());
@@ -78,7 +78,7 @@ pub(super) fn values(headers: &Headers, body: &[u8], found: &mut Vec<(At, Vec<u8
     }
 }
 
-/// Puts another value where the old one stands in a request's body. Whether it was there.
+/// Replaces `old` by `new` in a request's body. Returns whether `old` was there.
 pub(super) fn replace(request: &mut Request, pointer: &str, old: &[u8], new: &[u8]) -> bool {
     let Some(Content { kind, text }) = content(&request.headers, &request.body.bytes) else { return false };
     let changed = match kind {
@@ -87,7 +87,7 @@ pub(super) fn replace(request: &mut Request, pointer: &str, old: &[u8], new: &[u
         Kind::Protobuf(framing) => message::with_value(framing, &text, pointer, old, new),
     };
     let Some(changed) = changed else { return false };
-    // The body goes uncompressed: every server takes that, as it takes messages of gRPC that aren't compressed.
+    // The body is sent without an encoding, which every server accepts; so does every gRPC server.
     let others = request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"content-encoding"));
     request.headers = Headers::from_pairs(others.collect::<Vec<_>>());
     request.body.bytes = changed;
@@ -99,7 +99,7 @@ fn with_leaf(body: &[u8], pointer: &str, old: &[u8], new: &[u8]) -> Option<Vec<u
     json_leaves(body, |at, value, range| {
         if at == pointer && edit.is_none() {
             let swapped = swap(&json_text(value), old, new);
-            // A number stays one where it can.
+            // A number stays a number if the new value is one.
             let literal = !value.starts_with(b"\"");
             edit = swapped.map(|text| {
                 (range, if literal && is_json_literal(&text) { text } else { json_string(&text) })

@@ -1,15 +1,16 @@
-//! Values in protobuf messages: texts and numbers, by field numbers. The schema isn't known, so
-//! that what stands in a field is a message where it reads as one.
+//! Values in protobuf messages: texts and numbers, by field numbers. Without the schema, a field
+//! counts as a message if its bytes parse as one.
 
 use super::swap;
 use understudy_core::canonical::{Field, FieldValue, Framing, fields, inner_fields};
 
-/// Messages deeper than this are bytes, as where they are compared.
+/// Maximum depth of messages; deeper ones count as bytes, as in matching.
 const MAX_DEPTH: usize = 64;
-/// The bytes before each message in a frame: a flag and its length.
+/// Length of the prefix of each message in a frame: a flag and a length.
 const HEAD: usize = 5;
 
-/// The values with their pointers: field numbers, behind the number of the message where there are frames.
+/// The values with their pointers: field numbers, after the index of the message if there are
+/// frames.
 pub(super) fn values(framing: Framing, body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut each = |prefix: String, message: &[u8]| {
@@ -43,8 +44,9 @@ fn collect(fields: &[Field<'_>], prefix: &str, depth: usize, found: &mut Vec<(St
     }
 }
 
-/// The fields of what stands in a field, where it is a message. One that has nothing but texts may read as text itself: the length of a UUID is
-/// a dollar sign. That a text reads as such a message hardly happens.
+/// The fields of a field's value, if that is a message. A message with nothing but texts may also
+/// parse as text, since the length of a UUID is a dollar sign; text that parses as such a message
+/// is very rare.
 fn inner(bytes: &[u8]) -> Option<Vec<Field<'_>>> {
     let has_texts_only = |all: &Vec<Field<'_>>| {
         !all.is_empty() && all.iter().all(|field| matches!(field.value, FieldValue::Bytes(_)))
@@ -52,7 +54,7 @@ fn inner(bytes: &[u8]) -> Option<Vec<Field<'_>>> {
     inner_fields(bytes).or_else(|| fields(bytes).filter(has_texts_only))
 }
 
-/// The body with another value in the place of the old one, wherever it stands at this pointer. `None` where it doesn't.
+/// Replaces `old` by `new` wherever it occurs at this pointer. `None` if it doesn't.
 pub(super) fn with_value(
     framing: Framing,
     body: &[u8],
@@ -87,7 +89,7 @@ pub(super) fn with_value(
     }
 }
 
-/// The messages of a body whose frames aren't compressed.
+/// The messages of a body with uncompressed frames.
 fn messages(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = body;
     std::iter::from_fn(move || {
@@ -99,7 +101,7 @@ fn messages(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A message with another value; what is around it says its new length.
+/// A message with a replaced value and adjusted lengths.
 fn rewritten(fields: &[Field<'_>], steps: &[u32], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     let (number, steps) = steps.split_first()?;
     let (mut out, mut changed) = (Vec::new(), false);
@@ -111,7 +113,7 @@ fn rewritten(fields: &[Field<'_>], steps: &[u32], old: &[u8], new: &[u8]) -> Opt
     changed.then_some(out)
 }
 
-/// What stands in the place of a field's value.
+/// The replacement of a field's value.
 enum Other {
     Varint(u64),
     Bytes(Vec<u8>),

@@ -1,9 +1,9 @@
-//! Charts as numbers: where the lines and bars of an SVG go. Knows nothing of HTML.
+//! Coordinates of charts for an SVG. Knows nothing of HTML.
 
 use super::text::millis;
 use super::{Figures, Interval, Performance};
 
-/// The drawing's frame, in its own units.
+/// Frame of the drawing, in its own units.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 350.0;
 const TOP: f64 = 12.0;
@@ -12,12 +12,12 @@ const BOTTOM: f64 = 172.0;
 /// A chart.
 pub(super) struct Chart {
     pub(super) title: &'static str,
-    /// Horizontal lines: where, and what they stand for.
+    /// Horizontal lines: position and label.
     pub(super) grid: Vec<(String, String)>,
-    /// Below it: where, and what.
+    /// Labels below the chart: position and text.
     pub(super) ticks: Vec<(String, String)>,
     pub(super) bars: Vec<Bar>,
-    /// Class and points.
+    /// Lines: class and points.
     pub(super) lines: Vec<(&'static str, String)>,
 }
 

@@ -25,7 +25,7 @@ impl Report {
     }
 }
 
-/// A report without its lists: what a list of reports says of one.
+/// The sums of a report, without its lists.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "they are those of the report")]
 pub struct Head {
@@ -40,7 +40,7 @@ pub struct Head {
     pub responder: Option<ResponderHead>,
 }
 
-/// The sums of what the service asked its backends.
+/// The sums of the service's calls.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct ResponderHead {
     pub rate: Option<f64>,
@@ -50,7 +50,7 @@ pub struct ResponderHead {
 /// Reads a report from a file.
 ///
 /// # Errors
-/// It can't be read, isn't a report of a replay, or has a version that isn't known.
+/// The file can't be read, is no report of a replay, or has an unknown version.
 pub fn read(path: &Path) -> Result<Report, Error> {
     parse(path)
 }
@@ -58,7 +58,7 @@ pub fn read(path: &Path) -> Result<Report, Error> {
 /// Reads the sums of a report from its file.
 ///
 /// # Errors
-/// Those of [`read`], but for what is wrong in its lists.
+/// The errors of [`read`], except errors in the lists.
 pub fn head(path: &Path) -> Result<Head, Error> {
     parse(path)
 }

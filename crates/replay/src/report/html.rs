@@ -1,18 +1,20 @@
-//! The report as one page that needs nothing else: no script, no network, readable in light and dark. All that comes from outside is escaped by
-//! the template. It stays below 5 MB: what is too much is left to the report's file, and the page says so.
+//! The report as one self-contained page: no script, no network, readable in light and dark. The
+//! template escapes all content. The page stays below 5 MB; it names what it leaves to the report's
+//! file.
 
 use super::text::millis;
 use super::view::{Drawn, Goal, Sides, ending_line, facts, goals, raw, responder_line, sides, success};
-use super::{Asked, Call, Pair, Report};
+use super::{Call, JudgedCall, Pair, Report};
 use askama::Template;
 
 const STYLE: &str =
     concat!(include_str!("../../templates/report.css"), include_str!("../../templates/chart.css"));
-/// The SHA-256 of the style: no other one applies (Content Security Policy 3, "hash-source"). A test computes it.
+/// SHA-256 of the only style that applies (Content Security Policy 3, "hash-source"). A test
+/// computes it.
 const STYLE_HASH: &str = "DJoDfEyCtKPGeOJNzdHt9obHY8FMzxLYISOj4MtOTLY=";
-/// A page is no longer than this, in bytes.
+/// Maximum length of a page, in bytes.
 const MAX: usize = 5_000_000;
-/// Texts are cut to so many characters.
+/// Maximum number of characters of a text.
 const TEXT: usize = 300;
 
 #[derive(Template)]
@@ -82,7 +84,7 @@ struct Request<'a> {
     note: String,
 }
 
-/// How much of each list is shown.
+/// Maximum number of shown items of each list.
 #[derive(Clone, Copy)]
 struct Limits {
     failures: usize,
@@ -93,7 +95,7 @@ struct Limits {
     logs: usize,
 }
 
-/// The page. Where it would be too long it shows less.
+/// The page. It shows fewer items until it is short enough.
 pub fn html(report: &Report) -> String {
     let mut limits =
         Limits { failures: 2000, details: 200, same: 10_000, asked: 5000, signatures: 500, logs: 256 << 10 };
@@ -230,7 +232,7 @@ fn carried(carried: &super::Carried) -> Carried {
     }
 }
 
-fn request(asked: &Asked, in_full: bool) -> Request<'_> {
+fn request(asked: &JudgedCall, in_full: bool) -> Request<'_> {
     let nearest = asked.nearest.iter().map(|nearest| {
         let title = format!("#{} {}, {} % the same", nearest.exchange, nearest.request, nearest.score);
         (title, nearest.differs.iter().map(sides).collect())
@@ -241,7 +243,7 @@ fn request(asked: &Asked, in_full: bool) -> Request<'_> {
         (None, None) => String::new(),
     };
     Request {
-        // The day stands at the top.
+        // The top of the page has the date.
         time: asked.time.split_once('T').map_or(&asked.time, |(_, time)| time.trim_end_matches('Z')),
         operation: &asked.operation,
         backend: &asked.backend,

@@ -1,18 +1,18 @@
-//! The reports that are kept beside a snapshot, so that `understudy ui` shows them without being told where they are: the last ones, in a folder
-//! that Git leaves alone.
+//! The last reports of a snapshot, kept beside it for `understudy ui`, in a folder that Git
+//! ignores.
 
 use super::Report;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// The folder, in that of the snapshot.
+/// Name of the folder inside the snapshot's.
 pub const FOLDER: &str = ".reports";
-/// So many are kept where nothing else is said.
+/// Default number of reports that are kept.
 pub const DEFAULT: usize = 10;
 
-/// Keeps a report beside the snapshot in `snapshot`, and removes the oldest, so that `most` are left. Gives its path. Only who has written it
-/// can read it: it holds what the service said.
+/// Keeps a report beside the snapshot in `snapshot` and removes the oldest ones so that `most` are
+/// left. Returns its path. Only its owner can read it, because it contains the service's output.
 ///
 /// # Errors
 /// The folder can't be written.
@@ -42,10 +42,10 @@ pub fn keep(snapshot: &Path, report: &Report, most: usize) -> io::Result<PathBuf
 /// Removes the reports that are kept beside a snapshot. Anything else in their folder stays.
 ///
 /// # Errors
-/// One can't be removed.
+/// A report can't be removed.
 pub fn forget(snapshot: &Path) -> io::Result<()> {
     let folder = snapshot.join(FOLDER);
-    // What a link leads to is elsewhere.
+    // The target of a link belongs to somebody else.
     if !fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
         return Ok(());
     }
@@ -58,7 +58,8 @@ pub fn forget(snapshot: &Path) -> io::Result<()> {
     }
 }
 
-/// The files in a folder that may be reports, the oldest first as far as their names tell. None where there is no folder.
+/// The files in a folder that may be reports, ordered by name and thus by age. Empty without a
+/// folder.
 ///
 /// # Errors
 /// The folder can't be read.
@@ -79,7 +80,7 @@ pub fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// `20261121T090000.123456Z.json`: in order of time where it is in order of names.
+/// `20261121T090000.123456Z.json`: names sort by time.
 fn name(started: &str, number: u32) -> String {
     let plain: String = started.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').collect();
     let (seconds, micros) =

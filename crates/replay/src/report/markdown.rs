@@ -4,7 +4,7 @@ use super::text::{ending, millis, number, one_line};
 use super::{How, Report};
 use std::fmt::Write as _;
 
-/// So many failures are listed.
+/// Maximum number of failures that are listed.
 const LISTED: usize = 20;
 
 /// The report as Markdown.
@@ -76,7 +76,7 @@ fn calls(report: &Report, out: &mut String) {
     }
 }
 
-/// Text that is no markup, on one line.
+/// Text on one line, without markup.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

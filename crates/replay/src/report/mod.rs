@@ -1,6 +1,7 @@
-//! The report of a replay: one file, version 2, from which all else is made. `docs/reference/report.md` describes it.
+//! The report of a replay: one file, version 2, from which everything else is derived.
+//! `docs/reference/report.md` describes it.
 //!
-//! These types are the file's own. A reader refuses a version that it doesn't know, and keys that aren't its.
+//! These types are the file's own. A reader refuses unknown versions and unknown keys.
 
 mod chart;
 mod file;
@@ -19,20 +20,20 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use text::{millis, number, summary};
 pub use versus::{Versus, versus};
-pub use whole::Whole;
+pub use whole::WholeRequest;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use understudy_core::verdict::{Difference, Nearest};
 
-/// The format's version. 2 has [`Asked::whole`] and [`Report::endpoints`].
+/// Version of the format. Version 2 has [`JudgedCall::whole`] and [`Report::endpoints`].
 pub const VERSION: u32 = 2;
-/// The oldest version that is read.
+/// Oldest version that is read.
 pub const OLDEST: u32 = 1;
-/// What the file says that it is.
+/// Value of the file's `type`.
 pub const TYPE: &str = "replay";
 
-/// What became of a replay.
+/// The result of a replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
@@ -41,49 +42,49 @@ pub struct Report {
     pub kind: String,
     /// From [`OLDEST`] to [`VERSION`].
     pub v: u32,
-    /// Whether it ran to its end and all goals were reached.
+    /// Whether the run was complete and all goals were reached.
     pub passed: bool,
     /// The snapshot's name.
     pub snapshot: String,
-    /// The service's name, where the snapshot says it.
+    /// The service's name, if the snapshot has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// The build that was tested, where that was said.
+    /// The build that was tested, if it was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_tag: Option<String>,
     /// `full-replay`, `generator-only` or `responder-only`.
     pub mode: String,
-    /// Where the requests went.
+    /// Address to which requests were sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// When it began, RFC 3339.
+    /// Start of the run, in RFC 3339.
     pub started: String,
-    /// How long the requests took, all together, in microseconds.
+    /// Duration of the run, in microseconds.
     pub duration_us: u64,
-    /// How it ended.
+    /// How the run ended.
     pub end: Ending,
-    /// What was to be reached.
+    /// Results of the goals.
     pub goals: Vec<GoalResult>,
-    /// What became of the requests.
+    /// Sums over the requests.
     pub success: Success,
-    /// How long they took.
+    /// Latencies and throughput.
     pub performance: Performance,
-    /// What became of the requests to each endpoint: those with the most first, and those of goals.
+    /// Results by endpoint: those with the most requests first, and those of goals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
-    /// What the service asked its backends.
+    /// The service's calls to its backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responder: Option<Responder>,
-    /// Each recorded request, with what came of it.
+    /// Each recorded request with its result.
     pub pairs: Vec<Pair>,
-    /// What differed and didn't count.
+    /// Differences that were ignored.
     pub ignored: Vec<IgnoredPlace>,
-    /// What was issued during the replay and sent back.
+    /// Values that were issued during the replay and sent back.
     pub carried: Vec<Carried>,
-    /// What the service said.
+    /// The end of the service's output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logs: Option<Logs>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
@@ -91,84 +92,84 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ending {
-    /// Which way.
+    /// The kind of ending.
     pub how: How,
-    /// What is to be known about it.
+    /// Details for a person.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
 
-/// The ways in which a replay ends.
+/// Kinds of endings of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// All that was planned was sent.
+    /// All planned requests were sent.
     Complete,
-    /// Somebody stopped it.
+    /// A signal stopped the run.
     Interrupted,
-    /// The time for it was over.
+    /// The time limit was reached.
     TimedOut,
-    /// The service never was ready.
+    /// The service was not ready in time.
     NeverReady,
-    /// The service ended while it was driven.
+    /// The service exited while it was driven.
     ServiceEnded,
-    /// The service doesn't answer any more.
+    /// The service stopped answering.
     ServiceHangs,
-    /// Envoy ended.
+    /// Envoy exited.
     ProxyEnded,
 }
 
-/// What became of a goal.
+/// The result of a goal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoalResult {
-    /// As it was written.
+    /// The goal as written.
     pub goal: String,
-    /// What was measured. Nothing where there was nothing to measure.
+    /// The measured value, if there was something to measure.
     pub measured: Option<f64>,
-    /// With what it was compared.
+    /// The value that it was compared with.
     pub wanted: Option<f64>,
-    /// The unit of both.
+    /// Unit of both values.
     pub unit: String,
-    /// Whether it was reached.
+    /// Whether the goal was reached.
     pub passed: bool,
 }
 
-/// What became of the requests.
+/// Sums over the requests of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Success {
-    /// How many were sent.
+    /// Number of requests that were sent.
     pub sent: u64,
-    /// Of these, those that were answered as recorded.
+    /// Requests that were answered as recorded.
     pub same: u64,
-    /// Those that were answered in another way.
+    /// Requests that were answered differently.
     pub different: u64,
-    /// Those that got no answer.
+    /// Requests without an answer.
     pub errors: u64,
     /// Recorded requests that were never sent.
     pub not_sent: u64,
-    /// `same ÷ sent`, in percent. Nothing where nothing was sent.
+    /// `same ÷ sent`, in percent, if something was sent.
     pub rate: Option<f64>,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
 }
 
-/// How long answers took.
+/// Latencies and throughput, recorded and replayed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Performance {
-    /// Then.
+    /// Recorded.
     pub recorded: Option<Figures>,
-    /// Now, from the moment at which a request was to be sent.
+    /// Replayed, from the moment at which each request was due.
     pub replayed: Option<Figures>,
-    /// Now, from the moment at which it was sent.
+    /// Replayed, from the moment at which each request was sent.
     pub service: Option<Figures>,
-    /// How long an interval of the timelines is, in microseconds.
+    /// Length of an interval of the timelines, in microseconds.
     pub interval_us: u64,
-    /// The intervals from the first request on, as recorded.
+    /// Recorded intervals, from the first request on.
     pub recorded_timeline: Vec<Interval>,
-    /// The same of the replay.
+    /// Replayed intervals.
     pub timeline: Vec<Interval>,
 }
 
@@ -176,71 +177,71 @@ pub struct Performance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figures {
-    /// How many answers.
+    /// Number of answers.
     pub count: u64,
     /// Answers per second.
     pub per_second: f64,
     /// The mean.
     pub mean_us: u64,
-    /// Half of the answers were there by then.
+    /// The median.
     pub p50_us: u64,
-    /// 90 % of them.
+    /// The 90th percentile.
     pub p90_us: u64,
-    /// 95 % of them.
+    /// The 95th percentile.
     pub p95_us: u64,
-    /// 99 % of them.
+    /// The 99th percentile.
     pub p99_us: u64,
     /// The slowest.
     pub max_us: u64,
 }
 
-/// Requests that do the same, and what became of them.
+/// Requests with one method and path pattern, and their results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The method; `*`: any.
     pub method: String,
-    /// The path; `*` stands for a segment that is called otherwise in each.
+    /// The path pattern; `*` stands for a segment that differs in each request.
     pub path: String,
-    /// Whether a goal is about it. Such a one counts requests that others count too.
+    /// Whether the endpoint exists because a goal names it. Other endpoints count its requests too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked_for: bool,
-    /// How many were sent.
+    /// Number of requests that were sent.
     pub sent: u64,
-    /// Of these, those that were answered as recorded.
+    /// Requests that were answered as recorded.
     pub same: u64,
-    /// Those that were answered in another way.
+    /// Requests that were answered differently.
     pub different: u64,
-    /// Those that got no answer.
+    /// Requests without an answer.
     pub errors: u64,
-    /// How long answers took then.
+    /// Recorded latencies.
     pub recorded: Option<Figures>,
-    /// How long they take now, from the moment at which a request was to be sent.
+    /// Replayed latencies, from the moment at which each request was due.
     pub replayed: Option<Figures>,
 }
 
 impl Endpoint {
-    /// Those in which each request is counted once.
+    /// The endpoints that together count each request once.
     pub fn shares(all: &[Self]) -> impl Iterator<Item = &Self> {
         all.iter().filter(|endpoint| !endpoint.asked_for)
     }
 }
 
-/// What happened in one interval of time.
+/// One interval of a timeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
-    /// Answers that came in it.
+    /// Number of answers.
     pub count: u64,
-    /// Requests that got none, or another one than recorded.
+    /// Requests without an answer or with a different one.
     pub failed: u64,
-    /// The median of their latencies, in microseconds.
+    /// Median latency, in microseconds.
     pub p50_us: u64,
-    /// 95 % of them were faster.
+    /// 95th percentile of the latencies, in microseconds.
     pub p95_us: u64,
 }
 
-/// A recorded request, and what came of it.
+/// A recorded request with its result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pair {
@@ -250,46 +251,46 @@ pub struct Pair {
     pub method: String,
     /// Path and query, as recorded.
     pub path: String,
-    /// How often it was sent.
+    /// Number of times it was sent.
     pub sent: u64,
-    /// How often it was answered as recorded.
+    /// Number of times it was answered as recorded.
     pub same: u64,
-    /// How often in another way.
+    /// Number of times it was answered differently.
     pub different: u64,
-    /// How often not at all.
+    /// Number of times it was not answered.
     pub errors: u64,
     /// The recorded status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_status: Option<u16>,
-    /// The status that came; of several that of the first failure, else the first.
+    /// The live status; of several that of the first failure, else the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// How long the recorded answer took, in microseconds.
+    /// Recorded latency, in microseconds.
     pub recorded_us: u64,
-    /// How long it took now, in microseconds; of several the longest.
+    /// Live latency, in microseconds; of several the longest.
     pub latency_us: u64,
-    /// Why there was no answer, the first time.
+    /// The reason why the first missing answer is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What differed, the first time.
+    /// Differences of the first failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
-    /// How many differences there were, where not all are listed.
+    /// Number of differences, if not all are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<u64>,
-    /// Of a failure: what was sent, what was recorded and what came.
+    /// The messages of the first failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Box<Detail>>,
 }
 
 impl Pair {
-    /// Whether something of it failed.
+    /// Whether the request failed at least once.
     pub fn failed(&self) -> bool {
         self.different + self.errors > 0
     }
 }
 
-/// A failure in full, but for what is too long.
+/// The messages of a failure, cut where they are long.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detail {
@@ -298,7 +299,7 @@ pub struct Detail {
     /// The recorded answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Message>,
-    /// The answer that came.
+    /// The live answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Message>,
 }
@@ -307,48 +308,48 @@ pub struct Detail {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// Its first line.
+    /// The first line.
     pub head: String,
-    /// Its headers.
+    /// The headers.
     pub headers: Vec<(String, String)>,
-    /// Its body; without what isn't text.
+    /// The body, if it is text.
     pub body: String,
-    /// How many bytes the body has in all, where it was cut.
+    /// Full length of the body in bytes, if it was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<u64>,
 }
 
-/// What the service asked its backends.
+/// The service's calls to its backends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Responder {
     /// Requests to mocked backends.
     pub requests: u64,
-    /// Those that were answered from the snapshot.
+    /// Requests that were answered from the snapshot.
     pub matches: u64,
-    /// Those that were refused.
+    /// Requests that were refused.
     pub misses: u64,
-    /// Those that were sent on.
+    /// Requests that were sent on to the real backend.
     pub passthroughs: u64,
-    /// `matches ÷ requests`, in percent. Nothing where there were none.
+    /// `matches ÷ requests`, in percent, if there were requests.
     pub rate: Option<f64>,
-    /// Whether every verdict is here.
+    /// Whether no verdict is missing.
     pub complete: bool,
-    /// How often each recorded request was asked. Nothing where that can't be told.
+    /// Recorded calls compared with those that were made, if they can be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<Calls>,
-    /// Why it can't, where it can't.
+    /// The reason why they can't be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_calls: Option<String>,
-    /// Tunnels with neither TLS nor HTTP in them, and the like.
+    /// One line for each tunnel that was not understood.
     pub not_understood: Vec<String>,
-    /// The requests, misses first, then in the order of time.
-    pub verdicts: Vec<Asked>,
-    /// How many more there were that aren't listed; they matched.
+    /// The requests: misses first, then by time.
+    pub verdicts: Vec<JudgedCall>,
+    /// Number of further requests, all of them matches.
     pub not_listed: u64,
 }
 
-/// Recorded calls against those that were made.
+/// Recorded calls compared with those that were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calls {
@@ -356,7 +357,7 @@ pub struct Calls {
     pub dropped: u64,
     /// Calls that were made more often than recorded.
     pub extra: u64,
-    /// Which.
+    /// The calls whose numbers differ.
     pub changed: Vec<Call>,
 }
 
@@ -364,66 +365,66 @@ pub struct Calls {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// The first recorded exchange of it.
+    /// Identifier of its first recorded exchange.
     pub exchange: String,
     /// The backend.
     pub backend: String,
     /// Method and path.
     pub request: String,
-    /// How often it was recorded.
+    /// Number of times it was recorded.
     pub recorded: u64,
-    /// How often it was made.
+    /// Number of times it was made.
     pub made: u64,
 }
 
 /// A request to a mocked backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
-    /// When, RFC 3339.
+pub struct JudgedCall {
+    /// Time, in RFC 3339.
     pub time: String,
     /// The backend.
     pub backend: String,
-    /// Method and operation, where there is one.
+    /// Method, and operation if there is one.
     pub operation: String,
     /// Path and query.
     pub location: String,
     /// `match`, `miss` or `passthrough`.
     pub verdict: String,
-    /// What was answered.
+    /// The served status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The recorded exchange that it matched.
+    /// Identifier of the recorded exchange that it matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<String>,
-    /// The signature: each key with its value.
+    /// The signature: keys and values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signature: Vec<(String, String)>,
-    /// Why it missed or was sent on.
+    /// The reason for a miss or a passthrough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The recorded requests that are nearest.
+    /// The nearest recorded requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nearest: Vec<Nearest>,
-    /// The request, where it didn't match.
+    /// The request as text, if it didn't match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Message>,
-    /// The same to the last byte, as long as there is room; since version 2.
+    /// The whole request, while there is room; since version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<Box<Whole>>,
+    pub whole: Option<Box<WholeRequest>>,
 }
 
-/// A place at which answers differed, and why that doesn't count.
+/// A place where answers differed, and the reason why that is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IgnoredPlace {
     /// The place.
     pub place: String,
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// How often.
+    /// Number of times.
     pub count: u64,
-    /// The first recorded exchange in which it did.
+    /// Identifier of the first recorded exchange with the difference.
     pub exchange: String,
 }
 
@@ -431,27 +432,27 @@ pub struct IgnoredPlace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Carried {
-    /// The recorded exchange whose answer has it.
+    /// Identifier of the recorded exchange whose answer contains the value.
     pub from: String,
-    /// Where in that.
+    /// Place in that answer.
     pub from_at: String,
-    /// The recorded value, cut where it is long; secrets aren't in recordings.
+    /// The recorded value, cut if it is long. Recordings contain no secrets.
     pub recorded: String,
-    /// The requests that have it: recorded exchange and place.
+    /// The requests that contain the value: recorded exchange and place.
     pub to: Vec<(String, String)>,
-    /// Whether `replay.yaml` says so; else it was learnt.
+    /// Whether `replay.yaml` says so; otherwise the value was learned.
     pub told: bool,
-    /// How often the answer lacked it.
+    /// Number of answers without the value.
     pub missing: u64,
 }
 
-/// What the service said on stdout and stderr.
+/// The service's output on stdout and stderr.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// The last of it.
+    /// The end of the output.
     pub text: String,
-    /// How many bytes came before.
+    /// Number of bytes before the text.
     pub left_out: u64,
 }
 

@@ -1,12 +1,12 @@
-//! The report for a person at a terminal. Nothing in it can move the cursor: what comes from outside is escaped.
+//! The report for a person at a terminal. All content is escaped, so nothing can move the cursor.
 
 use super::{Endpoint, Figures, How, Pair, Report, Responder};
 use std::fmt::Write as _;
 use understudy_core::verdict::Difference;
 
-/// So many failures are listed.
+/// Maximum number of failures that are listed.
 const LISTED: usize = 20;
-/// So many differences of each.
+/// Maximum number of differences of each failure.
 const DIFFERENCES: usize = 5;
 
 /// Microseconds as milliseconds, for people.
@@ -20,7 +20,7 @@ pub fn millis(micros: u64) -> String {
     }
 }
 
-/// The report in a screenful; with `all`, each pair and each ignored place.
+/// The report on one screen; with `all`, each pair and each ignored place.
 pub fn summary(report: &Report, all: bool) -> String {
     let mut out = String::new();
     failures(report, all, &mut out);
@@ -224,7 +224,7 @@ fn goals(report: &Report, out: &mut String) {
     }
 }
 
-/// A figure with its unit. What isn't all doesn't read as 100 %.
+/// A figure with its unit. Only a full share reads as 100 %.
 pub fn number(value: f64, unit: &str) -> String {
     match unit {
         "%" if value < 100.0 && value > 99.9 => format!("{:.3} %", (value * 1000.0).floor() / 1000.0),
@@ -257,7 +257,7 @@ fn verdict(report: &Report, out: &mut String) {
     let _ = writeln!(out, "{word}: {rate}{not_sent}{responder}{ended}");
 }
 
-/// How it ended, for a person.
+/// The ending, for a person.
 pub(super) fn ending(report: &Report) -> String {
     let what = match report.end.how {
         How::Complete => "all was sent",
@@ -274,7 +274,7 @@ pub(super) fn ending(report: &Report) -> String {
     }
 }
 
-/// A text on one line, without what would move a terminal's cursor.
+/// Text on one line, with characters escaped that would move a terminal's cursor.
 pub(super) fn plain(text: &str) -> String {
     let escaped = |c: char| match c {
         '"' | '\'' => c.to_string(),

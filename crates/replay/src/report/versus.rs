@@ -1,22 +1,22 @@
-//! Two reports beside each other: what fails now and didn't, what works again, what takes longer.
+//! Compares two reports: new failures, requests that work again, changed latencies.
 
 use super::text::{millis, number, one_line, plain};
 use super::{Endpoint, Pair, Report};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-/// So many requests are listed of each kind.
+/// Maximum number of requests of each kind that are listed.
 const LISTED: usize = 50;
-/// So many endpoints that take another time.
+/// Maximum number of endpoints with changed latency that are listed.
 const SLOWEST: usize = 10;
-/// A difference of so many microseconds is none.
+/// Smallest difference of latencies that counts, in microseconds.
 const NOISE: u64 = 2000;
 
-/// What is other in the new report.
+/// The differences between two reports.
 pub struct Versus {
-    /// For a person.
+    /// The differences, for a person.
     pub text: String,
-    /// Whether something fails that didn't.
+    /// Whether something fails that didn't fail before.
     pub worse: bool,
 }
 
@@ -71,7 +71,7 @@ fn list(text: &mut String, what: &str, pairs: &[&Pair]) {
     }
 }
 
-/// Calls that miss now and didn't, by what they ask.
+/// New misses, by request.
 fn misses(old: &Report, new: &Report, text: &mut String) -> bool {
     let of = |report: &Report| {
         let verdicts = report.responder.iter().flat_map(|responder| &responder.verdicts);
@@ -97,7 +97,7 @@ fn misses(old: &Report, new: &Report, text: &mut String) -> bool {
     worse
 }
 
-/// The endpoints that take longer or shorter than they did, by their 95th percentile: those that differ most first.
+/// Endpoints with a changed 95th percentile, the largest change first.
 fn endpoints(old: &Report, new: &Report, text: &mut String) {
     let p95 = |endpoint: &Endpoint| endpoint.replayed.map(|figures| figures.p95_us.max(1));
     let name = |endpoint: &'_ Endpoint| (endpoint.method.clone(), endpoint.path.clone());

@@ -1,5 +1,5 @@
-//! What a page says of a report, whoever's page it is: facts, goals, figures with their charts, sums in words. Everything is text that isn't
-//! escaped yet, but for [`performance`].
+//! Parts of pages about a report: facts, goals, figures with charts, sums in words. All of it is
+//! unescaped text, except [`performance`].
 
 use super::chart::{Chart, charts};
 use super::text::{ending, millis, number};
@@ -7,26 +7,27 @@ use super::{Endpoint, Figures, How, Message, Report};
 use askama::Template;
 use understudy_core::verdict::Difference;
 
-/// The style of [`performance`]. It needs the variables `--then`, `--now`, `--dim`, `--soft` and `--line`.
+/// The style of [`performance`]. It needs the variables `--then`, `--now`, `--dim`, `--soft` and
+/// `--line`.
 pub const CHART_CSS: &str = include_str!("../../templates/chart.css");
 
-/// The name of an endpoint is cut to so many characters.
+/// Maximum number of characters of an endpoint's name.
 const NAME: usize = 200;
 
-/// Where something differs, what was recorded there and what is there now.
+/// A difference: place, recorded value and live value.
 pub type Sides = (String, String, String);
 
 /// A goal, in words.
 pub struct Goal {
     /// `good` or `bad`.
     pub class: &'static str,
-    /// Whether it was reached.
+    /// Whether the goal was reached, in a word.
     pub word: &'static str,
-    /// As it was written.
+    /// The goal as written.
     pub text: String,
-    /// What was measured.
+    /// The measured value.
     pub measured: String,
-    /// With what it was compared.
+    /// The value that it was compared with.
     pub wanted: String,
 }
 
@@ -42,7 +43,7 @@ struct Row {
     cells: Vec<String>,
 }
 
-/// Latencies and throughput, in figures and drawn.
+/// Latencies and throughput, as figures and drawings.
 #[derive(Template)]
 #[template(path = "performance.html")]
 pub(super) struct Drawn {
@@ -58,14 +59,14 @@ impl Drawn {
     }
 }
 
-/// Latencies and throughput as HTML: a table, three drawings and the endpoints, recorded beside replayed.
-/// What comes from outside is escaped in it.
+/// Latencies and throughput as HTML: a table, three drawings and the endpoints, recorded beside
+/// replayed. Content from outside is escaped.
 pub fn performance(report: &Report) -> String {
     // Rendering into memory doesn't fail.
     Drawn::of(report).render().unwrap_or_default()
 }
 
-/// How it ended, where that wasn't as planned; else nothing.
+/// The ending, if the run was not complete; otherwise empty.
 pub fn ending_line(report: &Report) -> String {
     match report.end.how {
         How::Complete => String::new(),
@@ -73,7 +74,7 @@ pub fn ending_line(report: &Report) -> String {
     }
 }
 
-/// What ran, where, when, how long.
+/// Facts of the run: what ran, where, when and for how long.
 pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Snapshot", report.snapshot.clone())];
     let optional = [("Service", &report.service), ("Build", &report.build_tag), ("Target", &report.target)];
@@ -84,7 +85,7 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What was to be reached.
+/// The goals.
 pub fn goals(report: &Report) -> Vec<Goal> {
     let goal = |goal: &super::GoalResult| Goal {
         class: if goal.passed { "good" } else { "bad" },
@@ -134,7 +135,7 @@ fn by_endpoint(endpoint: &Endpoint) -> ByEndpoint {
     }
 }
 
-/// What became of the requests, in one sentence.
+/// The results of the requests in one sentence.
 pub fn success(report: &Report) -> String {
     let success = &report.success;
     let rate = success.rate.map_or("nothing was sent".to_owned(), |rate| {
@@ -162,14 +163,14 @@ pub fn sides(difference: &Difference) -> Sides {
     (difference.key.clone(), side(&difference.recorded), side(&difference.live))
 }
 
-/// A message as it would stand on the wire.
+/// A message as written on the wire.
 pub fn raw(message: &Message) -> String {
     let headers: String = message.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     let cut = message.cut.map(|whole| format!("\n… ({whole} bytes in all)")).unwrap_or_default();
     format!("{}\n{headers}\n{}{cut}", message.head, message.body)
 }
 
-/// What became of the calls to backends, in one sentence.
+/// The results of the calls to backends in one sentence.
 pub fn responder_line(responder: &super::Responder) -> String {
     let rate = responder.rate.map_or("No request came to a mocked backend".to_owned(), |rate| {
         format!(

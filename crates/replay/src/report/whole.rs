@@ -1,4 +1,4 @@
-//! A request as it was made, to the last byte, in a report: one object of the line format (`docs/reference/wire.md`).
+//! A whole request in a report: one object of the line format (`docs/reference/wire.md`).
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -7,19 +7,19 @@ use serde_json::Value;
 use understudy_core::exchange::Exchange;
 use understudy_core::v1;
 
-/// A request to a backend as it was made; with the backend's answer, where it was let through and one came.
+/// A whole request to a backend, with the backend's answer if it was sent on and one came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Whole(pub Exchange);
+pub struct WholeRequest(pub Exchange);
 
-impl Whole {
-    /// How many bytes its bodies have: what it costs to keep.
+impl WholeRequest {
+    /// Size of its bodies in bytes.
     pub fn size(&self) -> usize {
         let answer = self.0.response.as_ref().map_or(0, |response| response.body.bytes.len());
         self.0.request.body.bytes.len() + answer
     }
 }
 
-impl Serialize for Whole {
+impl Serialize for WholeRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = Vec::new();
         v1::write_record(&self.0, None, &mut line);
@@ -28,7 +28,7 @@ impl Serialize for Whole {
     }
 }
 
-impl<'de> Deserialize<'de> for Whole {
+impl<'de> Deserialize<'de> for WholeRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         let line = serde_json::to_vec(&value).map_err(D::Error::custom)?;

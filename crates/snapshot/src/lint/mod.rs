@@ -11,7 +11,7 @@ use crate::error::SnapshotError;
 use crate::feed;
 use crate::header::{Header, check_name, rule_lines};
 use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Located, Snapshot};
-use crate::table::{echo, serve};
+use crate::{echo, served};
 use rules::RuleUse;
 use sequences::Sequences;
 use serde::Serialize;
@@ -161,7 +161,7 @@ impl<'a> Linter<'a> {
     fn echoes(&mut self, at: &Located) {
         let mut signature = std::mem::take(&mut self.signature);
         let actions = signature.set(&RequestView::from(&at.exchange), &self.rules);
-        let served = if actions.echoes() { serve::served(&at.exchange) } else { None };
+        let served = if actions.echoes() { served::served(&at.exchange) } else { None };
         let repeats =
             |served| !echo::find(&at.exchange, &signature, &actions, &self.rules, &served).is_empty();
         let echoes = served.is_some_and(repeats);

@@ -1,9 +1,9 @@
 //! Requests that were made more than once and answered differently.
 
 use super::{Finding, Severity};
+use crate::answerable::ANSWERS_MAX;
 use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Located};
-use crate::table::ANSWERS_MAX;
-use crate::table::serve::served;
+use crate::served::served;
 use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use crate::answerable::unanswerable;
 use crate::header::Header;
-use crate::table::serve::served;
+use crate::served::served;
 use hashbrown::{HashMap, HashSet};
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::config::Mode;

@@ -1,14 +1,10 @@
-//! What the tests of this crate share: exchanges to begin with, and snapshots in a folder of their own.
+//! What tests share: exchanges to begin with, and snapshots in a folder of their own.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
 use std::path::Path;
 use tempfile::TempDir;
-use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
-use understudy_core::rules::Rules;
-use understudy_core::table::{Answer, Table};
-use understudy_snapshot::table::TableBuilder;
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotWriter};
 
 /// 2026-11-21T08:00:00Z.
@@ -57,22 +53,4 @@ pub(crate) fn write(path: &Path, exchanges: &[Exchange], existing: Existing) -> 
 /// The exchanges of a snapshot, all of which must be readable.
 pub(crate) fn read(snapshot: &Snapshot) -> Vec<Exchange> {
     snapshot.exchanges().unwrap().map(|located| located.unwrap().exchange).collect()
-}
-
-/// The table of exchanges.
-pub(crate) fn table(header: &Header, exchanges: &[Exchange]) -> Vec<u8> {
-    let mut builder = TableBuilder::new(header);
-    exchanges.iter().for_each(|exchange| builder.push(exchange).unwrap());
-    builder.finish().unwrap().bytes
-}
-
-pub(crate) fn signature(exchange: &Exchange) -> Signature {
-    Signature::of(&RequestView::from(exchange), &Rules::default())
-}
-
-/// Status, headers, body and identifier of an answer, read from the table.
-pub(crate) fn answer(table: &Table<&[u8]>, answer: &Answer) -> (u16, Headers, Vec<u8>, String) {
-    let headers = Headers::from_block(table.blob(answer.headers).unwrap());
-    let id = String::from_utf8(table.blob(answer.exchange).unwrap()).unwrap();
-    (answer.status, headers, table.blob(answer.body).unwrap(), id)
 }

@@ -1,4 +1,4 @@
-//! Texts that many exchanges share, each kept once. Never grows by what it has already.
+//! Texts that many exchanges share, each kept once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// The number of a text, which is added where it is new.
+    /// The number of a text. A new text is added.
     pub(crate) fn number(&mut self, text: &str) -> u32 {
         if let Some(&number) = self.numbers.get(text) {
             return number;
@@ -23,12 +23,12 @@ impl Labels {
         number
     }
 
-    /// The number of a text that is there.
+    /// The number of a known text.
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
     }
 
-    /// The text of a number; empty where there is none.
+    /// The text of a number; empty if there is none.
     pub(crate) fn text(&self, number: u32) -> &str {
         self.texts.get(number as usize).map_or("", |text| text)
     }

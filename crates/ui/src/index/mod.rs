@@ -1,7 +1,7 @@
-//! What is known of each exchange of a snapshot without reading it again: where its line is, and what a list shows of it.
+//! An index of a snapshot's exchanges: the place of each line, and what a list shows of it.
 //!
-//! Made by one pass over the file, on a thread of its own; a list can be shown while that goes on. Memory: some 80 bytes for each exchange,
-//! and each different label once. Never holds a body.
+//! It is built by one pass over the file on a blocking thread, and can be shown meanwhile. It takes about
+//! 80 bytes per exchange, and holds each different label once. It never holds a body.
 
 mod labels;
 mod query;
@@ -10,8 +10,8 @@ mod scan;
 mod search;
 
 pub(crate) use query::{Query, Sort, StatusFilter};
-pub(crate) use row::{Row, Way, label, length};
-pub(crate) use scan::{Noted, Scanner, read_line};
+pub(crate) use row::{Row, RowDirection, label, length};
+pub(crate) use scan::{Scanner, UnnumberedRow, read_line};
 pub(crate) use search::Needle;
 
 use labels::Labels;
@@ -21,7 +21,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 use tokio::sync::watch;
 
-/// Which state of a file something was made of.
+/// The state of a file, to detect changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) length: u64,
@@ -38,30 +38,30 @@ impl Stamp {
         Self { length: meta.len(), modified: meta.modified().ok(), inode }
     }
 
-    /// Of the file that is there now.
+    /// The current state of the file.
     pub(crate) fn at(path: &Path) -> std::io::Result<Self> {
         std::fs::metadata(path).map(|meta| Self::of(&meta))
     }
 }
 
-/// What is known so far.
+/// The rows and labels read so far.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct IndexContent {
     pub(crate) rows: Vec<Row>,
     pub(crate) labels: Labels,
     pub(crate) backends: Labels,
-    /// How many bytes of the file have been read.
+    /// The number of bytes read.
     pub(crate) read: u64,
-    /// How many lines are no exchanges.
+    /// The number of lines that aren't exchanges.
     pub(crate) bad_lines: u64,
-    /// Why reading ended early.
+    /// The reason why reading ended early, if it did.
     pub(crate) failure: Option<String>,
 }
 
 /// The index of one file in one state.
 pub(crate) struct Index {
     pub(crate) stamp: Stamp,
-    known: RwLock<Known>,
+    known: RwLock<IndexContent>,
     done: watch::Sender<bool>,
 }
 
@@ -70,24 +70,24 @@ impl Index {
         Self { stamp, known: RwLock::default(), done: watch::Sender::new(false) }
     }
 
-    /// What is known so far.
-    pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
+    /// The content so far.
+    pub(crate) fn known(&self) -> RwLockReadGuard<'_, IndexContent> {
         self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether all has been read.
+    /// Whether the whole file was read.
     pub(crate) fn is_done(&self) -> bool {
         *self.done.borrow()
     }
 
-    /// Waits until all has been read, or for so long.
+    /// Waits until the whole file was read, at most for `patience`.
     pub(crate) async fn wait(&self, patience: std::time::Duration) {
         let mut done = self.done.subscribe();
-        // What has been read by then is shown.
+        // After a time-out, the content so far is shown.
         let _ = tokio::time::timeout(patience, done.wait_for(|done| *done)).await;
     }
 
-    fn change(&self, change: impl FnOnce(&mut Known)) {
+    fn change(&self, change: impl FnOnce(&mut IndexContent)) {
         change(&mut self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 }

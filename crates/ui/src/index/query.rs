@@ -1,38 +1,39 @@
-//! Which exchanges a list shows, and in which order. Text is looked for elsewhere: it needs the file.
+//! The filter and the order of a list of exchanges. The search for text is in `search.rs`, because it reads
+//! the file.
 
-use super::{Known, Row, Way};
+use super::{IndexContent, Row, RowDirection};
 use crate::form::{Form, query};
 use std::cmp::Reverse;
 
-/// What is asked for. Empty texts ask for nothing.
+/// The fields of a list's address. An empty text doesn't filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
     pub(crate) backend: String,
     pub(crate) operation: String,
     pub(crate) status: StatusFilter,
-    pub(crate) way: Option<Way>,
+    pub(crate) way: Option<RowDirection>,
     pub(crate) text: String,
     pub(crate) sort: Sort,
-    /// Counted from 1.
+    /// The page, counted from 1.
     pub(crate) page: usize,
-    /// Where the search for a text goes on: so many were looked at before.
+    /// The number of rows already searched, where the search for a text continues.
     pub(crate) after: usize,
 }
 
-/// Which statuses.
+/// A filter by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum StatusFilter {
     #[default]
     Any,
-    /// No response, 400 or above, or it ended early.
+    /// No response, a status of 400 or above, or an early end.
     Failed,
     NoResponse,
-    /// The hundreds: 2 is 200 to 299.
+    /// A class of statuses: 2 is 200 to 299.
     Class(u16),
     Exactly(u16),
 }
 
-/// In which order.
+/// The order of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sort {
     #[default]
@@ -45,7 +46,7 @@ pub(crate) enum Sort {
 }
 
 impl Sort {
-    /// All of them, with the names that stand in addresses and on pages.
+    /// All orders, with their names in addresses and on pages.
     pub(crate) const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Oldest, "oldest", "Oldest first"),
         (Self::Newest, "newest", "Newest first"),
@@ -61,7 +62,7 @@ impl Sort {
 }
 
 impl StatusFilter {
-    /// `404`, `4xx`, `failed`, `none`; anything else asks for any.
+    /// Parses `404`, `4xx`, `failed` or `none`. Any other text doesn't filter.
     pub(crate) fn read(text: &str) -> Self {
         match text {
             "failed" => Self::Failed,
@@ -95,7 +96,7 @@ impl StatusFilter {
 }
 
 impl Query {
-    /// From the fields of an address.
+    /// Reads the fields of an address.
     pub(crate) fn read(form: &Form) -> Self {
         let sort = Sort::ALL.iter().find(|(_, name, _)| *name == form.get("sort"));
         Self {
@@ -103,8 +104,8 @@ impl Query {
             operation: form.get("operation").to_owned(),
             status: StatusFilter::read(form.get("status")),
             way: match form.get("direction") {
-                "outbound" => Some(Way::Outbound),
-                "inbound" => Some(Way::Inbound),
+                "outbound" => Some(RowDirection::Outbound),
+                "inbound" => Some(RowDirection::Inbound),
                 _ => None,
             },
             text: form.get("text").to_owned(),
@@ -117,17 +118,17 @@ impl Query {
     pub(crate) fn direction(&self) -> &'static str {
         match self.way {
             None => "",
-            Some(Way::Outbound) => "outbound",
-            Some(Way::Inbound) => "inbound",
+            Some(RowDirection::Outbound) => "outbound",
+            Some(RowDirection::Inbound) => "inbound",
         }
     }
 
-    /// As the fields of an address, with another page.
+    /// The fields of the address of another page.
     pub(crate) fn at_page(&self, page: usize) -> String {
         self.at(page, 0)
     }
 
-    /// As the fields of an address, further on in the search for a text.
+    /// The fields of the address at which the search for a text continues.
     pub(crate) fn after(&self, after: usize) -> String {
         self.at(1, after)
     }
@@ -148,7 +149,7 @@ impl Query {
         ])
     }
 
-    /// Whether it asks for some alone.
+    /// Whether it filters.
     pub(crate) fn filters(&self) -> bool {
         let Self { backend, operation, text, .. } = self;
         [backend, operation, text].iter().any(|text| !text.is_empty())
@@ -156,8 +157,8 @@ impl Query {
             || self.way.is_some()
     }
 
-    /// The numbers of the rows that it asks for, in its order, whatever their text.
-    pub(crate) fn rows(&self, known: &Known) -> Vec<u32> {
+    /// The numbers of the selected rows in order. The text filter isn't applied.
+    pub(crate) fn rows(&self, known: &IndexContent) -> Vec<u32> {
         let backend = known.backends.find(&self.backend);
         if !self.backend.is_empty() && backend.is_none() {
             return Vec::new();
@@ -197,8 +198,8 @@ impl Query {
 mod tests {
     use super::*;
 
-    fn known() -> Known {
-        let mut known = Known::default();
+    fn known() -> IndexContent {
+        let mut known = IndexContent::default();
         let row = |time, duration, status, way| Row {
             place: 0,
             line: time,
@@ -213,10 +214,10 @@ mod tests {
             whole: true,
         };
         let rows = [
-            ("https://a", "GET /x", row(1, 30, 200, Way::Outbound)),
-            ("https://a", "Table.PutItem", row(2, 10, 404, Way::Outbound)),
-            ("https://b", "GET /x", row(3, 20, 0, Way::Outbound)),
-            ("http://me", "GET /health", row(4, 1, 301, Way::Inbound)),
+            ("https://a", "GET /x", row(1, 30, 200, RowDirection::Outbound)),
+            ("https://a", "Table.PutItem", row(2, 10, 404, RowDirection::Outbound)),
+            ("https://b", "GET /x", row(3, 20, 0, RowDirection::Outbound)),
+            ("http://me", "GET /health", row(4, 1, 301, RowDirection::Inbound)),
         ];
         for (backend, label, row) in rows {
             let (backend, label) = (known.backends.number(backend), known.labels.number(label));
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_and_orders() {
+    fn query_filters_and_orders_rows() {
         let known = known();
         let check = |query: &str, expect: &[u32]| {
             assert_eq!(Query::read(&Form::read(query.as_bytes())).rows(&known), expect, "{query}");
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_says_what_is_asked_for() {
+    fn query_written_as_an_address_keeps_its_fields() {
         let check = |text: &str, page, expect: &str| {
             assert_eq!(Query::read(&Form::read(text.as_bytes())).at_page(page), expect);
         };

@@ -1,45 +1,45 @@
-//! What a list shows of one exchange. Never more than a few words of it.
+//! The row of an exchange in a list.
 
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::{Body, Direction, End, Exchange};
 use understudy_core::facts;
 use understudy_core::rules::Rules;
 
-/// The longest label, in bytes.
+/// The maximum length of a label in bytes.
 const LABEL_MAX: usize = 240;
 
-/// Which way an exchange went.
+/// The direction of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum RowDirection {
     Outbound,
     Inbound,
 }
 
-/// One exchange of a list.
+/// An exchange in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// Where its line begins in the file, or its number in what was received.
+    /// The offset of its line in the file, or its number in a running recording.
     pub(crate) place: u64,
-    /// The line, counted from 1; the same number where it was received.
+    /// The line, counted from 1, or its number in a running recording.
     pub(crate) line: u64,
-    /// In microseconds since 1970.
+    /// Its beginning in microseconds since 1970.
     pub(crate) time: u64,
-    /// In microseconds.
+    /// Its duration in microseconds.
     pub(crate) duration: u64,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
-    /// A number of the labels.
+    /// The number of its label.
     pub(crate) label: u32,
-    /// A number of the backends.
+    /// The number of its backend.
     pub(crate) backend: u32,
-    /// 0 where there was no response.
+    /// The status; 0 if there was no response.
     pub(crate) status: u16,
-    pub(crate) way: Way,
+    pub(crate) way: RowDirection,
     pub(crate) whole: bool,
 }
 
 impl Row {
-    /// Of an exchange, whose label and backend have these numbers.
+    /// The row of an exchange, with the numbers of its label and backend.
     pub(crate) fn of(exchange: &Exchange, (place, line): (u64, u64), label: u32, backend: u32) -> Self {
         let response = exchange.response.as_ref();
         Self {
@@ -53,20 +53,21 @@ impl Row {
             backend,
             status: response.map_or(0, |response| response.status),
             way: match exchange.direction {
-                Direction::Outbound => Way::Outbound,
-                Direction::Inbound => Way::Inbound,
+                Direction::Outbound => RowDirection::Outbound,
+                Direction::Inbound => RowDirection::Inbound,
             },
             whole: exchange.end == End::Complete,
         }
     }
 
-    /// Whether it failed: no response, a status of 400 or above, or it ended early.
+    /// Whether it failed: no response, a status of 400 or above, or an early end.
     pub(crate) fn failed(&self) -> bool {
         self.status == 0 || self.status >= 400 || !self.whole
     }
 }
 
-/// What was asked, in a few words: the operation where there is one, else method and path. `signature` is a buffer.
+/// A short name of the request: the operation if there is one, or else method and path. `signature` is a
+/// buffer.
 pub(crate) fn label(exchange: &Exchange, signature: &mut Signature, rules: &Rules) -> String {
     signature.set(&RequestView::from(exchange), rules);
     let request = &exchange.request;
@@ -84,7 +85,7 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LABEL_MAX)).unwrap_or(text)
 }
 
-/// How long a body was, also where not all of it was kept.
+/// The full length of a body, also if it is truncated.
 pub(crate) fn length(body: &Body) -> u64 {
     body.truncated.unwrap_or(body.bytes.len() as u64)
 }

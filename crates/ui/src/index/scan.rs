@@ -1,7 +1,7 @@
 //! The pass over a file of exchanges. Holds one line at a time.
 
 use super::row::{Row, label};
-use super::{Index, Known};
+use super::{Index, IndexContent};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -11,13 +11,13 @@ use understudy_core::rules::Rules;
 use understudy_core::v1;
 use understudy_snapshot::LINE_MAX;
 
-/// So many exchanges are made known at a time; or after so many bytes.
+/// The number of exchanges, and of bytes, after which the index is updated.
 const BATCH: usize = 500;
 const BATCH_BYTES: u64 = 4 << 20;
-/// A buffer that has grown beyond this for one line is given back.
+/// A buffer larger than this is released after its line.
 const BUFFER_KEPT: usize = 4 << 20;
 
-/// Makes rows of exchanges.
+/// Builds rows from exchanges.
 #[derive(Default)]
 pub(crate) struct Scanner {
     signature: Signature,
@@ -27,8 +27,8 @@ pub(crate) struct Scanner {
 impl Scanner {
     /// Reads a whole file into an index.
     pub(crate) fn run(mut self, path: &Path, index: &Index) {
-        // Also where it panics: somebody may wait for the end.
-        let _ended = Ended(index);
+        // The end is also signalled after a panic, because a page may wait for it.
+        let _end = EndSignal(index);
         if let Err(error) = self.scan(path, index) {
             index.change(|known| known.failure = Some(error.to_string()));
         }
@@ -36,8 +36,13 @@ impl Scanner {
 
     fn scan(&mut self, path: &Path, index: &Index) -> io::Result<()> {
         let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
-        let (mut buffer, mut batch) = (Vec::new(), Vec::with_capacity(BATCH));
-        let (mut place, mut line, mut bad, mut told) = (0, 0, 0, 0);
+        let mut buffer = Vec::new();
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut place = 0;
+        let mut line = 0;
+        let mut bad = 0;
+        // The place at the last update of the index.
+        let mut updated = 0;
         loop {
             buffer.clear();
             let read = file.by_ref().take(LINE_MAX).read_until(b'\n', &mut buffer)? as u64;
@@ -50,8 +55,8 @@ impl Scanner {
             if buffer.capacity() > BUFFER_KEPT {
                 buffer = Vec::new();
             }
-            if read == 0 || batch.len() == BATCH || place - told > BATCH_BYTES {
-                told = place;
+            if read == 0 || batch.len() == BATCH || place - updated > BATCH_BYTES {
+                updated = place;
                 index.change(|known| {
                     batch.drain(..).for_each(|(read, place, line)| known.add(&read, place, line));
                     (known.read, known.bad_lines) = (place, bad);
@@ -63,14 +68,14 @@ impl Scanner {
         }
     }
 
-    fn read(&mut self, line: &[u8]) -> Option<Noted> {
+    fn read(&mut self, line: &[u8]) -> Option<UnnumberedRow> {
         let record = v1::read_record(line.trim_ascii()).ok().filter(|record| record.verdict.is_none())?;
         Some(self.row(&record.exchange))
     }
 
-    /// What is known of an exchange.
-    pub(crate) fn row(&mut self, exchange: &Exchange) -> Noted {
-        Noted {
+    /// The row of an exchange.
+    pub(crate) fn row(&mut self, exchange: &Exchange) -> UnnumberedRow {
+        UnnumberedRow {
             row: Row::of(exchange, (0, 0), 0, 0),
             label: label(exchange, &mut self.signature, &self.rules),
             backend: exchange.backend.clone(),
@@ -78,31 +83,31 @@ impl Scanner {
     }
 }
 
-/// Tells the end of reading, whatever it was.
-struct Ended<'a>(&'a Index);
+/// Signals the end of reading when it is dropped.
+struct EndSignal<'a>(&'a Index);
 
-impl Drop for Ended<'_> {
+impl Drop for EndSignal<'_> {
     fn drop(&mut self) {
         self.0.done.send_replace(true);
     }
 }
 
 /// A row whose texts have no numbers yet.
-pub(crate) struct Noted {
+pub(crate) struct UnnumberedRow {
     row: Row,
     label: String,
     backend: String,
 }
 
-impl Known {
-    /// Adds what was read at a place.
-    pub(crate) fn add(&mut self, read: &Noted, place: u64, line: u64) {
+impl IndexContent {
+    /// Adds the row of the line at a place.
+    pub(crate) fn add(&mut self, read: &UnnumberedRow, place: u64, line: u64) {
         let (label, backend) = (self.labels.number(&read.label), self.backends.number(&read.backend));
         self.rows.push(Row { place, line, label, backend, ..read.row });
     }
 }
 
-/// The line that begins at a place, without its end.
+/// Reads the line that begins at a place, without its end.
 pub(crate) fn read_line(path: &Path, place: u64) -> io::Result<Vec<u8>> {
     let mut file = BufReader::with_capacity(64 << 10, File::open(path)?);
     file.seek(SeekFrom::Start(place))?;

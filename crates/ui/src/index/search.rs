@@ -1,5 +1,5 @@
-//! Looks for a text in exchanges: in path, headers and bodies, those that were compressed too. Upper and lower case are the same. Reads the
-//! file line by line, and stops when it has taken too long.
+//! Searches exchanges for a text: in path, headers and bodies, decompressed if needed. The case of letters
+//! doesn't matter. Reads the file line by line, and stops after a time limit.
 
 use super::Row;
 use memchr::memmem::Finder;
@@ -13,22 +13,22 @@ use understudy_core::headers::Headers;
 use understudy_core::v1;
 use understudy_snapshot::LINE_MAX;
 
-/// What is compressed is undone up to this length.
+/// The maximum size in bytes to which a body is decompressed.
 const DECODED_MAX: usize = 8 << 20;
 
-/// A text that is looked for.
+/// A text to search for.
 pub(crate) struct Needle {
     finder: Finder<'static>,
-    /// Whether the text stands in a line of JSON as it is, so that a line without it needn't be read.
+    /// Whether JSON doesn't escape the text, so that a line without it needn't be parsed.
     plain: bool,
 }
 
-/// What came of it.
+/// The result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// Which of the rows, by their place in the list.
+pub(crate) struct SearchResult {
+    /// The matching rows, by their place in the list.
     pub(crate) at: Vec<usize>,
-    /// How many of the list were looked at.
+    /// The number of searched rows.
     pub(crate) searched: usize,
 }
 
@@ -55,7 +55,7 @@ impl Needle {
         }
     }
 
-    /// Whether an exchange has the text.
+    /// Whether an exchange contains the text.
     pub(crate) fn is_in_exchange(&self, exchange: &Exchange) -> bool {
         let request = &exchange.request;
         self.is_in(exchange.backend.as_bytes())
@@ -69,7 +69,7 @@ impl Needle {
             })
     }
 
-    /// Whether a line has it.
+    /// Whether a line contains the text.
     pub(crate) fn is_in_line(&self, line: &[u8]) -> bool {
         let lower = line.to_ascii_lowercase();
         let may = !self.plain
@@ -78,17 +78,17 @@ impl Needle {
         may && v1::read_record(line.trim_ascii()).is_ok_and(|record| self.is_in_exchange(&record.exchange))
     }
 
-    /// Looks through the lines of rows, until so many have it or the time is up.
+    /// Searches the lines of rows, until `enough` match or the time is over.
     pub(crate) fn search(
         &self,
         path: &Path,
         rows: &[Row],
         enough: usize,
         patience: Duration,
-    ) -> io::Result<Found> {
+    ) -> io::Result<SearchResult> {
         let began = Instant::now();
         let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
-        let (mut found, mut position, mut line) = (Found::default(), 0u64, Vec::new());
+        let (mut found, mut position, mut line) = (SearchResult::default(), 0u64, Vec::new());
         for (at, row) in rows.iter().enumerate() {
             if found.at.len() == enough || (at > 0 && began.elapsed() > patience) {
                 return Ok(found);
@@ -163,9 +163,9 @@ mod tests {
         let search =
             |text: &str, enough, patience| Needle::new(text).search(&path, &rows, enough, patience).unwrap();
         let long = Duration::from_secs(60);
-        assert_eq!(search("blue", 9, long), Found { at: vec![0, 1, 2], searched: 3 });
-        assert_eq!(search("red", 9, long), Found { at: vec![], searched: 3 });
-        assert_eq!(search("blue", 2, long), Found { at: vec![0, 1], searched: 2 });
+        assert_eq!(search("blue", 9, long), SearchResult { at: vec![0, 1, 2], searched: 3 });
+        assert_eq!(search("red", 9, long), SearchResult { at: vec![], searched: 3 });
+        assert_eq!(search("blue", 2, long), SearchResult { at: vec![0, 1], searched: 2 });
         assert_eq!(search("blue", 9, Duration::ZERO).searched, 1, "it goes on at least by one");
     }
 }

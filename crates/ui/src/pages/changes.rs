@@ -1,13 +1,13 @@
-//! What is other in a text than it was: lines that went and lines that came. For `snapshot.yaml`, which is short.
+//! The difference of two texts: removed and added lines. For `snapshot.yaml`, which is short.
 
-/// So many lines are compared; of more, only the ends that are equal are left out.
+/// The maximum number of compared lines. In longer texts, only equal lines at the ends are recognised.
 const COMPARED: usize = 2_000;
 
-/// A line that went (`false`) or came (`true`), with its number in the text that it is in.
-pub(crate) type Change = (bool, usize, String);
+/// A removed (`false`) or added (`true`) line, with its number in its text.
+pub(crate) type LineChange = (bool, usize, String);
 
 /// The lines that differ.
-pub(crate) fn between(old: &str, new: &str) -> Vec<Change> {
+pub(crate) fn between(old: &str, new: &str) -> Vec<LineChange> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(|(a, b)| a == b).count();
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_went_and_came() {
+    fn changed_lines_are_listed_with_their_numbers() {
         let check = |old: &str, new: &str, expect: &[&str]| {
             let lines: Vec<_> = between(old, new)
                 .into_iter()

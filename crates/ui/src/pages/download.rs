@@ -1,4 +1,4 @@
-//! What is in an exchange, to keep: always as an attachment of no type, whatever is in it.
+//! Downloads of an exchange and its bodies: always as an attachment without a type, whatever the content.
 
 use crate::page::{PageError, attachment};
 use crate::pages::exchange::{parse, recorded_line};

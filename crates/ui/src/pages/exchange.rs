@@ -1,8 +1,8 @@
-//! One exchange: what was asked, what was answered, and what identifies it.
+//! The page of one exchange: request, response and signature.
 
 use super::related::{Related, related};
 use super::{base, frame};
-use crate::index::{Known, Row, label, read_line};
+use crate::index::{IndexContent, Row, label, read_line};
 use crate::page::{Frame, PageError, render};
 use crate::routes::App;
 use crate::show::{self, BodyView, Curl, SHOWN_MAX, visible, visible_bytes};
@@ -11,20 +11,20 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
+use understudy_analyse::technology::{self, Kind, Technology};
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::digest::hex;
 use understudy_core::exchange::{Direction, End, Exchange};
 use understudy_core::headers::Headers;
 use understudy_core::rules::{Rule, Rules};
-use understudy_core::technology::{Kind, Technology};
-use understudy_core::{technology, v1};
+use understudy_core::v1;
 use understudy_snapshot::answerable::unanswerable;
 
 #[derive(Template)]
 #[template(path = "exchange.html")]
 struct ExchangePage {
     frame: Frame,
-    /// Its own address.
+    /// The page's address.
     here: String,
     previous: Option<String>,
     next: Option<String>,
@@ -46,7 +46,7 @@ struct ExchangePage {
 pub(super) struct Chip {
     pub(super) name: &'static str,
     pub(super) evidence: String,
-    /// Whether it says who the backend is, and not only how it is spoken with.
+    /// Whether it names the backend, and not only its protocol.
     pub(super) main: bool,
 }
 
@@ -101,15 +101,15 @@ pub(crate) async fn received(
     Ok(render(StatusCode::OK, &page))
 }
 
-/// The line of an exchange of a snapshot.
+/// The line of a snapshot's exchange.
 pub(crate) async fn recorded_line(app: &App, name: &str, line: u64) -> Result<Vec<u8>, PageError> {
     let book = app.shelf()?.book(name)?;
     let index = book.index()?;
-    let place = |known: &Known| {
+    let place = |known: &IndexContent| {
         let at = known.rows.binary_search_by_key(&line, |row| row.line).ok()?;
         known.rows.get(at).map(|row| row.place)
     };
-    // It may be among those that were read already.
+    // The line may be in the index before the whole file was read.
     let mut found = place(&index.known());
     while found.is_none() && !index.is_done() {
         index.wait(app.patience).await;
@@ -126,7 +126,7 @@ pub(crate) async fn recorded_line(app: &App, name: &str, line: u64) -> Result<Ve
     .await
 }
 
-/// The line of an exchange that is being recorded.
+/// The line of a running recording's exchange.
 pub(crate) async fn received_line(app: &App, number: u64) -> Result<Vec<u8>, PageError> {
     let line = app.live()?.line(number).await;
     let gone =
@@ -134,7 +134,7 @@ pub(crate) async fn received_line(app: &App, number: u64) -> Result<Vec<u8>, Pag
     line.map(|line| line.to_vec()).ok_or_else(gone)
 }
 
-/// The exchange of a line.
+/// Parses the exchange of a line.
 pub(crate) fn parse(line: &[u8]) -> Result<Exchange, PageError> {
     let changed = |_| PageError::conflict("The file was changed since it was listed: load the list again.");
     v1::read_record(line).map(|record| record.exchange).map_err(changed)
@@ -188,7 +188,7 @@ fn page(
     })
 }
 
-/// Tags, each with its evidence, for people.
+/// Technologies with their evidence, as shown.
 pub(super) fn technologies<'a>(tags: impl Iterator<Item = &'a Technology>) -> Vec<Chip> {
     tags.map(|tag| Chip {
         name: tag.name,

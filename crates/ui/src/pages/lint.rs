@@ -1,4 +1,4 @@
-//! What is wrong with a snapshot, or worth a look.
+//! The findings of the linter about a snapshot.
 
 use super::{base, frame};
 use crate::page::{Frame, PageError, render};
@@ -12,21 +12,21 @@ use std::sync::Arc;
 use understudy_snapshot::EXCHANGES_FILE;
 use understudy_snapshot::lint::{self, Finding, Severity};
 
-/// So many findings are shown, the worst.
+/// The maximum number of shown findings, the most severe.
 const SHOWN: usize = 1_000;
 
 #[derive(Template)]
 #[template(path = "lint.html")]
 struct LintPage {
     frame: Frame,
-    findings: Vec<Shown>,
-    /// How many of each kind, in words.
+    findings: Vec<ShownFinding>,
+    /// The numbers of findings by severity, as text.
     counts: String,
-    /// How many aren't shown.
+    /// The number of findings that aren't shown.
     more: usize,
 }
 
-struct Shown {
+struct ShownFinding {
     severity: &'static str,
     kind: &'static str,
     code: &'static str,
@@ -42,7 +42,7 @@ pub(crate) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, PageError> {
     let book = app.shelf()?.book(&name)?;
-    // A header that can't be read is a page of its own.
+    // An unreadable header has its own error page.
     book.open()?;
     let snapshot = book.snapshot()?;
     let outcome = book.findings.get(book.state()?, app.patience, move || lint::lint(&snapshot)).await;
@@ -75,7 +75,7 @@ fn counted(number: usize, one: &str) -> String {
     format!("{} {one}{}", count(number as u64), if number == 1 { "" } else { "s" })
 }
 
-fn shown(finding: &Finding, address: &str) -> Shown {
+fn shown(finding: &Finding, address: &str) -> ShownFinding {
     let (severity, kind) = match finding.severity {
         Severity::Error => ("Error", "error"),
         Severity::Warning => ("Warning", "warning"),
@@ -83,7 +83,7 @@ fn shown(finding: &Finding, address: &str) -> Shown {
     };
     let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
     let has_page = finding.file == EXCHANGES_FILE && finding.exchange.is_some();
-    Shown {
+    ShownFinding {
         severity,
         kind,
         code: finding.code,

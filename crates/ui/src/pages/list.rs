@@ -1,4 +1,4 @@
-//! The first page: the snapshots of the folder. Where there is one thing to show only, it is shown at once.
+//! The first page: the snapshots of the folder. If there is only one thing to show, redirects to it.
 
 use crate::form::segment;
 use crate::page::{Frame, PageError, render, see_other};
@@ -16,10 +16,10 @@ use understudy_core::config::Mode;
 struct ListPage {
     frame: Frame,
     folder: String,
-    rows: Vec<Listed>,
+    rows: Vec<ListedSnapshot>,
 }
 
-struct Listed {
+struct ListedSnapshot {
     name: String,
     href: String,
     service: String,
@@ -48,8 +48,8 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, PageEr
     ))
 }
 
-fn listed(app: &App, name: &str) -> Listed {
-    let mut row = Listed {
+fn listed(app: &App, name: &str) -> ListedSnapshot {
+    let mut row = ListedSnapshot {
         name: visible(name),
         href: format!("/s/{}", segment(name)),
         service: String::new(),

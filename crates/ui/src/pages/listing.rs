@@ -1,15 +1,15 @@
-//! A list of exchanges: those of a snapshot and those that are being recorded look the same.
+//! A list of exchanges, of a snapshot or of a running recording.
 
-use crate::index::{Known, Query, Row, Sort, StatusFilter, Way};
+use crate::index::{IndexContent, Query, Row, RowDirection, Sort, StatusFilter};
 use crate::page::Frame;
 use crate::show::{clock, count, date_time, duration, size, status_kind, visible};
 use askama::Template;
 
-/// So many exchanges stand on a page.
+/// The number of exchanges on a page.
 pub(crate) const ON_PAGE: usize = 50;
-/// So many backends can be chosen from; others by the summary's links.
+/// The maximum number of backends to choose from. Others are reachable from the summary.
 const BACKENDS: usize = 1_000;
-/// So many operations are suggested.
+/// The maximum number of suggested operations.
 const SUGGESTED: usize = 200;
 
 #[derive(Template)]
@@ -22,24 +22,24 @@ pub(crate) struct TrafficPage {
     pub(crate) backends: Vec<String>,
     pub(crate) operations: Vec<String>,
     pub(crate) rows: Vec<ListedRow>,
-    /// How many there are, in words.
+    /// The number of exchanges, as text.
     pub(crate) found: String,
-    /// What the reader has to know: still reading, lines that can't be read.
+    /// Notes for the reader, for example about unreadable lines.
     pub(crate) notes: Vec<String>,
     pub(crate) previous: Option<String>,
     pub(crate) next: Option<String>,
     pub(crate) pages: String,
-    pub(crate) live: Option<LiveState>,
+    pub(crate) live: Option<LiveList>,
 }
 
-/// Whether a list follows what comes.
-pub(crate) struct LiveState {
+/// The state of a list that follows a running recording.
+pub(crate) struct LiveList {
     pub(crate) paused: bool,
-    /// The address that pauses, or goes on.
+    /// The address that pauses or continues.
     pub(crate) toggle: String,
 }
 
-/// One exchange of the list.
+/// An exchange in the list.
 pub(crate) struct ListedRow {
     pub(crate) href: String,
     pub(crate) line: u64,
@@ -58,9 +58,9 @@ pub(crate) struct ListedRow {
 
 impl TrafficPage {
     /// A list without rows.
-    pub(crate) fn new(frame: Frame, here: String, query: Query, known: &Known) -> Self {
+    pub(crate) fn new(frame: Frame, here: String, query: Query, known: &IndexContent) -> Self {
         let mut backends: Vec<_> = known.backends.iter().take(BACKENDS).map(str::to_owned).collect();
-        // What is asked for is named, whether it is there or not.
+        // The selected backend is listed even if it isn't in the snapshot.
         if !query.backend.is_empty() && !backends.contains(&query.backend) {
             backends.push(query.backend.clone());
         }
@@ -84,12 +84,12 @@ impl TrafficPage {
     }
 
     /// Shows some rows.
-    pub(crate) fn show(&mut self, known: &Known, rows: impl Iterator<Item = Row>) {
+    pub(crate) fn show(&mut self, known: &IndexContent, rows: impl Iterator<Item = Row>) {
         self.rows = rows.map(|row| ListedRow::of(&row, known, &self.here)).collect();
     }
 
-    /// Shows the page that is asked for of these.
-    pub(crate) fn show_page(&mut self, known: &Known, numbers: &[u32]) {
+    /// Shows the selected page of these rows.
+    pub(crate) fn show_page(&mut self, known: &IndexContent, numbers: &[u32]) {
         let pages = numbers.len().div_ceil(ON_PAGE).max(1);
         let page = self.query.page.min(pages);
         let from = (page - 1) * ON_PAGE;
@@ -136,20 +136,20 @@ impl TrafficPage {
     }
 }
 
-/// `1 exchange`, `285 exchanges`
+/// Writes `1 exchange`, `285 exchanges`.
 pub(crate) fn exchanges(number: u64) -> String {
     format!("{} {}", count(number), if number == 1 { "exchange" } else { "exchanges" })
 }
 
 impl ListedRow {
-    fn of(row: &Row, known: &Known, here: &str) -> Self {
+    fn of(row: &Row, known: &IndexContent, here: &str) -> Self {
         let here = if here == "/live" { "/live/traffic" } else { here };
         Self {
             href: format!("{here}/{}", row.line),
             line: row.line,
             time: clock(row.time),
             date_time: date_time(row.time),
-            inbound: row.way == Way::Inbound,
+            inbound: row.way == RowDirection::Inbound,
             label: visible(known.labels.text(row.label)),
             backend: visible(known.backends.text(row.backend)),
             status: row.status,

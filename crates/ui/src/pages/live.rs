@@ -1,6 +1,6 @@
-//! What is being recorded, the newest first.
+//! The exchanges of a running recording, the newest first.
 
-use super::listing::{LiveState, TrafficPage, exchanges};
+use super::listing::{LiveList, TrafficPage, exchanges};
 use crate::form::Form;
 use crate::index::{Needle, Query, Sort};
 use crate::live::HELD;
@@ -46,7 +46,7 @@ pub(crate) async fn show(
         let pause = |address: Option<String>| address.map(|address| format!("{address}&pause=1"));
         (page.previous, page.next) = (pause(page.previous), pause(page.next));
     }
-    page.live = Some(LiveState { paused, toggle });
+    page.live = Some(LiveList { paused, toggle });
     if newest.count > newest.known.rows.len() as u64 {
         let (held, all) = (count(HELD as u64), exchanges(newest.count));
         page.notes.push(format!(

@@ -1,4 +1,4 @@
-//! One file a page: what it takes from the request, and what it shows.
+//! The pages, one file each.
 
 pub(crate) mod download;
 pub(crate) mod exchange;
@@ -18,7 +18,7 @@ mod related;
 use crate::form::segment;
 use crate::page::{Frame, PageError, Tabs};
 use crate::routes::App;
-use crate::snapshots::{Book, Shelf};
+use crate::snapshots::{ShownSnapshot, SnapshotShelf};
 
 /// The address of a snapshot.
 fn base(name: &str) -> String {
@@ -26,9 +26,9 @@ fn base(name: &str) -> String {
 }
 
 /// The frame of a page of a snapshot.
-fn frame(app: &App, book: &Book, current: &'static str, title: &str) -> Frame {
+fn frame(app: &App, book: &ShownSnapshot, current: &'static str, title: &str) -> Frame {
     let base = base(&book.name);
-    let mut crumbs = match app.shelf.as_ref().and_then(|shelf: &Shelf| shelf.one.as_ref()) {
+    let mut crumbs = match app.shelf.as_ref().and_then(|shelf: &SnapshotShelf| shelf.one.as_ref()) {
         Some(_) => Vec::new(),
         None => vec![("Snapshots".to_owned(), "/".to_owned())],
     };
@@ -40,15 +40,15 @@ fn frame(app: &App, book: &Book, current: &'static str, title: &str) -> Frame {
     Frame { title: crate::show::visible(&title), crumbs, tabs: Some(Tabs { base, current }), refresh: false }
 }
 
-/// What a task on another thread gave.
+/// Runs blocking work on another thread.
 async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
 ) -> Result<T, PageError> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| Err(PageError::failed(format!("the page can't be made: {error}"))))
+    let result = tokio::task::spawn_blocking(work).await;
+    result.unwrap_or_else(|error| Err(PageError::failed(format!("the page can't be rendered: {error}"))))
 }
 
-/// Refuses a form that this process hasn't made.
+/// Refuses a form that wasn't rendered by this process.
 fn check_token(app: &App, form: &crate::form::Form) -> Result<(), PageError> {
     match crate::guard::same(form.get("token"), &app.guard.form_token) {
         true => Ok(()),

@@ -1,18 +1,18 @@
-//! What belongs to an exchange: the outbound calls that an inbound request has caused, or who has caused an outbound one. As far as the service
-//! says so itself, by the trace context that it passes on.
+//! The exchanges related to one: the outbound calls that an inbound request has caused, or the cause of an
+//! outbound call. Relations come from the trace context that the service passes on.
 
 use crate::page::PageError;
 use crate::pages::exchange::parse;
 use crate::routes::App;
 use crate::show::visible;
-use crate::snapshots::Book;
+use crate::snapshots::ShownSnapshot;
+use understudy_analyse::traces::{Place, Trace, Traces, contexts};
 use understudy_core::exchange::Direction;
-use understudy_snapshot::traces::{Place, Trace, Traces, contexts};
 
-/// So many are listed.
+/// The maximum number of listed exchanges.
 const LISTED: usize = 100;
 
-/// Exchanges that belong to one.
+/// Exchanges related to one.
 pub(super) struct Related {
     pub(super) title: &'static str,
     /// Address, label, backend.
@@ -20,8 +20,12 @@ pub(super) struct Related {
     pub(super) more: usize,
 }
 
-/// What belongs to the exchange of a line. `None`: that is still being found out.
-pub(super) async fn related(app: &App, book: &Book, line: &[u8]) -> Result<Option<Vec<Related>>, PageError> {
+/// The exchanges related to that of a line; `None` while they are being computed.
+pub(super) async fn related(
+    app: &App,
+    book: &ShownSnapshot,
+    line: &[u8],
+) -> Result<Option<Vec<Related>>, PageError> {
     let exchange = parse(line)?;
     if contexts(&exchange).is_empty() {
         return Ok(Some(Vec::new()));
@@ -29,13 +33,13 @@ pub(super) async fn related(app: &App, book: &Book, line: &[u8]) -> Result<Optio
     let snapshot = book.snapshot()?;
     let traces = book.traces.get(book.state()?, app.patience, move || Traces::of(&snapshot)).await;
     let Some(traces) = traces else { return Ok(None) };
-    // A line that can't be read is told elsewhere.
+    // Unreadable lines are reported elsewhere.
     let trace = traces.as_ref().as_ref().ok().and_then(|traces| traces.with(&exchange.id));
     let Some((_, Trace { inbound, outbound })) = trace else { return Ok(Some(Vec::new())) };
     let all = match (exchange.direction, inbound.as_slice()) {
         (Direction::Inbound, [_]) => vec![("It caused", outbound.as_slice())],
         (Direction::Outbound, [_]) => vec![("It was caused by", inbound.as_slice())],
-        // Which of several has caused what can't be told.
+        // With several inbound requests in a trace, the cause is unknown.
         _ => vec![
             ("Who called, in the same trace", inbound.as_slice()),
             ("What was called, in the same trace", outbound.as_slice()),

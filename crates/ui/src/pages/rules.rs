@@ -1,11 +1,11 @@
-//! The rules of a snapshot with their evidence, what else the recording speaks for, and both changed.
+//! The rules of a snapshot with their evidence, proposed rules, and changes of both.
 
 use super::{base, check_token, frame};
 use crate::form::Form;
 use crate::page::{Frame, PageError, render, see_other};
 use crate::routes::App;
 use crate::show::{count, visible};
-use crate::snapshots::Book;
+use crate::snapshots::ShownSnapshot;
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -13,10 +13,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
 use std::time::Duration;
+use understudy_analyse::learn;
 use understudy_core::rules::Rule;
-use understudy_snapshot::learn;
 
-/// So long who applies a proposal waits for it to be made again.
+/// How long a request that applies a proposal waits until the proposals are computed again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Template)]
@@ -26,20 +26,20 @@ struct RulesPage {
     base: String,
     token: String,
     digest: String,
-    rules: Vec<Shown>,
-    proposals: Vec<Shown>,
-    /// The proposals are still being made.
+    rules: Vec<ShownRule>,
+    proposals: Vec<ShownRule>,
+    /// Whether the proposals are still being computed.
     waiting: bool,
     failure: Option<String>,
 }
 
-/// A rule for people.
-pub(super) struct Shown {
+/// A rule as shown.
+pub(super) struct ShownRule {
     pub(super) about: String,
     exchanges: String,
     pub(super) says: Vec<(&'static str, String)>,
     pub(super) why: Vec<String>,
-    /// The rule as text: what it is told by in a form.
+    /// The rule as text, which identifies it in a form.
     key: String,
 }
 
@@ -113,14 +113,14 @@ pub(crate) async fn undo(
     Ok(changed(&book))
 }
 
-fn changed(book: &Book) -> Response {
+fn changed(book: &ShownSnapshot) -> Response {
     see_other(&format!("{}/rules", base(&book.name)))
 }
 
-/// Changes the rules of a snapshot, where `snapshot.yaml` still is what the form was made of.
+/// Changes the rules of a snapshot, unless `snapshot.yaml` was changed since the form was rendered.
 pub(super) async fn change(
     app: &App,
-    book: &Book,
+    book: &ShownSnapshot,
     form: &Form,
     change: impl FnOnce(&mut Vec<Rule>) -> Result<(), PageError>,
 ) -> Result<(), PageError> {
@@ -142,7 +142,7 @@ pub(super) async fn change(
 }
 
 async fn proposals(
-    book: &Book,
+    book: &ShownSnapshot,
     patience: Duration,
 ) -> Result<Option<Arc<Result<Vec<Rule>, understudy_snapshot::SnapshotError>>>, PageError> {
     let snapshot = book.snapshot()?;
@@ -150,18 +150,18 @@ async fn proposals(
 }
 
 fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
-    learnt.iter().filter_map(|rule| learn::unsaid(rules, rule)).collect()
+    learnt.iter().filter_map(|rule| understudy_snapshot::unsaid(rules, rule)).collect()
 }
 
-/// What tells a rule from others: all that it says.
+/// Identifies a rule by its whole content.
 fn key(rule: &Rule) -> String {
     serde_json::to_string(rule).unwrap_or_default()
 }
 
-pub(super) fn shown(rule: &Rule) -> Shown {
+pub(super) fn shown(rule: &Rule) -> ShownRule {
     let says = rule.says().into_iter();
     let says = says.flat_map(|(key, said)| said.into_iter().map(move |text| (key, visible(&text)))).collect();
-    Shown {
+    ShownRule {
         about: visible(&rule.about()),
         exchanges: rule.exchanges.map(count).unwrap_or_default(),
         says,

@@ -1,14 +1,14 @@
-//! Saves which backends are mocked. Refused where `snapshot.yaml` was changed since the form was made: then the page says what is other
-//! now, and keeps what was chosen.
+//! Saves which backends are mocked. Refused if `snapshot.yaml` was changed since the form was rendered: then
+//! the page shows the changes and keeps the user's choice.
 
 use super::changes;
-use super::summary::{Conflict, SummaryPage};
+use super::summary::{SaveConflict, SummaryPage};
 use super::{base, check_token};
 use crate::form::Form;
 use crate::page::{PageError, render, see_other};
 use crate::routes::App;
 use crate::show::visible;
-use crate::snapshots::{Book, Opened};
+use crate::snapshots::{OpenedHeader, ShownSnapshot};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -40,7 +40,7 @@ pub(crate) async fn save(
         let mut snapshot = book.snapshot()?;
         match snapshot.set_modes(&modes, Some(&opened.digest)) {
             Ok(_) => {}
-            // Somebody was faster in the moment since it was read.
+            // The file was changed after it was read above.
             Err(SnapshotError::Changed { .. }) => {
                 return refused(&app, &book, &book.open()?, &form, &chosen).await;
             }
@@ -50,7 +50,7 @@ pub(crate) async fn save(
     Ok(see_other(&format!("{}?saved=1", base(&book.name))))
 }
 
-/// Each backend of the form, and whether it is to be mocked.
+/// The backends of the form, and whether each is mocked.
 fn chosen(form: &Form) -> BTreeMap<String, bool> {
     let mocked: HashSet<&str> = form.all("mock").collect();
     form.all("backend").map(|name| (name.to_owned(), mocked.contains(name))).collect()
@@ -59,8 +59,8 @@ fn chosen(form: &Form) -> BTreeMap<String, bool> {
 /// Refuses names that are neither in `snapshot.yaml` nor in an exchange: they would be added to the file.
 async fn known(
     app: &App,
-    book: &Book,
-    opened: &Opened,
+    book: &ShownSnapshot,
+    opened: &OpenedHeader,
     chosen: &BTreeMap<String, bool>,
 ) -> Result<(), PageError> {
     let listed = &opened.header.backends;
@@ -82,8 +82,8 @@ async fn known(
     }
 }
 
-/// Which mode a backend gets; `None` where it keeps what it has. One that isn't mocked may be tapped: that stays.
-fn wanted(opened: &Opened, name: &str, mocked: bool) -> Option<Mode> {
+/// The new mode of a backend; `None` if it stays. A tapped backend that isn't mocked stays tapped.
+fn wanted(opened: &OpenedHeader, name: &str, mocked: bool) -> Option<Mode> {
     let now = opened.header.backend(name).mode;
     match (mocked, now) {
         (true, Mode::Tap | Mode::Off) => Some(Mode::Mock),
@@ -94,8 +94,8 @@ fn wanted(opened: &Opened, name: &str, mocked: bool) -> Option<Mode> {
 
 async fn refused(
     app: &App,
-    book: &Book,
-    opened: &Opened,
+    book: &ShownSnapshot,
+    opened: &OpenedHeader,
     form: &Form,
     chosen: &BTreeMap<String, bool>,
 ) -> Result<Response, PageError> {
@@ -104,12 +104,12 @@ async fn refused(
         let changes = changes::between(&old, &new).into_iter();
         changes.map(|(came, number, text)| (came, number, visible(&text))).collect()
     });
-    // What was left as it was in the form follows the file; what was chosen stays.
+    // Boxes that the user didn't change follow the file. The others keep the user's choice.
     let was: HashSet<&str> = form.all("was").collect();
     let changed =
         |name: &&String| chosen.get(*name).is_some_and(|mocked| *mocked != was.contains(name.as_str()));
     let mine: BTreeMap<String, bool> =
         chosen.keys().filter(changed).map(|name| (name.clone(), chosen[name])).collect();
-    let page = SummaryPage::of(app, book, opened, Some((&mine, Conflict { changes }))).await?;
+    let page = SummaryPage::of(app, book, opened, Some((&mine, SaveConflict { changes }))).await?;
     Ok(render(StatusCode::CONFLICT, &page))
 }

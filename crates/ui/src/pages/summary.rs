@@ -1,23 +1,24 @@
-//! A snapshot: whom the service calls, how often and how fast, and a checkbox for each that says whether it is mocked.
+//! The summary of a snapshot: its backends with their counts and latencies, and a checkbox for each that
+//! tells whether it is mocked.
 
-use super::changes::Change;
+use super::changes::LineChange;
 use super::exchange::{Chip, technologies};
 use super::{base, frame};
 use crate::form::query;
 use crate::page::{Frame, PageError, render};
 use crate::routes::App;
 use crate::show::{count, date_time, duration, visible};
-use crate::snapshots::{Book, Opened};
+use crate::snapshots::{OpenedHeader, ShownSnapshot};
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use understudy_analyse::service_map::{self, ServiceMap};
+use understudy_analyse::summary::{BackendSummary, Summary, Way, summary};
 use understudy_core::backend;
 use understudy_core::config::{Mode, OnMiss};
-use understudy_snapshot::service_map::{self, ServiceMap};
-use understudy_snapshot::summary::{BackendSummary, Summary, Way, summary};
 
 #[derive(Template)]
 #[template(path = "summary.html")]
@@ -25,29 +26,29 @@ pub(super) struct SummaryPage {
     frame: Frame,
     base: String,
     facts: Vec<(&'static str, String)>,
-    /// The service map: an element that we have made, in which names are escaped.
+    /// The service map as an SVG element of ours, with escaped names.
     map: Option<String>,
-    backends: Vec<Shown>,
-    inbound: Vec<Shown>,
+    backends: Vec<ShownBackend>,
+    inbound: Vec<ShownBackend>,
     token: String,
     digest: String,
     saved: bool,
-    conflict: Option<Conflict>,
+    conflict: Option<SaveConflict>,
 }
 
 /// Why nothing was saved.
-pub(super) struct Conflict {
-    /// Lines of `snapshot.yaml` that went and came; `None` where its old text isn't known.
-    pub(super) changes: Option<Vec<Change>>,
+pub(super) struct SaveConflict {
+    /// The changed lines of `snapshot.yaml`; `None` if its old text isn't known.
+    pub(super) changes: Option<Vec<LineChange>>,
 }
 
-/// A backend for people.
-struct Shown {
+/// A backend as shown.
+struct ShownBackend {
     name: String,
     mode: &'static str,
-    /// What the checkbox says.
+    /// The state of the checkbox.
     mocked: bool,
-    /// Whether that is what `snapshot.yaml` says.
+    /// Whether the checkbox differs from `snapshot.yaml`.
     unsaved: bool,
     protocol: String,
     host: String,
@@ -73,7 +74,7 @@ pub(crate) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
-/// What `snapshot.yaml` says of a mode.
+/// The name of a mode in `snapshot.yaml`.
 pub(super) fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Mock => "mock",
@@ -83,12 +84,12 @@ pub(super) fn mode_name(mode: Mode) -> &'static str {
 }
 
 impl SummaryPage {
-    /// The page, with what was chosen in a form that couldn't be saved: backends and whether they are mocked.
+    /// The page, with the user's choice from a form that couldn't be saved.
     pub(super) async fn of(
         app: &App,
-        book: &Book,
-        opened: &Opened,
-        chosen: Option<(&BTreeMap<String, bool>, Conflict)>,
+        book: &ShownSnapshot,
+        opened: &OpenedHeader,
+        chosen: Option<(&BTreeMap<String, bool>, SaveConflict)>,
     ) -> Result<Self, PageError> {
         let snapshot = book.snapshot()?;
         let outcome = book.summary.get(book.state()?, app.patience, move || summary(&snapshot)).await;
@@ -116,13 +117,17 @@ impl SummaryPage {
         if let Some(known) = known {
             let inbound = known.backends.iter().filter(|backend| backend.direction == Way::Inbound);
             page.map = Some(ServiceMap::new(known).to_svg_element());
-            page.inbound = inbound.map(|backend| Shown::of(backend, &page.base)).collect();
+            page.inbound = inbound.map(|backend| ShownBackend::of(backend, &page.base)).collect();
         }
         Ok(page)
     }
 }
 
-fn facts(book: &Book, opened: &Opened, known: Option<&Summary>) -> Vec<(&'static str, String)> {
+fn facts(
+    book: &ShownSnapshot,
+    opened: &OpenedHeader,
+    known: Option<&Summary>,
+) -> Vec<(&'static str, String)> {
     let header = &opened.header;
     let mut facts = Vec::new();
     if header.name != book.name {
@@ -143,20 +148,20 @@ fn facts(book: &Book, opened: &Opened, known: Option<&Summary>) -> Vec<(&'static
     facts
 }
 
-/// The backends, those that are called most first. Until they are counted, as `snapshot.yaml` has them.
+/// The backends, the most called first. Until they are counted, in the order of `snapshot.yaml`.
 fn shown(
-    opened: &Opened,
+    opened: &OpenedHeader,
     known: Option<&Summary>,
     chosen: &BTreeMap<String, bool>,
     base: &str,
-) -> Vec<Shown> {
+) -> Vec<ShownBackend> {
     let header = &opened.header;
-    let mut backends: Vec<Shown> = match known {
+    let mut backends: Vec<ShownBackend> = match known {
         Some(known) => {
             let outbound = known.backends.iter().filter(|backend| backend.direction == Way::Outbound);
-            outbound.map(|backend| Shown::of(backend, base)).collect()
+            outbound.map(|backend| ShownBackend::of(backend, base)).collect()
         }
-        None => header.backends.keys().map(|name| Shown::named(name, base)).collect(),
+        None => header.backends.keys().map(|name| ShownBackend::named(name, base)).collect(),
     };
     for backend in &mut backends {
         let mode = header.backend(&backend.name).mode;
@@ -168,7 +173,7 @@ fn shown(
     backends
 }
 
-impl Shown {
+impl ShownBackend {
     fn named(name: &str, base: &str) -> Self {
         let (scheme, host, port) = match backend::parts(name) {
             Some((scheme, host, port)) => (scheme.to_uppercase(), host, port.to_string()),
@@ -209,7 +214,7 @@ impl Shown {
 }
 
 impl SummaryPage {
-    /// How many are mocked, in words.
+    /// The number of mocked backends, as text.
     fn mocked(&self) -> String {
         let mocked = self.backends.iter().filter(|backend| backend.mode == "mock").count();
         format!("{} of {} mocked", count(mocked as u64), count(self.backends.len() as u64))

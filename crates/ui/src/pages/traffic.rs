@@ -1,4 +1,4 @@
-//! The traffic of a snapshot: all exchanges, or those that are looked for.
+//! The traffic of a snapshot: all exchanges, or those that match a filter.
 
 use super::listing::{ON_PAGE, TrafficPage, exchanges};
 use super::{base, frame, on_a_thread};
@@ -7,7 +7,7 @@ use crate::index::{Index, Needle, Query, Row};
 use crate::page::{PageError, render};
 use crate::routes::App;
 use crate::show::{count, percent};
-use crate::snapshots::Book;
+use crate::snapshots::ShownSnapshot;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest that one page looks for a text.
+/// The time limit of a text search for one page.
 const SEARCH: Duration = Duration::from_millis(1_500);
 
 pub(crate) async fn show(
@@ -34,14 +34,14 @@ pub(crate) async fn show(
 
 fn page(
     app: &App,
-    book: &Book,
+    book: &ShownSnapshot,
     index: &Index,
     query: Query,
     path: PathBuf,
 ) -> Result<TrafficPage, PageError> {
     let frame = frame(app, book, "/traffic", "Traffic");
     let here = format!("{}/traffic", base(&book.name));
-    // Asked first: what is read in between is shown then.
+    // Checked first, because rows that are read in between are shown.
     let done = index.is_done();
     let known = index.known();
     let mut page = TrafficPage::new(frame, here, query, &known);
@@ -65,7 +65,7 @@ fn page(
     }
     let after = page.query.after.min(numbers.len());
     let rows: Vec<Row> = numbers[after..].iter().map(|number| known.rows[*number as usize]).collect();
-    // Not held while the file is searched: reading goes on.
+    // Released during the search, so that indexing continues.
     drop(known);
     let failed = |error| PageError::failed(format!("the exchanges can't be read: {error}"));
     let found = Needle::new(&page.query.text).search(&path, &rows, ON_PAGE, SEARCH).map_err(failed)?;

@@ -1,48 +1,50 @@
-//! What would become now of the requests of a report that didn't match: the engine of the filter judges them, with the snapshot as it is.
+//! The current verdicts on the requests of a report that didn't match: the filter's engine judges them with
+//! the current snapshot.
 
+use understudy_compile::matcher::Matcher;
+use understudy_compile::table;
 use understudy_core::exchange::Exchange;
 use understudy_core::verdict::{Kind, Nearest, Reason};
-use understudy_replay::report::{Asked, Report};
-use understudy_snapshot::matcher::Matcher;
-use understudy_snapshot::{Snapshot, table};
+use understudy_replay::report::{JudgedCall, Report};
+use understudy_snapshot::Snapshot;
 
-/// So many are judged: each takes as long as it takes the filter to find what is nearest.
+/// The maximum number of judged requests. Each takes the filter's time for the nearest requests.
 const JUDGED: usize = 5_000;
-/// So many of the nearest are kept of each.
+/// The number of nearest requests that are kept for each.
 const NEAREST: usize = 5;
 
-/// By the numbers of the requests in the report.
+/// The current verdicts by the number of the request in the report.
 pub(crate) type Verdicts = Result<Vec<(usize, Now)>, String>;
 
-/// What would become of a request.
+/// The current verdict on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Now {
     /// It is answered.
     Match {
-        /// With this recorded exchange.
+        /// The recorded exchange that answers it.
         exchange: String,
-        /// What rules leave out of it.
+        /// The places that rules leave out.
         but: Vec<String>,
     },
-    /// It misses, or is let through.
+    /// It misses, or is passed through.
     Miss {
-        /// Why.
+        /// The reason.
         reason: &'static str,
         /// The nearest recorded requests.
         nearest: Vec<Nearest>,
     },
     /// Its backend isn't mocked any more.
     Unmocked,
-    /// It is no request that can be judged.
+    /// It can't be judged.
     Failed(String),
-    /// The report doesn't hold all of it.
+    /// The report doesn't hold the whole request.
     Unknown,
-    /// There are too many before it.
+    /// It is after the maximum number of judged requests.
     Unjudged,
 }
 
 /// The requests that didn't match, with their numbers, as far as the report holds them.
-pub(crate) fn missed(report: &Report) -> impl Iterator<Item = (usize, &Asked, Option<&Exchange>)> {
+pub(crate) fn missed(report: &Report) -> impl Iterator<Item = (usize, &JudgedCall, Option<&Exchange>)> {
     let verdicts = report.responder.iter().flat_map(|responder| &responder.verdicts).enumerate();
     let missed = verdicts.filter(|(_, asked)| asked.verdict != "match");
     missed.map(|(number, asked)| (number, asked, asked.whole.as_ref().map(|whole| &whole.0)))

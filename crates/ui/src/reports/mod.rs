@@ -1,5 +1,6 @@
-//! The reports of replays that are shown: those that `replay` keeps beside a snapshot, and those of a folder that was named. A report is read
-//! when somebody opens it; a few stay in memory. Never reads a file that it hasn't listed, and writes none.
+//! The shown reports of replays: those that `replay` keeps with a snapshot, and those of a configured folder.
+//! A report is read when it is opened, and a few stay in memory. Never reads a file that isn't listed, and
+//! writes none.
 
 mod judged;
 mod weighed;
@@ -11,63 +12,63 @@ use crate::config::{Config, UiError};
 use crate::index::Stamp;
 use crate::page::PageError;
 use crate::slow::Slow;
-use crate::snapshots::{Book, State, lock};
+use crate::snapshots::{FileStates, ShownSnapshot, lock};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use understudy_replay::report::{self, Head, Report, kept};
 
-/// A larger file isn't read, in bytes: a report is held in memory whole.
+/// The maximum size of a report in bytes, because it is held in memory.
 const MAX: u64 = 256 << 20;
-/// So many reports stay in memory: two are compared.
+/// The number of reports that stay in memory. A comparison needs two.
 const OPEN: usize = 3;
-/// The sums of so many reports do.
+/// The number of reports whose totals stay in memory.
 const HEADS: usize = 500;
-/// So long somebody waits for a report to be read.
+/// How long a page waits until a report is read.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Before the names of files that don't lie beside the snapshot.
+/// The prefix of identifiers of reports in the configured folder.
 const ELSEWHERE: &str = "~";
 
-/// Those that are shown.
+/// All shown reports.
 #[derive(Default)]
 pub(crate) struct Reports {
-    /// The folder that was named, links followed.
+    /// The configured folder, with links followed.
     folder: Option<PathBuf>,
-    open: Mutex<VecDeque<Arc<Opened>>>,
-    heads: Mutex<VecDeque<Known>>,
+    open: Mutex<VecDeque<Arc<OpenedReport>>>,
+    heads: Mutex<VecDeque<KnownHead>>,
 }
 
-/// A file in one state, and what it says.
-type Known = (PathBuf, Stamp, Arc<Result<Head, String>>);
+/// The head of a report, with its file and the file's state.
+type KnownHead = (PathBuf, Stamp, Arc<Result<Head, String>>);
 
 /// A file that may be a report.
-pub(crate) struct Listed {
-    /// What it is called in addresses.
+pub(crate) struct ListedReport {
+    /// Its identifier in addresses.
     pub(crate) id: String,
     pub(crate) path: PathBuf,
     stamp: Stamp,
 }
 
-/// What is to be listed.
-pub(crate) struct List {
-    /// With the sums, or what is wrong; the newest first.
-    pub(crate) reports: Vec<(Listed, Arc<Result<Head, String>>)>,
-    /// How many in the folder that was named are of other snapshots.
+/// The reports of a snapshot.
+pub(crate) struct ReportList {
+    /// Reports with their totals or the error, the newest first.
+    pub(crate) reports: Vec<(ListedReport, Arc<Result<Head, String>>)>,
+    /// The number of reports in the configured folder that belong to other snapshots.
     pub(crate) others: u64,
 }
 
-/// A report that somebody looks at.
-pub(crate) struct Opened {
+/// An opened report.
+pub(crate) struct OpenedReport {
     pub(crate) path: PathBuf,
     stamp: Stamp,
     report: Slow<(), Result<Report, String>>,
-    pub(crate) now: Slow<State, Verdicts>,
-    pub(crate) weighed: Slow<(State, usize, Choice), Result<Weighing, String>>,
+    pub(crate) now: Slow<FileStates, Verdicts>,
+    pub(crate) weighed: Slow<(FileStates, usize, Choice), Result<Weighing, String>>,
 }
 
 impl Reports {
-    /// With those of a folder, where one is named.
+    /// The reports, including those of the configured folder.
     pub(crate) fn new(config: &Config) -> Result<Self, UiError> {
         let Some(folder) = &config.reports else { return Ok(Self::default()) };
         let bad = |source| UiError::Folder { folder: folder.clone(), source };
@@ -76,13 +77,13 @@ impl Reports {
         Ok(Self { folder: Some(folder), ..Self::default() })
     }
 
-    /// The folder that was named.
+    /// The configured folder.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// The files of a snapshot.
-    fn files(&self, book: &Book) -> Result<Vec<Listed>, PageError> {
+    /// The files that may be reports of a snapshot.
+    fn files(&self, book: &ShownSnapshot) -> Result<Vec<ListedReport>, PageError> {
         let mut files = Vec::new();
         if let Some(own) = book.reports()? {
             add(&own, "", &mut files)?;
@@ -93,15 +94,15 @@ impl Reports {
         Ok(files)
     }
 
-    /// Those of a snapshot with their sums, the newest first. Reads what it doesn't know yet.
-    pub(crate) fn list(&self, book: &Book, snapshot: &str) -> Result<List, PageError> {
+    /// The reports of a snapshot with their totals, the newest first. Reads those that aren't cached.
+    pub(crate) fn list(&self, book: &ShownSnapshot, snapshot: &str) -> Result<ReportList, PageError> {
         let (mut reports, mut others) = (Vec::new(), 0);
         for listed in self.files(book)? {
             let head = self.head(&listed);
             let elsewhere = listed.id.starts_with(ELSEWHERE);
             match &*head {
                 Ok(head) if elsewhere && head.snapshot != snapshot => others += 1,
-                // Whose it is can't be told.
+                // An unreadable report may belong to any snapshot.
                 Err(_) if elsewhere && !book.is_alone() => others += 1,
                 _ => reports.push((listed, head)),
             }
@@ -109,10 +110,10 @@ impl Reports {
         let started =
             |head: &Result<Head, String>| head.as_ref().map(|head| head.started.clone()).unwrap_or_default();
         reports.sort_by(|(a, head_a), (b, head_b)| (started(head_b), &b.id).cmp(&(started(head_a), &a.id)));
-        Ok(List { reports, others })
+        Ok(ReportList { reports, others })
     }
 
-    fn head(&self, listed: &Listed) -> Arc<Result<Head, String>> {
+    fn head(&self, listed: &ListedReport) -> Arc<Result<Head, String>> {
         let known = lock(&self.heads)
             .iter()
             .find(|(path, stamp, _)| *path == listed.path && *stamp == listed.stamp)
@@ -127,8 +128,8 @@ impl Reports {
         })
     }
 
-    /// One that is listed.
-    pub(crate) fn open(&self, book: &Book, id: &str) -> Result<Arc<Opened>, PageError> {
+    /// Opens a listed report.
+    pub(crate) fn open(&self, book: &ShownSnapshot, id: &str) -> Result<Arc<OpenedReport>, PageError> {
         let gone = || {
             PageError::not_found(
                 "There is no such report any more: `replay` keeps the last ones. Load the list again.",
@@ -139,7 +140,7 @@ impl Reports {
         let place = open.iter().position(|open| open.path == listed.path && open.stamp == listed.stamp);
         let opened = match place.and_then(|place| open.remove(place)) {
             Some(opened) => opened,
-            None => Arc::new(Opened {
+            None => Arc::new(OpenedReport {
                 path: listed.path,
                 stamp: listed.stamp,
                 report: Slow::default(),
@@ -153,8 +154,8 @@ impl Reports {
     }
 }
 
-impl Opened {
-    /// What it says, read once.
+impl OpenedReport {
+    /// Its content, read once.
     pub(crate) async fn report(&self) -> Result<Arc<Result<Report, String>>, PageError> {
         let (path, stamp) = (self.path.clone(), self.stamp);
         let read = move || {
@@ -171,15 +172,15 @@ impl Opened {
     }
 }
 
-fn add(folder: &Path, prefix: &str, files: &mut Vec<Listed>) -> Result<(), PageError> {
+fn add(folder: &Path, prefix: &str, files: &mut Vec<ListedReport>) -> Result<(), PageError> {
     let failed =
         |error| PageError::failed(format!("the reports in {} can't be listed: {error}", folder.display()));
     for path in kept::list(folder).map_err(failed)? {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        // One that goes in this moment, or leads elsewhere, isn't there.
+        // A file that was removed meanwhile, or is a link out of the folder, is skipped.
         let inside = std::fs::canonicalize(&path).is_ok_and(|full| full.parent() == Some(folder));
         if let (true, Ok(stamp)) = (inside, Stamp::at(&path)) {
-            files.push(Listed { id: format!("{prefix}{name}"), path, stamp });
+            files.push(ListedReport { id: format!("{prefix}{name}"), path, stamp });
         }
     }
     Ok(())

@@ -1,31 +1,31 @@
-//! A rule for a request that missed, as somebody chooses it, and what it would do.
+//! A rule for a request that missed, as the user chooses it, and its effects.
 
 use super::judged::missed;
 use crate::form::Form;
+use understudy_analyse::learn::miss::{self, Differs, Leave, Offer, Weighed};
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::Rule;
 use understudy_replay::report::Report;
-use understudy_snapshot::learn::miss::{self, Differs, Leave, Offer, Weighed};
-use understudy_snapshot::{Snapshot, learn};
+use understudy_snapshot::{Snapshot, unsaid};
 
-/// What somebody chose.
+/// The user's choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
-    /// The recorded exchange that the request is to be one with.
+    /// The recorded exchange that the request should match.
     pub(crate) with: String,
-    /// How places are left out, by their names: a rule's key, or `counts`. Others as is proposed.
+    /// How places are left out, by their names: a rule's key, or `counts`. Other places follow the proposal.
     pub(crate) places: Vec<(String, String)>,
 }
 
 impl Choice {
-    /// From a form: `with`, and for each place a field `place` and a field `leave`.
+    /// Reads a form: `with`, and for each place the fields `place` and `leave`.
     pub(crate) fn read(form: &Form) -> Self {
         let places = form.all("place").zip(form.all("leave"));
         let places = places.map(|(place, leave)| (place.to_owned(), leave.to_owned())).collect();
         Self { with: form.get("with").to_owned(), places }
     }
 
-    /// How a place is left out; `None` where it counts.
+    /// How a place is left out; `None` if it counts.
     pub(crate) fn of(&self, differs: &Differs) -> Option<Leave> {
         let place = differs.place.as_ref()?;
         match self.places.iter().find(|(name, _)| name == place.as_str()) {
@@ -35,17 +35,17 @@ impl Choice {
     }
 }
 
-/// The rule, and what it would do.
+/// The rule and its effects.
 #[derive(Clone, Debug)]
 pub(crate) struct Weighing {
     pub(crate) offer: Offer,
-    /// What isn't said by a rule yet. `None` where no rule is to be made.
+    /// The rule without the parts that rules state already; `None` if nothing is left.
     pub(crate) rule: Option<(Rule, Weighed)>,
-    /// Why none can be.
+    /// The reason why the rule is refused, if it is.
     pub(crate) refused: Option<String>,
 }
 
-/// Weighs what is chosen for a request of a report.
+/// Weighs the choice for a request of a report.
 pub(crate) fn weigh(
     snapshot: &Snapshot,
     report: &Report,
@@ -71,8 +71,7 @@ pub(crate) fn weigh(
     let Some(rule) = offer.rule(&origin(report), |differs| choice.of(differs)) else {
         return Ok(Weighing { offer, rule: None, refused: None });
     };
-    let Some(unsaid) =
-        learn::unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
+    let Some(unsaid) = unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
     else {
         let refused = "a rule in force says something of this place already: change that one in snapshot.yaml, or undo it first";
         return Ok(Weighing { offer, rule: None, refused: Some(refused.to_owned()) });
@@ -84,7 +83,7 @@ pub(crate) fn weigh(
     Ok(Weighing { offer, rule: Some((unsaid, weighed)), refused })
 }
 
-/// Where a rule comes from, for its evidence.
+/// The origin of a rule, for its evidence.
 fn origin(report: &Report) -> String {
     // A full stop would end the evidence.
     let plain =

@@ -1,4 +1,4 @@
-//! A body for people: as text, in a readable form beside it where there is one, or as bytes. Never the whole of a long one.
+//! A body as shown: as text, with an indented form if there is one, or as bytes. Long bodies are cut.
 
 use super::format::{size, visible, visible_bytes};
 use super::pretty;
@@ -8,32 +8,32 @@ use understudy_core::exchange::Body;
 use understudy_core::facts;
 use understudy_core::headers::Headers;
 
-/// So many bytes of a body are shown.
+/// The maximum number of shown bytes of a body.
 pub(crate) const SHOWN_MAX: usize = 64 << 10;
-/// So many bytes that aren't text.
+/// The maximum number of shown bytes that aren't text.
 const HEX_MAX: usize = 4 << 10;
-/// What is compressed is undone up to this length.
+/// The maximum size in bytes to which a body is decompressed.
 const DECODED_MAX: usize = 8 << 20;
 
-/// A body as it is shown.
+/// A body as shown.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct BodyView {
-    /// How long it was when it was sent.
+    /// Its full length in bytes.
     pub(crate) length: u64,
-    /// The body's type, as its header says.
+    /// Its type, from its header.
     pub(crate) media_type: String,
-    /// What the reader has to know: compressed, cut, not all recorded.
+    /// Notes for the reader: compressed, cut, recorded in part.
     pub(crate) notes: Vec<String>,
-    /// What kind of readable form there is.
+    /// The kind of the indented form.
     pub(crate) pretty_kind: &'static str,
-    /// The readable form; empty where there is none.
+    /// The indented form; empty if there is none.
     pub(crate) pretty: String,
-    /// As it was sent; empty where there is none.
+    /// The text as it was sent; empty if there is none.
     pub(crate) raw: String,
 }
 
 impl BodyView {
-    /// Of a body with its headers.
+    /// The view of a body with its headers.
     pub(crate) fn of(body: &Body, headers: &Headers) -> Self {
         let media_type = headers.get(b"content-type").map(facts::media_type).unwrap_or_default();
         let mut view =
@@ -62,7 +62,7 @@ impl BodyView {
 
     fn content(&mut self, bytes: &[u8], media_type: &[u8]) {
         let shown = &bytes[..bytes.len().min(SHOWN_MAX)];
-        // A character may have been cut in two.
+        // The cut may have split a character.
         let text = match std::str::from_utf8(shown) {
             Ok(text) => Some(text),
             Err(error) if error.error_len().is_none() => {
@@ -104,7 +104,7 @@ fn is_json(text: &str, media_type: &[u8]) -> bool {
     looks && (said || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }
 
-/// Sixteen bytes a line: where, in hexadecimal, as characters.
+/// Writes sixteen bytes a line: the offset, hexadecimal digits, characters.
 fn hex_dump(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 5);
     for (number, line) in bytes.chunks(16).enumerate() {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kind_it_is() {
+    fn body_is_shown_by_its_kind() {
         let check = |bytes: &[u8], media_type: &str, kind: &str, pretty: &str| {
             let view = view(bytes, &[("content-type", media_type)]);
             assert_eq!((view.pretty_kind, &*view.pretty), (kind, pretty), "{media_type}");
@@ -143,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_shown_as_such() {
+    fn binary_body_is_shown_as_bytes() {
         let view = view(b"\x00\x01GIF\xff", &[]);
         assert_eq!(view.raw, "000000  00 01 47 49 46 ff                                ··GIF·\n");
     }
 
     #[test]
-    fn a_long_one_is_cut_and_says_so() {
+    fn long_body_is_cut_with_a_note() {
         let long = "ü".repeat(SHOWN_MAX);
         let view = view(long.as_bytes(), &[]);
         assert_eq!(view.length, 2 * SHOWN_MAX as u64);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_compressed_is_undone() {
+    fn compressed_body_is_decompressed() {
         let view = view(b"not gzip", &[("content-encoding", "gzip")]);
         assert_eq!((view.raw.as_str(), view.notes.len()), ("not gzip", 1));
         let body = Body { bytes: b"ab".to_vec(), truncated: Some(90) };

@@ -1,16 +1,17 @@
 //! A recorded request as a command line for curl.
 //!
-//! It is pasted into a terminal, and made of what may be hostile. So each word stands in single quotes; what a terminal could
-//! understand as more than text goes in as base64 or not at all; and nothing may make curl read or write a file, or call another host.
+//! The command is pasted into a terminal, and its content may be hostile. So each word is in single quotes;
+//! characters with an effect on a terminal are written as base64 or left out; and nothing makes curl read
+//! or write a file, or call another host.
 
 use base64::Engine as _;
 use understudy_core::backend;
 use understudy_core::exchange::Exchange;
 
-/// A longer body doesn't fit on a command line (Linux takes 128 KiB in one argument).
+/// The maximum size in bytes of a body on the command line (Linux allows 128 KiB in one argument).
 const BODY_MAX: usize = 64 << 10;
 
-/// Headers that curl sets by itself, or that are about a connection that is gone.
+/// Headers that curl sets automatically, or that describe the recorded connection.
 const OWN: [&[u8]; 8] = [
     b"content-length",
     b"connection",
@@ -22,14 +23,14 @@ const OWN: [&[u8]; 8] = [
     b"expect",
 ];
 
-/// A command line and what isn't in it.
+/// A command line, with notes about what it leaves out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Curl {
     pub(crate) command: String,
     pub(crate) notes: Vec<&'static str>,
 }
 
-/// The request of an exchange. `None` where curl couldn't make it.
+/// The command for the request of an exchange; `None` if curl can't send it.
 pub(crate) fn curl(exchange: &Exchange) -> Option<Curl> {
     let (scheme, host, _) = backend::parts(&exchange.backend)?;
     let request = &exchange.request;
@@ -38,7 +39,7 @@ pub(crate) fn curl(exchange: &Exchange) -> Option<Curl> {
         return None;
     }
     let mut curl = Curl::default();
-    // What follows `?token` may hold brackets, which mean something to curl; and `/../` is meant as it stands.
+    // The query may contain brackets, which are special to curl, and `/../` must be sent as it is.
     let mut words = vec!["--globoff --path-as-is --silent --show-error --include".to_owned()];
     words.push(match method {
         "HEAD" => "--head".to_owned(),
@@ -48,7 +49,7 @@ pub(crate) fn curl(exchange: &Exchange) -> Option<Curl> {
     if path.starts_with('/') {
         words.push(format!("--url {}", quoted(&format!("{}{path}", exchange.backend))));
     } else {
-        // Not a path, such as `*`: behind the host's name it could become another host.
+        // Something other than a path, such as `*`, could change the host when appended to it.
         words.push(format!("--request-target {}", quoted(&path)));
         words.push(format!("--url {}", quoted(&format!("{}/", exchange.backend))));
     }
@@ -71,7 +72,7 @@ fn headers(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'stati
         has_type |= is(b"content-type");
         let text = std::str::from_utf8(value).ok().filter(|value| value.chars().all(is_plain));
         match text.filter(|_| is_token(name)) {
-            // curl leaves a header without a value out, unless it ends so.
+            // curl leaves out a header without a value, unless it is written like this.
             Some("") => {
                 words.push(format!("--header {}", quoted(&format!("{};", String::from_utf8_lossy(name)))))
             }
@@ -86,12 +87,12 @@ fn headers(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'stati
         notes.push("Headers that a terminal can't be given are left out.");
     }
     if !has_type && !exchange.request.body.bytes.is_empty() {
-        // Else curl says that it is a form.
+        // Otherwise curl adds the type of a form.
         words.push("--header 'content-type:'".to_owned());
     }
 }
 
-/// Adds the body. Gives what has to stand before `curl`.
+/// Adds the body. Returns the command that has to precede `curl`.
 fn body(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'static str>) -> String {
     let body = &exchange.request.body;
     if body.truncated.is_some() {
@@ -122,12 +123,12 @@ fn body(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'static s
     }
 }
 
-/// One word for a shell (POSIX.1-2017, Shell Command Language, 2.2.2): nothing means anything between single quotes.
+/// Quotes one word for a shell (POSIX.1-2017, Shell Command Language, 2.2.2).
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The path with what can't stand in a URL as `%XX`.
+/// The path, with characters that URLs don't allow as `%XX`.
 fn escaped_path(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for &byte in path {
@@ -139,12 +140,13 @@ fn escaped_path(path: &[u8]) -> String {
     out
 }
 
-/// Whether a terminal takes it as a character and nothing else.
+/// Whether a terminal only prints the character.
 fn is_plain(c: char) -> bool {
     !c.is_control() && super::format::visible(c.encode_utf8(&mut [0; 4])).chars().eq([c])
 }
 
-/// A method or a header's name (RFC 9110, 5.6.2). It can't begin with `@`, which would name a file.
+/// Whether a text is a method or a header's name (RFC 9110, 5.6.2). It can't begin with `@`, which would
+/// name a file.
 fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_as_commands() {
+    fn request_is_written_as_a_command() {
         let check = |exchange: Exchange, expect: &str| assert_eq!(command(&exchange), expect);
         check(exchange("GET", "/a?b=[1]", &[], b""), "curl --request 'GET' --url 'https://api.test/a?b=[1]'");
         check(
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hostile_stays_harmless() {
+    fn hostile_request_gives_a_harmless_command() {
         let at = exchange("GET", "@evil.test/", &[("@/etc/passwd", ""), ("x", "a\x1b[201~b")], b"");
         assert_eq!(
             command(&at),

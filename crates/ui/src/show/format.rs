@@ -1,15 +1,15 @@
-//! Numbers, times and texts for people. Never loses the difference between two texts.
+//! Formats numbers, times and texts. Different texts stay different.
 
 use understudy_core::time;
 
-/// Text in which characters that can't be seen, or that change how others are read, are visible: controls but for line breaks and tabs,
-/// and those that turn the direction of text (Unicode Standard Annex 9, 2).
+/// Makes invisible and misleading characters of a text visible: control characters except line breaks and
+/// tabs, and characters that change the direction of text (Unicode Standard Annex 9, 2).
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\t' => out.push(c),
-            // The line break of Windows and of protocols.
+            // The line break of Windows and of network protocols.
             '\r' => out.push('␍'),
             '\0'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('␀')),
             '\u{7f}' => out.push('␡'),
@@ -27,7 +27,7 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// Bytes as [`visible`] text; those that aren't UTF-8 as `\xNN`.
+/// Writes bytes as [`visible`] text. Bytes that aren't UTF-8 become `\xNN`.
 pub(crate) fn visible_bytes(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -37,7 +37,7 @@ pub(crate) fn visible_bytes(bytes: &[u8]) -> String {
     out
 }
 
-/// `1,234,567`
+/// Writes `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -50,7 +50,7 @@ pub(crate) fn count(number: u64) -> String {
     out
 }
 
-/// `480 µs`, `12.3 ms`, `2.41 s`, `3 min 20 s`
+/// Writes `480 µs`, `12.3 ms`, `2.41 s`, `3 min 20 s`.
 pub(crate) fn duration(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
@@ -61,7 +61,7 @@ pub(crate) fn duration(micros: u64) -> String {
     }
 }
 
-/// `512 B`, `12.3 kB`, `50.0 MB`
+/// Writes `512 B`, `12.3 kB`, `50.0 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -71,7 +71,7 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// So many of the whole, rounded to whole percents; but never 0 or 100 where it isn't.
+/// Writes a share in whole percents. It is only 0 or 100 if the share is exactly that.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     match (part, whole) {
         (_, 0) | (0, _) => "0 %".into(),
@@ -84,7 +84,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// `2026-11-21 15:48:39.621 UTC`
+/// Writes `2026-11-21 15:48:39.621 UTC`.
 pub(crate) fn date_time(micros: u64) -> String {
     let text = time::to_rfc3339(micros);
     match text.split_once('T') {
@@ -93,7 +93,7 @@ pub(crate) fn date_time(micros: u64) -> String {
     }
 }
 
-/// `15:48:39.621`
+/// Writes `15:48:39.621`.
 pub(crate) fn clock(micros: u64) -> String {
     let text = time::to_rfc3339(micros);
     text.split_once('T').map_or(text.clone(), |(_, time)| milliseconds(time))
@@ -105,7 +105,7 @@ fn milliseconds(time: &str) -> String {
     format!("{seconds}.{:0<3.3}", fraction)
 }
 
-/// What a status means for the eye: `ok`, `moved`, `wrong`, `broken`, `none`.
+/// The style class of a status: `ok`, `moved`, `wrong`, `broken`, `none`.
 pub(crate) fn status_kind(status: u16) -> &'static str {
     match status {
         0 => "none",
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_for_people() {
+    fn numbers_are_formatted_for_reading() {
         let check = |got: String, expect: &str| assert_eq!(got, expect);
         check(count(0), "0");
         check(count(999), "999");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_seen_is_shown() {
+    fn invisible_character_is_made_visible() {
         let check = |text: &[u8], expect: &str| assert_eq!(visible_bytes(text), expect);
         check("a\tb\n".as_bytes(), "a\tb\n");
         check(b"\x1b[31m\0\x7f", "␛[31m␀␡");

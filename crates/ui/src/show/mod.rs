@@ -1,4 +1,5 @@
-//! From what was recorded to what a person reads. Never trusts it: what could change how a page or a terminal reads is made visible.
+//! Formats recorded content for pages. The content is untrusted: characters that could mislead the reader of
+//! a page or a terminal are made visible.
 
 mod body;
 mod curl;

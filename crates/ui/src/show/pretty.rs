@@ -1,12 +1,12 @@
-//! JSON on lines of its own, token by token: numbers and strings stay as they were sent. Never parses more than it has to, so that a text
-//! that was cut is shown up to there.
+//! Indents JSON token by token: numbers and strings stay as they were sent. A text that was cut is indented
+//! up to the cut.
 
-/// The longest text that is made, in bytes: a few kilobytes of `[[[[` would become gigabytes of white space.
+/// The maximum length of the result in bytes: a few kilobytes of `[[[[` would become gigabytes of spaces.
 const OUT_MAX: usize = 256 << 10;
-/// Deeper than this nothing is indented further.
+/// The maximum depth of indentation.
 const DEPTH_MAX: usize = 40;
 
-/// The text with line breaks and indents. It is cut where it becomes too long.
+/// Indents a text. The result is cut at its maximum length.
 pub(crate) fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     let (mut depth, mut rest) = (0usize, text.trim_start());
@@ -55,7 +55,7 @@ fn line(out: &mut String, depth: usize) {
     (0..depth.min(DEPTH_MAX)).for_each(|_| out.push_str("  "));
 }
 
-/// How long the string is that begins here, quotes included.
+/// The length of the string at the beginning, quotes included.
 fn string(text: &str) -> usize {
     let mut escaped = false;
     let inside = text.bytes().skip(1).position(|byte| {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_value_on_its_line() {
+    fn each_value_gets_its_own_line() {
         let check = |text: &str, expect: &str| assert_eq!(json(text), expect);
         check(
             r#"{"a":1.10,"b":[1,{"c":"x,\"{y"}],"d":{},"e":[ ]}"#,
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded() {
+    fn deep_nesting_is_indented_to_a_maximum() {
         assert!(json(&"[".repeat(64 << 10)).len() < 2 * OUT_MAX);
         assert!(json(&"{\"a\":".repeat(20_000)).len() < 2 * OUT_MAX);
     }

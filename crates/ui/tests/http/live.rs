@@ -3,7 +3,7 @@
 use crate::site::exchange;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use understudy_collector::{Ingest, IngestConfig, Store, StoreConfig, StoreUrl};
+use understudy_collector::{FolderConfig, Ingest, IngestConfig, Store, StoreUrl};
 use understudy_core::v1;
 use understudy_ui::{Config, Source, Ui};
 
@@ -20,7 +20,7 @@ impl Recording {
 
     async fn with_segments_of(bytes: u64) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut config = StoreConfig::new(folder.path());
+        let mut config = FolderConfig::new(folder.path());
         config.segment_bytes = bytes;
         let store = std::sync::Arc::new(Store::open(config).await.unwrap());
         Self { folder, ingest: Ingest::new(store, &IngestConfig::default()), seq: std::cell::Cell::new(0) }
@@ -99,7 +99,7 @@ async fn what_comes_is_shown_the_newest_first() {
 }
 
 #[tokio::test]
-async fn segments_that_are_put_away_meanwhile_are_neither_lost_nor_shown_twice() {
+async fn segments_that_are_sealed_meanwhile_are_neither_lost_nor_shown_twice() {
     let recording = Recording::with_segments_of(1).await;
     let ui = Ui::bind(
         "127.0.0.1:0",
@@ -108,18 +108,17 @@ async fn segments_that_are_put_away_meanwhile_are_neither_lost_nor_shown_twice()
     .await
     .unwrap();
     assert!(get(&ui, "/live").await.contains("Nothing yet"));
-    let put_away =
-        || std::fs::read_dir(recording.folder.path().join("segments")).into_iter().flatten().count();
+    let sealed = || std::fs::read_dir(recording.folder.path().join("segments")).into_iter().flatten().count();
     for number in 1..=4 {
         recording.take(&[format!("/n/{number}")]).await;
         let page = until(&ui, "/live", &format!("GET /n/{number}<")).await;
         let expect = if number == 1 { "1 exchange<".to_owned() } else { format!("{number} exchanges<") };
         assert!(page.contains(&expect), "{expect}: {page}");
     }
-    // Each has a segment of its own: those before the last are put away by now, or soon.
+    // Each batch has its own segment. All segments before the last are sealed soon.
     let began = std::time::Instant::now();
-    while put_away() < 3 {
-        assert!(began.elapsed().as_secs() < 60, "{} segments are put away", put_away());
+    while sealed() < 3 {
+        assert!(began.elapsed().as_secs() < 60, "{} segments are sealed", sealed());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     recording.take(&["/after".to_owned()]).await;

@@ -6,8 +6,8 @@ use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::verdict::{Change, Difference, Nearest};
 use understudy_replay::report::{
-    Asked, Ending, Figures, How, Logs, Message, Pair, Performance, Report, Responder, Success, TYPE, VERSION,
-    Whole,
+    Ending, Figures, How, JudgedCall, Logs, Message, Pair, Performance, Report, Responder, Success, TYPE,
+    VERSION, WholeRequest,
 };
 
 const STARTED: &str = "2026-11-21T09:00:00Z";
@@ -21,7 +21,7 @@ fn order(body: &str, answer: &str) -> Exchange {
 }
 
 /// A request that missed, as the report has it.
-fn missed(exchange: Exchange) -> Asked {
+fn missed(exchange: Exchange) -> JudgedCall {
     let request = &exchange.request;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let head = format!("{} {}", text(&request.method), text(&request.path));
@@ -31,7 +31,7 @@ fn missed(exchange: Exchange) -> Asked {
         recorded: Some("\"till-7\"".into()),
         live: Some("\"till-8\"".into()),
     }];
-    Asked {
+    JudgedCall {
         time: "2026-11-21T09:00:01Z".into(),
         backend: exchange.backend.clone(),
         operation: text(&request.method),
@@ -42,8 +42,8 @@ fn missed(exchange: Exchange) -> Asked {
         reason: Some("no recorded request has this signature".into()),
         nearest: vec![Nearest { exchange: "1".into(), request: "POST /orders".into(), score: 80, differs }],
         request: Some(Message { head, ..Message::default() }),
-        whole: Some(Box::new(Whole(exchange))),
-        ..Asked::default()
+        whole: Some(Box::new(WholeRequest(exchange))),
+        ..JudgedCall::default()
     }
 }
 
@@ -52,7 +52,7 @@ fn asked(body: &str) -> Exchange {
     Exchange { response: None, time: 1_795_300_000_000_000, ..order(body, "") }
 }
 
-fn report(snapshot: &str, verdicts: Vec<Asked>) -> Report {
+fn report(snapshot: &str, verdicts: Vec<JudgedCall>) -> Report {
     let misses = verdicts.iter().filter(|asked| asked.verdict == "miss").count() as u64;
     Report {
         kind: TYPE.into(),
@@ -102,7 +102,7 @@ fn put(folder: &Path, name: &str, report: &Report) {
 }
 
 /// A snapshot `shop` with these exchanges, and a report of these misses.
-async fn shop(exchanges: &[Exchange], misses: Vec<Asked>) -> Site {
+async fn shop(exchanges: &[Exchange], misses: Vec<JudgedCall>) -> Site {
     Site::new(|folder| {
         snapshot(folder, "shop", exchanges);
         put(folder, "one.json", &report("shop", misses));
@@ -354,7 +354,7 @@ async fn reports_from_elsewhere_stand_with_their_snapshot() {
 
 #[tokio::test]
 async fn a_request_that_an_old_report_holds_in_part_can_be_read_and_no_more() {
-    let site = shop(&[order(TILL_7, "{}")], vec![Asked { whole: None, ..missed(asked(TILL_8)) }]).await;
+    let site = shop(&[order(TILL_7, "{}")], vec![JudgedCall { whole: None, ..missed(asked(TILL_8)) }]).await;
     let page = site.page(MISS).await;
     assert!(page.contains("doesn’t hold this request to the last byte") && page.contains("till-8"), "{page}");
     assert!(!page.contains("Make this rule") && !page.contains("Add to the snapshot"), "{page}");

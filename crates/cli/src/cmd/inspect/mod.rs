@@ -1,4 +1,4 @@
-//! `understudy inspect`: what is in a snapshot, or in a module.
+//! `understudy inspect`: shows the content of a snapshot or a module.
 
 mod table;
 
@@ -9,19 +9,20 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use understudy_analyse::service_map::ServiceMap;
+use understudy_analyse::summary::summary;
+use understudy_compile::bundle::{self, ModuleInfo, Record};
 use understudy_core::config::Mode;
 use understudy_snapshot::Snapshot;
-use understudy_snapshot::bundle::{self, ModuleInfo, Record};
-use understudy_snapshot::service_map::ServiceMap;
-use understudy_snapshot::summary::summary;
 
-/// Where nobody says how wide the terminal is, the map is as wide as this.
+/// Width of the map if the terminal's width is unknown.
 const MAP_WIDTH: usize = 110;
 
-/// Say what is in a snapshot, or in a module
+/// Show the content of a snapshot or a module
 ///
-/// For a snapshot: the service map, and for each backend whether it is mocked, its technologies, how many exchanges and different requests,
-/// how fast they were answered and how many failed. For a module: which table it carries, and whether it is as it was made.
+/// For a snapshot: the service map, and for each backend its mode, its technologies, the numbers of
+/// exchanges and of different requests, the latencies and the errors. For a module: its table, and
+/// whether it is unchanged.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// All of it on stdout, for a machine
+    /// Print all of it on stdout, machine-readable
     #[arg(long)]
     json: bool,
 }
@@ -84,14 +85,14 @@ fn snapshot(args: &Args) -> anyhow::Result<()> {
     output::text(&out)
 }
 
-/// How wide the terminal is. `None`: it is none, and lines may be as long as they are.
+/// Width of the terminal. `None` without one: lines may have any length.
 fn width() -> Option<usize> {
     let out = stdout();
     let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// So that a machine sees which of the two it has.
+/// Tells a machine which of the two it has.
 #[derive(Serialize)]
 struct Typed<T> {
     #[serde(rename = "type")]
@@ -100,7 +101,7 @@ struct Typed<T> {
     content: T,
 }
 
-/// A module for a machine. One that can't be verified is an error.
+/// A module for a machine. A module that can't be verified is an error.
 #[derive(Serialize)]
 struct Module<'a> {
     plain: bool,

@@ -1,14 +1,14 @@
-//! The table of backends: one line each where there is room, folded where there isn't.
+//! The table of backends: one line each if the terminal is wide enough, several lines otherwise.
 
 use super::mode;
 use crate::say;
 use std::fmt::Write as _;
 use std::path::Path;
+use understudy_analyse::service_map::cut;
+use understudy_analyse::summary::{BackendSummary, Summary, Way};
 use understudy_core::config::{Mode, OnMiss};
-use understudy_snapshot::service_map::cut;
-use understudy_snapshot::summary::{BackendSummary, Summary, Way};
 
-/// The columns before the technologies: their headings, and whether they are numbers.
+/// Columns before the technologies: heading, and whether they are numbers.
 const COLUMNS: [(&str, bool); 11] = [
     ("mode", false),
     ("direction", false),
@@ -22,12 +22,12 @@ const COLUMNS: [(&str, bool); 11] = [
     ("p95", true),
     ("errors", true),
 ];
-/// Which of them says how many can be answered from.
+/// Index of the column with the number of exchanges that can be served.
 const ANSWERABLE: usize = 6;
-/// A host takes no more of a line than this.
+/// Maximum width of a host.
 const HOST_MAX: usize = 48;
 
-/// What is true of all of it.
+/// Facts about all backends.
 pub(super) fn head(path: &Path, summary: &Summary) -> String {
     let backends = || summary.backends.iter().filter(|backend| backend.direction == Way::Outbound);
     let exchanges: u64 = backends().map(|backend| backend.exchanges).sum();
@@ -54,10 +54,10 @@ pub(super) fn head(path: &Path, summary: &Summary) -> String {
     out
 }
 
-/// The backends, for a terminal so many columns wide; `None`: as wide as it takes.
+/// The backends, for a terminal of this width; `None`: any width.
 pub(super) fn write(summary: &Summary, width: Option<usize>, verbose: bool) -> String {
     let rows: Vec<[String; 11]> = summary.backends.iter().map(cells).collect();
-    // Where all can be answered from, nobody needs to be told so for each.
+    // The column is left out if all exchanges can be served.
     let all = summary.backends.iter().all(|b| b.direction == Way::Inbound || b.answerable == b.exchanges);
     let widths: [usize; 11] = std::array::from_fn(|column| {
         let longest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -74,7 +74,7 @@ pub(super) fn write(summary: &Summary, width: Option<usize>, verbose: bool) -> S
         }
         return out;
     }
-    // The technologies are behind, or below where there is no room.
+    // The technologies follow on the line, or on the next one if it is full.
     let below = width.is_some_and(|width| longest > width);
     let headings = COLUMNS.map(|(heading, _)| heading.to_owned());
     let last = if below { "" } else { "  technology" };
@@ -150,7 +150,7 @@ fn technologies(backend: &BackendSummary) -> String {
     if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }
 
-/// A list on as many lines as it takes, each indented.
+/// A list on indented lines.
 fn wrapped(list: &str, indent: usize, width: usize) -> String {
     let (margin, mut out, mut column) = (" ".repeat(indent), String::new(), 0);
     for item in list.split(", ") {
@@ -171,7 +171,7 @@ fn wrapped(list: &str, indent: usize, width: usize) -> String {
     out
 }
 
-/// What else is known, where it was asked for.
+/// Further facts, with `--verbose`.
 fn details(backend: &BackendSummary, verbose: bool, out: &mut String) {
     if !verbose {
         return;

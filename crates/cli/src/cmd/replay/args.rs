@@ -3,27 +3,29 @@
 use crate::cmd::pull::RegistryArgs;
 use crate::cmd::report::Pages;
 use crate::output;
-use crate::session::ProxyArgs;
+use crate::proxy_args::ProxyArgs;
+use crate::when::duration;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use understudy_core::config::OnMiss;
 use understudy_core::latency::Latency;
-use understudy_replay::client::{Connector, Protocol};
+use understudy_replay::client::Protocol;
 use understudy_replay::goal::Goal;
 use understudy_replay::load::{Load, Speed};
-use understudy_replay::report::kept;
+use understudy_replay::report::{self, kept};
 use understudy_replay::settings::Settings;
-use understudy_replay::target::{Target, Trust};
-use understudy_snapshot::Snapshot;
+use understudy_replay::target::Target;
+use understudy_run::{Readiness, Replay, ReplayMode, TargetTrust};
 
-/// The settings that are read where none are named.
+/// Name of the settings file that is read by default, in the snapshot's folder.
 const SETTINGS: &str = "replay.yaml";
 
 /// Send a service its recorded requests, and compare its answers
 ///
-/// CMD is started with its backends answered from the snapshot, as `respond` does. When it is ready, it is sent the requests that the
-/// snapshot has recorded, and each answer is compared with the recorded one. The report says whether the service still behaves.
+/// CMD starts with its backends answered from the snapshot, as `respond` does. When it is ready, it
+/// receives the requests that the snapshot has recorded, and each answer is compared with the
+/// recorded one. The report says whether the service still behaves as recorded.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,118 +36,123 @@ Examples:
 
 Exit status: 0 all goals were reached; 1 a goal was missed, or the service failed; 2 could not run.")]
 pub(crate) struct Args {
-    /// The snapshot to replay: a folder, or oci://REGISTRY/NAME:TAG that `push --with-snapshot` made
+    /// The snapshot to replay: a folder, or oci://REGISTRY/NAME:TAG that `push --with-snapshot`
+    /// made
     pub(super) snapshot: PathBuf,
 
     #[command(flatten)]
     pub(super) registry: RegistryArgs,
 
-    /// Where the service listens [default: where it did when it was recorded]
+    /// Address of the service [default: the one at which it was recorded]
     #[arg(long, value_name = "URL")]
     pub(super) target: Option<String>,
 
-    /// What is replayed
+    /// Which parts of the recording are replayed
     #[arg(long, value_enum, value_name = "MODE", default_value = "full-replay")]
     pub(super) mode: Mode,
 
-    /// Which build is tested; for the report
+    /// Name of the tested build, for the report
     #[arg(long, value_name = "TAG")]
     pub(super) build_tag: Option<String>,
 
-    /// What is compared, carried and to be reached [default: SNAPSHOT/replay.yaml, where it is there]
+    /// Settings: comparison, carried values and goals [default: SNAPSHOT/replay.yaml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Fail where this holds, such as 'p95 > 200ms'; may be repeated
+    /// Fail if this holds, such as 'p95 > 200ms'; may be repeated
     #[arg(long, value_name = "METRIC OP VALUE", value_parser = Goal::must_not)]
     pub(super) fail_if: Vec<Goal>,
 
-    /// A report of a run of the same build: what differed in it doesn't count
+    /// Report of another run of the same build: its differences don't count
     #[arg(long, value_name = "REPORT")]
     pub(super) baseline: Option<PathBuf>,
 
-    /// Write the report (JSON) here
+    /// Write the report (JSON) to this file
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
 
-    /// Write the result in a few hundred bytes of JSON here, whatever becomes of the run; for a pod's termination message
+    /// Write the result in a few hundred bytes of JSON to this file, even if the run fails; for a
+    /// pod's termination message
     #[arg(long, value_name = "FILE")]
     pub(super) summary: Option<PathBuf>,
 
-    /// Keep so many reports in SNAPSHOT/.reports for `understudy ui`, this one among them
+    /// Number of reports to keep in SNAPSHOT/.reports for `understudy ui`, including this one
     #[arg(long, value_name = "N", default_value_t = kept::DEFAULT)]
     pub(super) keep_reports: usize,
 
     #[command(flatten)]
     pub(super) pages: Pages,
 
-    /// What becomes of a call that nothing recorded matches [default: what snapshot.yaml says]
+    /// What happens to a call that matches nothing recorded [default: as in snapshot.yaml]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) on_miss: Option<OnMissArg>,
 
-    /// How long mocked answers are held back: none, recorded, or a factor such as 0.5x [default: what snapshot.yaml says]
+    /// How long mocked answers are delayed: none, recorded, or a factor such as 0.5x [default: as
+    /// in snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     pub(super) latency: Option<Latency>,
 
-    /// List all that is in the report
+    /// List everything in the report
     #[arg(short, long)]
     pub(super) verbose: bool,
 
     #[command(flatten)]
     pub(super) load: LoadArgs,
 
-    /// When the service is ready: `tcp`, when it accepts connections; a path, when that is answered with 2xx or 3xx
+    /// When the service is ready: `tcp`, once it accepts connections; a path, once that is answered
+    /// with 2xx or 3xx
     #[arg(long, value_name = "PATH|tcp", default_value = "tcp")]
     ready: String,
 
-    /// How long the service may take to be ready
+    /// How long the service may take to become ready
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     ready_timeout: Duration,
 
-    /// How long all of it may take, once the service is ready
+    /// How long the run may take once the service is ready
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
 
-    /// Which protocol is spoken to the service [default: that of the recording]
+    /// Protocol to use for the service [default: as recorded]
     #[arg(long, value_enum, value_name = "PROTOCOL")]
     protocol: Option<ProtocolArg>,
 
-    /// Believe a target whose certificate an authority in this file (PEM) has signed, and no other
+    /// Accept a certificate of the target only if an authority in this file (PEM) has signed it
     #[arg(long, value_name = "FILE")]
     target_ca: Option<PathBuf>,
 
-    /// Believe any certificate of the target
+    /// Accept any certificate of the target
     #[arg(long, conflicts_with = "target_ca")]
     insecure_target: bool,
 
     #[command(flatten)]
     pub(super) proxy: ProxyArgs,
 
-    /// The service, after `--`
+    /// The service to start, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(super) command: Vec<String>,
 }
 
-/// How much is sent, and how fast.
+/// Arguments about how many requests are sent, and how fast.
 #[derive(clap::Args)]
 pub(crate) struct LoadArgs {
-    /// How fast the recording is played: max, or a factor such as 4x
+    /// Speed of the recording: max, or a factor such as 4x
     #[arg(long, value_name = "SPEED", default_value = "1x")]
     speed: Speed,
 
-    /// So many requests a second, in place of the recording's pace
+    /// Requests per second, instead of the recorded pace
     #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "speed")]
     rps: Option<f64>,
 
-    /// Virtual users: each plays the recording by itself
+    /// Number of virtual users; each plays the whole recording
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     vus: u32,
 
-    /// How often each plays it [default: 1; with --for until the time is over]
+    /// How often each virtual user plays the recording [default: 1; with --for until the time is
+    /// over]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     times: Option<u64>,
 
-    /// Begin no request later than this
+    /// Send no request after this time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
 
@@ -170,30 +177,25 @@ impl LoadArgs {
             request_timeout: self.request_timeout,
         }
     }
-
-    /// Whether the recording is played once, and to its end.
-    pub(super) fn once(&self) -> bool {
-        self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
-    }
 }
 
-/// What is replayed.
+/// Parts of a recording that are replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mode {
-    /// The requests are sent, and the backends are mocked
+    /// Requests are sent, and backends are mocked
     FullReplay,
-    /// The requests are sent to a service that runs already
+    /// Requests are sent to a service that runs already
     GeneratorOnly,
-    /// The backends are mocked, until CMD ends
+    /// Backends are mocked until CMD exits
     ResponderOnly,
 }
 
-impl Mode {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::FullReplay => "full-replay",
-            Self::GeneratorOnly => "generator-only",
-            Self::ResponderOnly => "responder-only",
+impl From<Mode> for ReplayMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::FullReplay => Self::FullReplay,
+            Mode::GeneratorOnly => Self::GeneratorOnly,
+            Mode::ResponderOnly => Self::ResponderOnly,
         }
     }
 }
@@ -219,21 +221,12 @@ impl From<OnMissArg> for OnMiss {
 enum ProtocolArg {
     /// HTTP/1.1
     Http1,
-    /// HTTP/2; without TLS from the first byte on (h2c)
+    /// HTTP/2; without TLS by prior knowledge (h2c)
     Http2,
 }
 
-/// When a service is ready.
-#[derive(Clone, Debug)]
-pub(super) struct Ready {
-    /// The path that is to be answered; `None`: when it accepts connections.
-    pub(super) path: Option<String>,
-    /// How long that may take.
-    pub(super) within: Duration,
-}
-
 impl Args {
-    /// What the arguments say together must make sense, before anything is started.
+    /// Checks that the arguments fit together, before anything is started.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let is_generator = self.mode == Mode::GeneratorOnly;
         if is_generator && !self.command.is_empty() {
@@ -257,8 +250,42 @@ impl Args {
         self.report.as_deref().map_or(Ok(()), output::check)
     }
 
-    pub(super) fn ready(&self) -> Ready {
-        Ready { path: (self.ready != "tcp").then(|| self.ready.clone()), within: self.ready_timeout }
+    /// The replay that the arguments stand for. Reads the settings and the baseline.
+    pub(super) fn replay(&self) -> anyhow::Result<Replay> {
+        let settings = self.settings()?;
+        let baseline = self.baseline.as_ref().map(|path| report::read(path)).transpose()?;
+        Ok(Replay {
+            mode: self.mode.into(),
+            build_tag: self.build_tag.clone(),
+            settings,
+            fail_if: self.fail_if.clone(),
+            baseline,
+            target: match &self.target {
+                // Nothing is sent, so the target doesn't matter.
+                Some(_) if self.mode == Mode::ResponderOnly => None,
+                target => target.as_deref().map(Target::parse).transpose()?,
+            },
+            protocol: match self.protocol {
+                None => Protocol::AsRecorded,
+                Some(ProtocolArg::Http1) => Protocol::Http1,
+                Some(ProtocolArg::Http2) => Protocol::Http2,
+            },
+            target_trust: match &self.target_ca {
+                Some(file) => TargetTrust::File(file.clone()),
+                None if self.insecure_target => TargetTrust::Anyone,
+                None => TargetTrust::System,
+            },
+            load: self.load.load(),
+            readiness: Readiness {
+                path: (self.ready != "tcp").then(|| self.ready.clone()),
+                within: self.ready_timeout,
+            },
+            timeout: self.timeout,
+            on_miss: self.on_miss.map(OnMiss::from),
+            latency: self.latency,
+            proxy: self.proxy.settings(),
+            command: self.command.clone(),
+        })
     }
 
     pub(super) fn settings(&self) -> anyhow::Result<Settings> {
@@ -271,80 +298,9 @@ impl Args {
         let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         Ok(Settings::from_yaml(&text, path, |name| std::env::var(name).ok())?)
     }
-
-    pub(super) fn target(&self, snapshot: &Snapshot) -> anyhow::Result<Target> {
-        if let Some(target) = &self.target {
-            return Ok(Target::parse(target)?);
-        }
-        let mut apps: Vec<&str> = snapshot.header().inbound.values().map(|way| way.app.as_str()).collect();
-        apps.sort_unstable();
-        apps.dedup();
-        match apps.as_slice() {
-            [app] => Ok(Target::parse(&format!("http://{app}"))?),
-            [] => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
-            several => bail!(
-                "the service listened at several addresses ({}): say with --target which one is meant",
-                several.join(", ")
-            ),
-        }
-    }
-
-    pub(super) fn connector(&self, target: Target) -> anyhow::Result<Connector> {
-        let protocol = match self.protocol {
-            None => Protocol::AsRecorded,
-            Some(ProtocolArg::Http1) => Protocol::Http1,
-            Some(ProtocolArg::Http2) => Protocol::Http2,
-        };
-        let trust = match &self.target_ca {
-            Some(file) => Trust::file(file)?,
-            None if self.insecure_target => Trust::Anyone,
-            None if target.tls => Trust::Roots(understudy_ca::system_roots()),
-            None => Trust::Roots(Vec::new()),
-        };
-        Ok(Connector::new(target, protocol, &trust)?)
-    }
-}
-
-/// `500ms`, `30s`, `5m`, `1h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("{text:?} is no time: write 500ms, 30s, 5m or 1h");
-    let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
-    let (number, unit) = text.split_at(at);
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    let seconds = match unit {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3600.0,
-        _ => return Err(bad()),
-    };
-    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(bad)
 }
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
     rate.ok_or_else(|| format!("{text:?} is no rate: write a number above 0"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        #[track_caller]
-        fn check(text: &str, expect: Option<u64>) {
-            assert_eq!(duration(text).ok().map(|time| time.as_millis()), expect.map(u128::from), "{text}");
-        }
-        check("500ms", Some(500));
-        check("1.5s", Some(1500));
-        check("2m", Some(120_000));
-        check("1h", Some(3_600_000));
-        check("0s", None);
-        check("-1s", None);
-        check("10", None);
-        check("s", None);
-        check("1d", None);
-        check("1e400s", None);
-    }
 }

@@ -1,27 +1,26 @@
-//! `understudy snapshot create`: a snapshot of some of what a collector has stored.
+//! `understudy snapshot create`: makes a snapshot of some of a capture store.
 
 use super::PlaceArgs;
-use crate::capture::{Draft, Kept, tell_learnt};
-use crate::signals::{Interrupted, Signals};
 use crate::{Outcome, output, say, when};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use understudy_collector::{Counts, Reader, Selected, Selection, StoreUrl};
+use understudy_collector::{Reader, Selected, Selection, SelectionCounts, StoreUrl};
 use understudy_core::backend::Pattern;
-use understudy_core::config::{Config, Redaction};
+use understudy_core::config::{Config, RedactionConfig};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Redactor, Settings, contains_token};
 use understudy_core::sample::Sample;
 use understudy_core::time;
+use understudy_run::{Interrupted, RecordingContext, Signals, SnapshotDraft};
 use understudy_snapshot::{Existing, Header, Snapshot};
 
-/// Make a snapshot of what a collector has stored
+/// Make a snapshot of a capture store
 ///
-/// A collector may be writing to the store meanwhile: what is in it now is taken. Which values change by themselves is learnt, as `record`
-/// does it. The snapshot is written whole or not at all.
+/// A collector may write to the store meanwhile; the snapshot holds what the store has now. Rules
+/// are learned, as `record` does. The snapshot is written as a whole or not at all.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,22 +31,23 @@ Examples:
 
 Exit status: 0 made; 2 could not, or there was nothing.")]
 pub(super) struct Args {
-    /// What it is to be called
+    /// The snapshot's name
     name: String,
 
-    /// Where the collector keeps what it gets: its folder, or file:///path/to/it
+    /// The capture store: the collector's folder, file:///path/to/it, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     store: StoreUrl,
 
-    /// The service, as its filter is configured; needed where the store holds several
+    /// The service, as named in its filter's configuration; required if the store holds several
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
-    /// Exchanges that began then or later: 2026-11-21T08:00:00Z, or how long ago, such as 2h or 10m
+    /// Exchanges that started then or later: 2026-11-21T08:00:00Z, or how long ago, such as 2h or
+    /// 10m
     #[arg(long, value_name = "TIME", value_parser = time_of)]
     from: Option<u64>,
 
-    /// Exchanges that began before
+    /// Exchanges that started before this time
     #[arg(long, value_name = "TIME", value_parser = time_of)]
     to: Option<u64>,
 
@@ -55,19 +55,19 @@ pub(super) struct Args {
     #[arg(long = "backend", value_name = "PATTERN")]
     backends: Vec<Pattern>,
 
-    /// The folder to write; NAME in the folder of snapshots by default
+    /// The folder to write [default: NAME in the folder of snapshots]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
 
-    /// What the filter's configuration says of `redaction`, as JSON: the same secrets then match
+    /// The `redaction` of the filter's configuration, as JSON: the same secrets then match
     #[arg(long, value_name = "FILE")]
     redaction: Option<PathBuf>,
 
-    /// Keep what was delivered to OpenTelemetry, Zipkin, Datadog, Sentry and the like
+    /// Keep exchanges with OpenTelemetry, Zipkin, Datadog, Sentry and similar services
     #[arg(long)]
     keep_telemetry: bool,
 
-    /// Replace the snapshot that is there; other files in its folder stay
+    /// Replace an existing snapshot; other files in its folder stay
     #[arg(long)]
     force: bool,
 
@@ -80,7 +80,7 @@ pub(super) struct Args {
 }
 
 fn time_of(text: &str) -> Result<u64, String> {
-    when::parse(text, say::now())
+    when::time(text, say::now())
 }
 
 pub(super) async fn run(args: Args) -> Outcome {
@@ -93,12 +93,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     {
         bail!("--from {} isn't before --to {}", time::to_rfc3339(from), time::to_rfc3339(to));
     }
-    let Kept { redaction, inbound } = kept(&args)?;
+    let RecordingContext { redaction, inbound } = context(&args)?;
     let mut signals = Signals::new()?;
     let taken = tokio::select! {
         taken = take(&args, &target, redaction.as_ref()) => taken?,
-        // What was written by then goes with the draft.
-        signal = signals.next() => return Err(Interrupted(signal, "the snapshot was written").into()),
+        // Dropping the draft removes what was written.
+        signal = signals.next() => return Err(Interrupted { signal, before: "the snapshot was written" }.into()),
     };
     let header = Header {
         name: args.name.clone(),
@@ -120,14 +120,14 @@ pub(super) async fn run(args: Args) -> Outcome {
     tell(&args, &snapshot, repeated, called)
 }
 
-/// What `record` has left in the folder, and the filter's own redaction where it is given.
-fn kept(args: &Args) -> anyhow::Result<Kept> {
-    let kept = match &args.store {
-        StoreUrl::Folder(folder) => Kept::of(folder)?,
-        _ => Kept::default(),
+/// The context that `record` has left in the folder, with the redaction of `--redaction` if given.
+fn context(args: &Args) -> anyhow::Result<RecordingContext> {
+    let context = match &args.store {
+        StoreUrl::Folder(folder) => RecordingContext::read(folder)?,
+        _ => RecordingContext::default(),
     };
-    let Some(path) = &args.redaction else { return Ok(kept) };
-    let read = || -> anyhow::Result<Redaction> {
+    let Some(path) = &args.redaction else { return Ok(context) };
+    let read = || -> anyhow::Result<RedactionConfig> {
         let object: Value = serde_json::from_slice(&std::fs::read(path)?)?;
         let config = Config::from_json(json!({ "redaction": object }).to_string().as_bytes())?;
         Ok(config.redaction)
@@ -135,15 +135,16 @@ fn kept(args: &Args) -> anyhow::Result<Kept> {
     let redaction = read().with_context(|| {
         format!("can't take {} for what the filter's configuration says of `redaction`", path.display())
     })?;
-    let Redaction { enabled, key, headers, fields, allow } = redaction;
-    Ok(Kept { redaction: enabled.then_some(Settings { key, headers, fields, allow }), ..kept })
+    let RedactionConfig { enabled, key, headers, fields, allow } = redaction;
+    let redaction = enabled.then_some(Settings { key, headers, fields, allow });
+    Ok(RecordingContext { redaction, ..context })
 }
 
-/// What was read.
+/// The exchanges that were selected from the store.
 struct Taken {
-    draft: Draft,
+    draft: SnapshotDraft<'static>,
     service: Option<String>,
-    /// When the last exchange began.
+    /// Start of the last exchange.
     last: u64,
     repeated: u64,
     sample: Sample,
@@ -161,7 +162,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     let redactor = redaction.map(Redactor::new);
     let mut selected = Selected::new(Reader::at(&args.store).await?, selection);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let mut draft = Draft::begin(target, existing, args.keep_telemetry)?;
+    let mut draft = SnapshotDraft::begin(target, existing, args.keep_telemetry, &say::Console)?;
     let (mut services, mut last, mut has_tokens, mut inbound) = (BTreeSet::new(), 0, false, 0);
     while let Some((mut exchange, service)) = selected.next().await? {
         if !services.contains(&service) {
@@ -184,12 +185,12 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
             args.store
         );
     }
-    let (service, Counts { repeated, sample, .. }) =
+    let (service, SelectionCounts { repeated, sample, .. }) =
         (services.into_iter().next().flatten(), selected.counts());
     Ok(Taken { draft, service, last, repeated, sample, has_tokens, inbound })
 }
 
-/// A snapshot is of one service: what two say to a backend would be answered to either.
+/// A snapshot belongs to one service: with two, either would get the answers of the other.
 fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
     if services.len() < 2 {
         return Ok(());
@@ -198,7 +199,7 @@ fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
     bail!("the store holds more than one service ({}, …): say which with --service", names.join(", "))
 }
 
-/// Where requests are compared.
+/// Whether a request contains a token in a place that is compared.
 fn holds_token(exchange: &Exchange) -> bool {
     contains_token(&exchange.request.path) || contains_token(&exchange.request.body.bytes)
 }
@@ -238,6 +239,6 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     if repeated > 0 {
         say::line(format_args!("{} sent more than once, and taken once", say::count(repeated, "exchange")));
     }
-    tell_learnt(path, &header.rules);
+    say::learned(path, &header.rules);
     Ok(ExitCode::SUCCESS)
 }

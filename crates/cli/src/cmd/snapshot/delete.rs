@@ -1,4 +1,5 @@
-//! `understudy snapshot delete`: removes the two files of a snapshot and the reports that are kept with it, and its folder where nothing else is in it.
+//! `understudy snapshot delete`: removes a snapshot's two files and its kept reports, and its
+//! folder if that is empty then.
 
 use super::PlaceArgs;
 use crate::{Outcome, say};
@@ -12,7 +13,8 @@ use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
 
 /// Delete a snapshot
 ///
-/// Its two files are removed, snapshot.yaml and exchanges.ndjson, and the reports kept with it; and its folder if nothing else is in it. Asks before, on a terminal.
+/// Removes snapshot.yaml, exchanges.ndjson and the reports kept with them, and the folder if
+/// nothing else is in it. Asks first on a terminal.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,7 +41,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         say::line("nothing was deleted");
         return Ok(ExitCode::from(1));
     }
-    // What makes it a snapshot to others goes first.
+    // The file that makes the folder a snapshot is removed first.
     for name in [HEADER_FILE, EXCHANGES_FILE] {
         let file = folder.join(name);
         match fs::remove_file(&file) {
@@ -66,7 +68,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder with a snapshot's files in it, or with one that an interrupted deletion has left. No link: what it leads to is elsewhere.
+/// Whether a folder holds a snapshot's files, or those that an interrupted deletion has left. A
+/// link doesn't count: its target is elsewhere.
 fn check(folder: &Path) -> anyhow::Result<()> {
     let no_link = |path: &Path| match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => {

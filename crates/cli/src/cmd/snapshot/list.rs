@@ -1,4 +1,4 @@
-//! `understudy snapshot list`: which snapshots there are, or what a store holds to make them of.
+//! `understudy snapshot list`: lists snapshots, or the services in a capture store.
 
 use super::PlaceArgs;
 use crate::{Outcome, output, say};
@@ -12,7 +12,7 @@ use understudy_collector::{Reader, ServiceSurvey, StoreUrl};
 use understudy_core::time;
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot, SnapshotError};
 
-/// List the snapshots that are there, or what a store holds
+/// List snapshots, or the contents of a capture store
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
 
 Exit status: 0 listed; 2 could not.")]
 pub(super) struct Args {
-    /// Say what this store holds instead
+    /// List the contents of this capture store instead
     #[arg(long, value_name = "URL", conflicts_with = "snapshots")]
     store: Option<StoreUrl>,
 
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder that looks like a snapshot, and what is in it or wrong with it.
+/// A folder that looks like a snapshot, with its content or its problem.
 type Entry = (String, Result<Snapshot, SnapshotError>);
 
 fn snapshots(folder: &Path, as_json: bool) -> anyhow::Result<()> {

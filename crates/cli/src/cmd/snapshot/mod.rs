@@ -1,4 +1,4 @@
-//! `understudy snapshot`: makes snapshots of what a collector has stored, and keeps house among those that are there.
+//! `understudy snapshot`: makes snapshots of capture stores, and manages existing ones.
 
 mod create;
 mod delete;
@@ -9,7 +9,7 @@ use crate::Outcome;
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 
-/// Make snapshots of what a collector has stored; list, show and delete them
+/// Make snapshots of a capture store; list, show and delete them
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,19 +41,19 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
 }
 
-/// Where snapshots are.
+/// Arguments about the folder of snapshots.
 #[derive(clap::Args)]
 struct PlaceArgs {
-    /// The folder that snapshots are in
+    /// The folder of snapshots
     #[arg(long, value_name = "FOLDER", default_value = "snapshots")]
     snapshots: PathBuf,
 }
 
 impl PlaceArgs {
-    /// The folder of one of them.
+    /// The folder of one snapshot.
     ///
     /// # Errors
-    /// The name is a path, which could lead out.
+    /// The name is a path, which could lead out of the folder.
     fn of(&self, name: &str) -> anyhow::Result<PathBuf> {
         let mut parts = Path::new(name).components();
         let is_name = matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(_)), None));

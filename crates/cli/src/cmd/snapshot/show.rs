@@ -1,4 +1,4 @@
-//! `understudy snapshot show`: what one snapshot is, as its `snapshot.yaml` says.
+//! `understudy snapshot show`: shows a snapshot's `snapshot.yaml`.
 
 use super::PlaceArgs;
 use crate::{Outcome, output};
@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use understudy_core::time;
 use understudy_snapshot::Snapshot;
 
-/// Show what a snapshot is: when, of which service, with which backends
+/// Show a snapshot's time, service and backends
 ///
-/// `understudy inspect` says more: it reads the exchanges too.
+/// `understudy inspect` shows more: it reads the exchanges too.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What stands in `--json`, of `list` too.
+/// Fields of `--json`, also for `list`.
 pub(super) fn in_json(name: &str, snapshot: &Snapshot) -> Value {
     let header = snapshot.header();
     json!({

@@ -1,8 +1,6 @@
 //! What is a document, and what its normal form is.
 
 use super::*;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn normal(text: impl AsRef<[u8]>) -> Option<String> {
     let mut out = b"before".to_vec();

@@ -1,8 +1,6 @@
 //! What becomes of parts, and what isn't multipart.
 
 use super::*;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// A part's content is shown with its content type, and parts of parts as such.
 fn nested(content_type: Option<&[u8]>, content: &[u8], out: &mut Vec<u8>) {

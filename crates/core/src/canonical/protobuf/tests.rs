@@ -2,8 +2,6 @@
 
 use super::*;
 use miniz_oxide::deflate::compress_to_vec_zlib;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn tree(message: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let mut out = b"before".to_vec();

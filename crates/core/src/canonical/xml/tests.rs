@@ -1,8 +1,6 @@
 //! What the rules make of XML, as tables.
 
 use super::*;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn tree(text: impl AsRef<[u8]>) -> Option<String> {
     let mut out = b"before".to_vec();

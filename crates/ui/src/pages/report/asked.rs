@@ -1,9 +1,9 @@
-//! One request to a backend: what was asked, its signature, what became of it and what would become of it now. For one that missed: what is
-//! nearest, and what can be done about it.
+//! One request to a backend: its content, signature and verdict, and its current verdict. For a miss also the
+//! nearest requests and the remedies.
 
 use super::offer::Offered;
 use super::responder::{class, now};
-use super::{Above, Loaded, sides, status, wire};
+use super::{Loaded, ReportHeading, sides, status, wire};
 use crate::form::Form;
 use crate::page::{Frame, PageError, render};
 use crate::reports::{Choice, Now};
@@ -17,14 +17,14 @@ use std::sync::Arc;
 use understudy_core::exchange::Exchange;
 use understudy_core::facts::is_grpc;
 use understudy_core::verdict::Nearest;
-use understudy_replay::report::Asked;
+use understudy_replay::report::JudgedCall;
 use understudy_replay::report::view::Sides;
 
 #[derive(Template)]
 #[template(path = "asked.html")]
 pub(super) struct AskedPage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     here: String,
     token: String,
     digest: String,
@@ -33,40 +33,40 @@ pub(super) struct AskedPage {
     class: &'static str,
     verdict: String,
     reason: String,
-    /// What was done a moment ago.
+    /// The change that was just made.
     done: &'static str,
-    now: Told,
+    now: CurrentVerdict,
     signature: Vec<(String, String)>,
     request: String,
-    /// The one that a rule is weighed for.
+    /// The recorded request for which a rule is weighed.
     nearest: Option<Near>,
     others: Vec<Near>,
     offered: Option<Offered>,
-    /// How an answer can be added; `None` where nothing can be.
+    /// How an answer can be added; `None` if it can't.
     add: Option<Add>,
-    /// Why not.
+    /// The reason why none can be added.
     no_add: &'static str,
     curl: Option<Curl>,
 }
 
-/// What would become of it now.
-struct Told {
+/// The current verdict.
+struct CurrentVerdict {
     class: &'static str,
     text: String,
 }
 
-/// A recorded request that is near.
+/// A near recorded request.
 struct Near {
     exchange: String,
     title: String,
     rows: Vec<Sides>,
-    /// The page with a rule that is held against it.
+    /// The page with a rule for it.
     href: Option<String>,
 }
 
-/// How an answer is added.
+/// The form that adds an answer.
 struct Add {
-    /// The real backend's, where it was let through.
+    /// The real backend's answer, if the request was passed through.
     given: Option<(u16, BodyView)>,
 }
 
@@ -154,8 +154,8 @@ fn done(what: &str) -> &'static str {
     }
 }
 
-fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &Asked) -> Told {
-    let told = |class, text: String| Told { class, text };
+fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &JudgedCall) -> CurrentVerdict {
+    let told = |class, text: String| CurrentVerdict { class, text };
     match judged {
         None if asked.verdict == "match" => {
             told("good", format!("It was answered with exchange {}.", visible(asked.exchange.as_deref().unwrap_or("?"))))
@@ -195,7 +195,7 @@ fn shown(near: &Nearest, here: &str, can: bool) -> Near {
     }
 }
 
-/// The request as it was sent, for people.
+/// The request as shown.
 fn on_wire(exchange: &Exchange) -> String {
     let request = &exchange.request;
     let mut text = format!("{} {}\n", visible_bytes(&request.method), visible_bytes(&request.path));

@@ -1,4 +1,4 @@
-//! Two reports beside each other, as `understudy report --compare` says it.
+//! Two reports side by side, like `understudy report --compare`.
 
 use super::{address, started};
 use crate::form::Form;
@@ -17,7 +17,7 @@ use understudy_replay::report::versus;
 #[template(path = "compare.html")]
 struct ComparePage {
     frame: Frame,
-    /// Names and addresses of both.
+    /// The names and addresses of both reports.
     old: (String, String),
     new: (String, String),
     worse: bool,

@@ -1,9 +1,9 @@
-//! The reports of a snapshot, the newest first, with what they come to; two of them can be compared.
+//! The reports of a snapshot, the newest first, with their totals. Two of them can be compared.
 
 use super::{address, called};
 use crate::page::{Frame, PageError, render};
 use crate::pages::{base, frame, on_a_thread};
-use crate::reports::Listed;
+use crate::reports::ListedReport;
 use crate::routes::App;
 use crate::show::{duration, visible};
 use askama::Template;
@@ -18,7 +18,7 @@ use understudy_replay::report::{Head, kept, millis, number};
 struct ListPage {
     frame: Frame,
     base: String,
-    /// Where they lie, for who has none.
+    /// The folder of reports, shown if there are none.
     folder: String,
     rows: Vec<Row>,
     notes: Vec<String>,
@@ -55,7 +55,7 @@ pub(crate) async fn show(
         }
         let mut rows: Vec<Row> =
             list.reports.iter().map(|(listed, head)| row(&book.name, listed, head)).collect();
-        // What is there is compared with what was there before.
+        // Each report is compared with the one before it.
         let mut readable = rows.iter_mut().filter(|row| row.problem.is_empty());
         let (new, old) = (readable.next(), readable.next());
         if let (Some(new), Some(old)) = (new, old) {
@@ -68,7 +68,7 @@ pub(crate) async fn show(
     .await
 }
 
-fn row(name: &str, listed: &Listed, head: &Result<Head, String>) -> Row {
+fn row(name: &str, listed: &ListedReport, head: &Result<Head, String>) -> Row {
     let mut row = Row {
         id: listed.id.clone(),
         name: visible(&listed.id),
@@ -98,7 +98,7 @@ fn row(name: &str, listed: &Listed, head: &Result<Head, String>) -> Row {
 }
 
 impl ListPage {
-    /// Whether there are two to compare.
+    /// Whether there are at least two reports.
     fn two(&self) -> bool {
         self.rows.iter().any(|row| row.old)
     }

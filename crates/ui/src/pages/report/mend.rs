@@ -1,5 +1,5 @@
-//! What is done about a request that missed: a rule, or an answer in the snapshot. Both are refused where `snapshot.yaml` was changed since the
-//! page was made.
+//! Remedies for a request that missed: a rule, or an answer in the snapshot. Both are refused if
+//! `snapshot.yaml` was changed since the page was rendered.
 
 use super::Loaded;
 use crate::form::Form;
@@ -8,18 +8,19 @@ use crate::pages::{check_token, on_a_thread, rules};
 use crate::reports::{Choice, weigh};
 use crate::routes::App;
 use crate::show::visible;
-use crate::snapshots::Book;
+use crate::snapshots::ShownSnapshot;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use std::sync::Arc;
+use understudy_analyse::learn;
 use understudy_core::exchange::{Body, End, Exchange, Response as Answer};
 use understudy_core::headers::Headers;
 use understudy_snapshot::answerable::unanswerable;
 use understudy_snapshot::merge::merge;
 use understudy_snapshot::{Existing, Header, Snapshot, SnapshotWriter};
 
-/// Makes the rule that the page has shown.
+/// Saves the rule that the page has shown.
 pub(crate) async fn rule(
     State(app): State<Arc<App>>,
     Path((name, id, number)): Path<(String, String, usize)>,
@@ -87,7 +88,7 @@ pub(crate) async fn add(
     Ok(see_other(&format!("{}/responder/{number}?done={done}", loaded.here())))
 }
 
-/// The request with the answer that is chosen: the real backend's, or what was written.
+/// The request with the chosen answer: the real backend's, or the one in the form.
 fn answered(asked: &Exchange, form: &Form) -> Result<Exchange, PageError> {
     let mut exchange = asked.clone();
     if form.get("answer") == "given" && exchange.response.is_some() {
@@ -106,7 +107,8 @@ fn answered(asked: &Exchange, form: &Form) -> Result<Exchange, PageError> {
         }
         pairs.push((name, value.trim().to_owned()));
     }
-    // Forms send each line break as two characters (URL standard, "application/x-www-form-urlencoded serializing").
+    // Forms send each line break as two characters (URL standard, "application/x-www-form-urlencoded
+    // serializing").
     let text = form.all("body").next().unwrap_or_default().replace("\r\n", "\n");
     let body = Body { bytes: text.into_bytes(), truncated: None };
     exchange.response =
@@ -122,17 +124,17 @@ fn can_be_answered(exchange: Exchange) -> Result<Exchange, PageError> {
     }
 }
 
-/// What became of an exchange that was to be added.
+/// The result of adding an exchange.
 enum Added {
     Alone,
-    /// With it the recording speaks for rules.
+    /// It was added, and the recording gives evidence for rules.
     WithRules,
-    /// It is there already.
+    /// The snapshot has it already.
     Held,
 }
 
-/// Puts an exchange into a snapshot, as `understudy merge` does with what was captured.
-fn put(book: &Book, exchange: &Exchange) -> Result<Added, PageError> {
+/// Adds an exchange to a snapshot, like `understudy merge`.
+fn put(book: &ShownSnapshot, exchange: &Exchange) -> Result<Added, PageError> {
     let failed = |error: &dyn std::error::Error| {
         let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
         PageError::failed(format!("Nothing was added: {}.", visible(&format!("{error}{source}"))))
@@ -141,7 +143,7 @@ fn put(book: &Book, exchange: &Exchange) -> Result<Added, PageError> {
     let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
     let one = || -> Result<Snapshot, understudy_snapshot::SnapshotError> {
         let mut writer = SnapshotWriter::create(folder.path().join("added"), Existing::Refuse)?;
-        // Behind all others, so that these keep their numbers, by which reports name them.
+        // Appended, so that the other exchanges keep the numbers by which reports name them.
         let mut newest = 0;
         for located in snapshot.exchanges()? {
             newest = newest.max(located?.exchange.time);
@@ -155,7 +157,8 @@ fn put(book: &Book, exchange: &Exchange) -> Result<Added, PageError> {
         })
     };
     let one = one().map_err(|error| failed(&error))?;
-    let merged = merge(&snapshot, &[one], &book.path, Existing::Replace).map_err(|error| failed(&error))?;
+    let merged = merge(&snapshot, &[one], &book.path, Existing::Replace, learn::apply)
+        .map_err(|error| failed(&error))?;
     Ok(match merged.from.iter().any(|share| share.added > 0) {
         false => Added::Held,
         true if merged.rules.is_empty() => Added::Alone,

@@ -1,5 +1,5 @@
-//! The pages of a replay's report. What stands in its file is shown, never run; where the terminal, the self-contained page and this one say
-//! the same, one function says it.
+//! The pages of a replay's report. Its content is shown and never run. Texts that the terminal and the
+//! self-contained page share come from one function.
 
 pub(crate) mod asked;
 pub(crate) mod compare;
@@ -13,10 +13,10 @@ mod offer;
 use super::{base, frame};
 use crate::form::{query, segment};
 use crate::page::{Frame, PageError, attachment, render};
-use crate::reports::Opened;
+use crate::reports::OpenedReport;
 use crate::routes::App;
 use crate::show::{date_time, visible};
-use crate::snapshots::Book;
+use crate::snapshots::ShownSnapshot;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -27,33 +27,37 @@ use understudy_core::verdict::Difference;
 use understudy_replay::report::view::{self, Goal};
 use understudy_replay::report::{Message, Report};
 
-/// So many rows are on one page.
+/// The number of rows on a page.
 const ON_PAGE: usize = 100;
 
-/// A report with all that its pages need.
+/// A report with what all of its pages need.
 pub(super) struct Loaded {
-    pub(super) book: Arc<Book>,
-    pub(super) opened: Arc<Opened>,
-    /// Of `snapshot.yaml`.
+    pub(super) book: Arc<ShownSnapshot>,
+    pub(super) opened: Arc<OpenedReport>,
+    /// The digest of `snapshot.yaml`.
     pub(super) digest: String,
     whole: Arc<Result<Report, String>>,
     id: String,
 }
 
-/// What stands above each page of a report.
-pub(super) struct Above {
+/// The heading of each page of a report.
+pub(super) struct ReportHeading {
     title: String,
     passed: bool,
     headline: String,
-    /// The report is of a snapshot of this name, and this is another.
+    /// The name of the report's snapshot, if it isn't this one.
     other: Option<String>,
-    /// Address, name, whether it is shown.
+    /// The tabs: address, name, and whether each is current.
     tabs: Vec<(String, &'static str, bool)>,
     download: String,
 }
 
 impl Loaded {
-    pub(super) async fn new(app: &App, name: &str, id: &str) -> Result<(Self, Frame, Above), PageError> {
+    pub(super) async fn new(
+        app: &App,
+        name: &str,
+        id: &str,
+    ) -> Result<(Self, Frame, ReportHeading), PageError> {
         let book = app.shelf()?.book(name)?;
         let header = book.open()?;
         let opened = app.reports.open(&book, id)?;
@@ -63,7 +67,7 @@ impl Loaded {
         let mut frame = frame(app, &loaded.book, "/reports", &format!("Replay {}", started(report)));
         frame.crumbs.push(("Reports".into(), format!("{}/reports", base(name))));
         let other = (report.snapshot != header.header.name).then(|| visible(&report.snapshot));
-        let above = Above {
+        let above = ReportHeading {
             title: started(report),
             passed: report.passed,
             headline: visible(&view::ending_line(report)),
@@ -74,12 +78,12 @@ impl Loaded {
         Ok((loaded, frame, above))
     }
 
-    /// Errors have been turned into a page when it was loaded.
+    /// The report. An error became an error page when the report was loaded.
     pub(super) fn report(&self) -> Result<&Report, PageError> {
         self.whole.as_ref().as_ref().map_err(|problem| PageError::report(visible(problem)))
     }
 
-    /// What others hold on to while this page is made.
+    /// The heading and values that outlive the rendering.
     pub(super) fn shared(&self) -> Arc<Result<Report, String>> {
         self.whole.clone()
     }
@@ -89,7 +93,7 @@ impl Loaded {
         address(&self.book.name, &self.id)
     }
 
-    /// The tabs, with the one that is shown.
+    /// The tabs, with the current one.
     pub(super) fn tabs(&self, current: &str) -> Result<Vec<(String, &'static str, bool)>, PageError> {
         let report = self.report()?;
         let all = [
@@ -108,7 +112,7 @@ pub(super) fn address(name: &str, id: &str) -> String {
     format!("{}/reports/{}", base(name), segment(id))
 }
 
-/// When it began, and of which build it is.
+/// When the replay began, and its build.
 pub(super) fn started(report: &Report) -> String {
     called(&report.started, report.build_tag.as_deref())
 }
@@ -118,7 +122,7 @@ fn called(started: &str, tag: Option<&str>) -> String {
     tag.map_or(time.clone(), |tag| format!("{} · {time}", visible(tag)))
 }
 
-/// A list in pages: which part of it, and where the others are.
+/// The part of a list on one page, and the addresses of its neighbours.
 pub(super) struct Pages {
     pub(super) from: usize,
     pub(super) previous: Option<String>,
@@ -127,7 +131,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Of so many rows; `fields` are those of the filter.
+    /// The page of a list with this many rows. `fields` are those of the filter.
     pub(super) fn new(rows: usize, page: &str, here: &str, fields: &[(&str, &str)]) -> Self {
         let pages = rows.div_ceil(ON_PAGE).max(1);
         let page = page.parse::<usize>().unwrap_or(1).clamp(1, pages);
@@ -144,7 +148,7 @@ impl Pages {
     }
 }
 
-/// Both sides of differences, for people.
+/// Both sides of differences, as shown.
 pub(super) fn sides(differences: &[Difference]) -> Vec<view::Sides> {
     let shown = |difference| {
         let (place, then, now) = view::sides(difference);
@@ -153,12 +157,12 @@ pub(super) fn sides(differences: &[Difference]) -> Vec<view::Sides> {
     differences.iter().map(shown).collect()
 }
 
-/// A message as it would stand on the wire, for people.
+/// A message in the format of the wire, as shown.
 pub(super) fn wire(message: &Message) -> String {
     visible(&view::raw(message))
 }
 
-/// A status for people, and what it means for the eye.
+/// A status as shown, with its style class.
 pub(super) fn status(status: Option<u16>) -> (String, &'static str) {
     let text = status.map_or("–".to_owned(), |status| status.to_string());
     (text, crate::show::status_kind(status.unwrap_or(0)))
@@ -168,11 +172,11 @@ pub(super) fn status(status: Option<u16>) -> (String, &'static str) {
 #[template(path = "report.html")]
 struct PerformancePage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     facts: Vec<(&'static str, String)>,
     goals: Vec<Goal>,
     notes: Vec<String>,
-    /// Elements that we have made, in which names are escaped.
+    /// HTML elements of ours, with escaped names.
     drawn: String,
 }
 
@@ -187,7 +191,7 @@ pub(crate) async fn performance(
     let mut goals = view::goals(report);
     goals.iter_mut().for_each(|goal| goal.text = visible(&goal.text));
     let notes = report.notes.iter().map(|note| visible(note)).collect();
-    // Tags and what is escaped stay as they are: nothing that is made visible is part of them.
+    // Tags and escapes aren't changed, because they contain no characters that are made visible.
     let drawn = visible(&view::performance(report));
     Ok(render(StatusCode::OK, &PerformancePage { frame, above, facts, goals, notes, drawn }))
 }
@@ -196,7 +200,7 @@ pub(crate) async fn performance(
 #[template(path = "logs.html")]
 struct LogsPage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     text: String,
     left_out: u64,
 }

@@ -1,44 +1,45 @@
-//! A rule that would make a request match, for people: what is left out and how, what the rule would do besides, or why there is none.
+//! A rule that would make a request match, as shown: the places that it leaves out, its other effects, or the
+//! reason why there is none.
 
 use super::Loaded;
 use crate::page::PageError;
-use crate::pages::rules::{Shown, shown};
+use crate::pages::rules::{ShownRule, shown};
 use crate::reports::{Choice, Weighing, weigh};
 use crate::routes::App;
 use crate::show::{count, visible};
 use std::sync::Arc;
-use understudy_snapshot::learn::miss::{Leave, Weighed};
+use understudy_analyse::learn::miss::{Leave, Weighed};
 
-/// What is offered.
+/// An offered rule.
 pub(super) struct Offered {
     pub(super) with: String,
     pub(super) state: State,
 }
 
-/// As far as it is known.
+/// The state of the offer.
 pub(super) enum State {
-    /// It is being weighed.
+    /// The rule is being weighed.
     Waiting,
-    /// It can't be.
+    /// The rule can't be weighed.
     Failed(String),
     Ready(Box<Ready>),
 }
 
-/// A rule that was weighed.
+/// A weighed rule.
 pub(super) struct Ready {
     pub(super) places: Vec<Choosable>,
-    /// What differs and no rule leaves out.
+    /// Differences that no rule can leave out.
     pub(super) stuck: Vec<String>,
-    pub(super) rule: Option<Shown>,
-    /// What it would do.
+    pub(super) rule: Option<ShownRule>,
+    /// Its effects.
     pub(super) does: Vec<String>,
-    /// Why it isn't made.
+    /// The reason why it is refused.
     pub(super) refused: String,
-    /// Whether it can be made.
+    /// Whether it can be saved.
     pub(super) can: bool,
 }
 
-/// A place, and how it is left out.
+/// A place with the ways to leave it out.
 pub(super) struct Choosable {
     pub(super) place: String,
     pub(super) shown: String,
@@ -73,7 +74,7 @@ impl Offered {
         matches!(self.state, State::Waiting)
     }
 
-    /// For the page.
+    /// The offer as shown.
     pub(super) fn with_shown(&self) -> String {
         visible(&self.with)
     }
@@ -110,7 +111,7 @@ impl Ready {
     }
 }
 
-/// What can be said of a place.
+/// The choices for a place.
 const OPTIONS: [(&str, &str); 7] = [
     ("counts", "counts"),
     ("mask", "mask: anything may be there"),

@@ -1,6 +1,6 @@
-//! What the service asked its backends, each request with its verdict: misses first.
+//! The requests of the service to its backends with their verdicts, misses first.
 
-use super::{Above, Loaded, ON_PAGE, Pages, status};
+use super::{Loaded, ON_PAGE, Pages, ReportHeading, status};
 use crate::form::Form;
 use crate::page::{Frame, PageError, render};
 use crate::reports::{Now, judge};
@@ -11,19 +11,19 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
-use understudy_replay::report::{Asked, Call, Responder, view};
+use understudy_replay::report::{Call, JudgedCall, Responder, view};
 
-/// So many calls that were made more or less often are listed.
+/// The maximum number of listed calls whose counts differ.
 const CALLS: usize = 500;
 
 #[derive(Template)]
 #[template(path = "responder.html")]
 struct ResponderPage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     here: String,
     sentence: String,
-    /// What would become of those that didn't match, now.
+    /// The current verdicts on the requests that didn't match.
     now: String,
     notes: Vec<String>,
     verdict: String,
@@ -44,7 +44,7 @@ struct Row {
     class: &'static str,
     verdict: String,
     note: String,
-    /// Whether it would match now.
+    /// Whether it matches now.
     mended: bool,
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
-/// What would become of the requests that didn't match, with the snapshot as it is. `None`: that is still being found out.
+/// The current verdicts on the requests that didn't match; `None` while they are being computed.
 pub(super) async fn now(
     app: &App,
     loaded: &Loaded,
@@ -132,14 +132,14 @@ fn notes(responder: &Responder) -> Vec<String> {
 
 fn found(responder: &Responder, verdict: &str, text: &str) -> Vec<usize> {
     let text = text.to_lowercase();
-    let has = |asked: &Asked| {
+    let has = |asked: &JudgedCall| {
         let all = || format!("{} {}{}", asked.operation, asked.backend, asked.location).to_lowercase();
         (verdict.is_empty() || asked.verdict == verdict) && (text.is_empty() || all().contains(&text))
     };
     (0..).zip(&responder.verdicts).filter(|(_, asked)| has(asked)).map(|(at, _)| at).collect()
 }
 
-fn row(asked: &Asked, number: usize, here: &str, judged: Option<&crate::reports::Verdicts>) -> Row {
+fn row(asked: &JudgedCall, number: usize, here: &str, judged: Option<&crate::reports::Verdicts>) -> Row {
     let note = match (&asked.reason, &asked.exchange) {
         (Some(reason), _) => visible(reason),
         (None, Some(exchange)) => format!("#{}", visible(exchange)),
@@ -160,8 +160,8 @@ fn row(asked: &Asked, number: usize, here: &str, judged: Option<&crate::reports:
     }
 }
 
-/// A verdict for the eye.
-pub(super) fn class(asked: &Asked) -> &'static str {
+/// The style class of a verdict.
+pub(super) fn class(asked: &JudgedCall) -> &'static str {
     match asked.verdict.as_str() {
         "match" => "good",
         "passthrough" => "warning",
@@ -169,8 +169,8 @@ pub(super) fn class(asked: &Asked) -> &'static str {
     }
 }
 
-/// Within the day: that stands above.
-fn time(asked: &Asked) -> String {
+/// The time of day. The date is in the heading.
+fn time(asked: &JudgedCall) -> String {
     understudy_core::time::from_rfc3339(&asked.time).map_or_else(|| visible(&asked.time), crate::show::clock)
 }
 

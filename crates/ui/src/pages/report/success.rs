@@ -1,6 +1,6 @@
-//! The requests that were sent, each with what came of it: a list, and one of them in full.
+//! The sent requests with their results: a list, and the page of one request.
 
-use super::{Above, Loaded, ON_PAGE, Pages, sides, status, wire};
+use super::{Loaded, ON_PAGE, Pages, ReportHeading, sides, status, wire};
 use crate::form::Form;
 use crate::page::{Frame, PageError, render};
 use crate::routes::App;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 use understudy_replay::report::view::{self, Sides};
 use understudy_replay::report::{Carried, IgnoredPlace, Pair, Report, millis};
 
-/// So many lines of the lists below are shown.
+/// The maximum number of shown lines of each list below.
 const LISTED: usize = 500;
 
 #[derive(Template)]
 #[template(path = "success.html")]
 struct SuccessPage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     here: String,
     sentence: String,
     what: String,
@@ -44,7 +44,7 @@ struct Row {
     took: String,
 }
 
-/// What became of a pair: for the filter, for the eye, in words.
+/// The result of a pair: for the filter, as a style class, as text.
 fn became(pair: &Pair) -> (&'static str, &'static str, String) {
     let failed = pair.different + pair.errors;
     let times =
@@ -91,7 +91,7 @@ pub(crate) async fn show(
     .await
 }
 
-/// The numbers of the pairs that are asked for: those that failed first.
+/// The numbers of the selected pairs, failed ones first.
 fn found(report: &Report, what: &str, text: &str) -> Vec<usize> {
     let text = text.to_lowercase();
     let has = |pair: &Pair| {
@@ -136,13 +136,13 @@ fn carried(carried: &Carried) -> (String, String, String) {
 #[template(path = "pair.html")]
 struct PairPage {
     frame: Frame,
-    above: Above,
+    above: ReportHeading,
     row: Row,
     error: String,
     differences: Vec<Sides>,
     more: u64,
     messages: Vec<(&'static str, String)>,
-    /// The list of exchanges, with this one looked for.
+    /// The address of the list of exchanges, filtered for this one.
     traffic: String,
 }
 

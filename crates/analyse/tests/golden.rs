@@ -1,0 +1,14 @@
+//! The summary of an old snapshot stays the same. `BLESS=1 cargo test -p understudy-analyse --test golden` writes what is expected anew,
+//! for a change that is meant.
+
+#[path = "../../snapshot/tests/common/golden.rs"]
+mod golden;
+
+use understudy_analyse::summary::summary;
+
+#[test]
+fn golden_snapshots_give_the_summaries_they_gave() {
+    golden::each(env!("CARGO_MANIFEST_DIR"), "summary.json", |snapshot| {
+        golden::pretty(&summary(snapshot).unwrap())
+    });
+}

@@ -1,0 +1,126 @@
+//! What the rules of a snapshot say of a place, read from their text alone.
+
+use crate::tree::Tree;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use understudy_core::rules::{Place, Rule, Shape, dates, tokens};
+
+/// A day in microseconds.
+pub(super) const DAY: u64 = 86_400_000_000;
+
+/// What doesn't count of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Mask,
+    Volatile,
+    Times,
+    Dates,
+    Ignore,
+    Jwt,
+}
+
+/// What the rules say of one request.
+pub(super) struct Said<'a> {
+    places: Vec<(What, &'a str)>,
+    pub(super) required: Vec<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn of(rules: &'a [Rule], backend: &str, method: &[u8], path: &str, operation: &[u8]) -> Self {
+        let mut said = Self { places: Vec::new(), required: Vec::new() };
+        for rule in rules {
+            let is_about = rule.backend.as_ref().is_none_or(|wanted| wanted == backend)
+                && rule.method.as_ref().is_none_or(|wanted| wanted.as_bytes() == method)
+                && rule.path.as_ref().is_none_or(|pattern| fits(pattern.as_str(), path))
+                && rule.operation.as_ref().is_none_or(|wanted| match wanted.strip_suffix('*') {
+                    Some(start) => operation.starts_with(start.as_bytes()),
+                    None => operation == wanted.as_bytes(),
+                });
+            if is_about {
+                said.take(rule);
+            }
+        }
+        said
+    }
+
+    fn take(&mut self, rule: &'a Rule) {
+        let lists = [
+            (What::Mask, &rule.mask),
+            (What::Volatile, &rule.volatile),
+            (What::Times, &rule.times),
+            (What::Dates, &rule.dates),
+            (What::Ignore, &rule.ignore),
+            (What::Jwt, &rule.jwt),
+        ];
+        for (what, places) in lists {
+            self.places.extend(places.iter().map(Place::as_str).map(|place| (what, place)));
+        }
+        self.required.extend(rule.require.iter().map(|name| name.as_str()));
+    }
+
+    /// What is said of a place.
+    pub(super) fn of_place(&self, place: &str) -> Option<What> {
+        let fits = |named: &str| match named.starts_with("body/") {
+            true => fits(named, place),
+            false => named == place,
+        };
+        self.places.iter().find(|(_, named)| fits(named)).map(|(what, _)| *what)
+    }
+
+    /// Whether something is said of days.
+    pub(super) fn has_dates(&self) -> bool {
+        self.places.iter().any(|(what, _)| *what == What::Dates)
+    }
+}
+
+/// Steps with wildcards: `*` for one, `**` at the end for all that follow.
+fn fits(pattern: &str, text: &str) -> bool {
+    let (wanted, steps): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), text.split('/').collect());
+    let one = |(wanted, step): (&&str, &&str)| *wanted == "*" || wanted == step;
+    match wanted.split_last() {
+        Some((&"**", start)) => steps.len() >= start.len() && start.iter().zip(&steps).all(one),
+        _ => wanted.len() == steps.len() && wanted.iter().zip(&steps).all(one),
+    }
+}
+
+/// A value without what doesn't count of it, and what that was. `today`: the day of the request.
+pub(super) fn lasting(what: Option<What>, text: &[u8], today: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let marked: Vec<(std::ops::Range<usize>, String)> = match what {
+        Some(What::Volatile | What::Times) => tokens(text)
+            .into_iter()
+            .filter(|token| what == Some(What::Volatile) || token.shape == Shape::Time)
+            .map(|token| (token.range, format!("\u{1}{:?}", token.shape)))
+            .collect(),
+        Some(What::Dates) => dates(text)
+            .into_iter()
+            .map(|(range, day)| (range, format!("\u{1}{}", day.cast_signed() - today.cast_signed())))
+            .collect(),
+        Some(What::Jwt) => match claims(text) {
+            Some(lasting) => vec![(0..text.len(), format!("\u{1}{lasting:?}"))],
+            None => Vec::new(),
+        },
+        Some(What::Mask) => vec![(0..text.len(), "\u{1}".to_owned())],
+        Some(What::Ignore) | None => Vec::new(),
+    };
+    let (mut out, mut taken, mut done) = (Vec::new(), Vec::new(), 0);
+    for (range, mark) in marked {
+        out.extend_from_slice(&text[done..range.start]);
+        out.extend_from_slice(mark.as_bytes());
+        done = range.end;
+        taken.push(text[range].to_vec());
+    }
+    out.extend_from_slice(&text[done..]);
+    (out, taken)
+}
+
+/// The claims of a JSON Web Token that last from one to the next, by name.
+pub(super) fn claims(token: &[u8]) -> Option<Vec<(String, Tree)>> {
+    let parts: Vec<_> = token.split(|&b| b == b'.').collect();
+    let [_, claims, _] = parts.as_slice() else { return None };
+    let Tree::Object(mut claims) = Tree::of_json(&URL_SAFE_NO_PAD.decode(claims).ok()?)? else {
+        return None;
+    };
+    claims.retain(|(name, _)| !["exp", "iat", "nbf", "jti"].contains(&name.as_str()));
+    claims.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some(claims)
+}
