@@ -62,6 +62,14 @@ impl<'a> Matcher<'a> {
         Self::with(Table::open(table)?, r#","on_miss":"fail""#)
     }
 
+    /// A matcher that counts matches which rest on an assumption as misses.
+    ///
+    /// # Errors
+    /// [`MatchError::Table`] if the table can't be opened.
+    pub fn strict(table: &'a [u8]) -> Result<Self, MatchError> {
+        Self::with(Table::open(table)?, r#","strict":true"#)
+    }
+
     fn with(table: Table<&'a [u8]>, more: &str) -> Result<Self, MatchError> {
         // The collector is never called: the verdicts are taken out of the outbox, as it would send them.
         let config = format!(

@@ -98,6 +98,9 @@ pub struct Config {
     pub default: Option<Mode>,
     /// The treatment of misses. Default: the table's, else `fail`.
     pub on_miss: Option<OnMiss>,
+    /// Whether a match that rests on an assumption is a miss.
+    #[serde(default)]
+    pub strict: bool,
     /// The delay of answers. Default: the table's, else `none`.
     pub latency: Option<Latency>,
     /// Whether the workload has to opt in to mocking by an annotation of its pod. Without the
@@ -350,6 +353,7 @@ impl Default for Config {
         Self {
             default: None,
             on_miss: None,
+            strict: false,
             latency: None,
             opt_in: false,
             tap_only: false,

@@ -33,6 +33,8 @@ pub enum Reason {
     UnknownName,
     /// Recorded answers differ by who calls, and this caller was not recorded.
     UnknownCaller,
+    /// The request only matches by a rule that is assumed, and `strict` refuses such matches.
+    Assumed,
     /// The request leaves HTTP: CONNECT, or an upgrade such as WebSocket. It has no end after which
     /// it could be answered.
     Upgrade,
@@ -61,6 +63,9 @@ impl Reason {
             Self::UnknownCaller => {
                 "recorded answers to this request differ by who calls, and this caller wasn't recorded"
             }
+            Self::Assumed => {
+                "it matches only if values that look made up don't count, and `strict` refuses assumptions: record the same run once more (`understudy record --again SNAPSHOT`), or accept them (`understudy tune SNAPSHOT --accept all`)"
+            }
             Self::Upgrade => "CONNECT and protocol upgrades can't be answered from a recording",
             Self::GrpcUnsupported => {
                 "gRPC needs a stub in Envoy's configuration, and `grpc_stub: true` in the filter's (docs/how-to/grpc.md)"
@@ -78,10 +83,67 @@ impl Reason {
             Self::SequenceGap => "sequence-gap",
             Self::UnknownName => "unknown-name",
             Self::UnknownCaller => "unknown-caller",
+            Self::Assumed => "assumed",
             Self::Upgrade => "upgrade",
             Self::GrpcUnsupported => "grpc-unsupported",
             Self::BadTable => "bad-table",
         }
+    }
+}
+
+/// The certainty of a match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// The request is the recorded one in everything that identifies a request.
+    #[default]
+    Exact,
+    /// Values differ where a rule leaves them out: a person's rule, or a learnt one whose evidence
+    /// is a published field, the order of the recording, or a repetition.
+    Proved,
+    /// Values differ where only their look in one recording says that they don't count
+    /// ([`crate::rules::Rule::assumed`]).
+    Assumed,
+}
+
+impl Class {
+    /// The name in records, headers and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Proved => "proved",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
+/// Matches counted by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassCounts {
+    /// Exact matches.
+    pub exact: u64,
+    /// Matches by a rule with evidence.
+    pub proved: u64,
+    /// Matches by an assumed rule.
+    pub assumed: u64,
+}
+
+impl ClassCounts {
+    /// Counts a match.
+    pub fn add(&mut self, class: Class) {
+        let count = match class {
+            Class::Exact => &mut self.exact,
+            Class::Proved => &mut self.proved,
+            Class::Assumed => &mut self.assumed,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+impl std::fmt::Display for ClassCounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} exact, {} proved, {} assumed", self.exact, self.proved, self.assumed)
     }
 }
 
@@ -97,6 +159,8 @@ pub struct Matched {
     /// The places that rules leave out, if the values there differ from the recorded ones. Empty
     /// for an exact match.
     pub normalised: Vec<String>,
+    /// The certainty of the match.
+    pub class: Class,
 }
 
 /// The kind of a difference between a recorded and a live signature.

@@ -1,6 +1,7 @@
 //! Builds the filter's module: the filter with the tables of snapshots inside.
 
 use crate::observer::{Event, Observer, Step};
+use crate::open::open_snapshot;
 use anyhow::Context;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ impl<'a> ModuleParts<'a> {
         let mut tables = Vec::new();
         let mut entries = 0;
         for snapshot in snapshots {
-            let built = build_table(&Snapshot::open(snapshot)?, observer)?;
+            let built = build_table(&open_snapshot(snapshot, observer)?, observer)?;
             report_left_out(&built, |_| true, observer);
             entries += built.entries;
             tables.push(built.bytes);

@@ -88,6 +88,13 @@ pub enum Event<'a> {
         /// Why not.
         reason: &'a std::io::Error,
     },
+    /// Rules of a snapshot were learnt by an earlier version, and were learnt anew for this run.
+    RulesRenewed {
+        /// The snapshot's folder.
+        snapshot: &'a std::path::Path,
+        /// How many rules were outdated.
+        outdated: u64,
+    },
     /// A warning of another crate, such as that of an untested Envoy version.
     Warning(&'a str),
 }
@@ -99,6 +106,7 @@ impl Event<'_> {
             Self::ProxyListens(_)
             | Self::InboundListens(_)
             | Self::EnvoyDied
+            | Self::RulesRenewed { .. }
             | Self::TelemetryLeftOut { .. } => Severity::Notice,
             _ => Severity::Warning,
         }
@@ -146,6 +154,13 @@ impl Display for Event<'_> {
             Self::RecordingNotRemoved { folder, reason } => {
                 write!(f, "can't remove {}, which isn't needed any more: {reason}", folder.display())
             }
+            Self::RulesRenewed { snapshot, outdated } => write!(
+                f,
+                "{} of {} learnt by an earlier version, with weaker evidence: learnt anew for this run (`understudy tune {} --relearn` writes the new ones)",
+                count(*outdated, "rule"),
+                snapshot.display(),
+                snapshot.display()
+            ),
             Self::Warning(text) => f.write_str(text),
         }
     }

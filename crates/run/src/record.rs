@@ -7,6 +7,7 @@ use crate::{child, module, redaction, session};
 use anyhow::{Context, bail};
 use serde_json::json;
 use std::path::Path;
+use understudy_analyse::learn::{self, Settled};
 use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, Inbound};
 use understudy_snapshot::{Existing, Snapshot};
@@ -68,6 +69,46 @@ pub async fn record(record: Record<'_>, observer: &dyn Observer) -> anyhow::Resu
             Err(error)
         }
     }
+}
+
+/// What [`record_again`] has found.
+pub struct RecordedAgain {
+    /// The session, with CMD's exit status.
+    pub finished: Finished<u8>,
+    /// The rules that changed; `None` if nothing was recorded, and then nothing has changed.
+    pub settled: Option<Settled>,
+}
+
+/// Runs CMD once more and compares its exchanges with those of a snapshot: values that are the same
+/// in both runs count, and values that differ don't. Only the snapshot's learnt rules change.
+///
+/// # Errors
+/// CMD did not run, or the snapshot can't be written.
+pub async fn record_again(
+    snapshot: &mut Snapshot,
+    inbound: &[Inbound],
+    keep_telemetry: bool,
+    proxy: &ProxySettings,
+    command: &[String],
+    observer: &dyn Observer,
+) -> anyhow::Result<RecordedAgain> {
+    let folder = tempfile::tempdir().context("can't make a temporary folder")?;
+    let again = Record {
+        target: &folder.path().join("again"),
+        existing: Existing::Refuse,
+        // The same key: one secret has one token in both recordings.
+        redaction: snapshot.header().redaction.clone(),
+        inbound,
+        keep_telemetry,
+        proxy,
+        command,
+    };
+    let Recorded { finished, snapshot: second } = record(again, observer).await?;
+    let settled = match second {
+        Some(second) => Some(learn::settle(snapshot, &second)?),
+        None => None,
+    };
+    Ok(RecordedAgain { finished, settled })
 }
 
 /// Writes the snapshot of a recording that was interrupted. `None` if it held no exchanges.

@@ -21,6 +21,8 @@ pub struct MockSettings {
     pub on_miss: Option<OnMiss>,
     /// How long answers are held back.
     pub latency: Option<Latency>,
+    /// Whether a match that rests on an assumption is a miss.
+    pub strict: bool,
     /// Settings by which secrets are replaced; `None` turns redaction off.
     pub redaction: Option<Settings>,
 }
@@ -53,6 +55,9 @@ impl MockSettings {
         });
         if let Some(on_miss) = self.on_miss {
             config["on_miss"] = json!(on_miss);
+        }
+        if self.strict {
+            config["strict"] = json!(true);
         }
         if let Some(latency) = self.latency {
             config["latency"] = json!(latency);

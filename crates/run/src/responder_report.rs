@@ -14,7 +14,7 @@ use understudy_collector::RecordKind;
 use understudy_compile::table;
 use understudy_core::rules::Rules;
 use understudy_core::v1::{self, Record};
-use understudy_core::verdict::Kind;
+use understudy_core::verdict::{Class, ClassCounts, Kind};
 use understudy_core::{canonical, digest};
 use understudy_snapshot::Snapshot;
 
@@ -34,6 +34,8 @@ pub struct ResponderSummary {
     pub requests: u64,
     /// Requests that were answered from the table.
     pub matches: u64,
+    /// The matches by their certainty, without those that a rule answered with a fault of its own.
+    pub classes: ClassCounts,
     /// Matches whose answer a rule changed into a fault.
     pub faults: u64,
     /// Requests that were refused.
@@ -136,8 +138,11 @@ impl ResponderReport {
                 None => {}
             }
         }
-        let verdicts = records.iter().filter_map(|judged| judged.record.verdict.as_ref());
-        summary.faults = verdicts.filter(|verdict| verdict.fault.is_some()).count() as u64;
+        let verdicts = || records.iter().filter_map(|judged| judged.record.verdict.as_ref());
+        for matched in verdicts().filter_map(|verdict| verdict.matched.as_ref()) {
+            summary.classes.add(matched.class);
+        }
+        summary.faults = verdicts().filter(|verdict| verdict.fault.is_some()).count() as u64;
         for change in records.iter().filter_map(JudgedRequest::change) {
             let changes = summary.changes.get_or_insert_default();
             match change {
@@ -208,8 +213,8 @@ impl ResponderReport {
                 let requests = count(summary.requests, "request");
                 writeln!(
                     out,
-                    "responder rate {rate:.1} % ({} of {requests} answered from {})",
-                    summary.matches, summary.snapshot
+                    "responder rate {rate:.1} % ({} of {requests} answered from {}: {})",
+                    summary.matches, summary.snapshot, summary.classes
                 )
             }
             None => writeln!(out, "no responder rate: no request came to a mocked backend"),
@@ -255,7 +260,9 @@ fn describe(judged: &JudgedRequest, out: &mut String) {
             let _ = write!(out, " ({number} of {count})");
         }
         if !matched.normalised.is_empty() {
-            let _ = write!(out, "  other in {}", matched.normalised.join(", ").escape_debug());
+            let assumed = if matched.class == Class::Assumed { "assumed, " } else { "" };
+            let places = matched.normalised.join(", ");
+            let _ = write!(out, "  {assumed}other in {}", places.escape_debug());
         }
     } else if let Some(reason) = verdict.reason {
         let _ = write!(out, "  {}", reason.message());

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use understudy_core::exchange::Exchange;
+use understudy_core::rules::Rule;
 use understudy_core::{digest, v1};
 
 /// The name of the header's file in a snapshot's folder.
@@ -64,6 +65,13 @@ impl Snapshot {
     /// What `snapshot.yaml` says.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The snapshot with other rules. The file stays as it is.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Vec<Rule>) -> Self {
+        self.header.rules = rules;
+        self
     }
 
     /// A digest of `snapshot.yaml` as it was when it was read: equal where the file is, byte for byte.

@@ -59,6 +59,46 @@ pub fn apply(snapshot: &mut Snapshot, about: &dyn Fn(&Rule) -> bool) -> Result<V
     Ok(added)
 }
 
+/// The rules of a snapshot with the learnt ones learnt anew; what a person wrote stays as it is.
+///
+/// # Errors
+/// A snapshot can't be read.
+pub fn renewed(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Rule>, SnapshotError> {
+    let mut rules = snapshot.header().rules.clone();
+    rules.retain(|rule| !rule.is_learnt());
+    let learnt = learn(snapshot, second)?;
+    let added: Vec<Rule> = learnt.iter().filter_map(|rule| unsaid(&rules, rule)).collect();
+    rules.extend(added);
+    Ok(rules)
+}
+
+/// What a second recording has settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The number of learnt rules before and after.
+    pub rules: (usize, usize),
+    /// The number of assumed rules before and after.
+    pub assumed: (usize, usize),
+}
+
+/// Learns the rules of a snapshot anew with a second recording of the same run, and writes them.
+/// What differs between the runs doesn't count, and what is the same counts.
+///
+/// # Errors
+/// A snapshot can't be read, or `snapshot.yaml` can't be written.
+pub fn settle(snapshot: &mut Snapshot, second: &Snapshot) -> Result<Settled, SnapshotError> {
+    let count = |rules: &[Rule]| {
+        let learnt = rules.iter().filter(|rule| rule.is_learnt());
+        (learnt.clone().count(), learnt.filter(|rule| rule.assumed == Some(true)).count())
+    };
+    let rules = renewed(snapshot, Some(second))?;
+    let (before, after) = (count(&snapshot.header().rules), count(&rules));
+    if rules != snapshot.header().rules {
+        snapshot.set_rules(rules)?;
+    }
+    Ok(Settled { rules: (before.0, after.0), assumed: (before.1, after.1) })
+}
+
 fn observe(snapshot: &Snapshot) -> Result<Seen, SnapshotError> {
     let mut seen = Seen::default();
     each(snapshot, |exchange| seen.request(exchange))?;

@@ -297,6 +297,7 @@ fn rule(single: &Single) -> Option<Rule> {
         Says::Maps => rule.protobuf_maps = Some(true),
         Says::Require => rule.require = vec![HeaderName::try_from(single.place.clone()).ok()?],
     }
+    rule.learnt = Some(Rule::LEARNT);
     rule.assumed = single.assumed.then_some(true);
     rule.why = Some(format!("{}: {}", single.place, single.why));
     rule.exchanges = Some(single.exchanges);
@@ -314,6 +315,7 @@ pub(super) fn joined(singles: &[Single]) -> Vec<Rule> {
             known.extend_from_slice(new.1);
         }
         all.assumed = one.assumed;
+        all.learnt = one.learnt;
         all.protobuf_maps = all.protobuf_maps.or(one.protobuf_maps);
         all.require.extend(one.require);
         all.exchanges = all.exchanges.max(one.exchanges);

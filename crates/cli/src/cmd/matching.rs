@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use understudy_compile::matcher::Matcher;
 use understudy_run::module::build_table;
 use understudy_run::responder_report::{JudgedRequest, ResponderReport};
-use understudy_snapshot::Snapshot;
 
 /// Say which requests a snapshot would answer, and why not, without Envoy
 ///
@@ -27,6 +26,10 @@ pub(crate) struct Args {
     /// The requests: a snapshot, a report of `respond`, or a file of exchanges or verdicts, one a line
     requests: PathBuf,
 
+    /// Count a match as a miss if it rests on an assumption: values that only look made up
+    #[arg(long)]
+    strict: bool,
+
     /// List each request, not only those that miss
     #[arg(short, long)]
     verbose: bool,
@@ -41,12 +44,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let snapshot = Snapshot::open(&args.snapshot)?;
+    let snapshot = understudy_run::open_snapshot(&args.snapshot, &say::Console)?;
     if let Some(report) = &args.report {
         output::check(report)?;
     }
     let built = build_table(&snapshot, &say::Console)?;
-    let mut matcher = Matcher::new(&built.bytes)?;
+    let mut matcher = if args.strict { Matcher::strict(&built.bytes)? } else { Matcher::new(&built.bytes)? };
     let (mut records, mut asked) = (Vec::new(), 0u64);
     let bar = say::progress("requests judged:");
     requests::each_request(&args.requests, |exchange, then| {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use understudy_analyse::traces::Traces;
 use understudy_envoy::Inbound;
-use understudy_run::{Finished, Record, Recorded};
+use understudy_run::{Finished, Record, Recorded, RecordedAgain};
 use understudy_snapshot::{Backend, Existing, Snapshot};
 
 /// Run CMD and record its exchanges with its backends
@@ -26,13 +26,24 @@ Examples:
   understudy record -o snapshots/payment -- python payment.py
   understudy record -o snapshots/payment --map api.stripe.com=http://127.0.0.1:8420 -- npm test
   understudy record -o snapshots/payment --inbound 8080=9000 -- python payment.py --port 9000
+  understudy record -o snapshots/payment --runs 2 -- npm test    twice: what changes by itself is proved
+  understudy record --again snapshots/payment -- npm test        the second run, later
   understudy record -o snapshots/payment --recover    after a crash, of what was kept
 
 Exit status: CMD's where it isn't 0; 1 some of it was lost; 2 could not run, or nothing was recorded.")]
 pub(crate) struct Args {
     /// The snapshot to write
-    #[arg(short, long, value_name = "SNAPSHOT")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "SNAPSHOT", required_unless_present = "again")]
+    output: Option<PathBuf>,
+
+    /// Run CMD once more and compare it with this snapshot: what one run left open is settled. Only
+    /// the snapshot's learnt rules change
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["output", "force", "recover", "runs"])]
+    again: Option<PathBuf>,
+
+    /// Run CMD this many times: the first run is recorded, the others are compared with it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=10), conflicts_with = "recover")]
+    runs: u8,
 
     /// Replace an existing snapshot
     #[arg(long)]
@@ -63,16 +74,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
+    if let Some(path) = &args.again {
+        let mut snapshot = Snapshot::open(path)?;
+        return again(&args, &mut snapshot).await;
+    }
+    let Some(output) = args.output.clone() else { bail!("say with -o SNAPSHOT where to record to") };
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     if args.recover {
-        return recover(&args, existing).await;
+        return recover(&args, &output, existing).await;
     }
     let redaction = args.redaction.settings(None)?;
     if redaction.is_none() {
         say::warning("secrets are kept as they are: share neither the snapshot nor what is made of it");
     }
     let record = Record {
-        target: &args.output,
+        target: &output,
         existing,
         redaction,
         inbound: &args.inbound,
@@ -81,7 +97,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         command: &args.command.command,
     };
     let Recorded { finished, snapshot } = understudy_run::record(record, &Console).await?;
-    tell(&args, &finished, snapshot.as_ref())?;
+    tell(&args, &output, &finished, snapshot.as_ref())?;
     match (&finished.envoy_death, finished.result, snapshot) {
         (Some(death), _, Some(_)) => {
             bail!("Envoy died while CMD ran; what was recorded until then is kept: {death}")
@@ -94,12 +110,46 @@ pub(crate) async fn run(args: Args) -> Outcome {
             if finished.tunnels.is_empty() { "; does its HTTP client honour HTTPS_PROXY?" } else { "" }
         ),
         (None, 0, Some(_)) if !finished.is_complete() => Ok(ExitCode::from(1)),
+        (None, 0, Some(mut snapshot)) => {
+            for _ in 1..args.runs {
+                let status = again(&args, &mut snapshot).await?;
+                if status != ExitCode::SUCCESS {
+                    return Ok(status);
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         (None, status, _) => Ok(ExitCode::from(status)),
     }
 }
 
-async fn recover(args: &Args, existing: Existing) -> Outcome {
-    let output = args.output.as_path();
+/// Runs CMD once more, and says what that has settled.
+async fn again(args: &Args, snapshot: &mut Snapshot) -> Outcome {
+    let (proxy, command) = (args.proxy.settings(), &args.command.command);
+    let again =
+        understudy_run::record_again(snapshot, &args.inbound, args.keep_telemetry, &proxy, command, &Console);
+    let RecordedAgain { finished, settled } = again.await?;
+    if let Some(death) = &finished.envoy_death {
+        bail!("Envoy died while CMD ran: {death}");
+    }
+    let path = snapshot.path().display();
+    match (settled, finished.result) {
+        (Some(settled), 0) => {
+            say::line(format_args!(
+                "{path}: {} by two runs (before: {}), {} of them assumed (before: {}); `understudy tune {path}` shows them",
+                say::count(settled.rules.1 as u64, "learnt rule"),
+                settled.rules.0,
+                settled.assumed.1,
+                settled.assumed.0
+            ));
+            Ok(if finished.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+        (None, 0) => bail!("nothing was recorded in this run, so that nothing is settled"),
+        (_, status) => Ok(ExitCode::from(status)),
+    }
+}
+
+async fn recover(args: &Args, output: &Path, existing: Existing) -> Outcome {
     match understudy_run::recover(output, existing, args.keep_telemetry, &Console).await? {
         Some(snapshot) => {
             say::line(format_args!("{} recovered", describe(output, &snapshot)));
@@ -110,9 +160,14 @@ async fn recover(args: &Args, existing: Existing) -> Outcome {
     }
 }
 
-fn tell(args: &Args, finished: &Finished<u8>, snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
+fn tell(
+    args: &Args,
+    output: &Path,
+    finished: &Finished<u8>,
+    snapshot: Option<&Snapshot>,
+) -> anyhow::Result<()> {
     if let Some(snapshot) = snapshot {
-        say::line(format_args!("{} recorded", describe(&args.output, snapshot)));
+        say::line(format_args!("{} recorded", describe(output, snapshot)));
         for (name, inbound) in &snapshot.header().inbound {
             say::block(format_args!("  {:>6}  {name} (inbound)\n", inbound.exchanges));
         }
@@ -120,7 +175,7 @@ fn tell(args: &Args, finished: &Finished<u8>, snapshot: Option<&Snapshot>) -> an
             say::block(format_args!("  {:>6}  {name}\n", backend.exchanges));
         }
         tell_traces(snapshot)?;
-        say::learned(&args.output, &snapshot.header().rules);
+        say::learned(output, &snapshot.header().rules);
     }
     if args.proxy.json {
         let backends: Option<Vec<_>> = snapshot.map(|snapshot| {
@@ -128,7 +183,7 @@ fn tell(args: &Args, finished: &Finished<u8>, snapshot: Option<&Snapshot>) -> an
         });
         let status = finished.envoy_death.is_none().then_some(finished.result);
         let summary = json!({
-            "snapshot": snapshot.map(|_| &args.output), "backends": backends.unwrap_or_default(), "status": status,
+            "snapshot": snapshot.map(|_| output), "backends": backends.unwrap_or_default(), "status": status,
             "complete": finished.is_complete(), "tunnels": finished.tunnels,
             "inbound": snapshot.map(|snapshot| &snapshot.header().inbound),
         });

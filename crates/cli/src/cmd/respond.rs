@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use understudy_core::config::OnMiss;
 use understudy_core::latency::Latency;
 use understudy_run::{Capture, MockSettings, Respond, Responded};
-use understudy_snapshot::Snapshot;
 
 /// Run CMD with its backends answered from a snapshot
 ///
@@ -38,6 +37,10 @@ pub(crate) struct Args {
     /// snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     latency: Option<Latency>,
+
+    /// Count a match as a miss if it rests on an assumption: values that only look made up
+    #[arg(long)]
+    strict: bool,
 
     /// Write the report (JSON) to this file
     #[arg(long, value_name = "FILE")]
@@ -82,9 +85,13 @@ impl From<OnMissArg> for OnMiss {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let snapshot = Snapshot::open(&args.snapshot)?;
-    let mut mock =
-        MockSettings { on_miss: args.on_miss.map(OnMiss::from), latency: args.latency, redaction: None };
+    let snapshot = understudy_run::open_snapshot(&args.snapshot, &Console)?;
+    let mut mock = MockSettings {
+        on_miss: args.on_miss.map(OnMiss::from),
+        latency: args.latency,
+        strict: args.strict,
+        redaction: None,
+    };
     if args.output.is_none() && mock.allows(OnMiss::Capture, &snapshot) {
         bail!(
             "{} says `on_miss: capture`: say with `-o SNAPSHOT` where to, or `--on-miss fail`",

@@ -21,6 +21,8 @@ Examples:
   understudy tune snapshots/payment --with snapshots/again  with a second recording of the same run
   understudy tune snapshots/payment --apply 1,3             apply proposals 1 and 3
   understudy tune snapshots/payment --undo all              remove all rules
+  understudy tune snapshots/payment --relearn               learn the rules of an earlier version anew
+  understudy tune snapshots/payment --accept all            turn assumptions into rules that count as proved
   understudy match snapshots/payment report.json            what a change makes of the requests of a run
 
 Exit status: 0 done; 2 could not, and nothing is changed.")]
@@ -39,6 +41,15 @@ pub(crate) struct Args {
     /// Remove these rules, by number, or all
     #[arg(long, value_name = "NUMBERS|all", conflicts_with = "apply")]
     undo: Option<Chosen>,
+
+    /// Accept the assumptions of these rules, by number, or all: their matches count as proved
+    #[arg(long, value_name = "NUMBERS|all", conflicts_with_all = ["apply", "undo"])]
+    accept: Option<Chosen>,
+
+    /// Learn the learnt rules anew, and write them; rules that a person wrote stay. With `--with`, by
+    /// both recordings
+    #[arg(long, conflicts_with_all = ["apply", "undo", "accept"])]
+    relearn: bool,
 
     /// A machine-readable list on stdout
     #[arg(long)]
@@ -109,6 +120,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(chosen) = &args.undo {
         let chosen = chosen.of(rules.len(), "rule")?;
         rules = pick(rules, |i| !chosen.contains(&i)).collect();
+        snapshot.set_rules(rules.clone())?;
+    }
+    if args.relearn {
+        rules = learn::renewed(&snapshot, second.as_ref())?;
+        snapshot.set_rules(rules.clone())?;
+    }
+    if let Some(chosen) = &args.accept {
+        for number in chosen.of(rules.len(), "rule")? {
+            rules[number].assumed = None;
+        }
         snapshot.set_rules(rules.clone())?;
     }
     let learnt = unsaid(&learnt, &rules);

@@ -13,7 +13,7 @@ use crate::headers::Headers;
 use crate::latency::Delay;
 use crate::rules::{Fault, FaultAnswer, Place};
 use crate::table::Segment;
-use crate::verdict::{Matched, Reason, Verdict};
+use crate::verdict::{Class, Matched, Reason, Verdict};
 
 /// A request to a mocked backend, as far as it has arrived when it is judged.
 #[derive(Debug)]
@@ -105,7 +105,10 @@ fn answer<S: Segment>(
     let entry = vm.table.lookup(&digest).ok_or(Reason::NoEntry)?;
     let choice = serve::choose(&entry, signed.signature.values(), vm, host)?;
     let recorded = choice.answer;
-    let normalised = if choice.normalised { places_left_out(signed, vm) } else { Vec::new() };
+    let normalised = match choice.class {
+        Class::Exact => Vec::new(),
+        Class::Proved | Class::Assumed => places_left_out(signed, vm),
+    };
     let reply = serve::reply(&choice, request.facts, &signed.signature, &normalised, vm);
     let mut reply = reply.ok_or(Reason::BadTable)?;
     let trailers = match recorded.trailers.length {
@@ -121,6 +124,7 @@ fn answer<S: Segment>(
         digest,
         sequence: choice.sequence,
         normalised,
+        class: choice.class,
     };
     let (pending, action) = match request.facts.is_grpc() {
         true => PendingAnswer::grpc(reply, trailers, fault),

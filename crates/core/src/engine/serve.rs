@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::facts::{self, Facts};
 use crate::headers::Headers;
 use crate::table::{Answer, Echo, EchoSpelling, Entry, GAP, Segment, Sequence, Source};
-use crate::verdict::Reason;
+use crate::verdict::{Class, Reason};
 
 /// The header that names the verdict in an answer.
 pub(super) const VERDICT_HEADER: &[u8] = b"x-understudy";
@@ -17,8 +17,8 @@ pub(super) struct Choice<'a> {
     pub(super) answer: &'a Answer,
     /// Its position among how many answers, counted from 1.
     pub(super) sequence: (u32, u32),
-    /// Whether the request only matches without the values that rules leave out.
-    pub(super) normalised: bool,
+    /// The certainty of the match.
+    pub(super) class: Class,
     /// The live values that stand for recorded ones from now on.
     pub(super) bindings: Vec<Binding>,
 }
@@ -40,7 +40,8 @@ pub(super) struct Binding {
 /// # Errors
 /// [`Reason::SequenceEnded`] if all answers of a `fail` sequence have been given, or if no recorded
 /// request has the values that the live ones stand for. [`Reason::SequenceGap`] if the answer whose
-/// turn it is can't be served.
+/// turn it is can't be served. [`Reason::Assumed`] if the configuration refuses assumptions and the
+/// match rests on one.
 pub(super) fn choose<'a, S: Segment>(
     entry: &'a Entry,
     values: &Values,
@@ -52,6 +53,15 @@ pub(super) fn choose<'a, S: Segment>(
     let live: Vec<LiveValue> =
         values.iter().map(|value| LiveValue::of(&value, named, &table, host)).collect();
     let candidates = Candidates::of(entry, &live, vm)?;
+    let as_recorded = candidates.exact && live.iter().all(|value| value.recorded.is_none());
+    let class = match () {
+        () if live.is_empty() || as_recorded => Class::Exact,
+        () if values.iter().any(|value| vm.rules.is_assumed(value.place)) => Class::Assumed,
+        () => Class::Proved,
+    };
+    if vm.strict && class == Class::Assumed {
+        return Err(Reason::Assumed);
+    }
     let count = u64::try_from(candidates.answers.len()).unwrap_or(u64::MAX);
     let always_first = count == 1 && entry.sequence != Sequence::Fail;
     let turn = if always_first { 0 } else { host.next_turn(&table, &candidates.turn_key) };
@@ -71,9 +81,7 @@ pub(super) fn choose<'a, S: Segment>(
         .map(|(value, recorded)| Binding { live: value.hash, recorded })
         .collect();
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let as_recorded = candidates.exact && live.iter().all(|value| value.recorded.is_none());
-    let normalised = !live.is_empty() && !as_recorded;
-    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), normalised, bindings })
+    Ok(Choice { answer, sequence: (number(at).saturating_add(1), number(count)), class, bindings })
 }
 
 /// A live value that rules leave out.
@@ -188,6 +196,9 @@ pub(super) fn reply<S: Segment>(
 /// The value of the verdict header.
 fn verdict(choice: &Choice<'_>, normalised: &[String]) -> String {
     let mut text = "match".to_owned();
+    if choice.class == Class::Assumed {
+        text.push_str("; assumed");
+    }
     if !normalised.is_empty() {
         text.push_str("; normalised=");
         text.push_str(&normalised.join(","));

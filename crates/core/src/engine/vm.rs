@@ -65,6 +65,8 @@ pub struct Vm<S> {
     pub(super) body_cap: usize,
     pub(super) verdict_header: bool,
     pub(super) grpc_stub: bool,
+    /// Whether matches that rest on an assumption are misses.
+    pub(super) strict: bool,
     pub(super) direction: Direction,
     /// The address under which inbound exchanges are recorded, whatever name the client used.
     listener: Option<String>,
@@ -123,6 +125,7 @@ impl<S: Segment> Vm<S> {
             body_cap: usize::try_from(config.body_cap_bytes).unwrap_or(usize::MAX),
             verdict_header: config.verdict_header,
             grpc_stub: config.grpc_stub,
+            strict: config.strict,
             direction: match config.direction {
                 DirectionName::Outbound => Direction::Outbound,
                 DirectionName::Inbound => Direction::Inbound,

@@ -99,6 +99,10 @@ pub struct Rule {
     /// What is made of answers on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// The version of the rules of evidence by which the rule was learnt. None: a person wrote it,
+    /// or version 1 learnt it ([`Rule::is_outdated`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<u32>,
     /// What speaks for the rule; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -108,6 +112,24 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The version of the rules of evidence that this code learns by.
+    pub const LEARNT: u32 = 2;
+
+    /// Whether the rule was learnt from a recording. A person who makes a learnt rule their own
+    /// removes `learnt` and `exchanges`.
+    pub fn is_learnt(&self) -> bool {
+        self.learnt.is_some() || self.is_outdated()
+    }
+
+    /// Whether an earlier version of the rules of evidence learnt it. Version 1 wrote the number of
+    /// exchanges, which no person has to write, and no version.
+    pub fn is_outdated(&self) -> bool {
+        match self.learnt {
+            Some(version) => version < Self::LEARNT,
+            None => self.exchanges.is_some(),
+        }
+    }
+
     /// Whether the rule says nothing.
     pub fn is_empty(&self) -> bool {
         self.places().next().is_none()

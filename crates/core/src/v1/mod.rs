@@ -31,7 +31,7 @@ mod tests {
     use super::*;
     use crate::exchange::{Body, Direction, End, Request, Response};
     use crate::headers::Headers;
-    use crate::verdict::{Change, Difference, Kind, Matched, Nearest, Reason};
+    use crate::verdict::{Change, Class, Difference, Kind, Matched, Nearest, Reason};
 
     fn exchange() -> Exchange {
         Exchange {
@@ -92,13 +92,19 @@ mod tests {
         };
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(miss) });
         let normalised = vec!["body/id".to_owned(), "path.2".to_owned()];
-        let matched = Some(Matched { exchange: "b".into(), digest: [7; 20], sequence: (2, 5), normalised });
+        let matched = Matched {
+            exchange: "b".into(),
+            digest: [7; 20],
+            sequence: (2, 5),
+            normalised,
+            class: Class::Assumed,
+        };
         let hit = Verdict {
             kind: Kind::Match,
             status: Some(200),
             fault: Some("delay=2s".into()),
             reason: None,
-            matched,
+            matched: Some(matched),
             nearest: Vec::new(),
         };
         check(Record { exchange: Exchange { response: None, ..exchange() }, verdict: Some(hit.clone()) });

@@ -4,7 +4,7 @@ use super::{Record, VERSION};
 use crate::exchange::{Body, Direction, End, Exchange, Request, Response};
 use crate::headers::Headers;
 use crate::time;
-use crate::verdict::{Kind, Matched, Nearest, Reason, Verdict};
+use crate::verdict::{Class, Kind, Matched, Nearest, Reason, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -128,7 +128,7 @@ impl Line {
                 problem: "must be 40 hexadecimal digits".to_owned(),
             })?;
             let (exchange, normalised) = (m.exchange.clone(), m.normalised.clone());
-            Ok(Matched { exchange, digest, sequence: m.sequence, normalised })
+            Ok(Matched { exchange, digest, sequence: m.sequence, normalised, class: m.class })
         });
         Ok(Verdict {
             kind,
@@ -161,6 +161,8 @@ struct MatchedIn {
     sequence: (u32, u32),
     #[serde(default)]
     normalised: Vec<String>,
+    #[serde(default)]
+    class: Class,
 }
 
 #[derive(Deserialize)]

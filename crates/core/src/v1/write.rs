@@ -7,7 +7,7 @@ use crate::exchange::{Body, Direction, End, Exchange};
 use crate::headers::Headers;
 use crate::sample::Sample;
 use crate::time;
-use crate::verdict::Verdict;
+use crate::verdict::{Class, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -105,7 +105,8 @@ fn verdict_entries<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<()
     }
     if let Some(m) = &verdict.matched {
         let (exchange, digest) = (m.exchange.as_str(), digest::hex(&m.digest));
-        let out = MatchedOut { exchange, digest, sequence: m.sequence, normalised: &m.normalised };
+        let out =
+            MatchedOut { exchange, digest, sequence: m.sequence, normalised: &m.normalised, class: m.class };
         map.serialize_entry("matched", &out)?;
     }
     if !verdict.nearest.is_empty() {
@@ -121,6 +122,13 @@ struct MatchedOut<'a> {
     sequence: (u32, u32),
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     normalised: &'a [String],
+    #[serde(skip_serializing_if = "is_exact")]
+    class: Class,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_exact(class: &Class) -> bool {
+    *class == Class::Exact
 }
 
 struct RequestOut<'a>(&'a Exchange);

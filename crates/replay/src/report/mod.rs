@@ -24,10 +24,11 @@ pub use whole::WholeRequest;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use understudy_core::verdict::{Difference, Nearest};
+use understudy_core::verdict::{ClassCounts, Difference, Nearest};
 
-/// Version of the format. Version 2 has [`JudgedCall::whole`] and [`Report::endpoints`].
-pub const VERSION: u32 = 2;
+/// Version of the format. Version 2 added [`JudgedCall::whole`] and [`Report::endpoints`], version 3
+/// [`Responder::classes`].
+pub const VERSION: u32 = 3;
 /// Oldest version that is read.
 pub const OLDEST: u32 = 1;
 /// Value of the file's `type`.
@@ -327,6 +328,9 @@ pub struct Responder {
     pub requests: u64,
     /// Requests that were answered from the snapshot.
     pub matches: u64,
+    /// The matches by their certainty. `None` in reports of versions that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassCounts>,
     /// Requests that were refused.
     pub misses: u64,
     /// Requests that were sent on to the real backend.

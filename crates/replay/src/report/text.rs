@@ -245,8 +245,9 @@ fn verdict(report: &Report, out: &mut String) {
     });
     let rate = if report.mode == "responder-only" { "no requests were to be sent".to_owned() } else { rate };
     let responder = match &report.responder {
-        Some(Responder { rate: Some(rate), matches, requests, .. }) => {
-            format!("; responder rate {} ({matches} of {requests})", number(*rate, "%"))
+        Some(Responder { rate: Some(rate), matches, requests, classes, .. }) => {
+            let classes = classes.map(|classes| format!(": {classes}")).unwrap_or_default();
+            format!("; responder rate {} ({matches} of {requests}{classes})", number(*rate, "%"))
         }
         Some(_) => "; no request came to a mocked backend".to_owned(),
         None => String::new(),

@@ -95,6 +95,8 @@ pub struct Replay {
     pub on_miss: Option<OnMiss>,
     /// How long mocked answers are held back.
     pub latency: Option<Latency>,
+    /// Whether a match that rests on an assumption is a miss.
+    pub strict: bool,
     /// Settings of Envoy and CMD.
     pub proxy: ProxySettings,
     /// CMD and its arguments.
@@ -234,7 +236,12 @@ impl Prepared<'_> {
     /// Starts the service behind Envoy, with its backends mocked.
     async fn mocked(self) -> anyhow::Result<Report> {
         let Self { replay, snapshot, plan, exercise, mut notes, observer } = self;
-        let mut mock = MockSettings { on_miss: replay.on_miss, latency: replay.latency, redaction: None };
+        let mut mock = MockSettings {
+            on_miss: replay.on_miss,
+            latency: replay.latency,
+            strict: replay.strict,
+            redaction: None,
+        };
         if mock.allows(OnMiss::Capture, snapshot) {
             bail!(
                 "{} says `on_miss: capture`, which a replay doesn't do: say --on-miss fail or passthrough",

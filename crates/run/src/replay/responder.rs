@@ -13,7 +13,7 @@ use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::rules::Rules;
 use understudy_core::time;
 use understudy_core::v1::{self, Record};
-use understudy_core::verdict::{Kind, Verdict};
+use understudy_core::verdict::{ClassCounts, Kind, Verdict};
 use understudy_replay::report::{JudgedCall, Responder, WholeRequest};
 use understudy_replay::{request_message, share};
 use understudy_snapshot::Snapshot;
@@ -45,8 +45,12 @@ pub(super) async fn read<T>(
     let rules = Rules::new(snapshot.header().rules.clone());
     let mut answers = real_answers(store, snapshot).await?;
     let mut room = WHOLE;
+    let mut classes = ClassCounts::default();
     each_record(store, RecordKind::Verdict, |record| {
         let Some(verdict) = &record.verdict else { return Ok(()) };
+        if let Some(matched) = &verdict.matched {
+            classes.add(matched.class);
+        }
         match verdict.kind {
             Kind::Match => responder.matches += 1,
             Kind::Miss => responder.misses += 1,
@@ -68,6 +72,7 @@ pub(super) async fn read<T>(
     })
     .await?;
     responder.requests = responder.matches + responder.misses + responder.passthroughs;
+    responder.classes = Some(classes);
     responder.rate = share(responder.matches, responder.requests);
     responder.verdicts.sort_by(|a, b| {
         let order = |asked: &JudgedCall| (asked.verdict == "match", asked.time.clone());

@@ -92,6 +92,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LATENCY")]
     pub(super) latency: Option<Latency>,
 
+    /// Count a match as a miss if it rests on an assumption: values that only look made up
+    #[arg(long)]
+    pub(super) strict: bool,
+
     /// List everything in the report
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -283,6 +287,7 @@ impl Args {
             timeout: self.timeout,
             on_miss: self.on_miss.map(OnMiss::from),
             latency: self.latency,
+            strict: self.strict,
             proxy: self.proxy.settings(),
             command: self.command.clone(),
         })

@@ -13,7 +13,6 @@ use anyhow::Context;
 use serde_json::json;
 use std::process::ExitCode;
 use understudy_replay::report::{self, Report};
-use understudy_snapshot::Snapshot;
 
 pub(crate) async fn run(mut args: Args) -> Outcome {
     let outcome = replay(&mut args).await;
@@ -28,7 +27,7 @@ async fn replay(args: &mut Args) -> anyhow::Result<Report> {
     // The pulled snapshot is removed when this is dropped.
     let _pulled = fetch(args).await?;
     let args = &*args;
-    let snapshot = Snapshot::open(&args.snapshot)?;
+    let snapshot = understudy_run::open_snapshot(&args.snapshot, &Console)?;
     let report = understudy_run::replay(&snapshot, args.replay()?, &Console).await?;
     tell(args, &report)?;
     Ok(report)
