@@ -22,6 +22,14 @@ pub struct Now {
 }
 
 impl Now {
+    /// Whether an instant is the time or the day of the request.
+    pub fn is_now(&self, instant: &Instant) -> bool {
+        match instant.day {
+            true => (self.seconds / DAY).abs_diff(instant.seconds / DAY) <= 1,
+            false => self.seconds.abs_diff(instant.seconds) <= NOW,
+        }
+    }
+
     /// What stands in a signature for an instant. `is_now`: a rule says that it is the time of the
     /// request.
     pub fn distance(&self, instant: &Instant, is_now: bool) -> String {

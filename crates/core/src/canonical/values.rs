@@ -195,12 +195,15 @@ impl Values {
         out
     }
 
-    /// Takes the service's clock from texts that hold the time of the request: the first time in them,
-    /// or else the first day. A clock that is more than two days off is none.
+    /// Takes the service's clock from texts that hold the time of the request: the time in them that
+    /// is nearest to the proxy's clock, or else the nearest day. A clock that is more than two days
+    /// off is none.
     pub(super) fn set_service_time<'t>(&mut self, texts: impl Iterator<Item = Cow<'t, [u8]>>) {
         let all: Vec<Instant> = texts.flat_map(|text| instants(&text)).collect();
-        let first = all.iter().find(|instant| !instant.day).or(all.first());
-        let seconds = first.map(|instant| match instant.day {
+        let distance = |instant: &&Instant| instant.seconds.abs_diff(self.proxy_time);
+        let times = all.iter().filter(|instant| !instant.day);
+        let nearest = times.min_by_key(distance).or_else(|| all.iter().min_by_key(distance));
+        let seconds = nearest.map(|instant| match instant.day {
             true => instant.seconds.saturating_add(self.proxy_time % DAY),
             false => instant.seconds,
         });
@@ -215,6 +218,10 @@ impl Values {
         };
         let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
         for instant in instants(text) {
+            // Beside the time of the request, another time counts as it stands.
+            if what == What::Now && !now.is_now(&instant) {
+                continue;
+            }
             out.extend_from_slice(text.get(done..instant.range.start).unwrap_or_default());
             out.extend_from_slice(now.distance(&instant, what == What::Now).as_bytes());
             self.add(
