@@ -1,5 +1,5 @@
-//! The summary of an old snapshot stays the same. `BLESS=1 cargo test -p understudy-analyse --test golden` writes what is expected anew,
-//! for a change that is meant.
+//! The summary of an old snapshot stays the same. `BLESS=1 cargo test -p understudy-analyse --test
+//! golden` updates the expected files after an intended change.
 
 #[path = "../../snapshot/tests/common/golden.rs"]
 mod golden;

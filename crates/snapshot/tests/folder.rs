@@ -1,4 +1,5 @@
-//! Snapshots on disk: what is written reads back, bad files say what is wrong and where, and nothing is lost on the way.
+//! Snapshots on disk: a written snapshot reads back, errors in bad files name the position, and
+//! replacing loses nothing.
 
 mod common;
 
@@ -230,7 +231,8 @@ fn a_full_disk_leaves_nothing_half_written() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Runs by itself only inside the test above, with a limit; without one it writes a small snapshot.
+/// Child process of the test above, which sets a limit. Without the limit it writes a small
+/// snapshot.
 #[test]
 fn writes_until_the_disk_is_full() {
     let limited = std::env::var_os("UNDERSTUDY_TEST_FULL_DISK").is_some();

@@ -1,4 +1,4 @@
-//! What the linter finds, one fault at a time.
+//! Tests of the linter, one fault at a time.
 
 mod common;
 
@@ -9,7 +9,7 @@ use understudy_core::headers::Headers;
 use understudy_snapshot::lint::{Finding, Severity, lint};
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
 
-/// The findings about these exchanges, as `severity code line count`.
+/// Findings as `severity code line count`.
 fn short(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| finding.line.map_or("-".to_owned(), |line| line.to_string());
     findings.iter().map(|f| format!("{:?} {} {} {}", f.severity, f.code, line(f), f.count)).collect()
@@ -191,7 +191,8 @@ fn findings_are_json_for_machines() {
     assert_eq!(lint(&snapshot).unwrap()[0].severity, Severity::Warning);
 }
 
-/// The findings about rules, as `severity code line: the beginning of the message`, of a snapshot with these rules.
+/// Checks the findings about rules of a snapshot, as `severity code line: beginning of the
+/// message`.
 fn check_rules(rules: &str, exchanges: &[Exchange], expect: &[&str]) {
     let (_folder, snapshot) = snapshot(exchanges);
     let file = snapshot.path().join(HEADER_FILE);

@@ -1,4 +1,5 @@
-//! Bodies as trees, read and written without the code under test: what the reference compares, and what is changed.
+//! Bodies as trees, which the reference compares and changes. Reading and writing use no code under
+//! test.
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};

@@ -14,9 +14,10 @@ use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
 
 /// Make a snapshot of what another tool has recorded
 ///
-/// RRPairs (Markdown, JSON Lines), HTTP Archives (HAR), WireMock mappings and Hoverfly simulations. What a snapshot can't hold, such as
-/// a match by a pattern, is said and left out. Which values change by themselves is learnt, as `record` does it, but for WireMock: there
-/// somebody has said what is compared.
+/// RRPairs (Markdown, JSON Lines), HTTP Archives (HAR), WireMock mappings and Hoverfly simulations.
+/// What a snapshot can't hold, such as a match by a pattern, is said and left out. Which values
+/// change by themselves is learnt, as `record` does it, but for WireMock: there somebody has said
+/// what is compared.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long)]
     format: Option<Format>,
 
-    /// The backend that is meant, `scheme://host[:port]`, where the format doesn't say: WireMock
+    /// The backend that is meant, scheme://host[:port], where the format doesn't say: WireMock
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
 
@@ -162,7 +163,8 @@ fn header(output: &Path, imported: &Imported, now: u64) -> Header {
     }
 }
 
-/// Says what couldn't be carried over: one line for each reason. With `--json` all of it stands there.
+/// Says what couldn't be carried over: one line for each reason. With `--json` all of it stands
+/// there.
 pub(crate) fn notes(notes: &[Note], json: bool) {
     let mut by_reason: BTreeMap<(What, &str), Vec<&str>> = BTreeMap::new();
     for note in notes {

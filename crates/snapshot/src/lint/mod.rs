@@ -1,6 +1,7 @@
-//! What is wrong with a snapshot, or worth a look, and what to do about it. Never changes anything.
+//! Lints a snapshot: finds faults and other notable facts, and tells what to do about them. It
+//! changes nothing.
 //!
-//! Findings that many exchanges share are told once, with their number and the first of them.
+//! A finding that many exchanges share is reported once, with their number and the first of them.
 
 mod rules;
 mod secrets;
@@ -22,47 +23,49 @@ use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Detector, Settings};
 use understudy_core::rules::Rules;
 
-/// How much a finding matters. The worst comes first.
+/// Severity of a finding. The worst is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The snapshot can't be used as it is.
     Error,
-    /// Some of what was recorded won't be answered, or not as it was; or there is a secret in it.
+    /// Some recorded requests won't be answered, or not as recorded; or the snapshot holds a
+    /// secret.
     Warning,
-    /// Good to know.
+    /// Information.
     Info,
 }
 
-/// One thing that was found.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// A stable code.
+    /// Stable code of the finding.
     pub code: &'static str,
-    /// How much it matters.
+    /// Severity.
     pub severity: Severity,
-    /// The backend it is about.
+    /// Backend concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// The file of the snapshot that it is about.
+    /// File of the snapshot concerned.
     pub file: &'static str,
-    /// The first line of that file that it is about, counted from 1.
+    /// First line of that file concerned, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The identifier of the exchange there.
+    /// Identifier of the exchange on that line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange: Option<String>,
-    /// How many exchanges, lines, rules or signatures it is about.
+    /// Number of exchanges, lines, rules or signatures concerned.
     pub count: u64,
-    /// What it is, and what to do.
+    /// Description and remedy.
     pub message: String,
 }
 
-/// Looks a snapshot over. The worst findings come first, those about `snapshot.yaml` before those about exchanges, then those
-/// of the first lines.
+/// Lints a snapshot. Findings are ordered by severity, then by file (`snapshot.yaml` first), then
+/// by line.
 ///
 /// # Errors
-/// Where the file of exchanges can't be read; a line that is malformed is a finding.
+/// [`SnapshotError::Io`] if the file of exchanges can't be read. A malformed line is a finding, not
+/// an error.
 pub fn lint(snapshot: &Snapshot) -> Result<Vec<Finding>, SnapshotError> {
     let mut linter = Linter::new(snapshot)?;
     feed::each(snapshot, |item| linter.take(item))?;
@@ -126,7 +129,7 @@ impl<'a> Linter<'a> {
 
     fn exchange(&mut self, at: &Located) {
         let exchange = &at.exchange;
-        // Apart, so that the findings can be counted while it is in use.
+        // Taken out of `self`, so that `self.count` can be called while it is in use.
         let detector = std::mem::take(&mut self.detector);
         secrets::look(&detector, exchange, |code, message| self.count(code, Severity::Warning, at, message));
         self.detector = detector;
@@ -157,7 +160,7 @@ impl<'a> Linter<'a> {
         }
     }
 
-    /// Answers in which live values take the place of recorded ones.
+    /// Reports answers in which live values replace recorded ones.
     fn echoes(&mut self, at: &Located) {
         let mut signature = std::mem::take(&mut self.signature);
         let actions = signature.set(&RequestView::from(&at.exchange), &self.rules);
@@ -261,7 +264,7 @@ impl<'a> Linter<'a> {
     }
 }
 
-/// What is said of an exchange that the table leaves out.
+/// Code and message for an exchange that the table leaves out.
 fn reason(why: Unanswerable) -> (&'static str, &'static str) {
     match why {
         Unanswerable::Inbound => ("inbound", "somebody called the service: there is nobody to stand in for"),

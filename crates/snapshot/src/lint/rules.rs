@@ -1,4 +1,5 @@
-//! Rules that do nothing, or not what they seem to: held against the requests that were recorded.
+//! Finds rules without an effect, or with another effect than they seem to have, by applying them
+//! to the recorded requests.
 
 use super::{Finding, Severity};
 use crate::reader::HEADER_FILE;
@@ -11,7 +12,7 @@ use understudy_core::rules::{Place, Root, Rule, Rules, dates, tokens};
 pub(super) struct RuleUse {
     all: Vec<Used>,
     lines: Vec<u64>,
-    /// Pairs of rules that were about one request.
+    /// Pairs of rules that applied to the same request.
     together: BTreeSet<(usize, usize)>,
     signature: Signature,
 }
@@ -19,8 +20,9 @@ pub(super) struct RuleUse {
 /// One rule, and what became of it.
 struct Used {
     rule: Rule,
-    /// The rule by itself, to see what it is about.
+    /// The rule alone, to find the requests that it applies to.
     alone: Rules,
+    /// Number of requests that the rule applied to.
     requests: u64,
     places: Vec<PlaceUse>,
     /// The headers that it requires and that no request had.
@@ -31,11 +33,13 @@ struct Used {
 struct PlaceUse {
     list: &'static str,
     place: Place,
-    /// A rule that leaves out whatever stands there.
+    /// A rule that leaves out any value at the place.
     any: Rules,
-    /// A rule that says of it what the rule says.
+    /// A rule that treats the place as the rule does.
     own: Rules,
+    /// Whether a request had a value at the place.
     stands: bool,
+    /// Whether the rule had an effect on such a value.
     works: bool,
 }
 
@@ -45,12 +49,12 @@ impl RuleUse {
         Self { all, lines, together: BTreeSet::new(), signature: Signature::default() }
     }
 
-    /// The lines on which the rules begin.
+    /// First line of each rule.
     pub(super) fn lines(&self) -> &[u64] {
         &self.lines
     }
 
-    /// Takes a request in that is answered from.
+    /// Applies the rules to a request whose exchange is served as an answer.
     pub(super) fn request(&mut self, exchange: &Exchange) {
         if self.all.is_empty() {
             return;
@@ -74,7 +78,7 @@ impl RuleUse {
         }
     }
 
-    /// What is to be told.
+    /// Findings about the rules.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (number, used) in self.all.iter().enumerate() {
@@ -96,7 +100,7 @@ impl RuleUse {
         findings
     }
 
-    /// Places that two rules name which are about one request.
+    /// Findings about places that two rules name, if both applied to the same request.
     fn twice(&self, first: usize, second: usize) -> Vec<Finding> {
         let (Some(earlier), Some(later)) = (self.all.get(first), self.all.get(second)) else {
             return Vec::new();
@@ -200,7 +204,7 @@ impl PlaceUse {
             "times" => Rule { times: places(), ..Rule::default() },
             "dates" => Rule { dates: places(), ..Rule::default() },
             "jwt" => Rule { jwt: places(), ..Rule::default() },
-            // What these leave out they leave out whole.
+            // The other lists leave out the whole value.
             _ => any.clone(),
         };
         let (any, own) = (Rules::new(vec![any]), Rules::new(vec![own]));
@@ -208,7 +212,8 @@ impl PlaceUse {
     }
 
     fn look(&mut self, request: &RequestView<'_>, signature: &mut Signature) {
-        // A header need not be part of a signature: naming one also tells what answers may repeat.
+        // A header that a rule names isn't always part of the signature: naming it also allows
+        // answers to echo it.
         if let Root::Header(name) = self.place.root() {
             let value = request.headers.get(name.as_bytes());
             self.stands |= value.is_some();

@@ -1,7 +1,8 @@
-//! What looks like a secret. A snapshot is committed and shared; a key in it is given away.
+//! Finds values that look like secrets. A snapshot is committed and shared, and so would be a key
+//! in it.
 //!
-//! It is what the filter would have redacted: the rules are those of [`understudy_core::redact`]. What they don't find may be a secret all the
-//! same. A secret is never repeated in a finding.
+//! The rules are those by which the filter redacts ([`understudy_core::redact`]). A value that they
+//! don't find may still be a secret. A finding never contains the secret.
 
 use std::borrow::Cow;
 use understudy_core::encoding;
@@ -9,11 +10,12 @@ use understudy_core::exchange::{Body, Exchange, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Detector, What};
 
-/// A body is undone up to this length, in bytes.
+/// Maximum length of a decoded body, in bytes.
 const DECODED_MAX: usize = 64 << 20;
 const REMEDY: &str = "record again with redaction, or run `understudy redact` on the snapshot";
 
-/// Calls `tell` with a code and a message for each kind of secret that an exchange seems to hold.
+/// Calls `tell` with a code and a message for each kind of secret that an exchange appears to
+/// contain.
 pub(super) fn look(detector: &Detector, exchange: &Exchange, mut tell: impl FnMut(&'static str, &str)) {
     let (request, response) = (&exchange.request, exchange.response.as_ref());
     in_headers(detector, &request.headers, &mut tell);
@@ -48,7 +50,7 @@ fn in_response(detector: &Detector, response: &Response, mut tell: impl FnMut(&'
     });
 }
 
-/// A body without its content-encoding, as far as it can be undone.
+/// A body without its content encoding, or as it is if it can't be decoded.
 fn decoded<'a>(headers: &Headers, body: &'a Body) -> Cow<'a, [u8]> {
     let coding = headers.get(b"content-encoding").unwrap_or_default();
     encoding::undo(coding, &body.bytes, DECODED_MAX).unwrap_or(Cow::Borrowed(&body.bytes))
@@ -81,7 +83,7 @@ fn code(header: &str, what: What<'_>) -> &'static str {
     }
 }
 
-/// The code of what was found; `None` where an exchange has told of the like already.
+/// The code of a secret, or `None` if the exchange has a finding with this code already.
 fn once(seen: &mut bool, what: What<'_>, code: &'static str) -> Option<&'static str> {
     if what == What::Card {
         return Some("secret-card");

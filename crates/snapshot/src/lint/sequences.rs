@@ -1,4 +1,4 @@
-//! Requests that were made more than once and answered differently.
+//! Finds requests that were made more than once and answered differently.
 
 use super::{Finding, Severity};
 use crate::answerable::ANSWERS_MAX;
@@ -13,10 +13,10 @@ use understudy_core::digest::Digest;
 use understudy_core::rules::{PlaceId, Rules};
 use understudy_core::table::Sequence;
 
-/// So many sequences are listed by themselves; the others are counted.
+/// Maximum number of sequences with a finding of their own; the others are counted.
 const LISTED: usize = 50;
 
-/// What was answered to each signature.
+/// Answers to each signature.
 #[derive(Default)]
 pub(super) struct Sequences {
     by_digest: HashMap<Digest, Seen>,
@@ -31,13 +31,14 @@ struct Seen {
     first: Served,
     /// The values that rules leave out.
     values: u64,
-    /// When the last of them ended, in microseconds.
+    /// Latest end of an answer, in microseconds.
     ended: u64,
     /// There from the second one on.
     more: Option<Box<More>>,
 }
 
-/// Hashes stand for an answer's parts: a wrong count of different ones, once in 2⁶⁴, does no harm here.
+/// Hashes of an answer's parts. A collision, with a probability of 2⁻⁶⁴, only changes a count in a
+/// message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Served {
     /// Status, body and trailers.
@@ -50,21 +51,21 @@ struct More {
     request: String,
     sequence: Sequence,
     answers: u64,
-    /// What was different in them.
+    /// Hashes of the different contents.
     contents: HashSet<u64>,
-    /// Whether their headers differ, if only in a request's identifier.
+    /// Whether headers differ, if only in a request's identifier.
     headers_differ: bool,
-    /// How many began before an earlier one with another content had ended.
+    /// Number of requests that began before an earlier one with another content had ended.
     overlapping: u64,
     last: Served,
     /// What was answered to which values that rules leave out, and how often.
     by_values: HashMap<u64, (HashSet<u64>, u64)>,
-    /// Where those stand.
+    /// Places of the left-out values.
     places: BTreeSet<PlaceId>,
 }
 
 impl Sequences {
-    /// Takes an exchange in that the table answers from.
+    /// Adds an exchange that the table serves as an answer.
     pub(super) fn add(&mut self, at: &Located, sequence: Sequence, rules: &Rules) {
         let exchange = &at.exchange;
         let Some(served) = served(exchange) else { return };
@@ -91,7 +92,7 @@ impl Sequences {
         seen.ended = seen.ended.max(end);
     }
 
-    /// What is to be told, in order of the lines.
+    /// Findings, in order of their lines.
     pub(super) fn findings(self, rules: &Rules, lines: &[u64]) -> Vec<Finding> {
         let several = self
             .by_digest

@@ -1,4 +1,4 @@
-//! What a snapshot holds already: requests by signature, with what was answered.
+//! Index of the exchanges that a snapshot holds already: signatures with their answers.
 
 use crate::answerable::unanswerable;
 use crate::header::Header;
@@ -12,7 +12,8 @@ use understudy_core::rules::Rules;
 use understudy_core::table::Sequence;
 use understudy_core::v1;
 
-/// Hashes stand for what they are of: two that have one hash, once in 2⁶⁴, would be taken for one.
+/// Hash that stands for a value. Two values with the same hash count as equal; the probability is
+/// 2⁻⁶⁴.
 type Hashed = u64;
 
 /// What is held.
@@ -20,9 +21,10 @@ pub(super) struct Held {
     header: Header,
     rules: Rules,
     signature: Signature,
-    /// Whole exchanges, but for their identifiers.
+    /// Hashes of whole exchanges without their identifiers.
     whole: HashSet<Hashed>,
-    /// For each signature the answers, each with the values that rules leave out.
+    /// Answers to each signature, each with the values that rules leave out: (values, served
+    /// answer).
     answers: HashMap<Digest, HashSet<(Hashed, Hashed)>>,
 }
 
@@ -37,7 +39,7 @@ struct Answer {
     signature: Digest,
     values: Hashed,
     served: Hashed,
-    /// Whether the number of answers counts.
+    /// Whether the number of answers matters: the sequence ends after the last one.
     counted: bool,
 }
 
@@ -55,7 +57,7 @@ impl Held {
         }
     }
 
-    /// Takes an exchange in.
+    /// Adds an exchange.
     pub(super) fn add(&mut self, exchange: &Exchange) {
         let key = self.key(exchange);
         self.insert(key);
@@ -125,6 +127,7 @@ impl News {
     }
 }
 
+/// Hash of an exchange without its identifier.
 fn whole(exchange: &Exchange) -> Hashed {
     let nameless = Exchange { id: String::new(), ..exchange.clone() };
     let mut line = Vec::new();
