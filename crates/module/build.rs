@@ -1,8 +1,10 @@
-//! Compiles `filter/` for Envoy, by a cargo of its own, and leaves the module where `lib.rs` includes it from.
+//! Compiles `filter/` for Envoy, by a cargo of its own, and leaves the module where `lib.rs`
+//! includes it from.
 //!
-//! The same sources give the same bytes wherever the checkout, the cargo home and the target folder are, and whoever calls: the caller's
-//! flags, wrappers and profiles never reach the inner cargo, and paths are cut from what the compiler writes down. With
-//! `$UNDERSTUDY_FILTER_MODULE` set it takes that file and compiles nothing.
+//! The same sources give the same bytes wherever the checkout, the cargo home and the target folder
+//! are, and whoever calls: the caller's flags, wrappers and profiles never reach the inner cargo,
+//! and paths are cut from what the compiler writes down. With `$UNDERSTUDY_FILTER_MODULE` set it
+//! takes that file and compiles nothing.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -51,7 +53,8 @@ fn compile(out: &Path) -> Result<PathBuf, String> {
     has_target(root)?;
     // One folder for all of the outer cargo's profiles. It isn't one that the outer cargo locks.
     let folder = outer_target(out).join("filter-module");
-    // So that the folders of the dependencies' sources are there to be cut. Where this can't be done, the build says why, or it wasn't needed.
+    // So that the folders of the dependencies' sources are there to be cut. Where this can't be
+    // done, the build says why, or it wasn't needed.
     let _ = cargo(root)?.args(["fetch", "--quiet", "--locked", "--target", TARGET]).output();
     let mut build = cargo(root)?;
     build.args(["build", "-p", "understudy-filter", "--target", TARGET, "--profile", "filter", "--locked"]);
@@ -75,8 +78,8 @@ fn cargo(root: &Path) -> Result<Command, String> {
     Ok(cargo)
 }
 
-/// Whether a variable of the outer cargo's is left to the inner one: what says where things are and how to get them does; what says how
-/// to compile, or what is being compiled, doesn't.
+/// Returns whether a variable of the outer cargo's is left to the inner one: what says where things
+/// are and how to get them does; what says how to compile, or what is being compiled, doesn't.
 fn passes(name: &OsStr) -> bool {
     // Not UTF-8: none of cargo's.
     let Some(name) = name.to_str() else { return true };

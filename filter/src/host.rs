@@ -1,7 +1,8 @@
 //! The seam to the host's functions, on bytes and without panics.
 //!
-//! The SDK's own wrappers unwrap statuses and header names, and copy header maps pair by pair. These take a map as the one block that the
-//! host gives, and treat what the host can't give as absent.
+//! The SDK's own wrappers unwrap statuses and header names, and copy header maps pair by pair.
+//! These take a map as the one block that the host gives, and treat what the host can't give as
+//! absent.
 
 use proxy_wasm::types::{BufferType, MapType};
 use understudy_core::digest::{self, Digest};
@@ -98,8 +99,8 @@ fn bytes_from(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<
     if data.is_null() || size == 0 {
         return Some(Vec::new());
     }
-    // SAFETY: the SDK's proxy_on_memory_allocate made this with Vec::with_capacity(size) and forgot it; the host filled it
-    // and gave it to us alone.
+    // SAFETY: the SDK's proxy_on_memory_allocate made this with Vec::with_capacity(size) and forgot
+    // it; the host filled it and gave it to us alone.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
@@ -181,7 +182,8 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
     bytes_from(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
-/// What Istio says of the proxy's own workload. The attribute moved: newer versions of Envoy have the node below `xds`.
+/// What Istio says of the proxy's own workload. The attribute moved: newer versions of Envoy have
+/// the node below `xds`.
 fn of_node(path: &[&str]) -> Option<Vec<u8>> {
     let below = |root: &[&'static str]| property(&[root, path].concat());
     below(&["xds", "node", "metadata"]).or_else(|| below(&["node", "metadata"]))
@@ -218,7 +220,8 @@ pub(crate) fn send(reply: &Reply) -> bool {
     status == OK
 }
 
-/// Makes a context the one that the host calls of this callback are about. Gives `false` where it is gone.
+/// Makes a context the one that the host calls of this callback are about. Gives `false` where it
+/// is gone.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn act_for(context: u32) -> bool {
     // SAFETY: no pointers.
@@ -305,13 +308,14 @@ fn set_shared_bytes(key: &str, bytes: &[u8], cas: u32) -> u32 {
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) }
 }
 
-/// Where it is kept what a live value stands for. There are so many places and no more, since what is kept can't be removed: one that is
-/// taken is taken over.
+/// Where it is kept what a live value stands for. There are so many places and no more, since what
+/// is kept can't be removed: one that is taken is taken over.
 fn place_of(table: &Digest, live: u64) -> String {
     format!("understudy.value.{}.{}", digest::hex(table), live % PLACES)
 }
 
-/// Where the number of the current round of a table's sequences is kept: how often they were begun anew.
+/// Where the number of the current round of a table's sequences is kept: how often they were begun
+/// anew.
 fn round_of(table: &Digest) -> String {
     format!("understudy.round.{}", digest::hex(table))
 }

@@ -19,7 +19,7 @@ pub(crate) struct HttpStream {
     /// `None` where the configuration was refused; Envoy doesn't send streams then.
     shared: Option<Rc<RefCell<Shared>>>,
     stream: Machine,
-    /// Whether nobody need look at it: nothing is tapped or mocked here.
+    /// True if nobody need look at it: nothing is tapped or mocked here.
     idle: bool,
     /// Its place in the timer, if it has waited.
     place: Option<Place>,
@@ -177,8 +177,8 @@ impl HttpContext for HttpStream {
     }
 }
 
-/// The end: Envoy deletes a stream's context exactly once, whatever became of the stream, and the SDK drops this with it. `on_log` would say the
-/// same for the price of one more call into the VM.
+/// The end: Envoy deletes a stream's context exactly once, whatever became of the stream, and the
+/// SDK drops this with it. `on_log` would say the same for the price of one more call into the VM.
 impl Drop for HttpStream {
     fn drop(&mut self) {
         let place = self.place.take();

@@ -57,7 +57,7 @@ pub(crate) struct Root {
     collector: Option<OutboxConfig>,
     /// Batches on their way: the callout's token and the batch's number.
     calls: Vec<(u32, u64)>,
-    /// Whether it has been said that the collector can't be called.
+    /// True if it has been said that the collector can't be called.
     complained: bool,
 }
 
@@ -195,7 +195,8 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// Sends what is due. Only ever from the root's own callbacks: a callout of a stream's context dies with the stream.
+    /// Sends what is due. Only ever from the root's own callbacks: a callout of a stream's context
+    /// dies with the stream.
     fn send_batches(&mut self) {
         let (Some(shared), Some(collector)) = (&self.shared, &self.collector) else { return };
         let mut shared = shared.borrow_mut();
@@ -231,7 +232,8 @@ impl Root {
             self.complained = false;
             return;
         }
-        // A refused batch is lost, so that each is worth a line; of a collector that is away, one line is enough.
+        // A refused batch is lost, so that each is worth a line; of a collector that is away, one
+        // line is enough.
         if reply != CollectorReply::Refused && std::mem::replace(&mut self.complained, true) {
             return;
         }

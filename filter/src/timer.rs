@@ -1,4 +1,5 @@
-//! When streams that wait are to go on. Envoy gives a root context one periodic tick: this says how soon the next must come.
+//! When streams that wait are to go on. Envoy gives a root context one periodic tick: this says how
+//! soon the next must come.
 //!
 //! While nothing waits the tick keeps its own pace, and nothing here costs anything.
 
@@ -52,7 +53,8 @@ impl Timer {
         self.count = self.count.wrapping_add(1);
         let place = (later(now, wait), self.count);
         self.waiters.insert(place, waiter);
-        // To set the period begins it anew: only ever to have the tick sooner, or it might never come.
+        // To set the period begins it anew: only ever to have the tick sooner, or it might never
+        // come.
         if place.0 < self.next {
             self.set_period(now, wait);
         }

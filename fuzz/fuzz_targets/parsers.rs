@@ -1,5 +1,6 @@
-//! Every parser that eats bytes from outside. The first byte chooses the parser, or the variable `PARSER` does; the rest is its food. None may
-//! panic, and what can be checked about the outcome is.
+//! Every parser that eats bytes from outside. The first byte chooses the parser, or the variable
+//! `PARSER` does; the rest is its food. None may panic, and what can be checked about the outcome
+//! is.
 #![no_main]
 
 mod ruled;

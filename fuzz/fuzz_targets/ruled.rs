@@ -82,7 +82,8 @@ impl Asked<'_> {
     }
 }
 
-/// The same bytes have the same signature; what was taken out of it stands at a place that a rule names.
+/// The same bytes have the same signature; what was taken out of it stands at a place that a rule
+/// names.
 pub fn signature(food: &[u8]) {
     let Some(asked) = asked(food) else { return };
     let made = asked.signature(&asked.rules);

@@ -1,4 +1,5 @@
-//! The reports of replays in the browser: from a miss to a rule, or to an answer in the snapshot, and the next replay passes.
+//! The reports of replays in the browser: from a miss to a rule, or to an answer in the snapshot,
+//! and the next replay passes.
 
 use crate::call::Call;
 use crate::scene::{Scene, python, root, shell};
@@ -11,7 +12,8 @@ fn till() -> String {
     root().join("tests/browser/till.py").to_string_lossy().into_owned()
 }
 
-/// Records a payment at till-7 into `snapshots/s`, and gives the port at which the service listened.
+/// Records a payment at till-7 into `snapshots/s`, and gives the port at which the service
+/// listened.
 async fn paid(scene: &Scene) -> u16 {
     let [listen, app] = ports();
     let (python, till) = (python(), till());

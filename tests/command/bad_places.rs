@@ -1,4 +1,5 @@
-//! Where nothing can be written: said before CMD runs where that can be known; and what was recorded is never lost.
+//! Where nothing can be written: said before CMD runs where that can be known; and what was
+//! recorded is never lost.
 
 use crate::scene::{Scene, client, shell, shell_client};
 use std::fs::File;
@@ -89,7 +90,8 @@ async fn stdout_and_stderr_that_nobody_reads() {
 #[tokio::test]
 async fn what_can_not_be_written_in_the_end_is_kept() {
     let scene = Scene::new().await;
-    // CMD puts a file in the way of the snapshot: what could be written at the start can't be any more.
+    // CMD puts a file in the way of the snapshot: what could be written at the start can't be any
+    // more.
     let cmd = shell(&format!("{}; mkdir s; touch s/mine", shell_client("'GET http://api.test/a'")));
     let done = scene.record(&[], &cmd).run().await.expect(2);
     done.says(&[

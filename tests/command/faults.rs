@@ -1,4 +1,5 @@
-//! Latency and faults in `snapshot.yaml` and on the command line: what CMD gets, and what the report, `match`, `tune` and `lint` say.
+//! Latency and faults in `snapshot.yaml` and on the command line: what CMD gets, and what the
+//! report, `match`, `tune` and `lint` say.
 
 use crate::scene::{Scene, client};
 use std::time::{Duration, Instant};

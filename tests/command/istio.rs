@@ -1,4 +1,5 @@
-//! `understudy istio`: what it prints is in `envoy/istio`, each file with the command that made it; and what it refuses.
+//! `understudy istio`: what it prints is in `envoy/istio`, each file with the command that made it;
+//! and what it refuses.
 
 use crate::scene::{Scene, root};
 

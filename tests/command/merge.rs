@@ -1,4 +1,5 @@
-//! `merge`: what was recorded later is added, once; what can't be united is refused and changes nothing.
+//! `merge`: what was recorded later is added, once; what can't be united is refused and changes
+//! nothing.
 
 use crate::call::Done;
 use crate::scene::{Scene, client, root};
@@ -79,7 +80,8 @@ async fn the_same_request_with_another_answer_comes_after_the_first() {
     let args = ["respond", "both", "--"].map(str::to_owned);
     let done = scene.understudy(args.into_iter().chain(client(&[A, A, A]))).run().await.expect(0);
     assert_eq!(done.out, "200 answer 1 to GET /a\n200 answer 2 to GET /a\n200 answer 3 to GET /a\n");
-    // Where the number of answers counts, equal ones are answers too, but for the very same exchange.
+    // Where the number of answers counts, equal ones are answers too, but for the very same
+    // exchange.
     let fail =
         scene.read("s/snapshot.yaml").replace("    exchanges: 1", "    exchanges: 1\n    sequence: fail");
     scene.file("s/snapshot.yaml", fail);

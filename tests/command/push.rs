@@ -1,4 +1,5 @@
-//! `understudy push` and `bundle --oci-layout`, against a real registry; read back with other tools than ours.
+//! `understudy push` and `bundle --oci-layout`, against a real registry; read back with other tools
+//! than ours.
 
 use crate::registry::{Pulled, Registry, Wanted, push};
 use crate::scene::{Scene, client};
@@ -132,7 +133,8 @@ async fn a_registry_that_wants_tokens() {
     registry.stop().await;
 }
 
-/// Gives tokens as Docker's registries want them: signed, for what is asked where nina asks, for nothing where nobody does.
+/// Gives tokens as Docker's registries want them: signed, for what is asked where nina asks, for
+/// nothing where nobody does.
 async fn token_service(leaf: &understudy_ca::Leaf) -> Upstream {
     let der = |pem: &str| {
         let body: String = pem.lines().take_while(|line| !line.starts_with("-----END")).skip(1).collect();

@@ -12,9 +12,9 @@ const PASSWORDS: &str = "nina:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV
 /// What a registry is to be.
 #[derive(Default)]
 pub(crate) struct Wanted<'a> {
-    /// Whether it knows nina alone, whose password is `correct horse`.
+    /// True if it knows nina alone, whose password is `correct horse`.
     pub(crate) private: bool,
-    /// Whether it wants tokens: of whom, as an address, and the certificate by which it knows them.
+    /// True if it wants tokens: of whom, as an address, and the certificate by which it knows them.
     pub(crate) tokens: Option<(&'a str, &'a Path)>,
     /// Its certificate and key, as files.
     pub(crate) tls: Option<(&'a Path, &'a Path)>,

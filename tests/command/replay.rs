@@ -1,4 +1,5 @@
-//! `replay`: a service is driven with its own recorded requests, and what it does otherwise is named. The sample's service, whole and broken.
+//! `replay`: a service is driven with its own recorded requests, and what it does otherwise is
+//! named. The sample's service, whole and broken.
 
 use crate::call::Done;
 use crate::scene::{Scene, python, root};

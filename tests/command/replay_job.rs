@@ -1,5 +1,5 @@
-//! The replay that a job of the controller runs: a snapshot from a real registry, and the summary that
-//! the controller reads.
+//! The replay that a job of the controller runs: a snapshot from a real registry, and the summary
+//! that the controller reads.
 
 use crate::registry::{Pulled, Registry, Wanted, push};
 use crate::replay_wire::{get, hello, snapshot};

@@ -1,4 +1,5 @@
-//! How a replay runs: values that are carried, services that aren't ready, signals, bad arguments, and the formats of the report.
+//! How a replay runs: values that are carried, services that aren't ready, signals, bad arguments,
+//! and the formats of the report.
 
 use crate::call::{Call, Done};
 use crate::scene::{Scene, python, script, shell};

@@ -1,4 +1,5 @@
-//! What a replay sends: over HTTP/1.1 and HTTP/2, with and without TLS, gRPC; at its pace; to services that close, stall or aren't there.
+//! What a replay sends: over HTTP/1.1 and HTTP/2, with and without TLS, gRPC; at its pace; to
+//! services that close, stall or aren't there.
 
 use crate::call::Done;
 use crate::scene::Scene;
@@ -12,7 +13,8 @@ use understudy_testkit::{
     message, metadata, recorded,
 };
 
-/// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after another.
+/// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after
+/// another.
 pub(crate) fn snapshot(scene: &Scene, protocol: &str, asked: Vec<Recorded>) {
     let mut lines = Vec::new();
     for (number, recorded) in (1..).zip(asked) {

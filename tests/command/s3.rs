@@ -1,4 +1,5 @@
-//! Collectors that share a bucket: what is acknowledged is there, whatever happens to them or to S3, and a snapshot has it once.
+//! Collectors that share a bucket: what is acknowledged is there, whatever happens to them or to
+//! S3, and a snapshot has it once.
 
 use crate::bucket::{Bucket, Gate, http};
 use crate::call::Running;
@@ -97,7 +98,8 @@ async fn nothing_acknowledged_is_lost_when_a_collector_is_killed() {
         let (acknowledged, refused) = (acknowledged.clone(), refused.clone());
         tokio::spawn(async move {
             for seq in 1..=BATCHES {
-                // As a Service in Kubernetes spreads them; what isn't acknowledged goes to somebody again.
+                // As a Service in Kubernetes spreads them; what isn't acknowledged goes to somebody
+                // again.
                 let mut to = seq as usize;
                 while post(addresses[to % 2], vm, seq).await != Some(204) {
                     refused.fetch_add(1, Ordering::SeqCst);

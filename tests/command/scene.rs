@@ -1,4 +1,5 @@
-//! A scene for one test: a folder, a backend that counts, and `understudy` run as a person would run it.
+//! A scene for one test: a folder, a backend that counts, and `understudy` run as a person would
+//! run it.
 
 use crate::call::Call;
 use std::ffi::OsStr;
@@ -154,7 +155,8 @@ impl Scene {
         self.record(&[], &client(&["GET http://api.test/a"])).run().await.expect(0);
     }
 
-    /// The processes that this scene has started and that still run. A zombie has no environment, and doesn't count.
+    /// The processes that this scene has started and that still run. A zombie has no environment,
+    /// and doesn't count.
     pub(crate) fn processes(&self) -> Vec<String> {
         let mark = format!("{MARK}={}", self.id);
         let has_mark = |pid: &Path| {
@@ -166,7 +168,8 @@ impl Scene {
         entries.filter(|pid| has_mark(pid)).map(|pid| describe(&pid)).collect()
     }
 
-    /// Waits until no process of this scene runs, and panics if one stays. Nothing may be in the temporary folder then.
+    /// Waits until no process of this scene runs, and panics if one stays. Nothing may be in the
+    /// temporary folder then.
     pub(crate) async fn all_gone(&self) {
         until("a process is left behind", || self.processes().is_empty().then_some(())).await;
         let left: Vec<_> =

@@ -1,4 +1,5 @@
-//! A recording holds no secret, and answers all the same: who asks doesn't matter, what is asked does.
+//! A recording holds no secret, and answers all the same: who asks doesn't matter, what is asked
+//! does.
 
 use crate::scene::{Scene, python, script};
 use understudy_testkit::Upstream;

@@ -1,9 +1,11 @@
-//! `inspect` shows what is there, `select` chooses what is mocked, and `respond` does as was chosen.
+//! `inspect` shows what is there, `select` chooses what is mocked, and `respond` does as was
+//! chosen.
 
 use crate::call::Call;
 use crate::scene::{Scene, client, python, root, script};
 
-/// A snapshot `s` of two backends, `one.test` and `two.test`, with a call to each; and how to reach them.
+/// A snapshot `s` of two backends, `one.test` and `two.test`, with a call to each; and how to reach
+/// them.
 async fn scene() -> (Scene, [String; 4]) {
     let scene = Scene::new().await;
     let map = |name: &str| format!("{name}.test=http://{}", scene.upstream.address());

@@ -1,4 +1,5 @@
-//! The Envoy bootstraps in envoy/, run as they stand: what they tap is collected, and what is bundled answers.
+//! The Envoy bootstraps in envoy/, run as they stand: what they tap is collected, and what is
+//! bundled answers.
 //!
 //! Their ports are fixed (15000, 15001, 4440): one test, which waits for them to be free.
 

@@ -29,7 +29,8 @@ fn get(backend: &str, path: &str) -> Recorded {
     recorded("GET", backend, path)
 }
 
-/// A collector's store in the scene, with a running writer: `payment` has called Stripe and DynamoDB, `other` Stripe.
+/// A collector's store in the scene, with a running writer: `payment` has called Stripe and
+/// DynamoDB, `other` Stripe.
 async fn stored(scene: &Scene) -> Store {
     let store = Store::open(StoreConfig::folder(scene.path("store"))).await.expect("a store");
     let (stripe, dynamodb) = ("https://api.stripe.com", "https://dynamodb.us-east-1.amazonaws.com");

@@ -1,4 +1,5 @@
-//! In a terminal CMD has the keyboard as it would without us: Ctrl-C, Ctrl-Z, what is typed; and nothing is left behind all the same.
+//! In a terminal CMD has the keyboard as it would without us: Ctrl-C, Ctrl-Z, what is typed; and
+//! nothing is left behind all the same.
 
 use crate::call::Call;
 use crate::scene::{Scene, python, script};

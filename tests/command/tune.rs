@@ -1,4 +1,5 @@
-//! `tune`: rules with their evidence, applied and undone, and nothing else in `snapshot.yaml` touched.
+//! `tune`: rules with their evidence, applied and undone, and nothing else in `snapshot.yaml`
+//! touched.
 
 use crate::scene::{Scene, client};
 

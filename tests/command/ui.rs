@@ -1,4 +1,5 @@
-//! `understudy ui` as a service: started, asked, refused, ended. What its pages do is tested in `tests/browser` and `crates/ui`.
+//! `understudy ui` as a service: started, asked, refused, ended. What its pages do is tested in
+//! `tests/browser` and `crates/ui`.
 
 use crate::scene::{Scene, until};
 use rustix::process::Signal;

@@ -49,7 +49,8 @@ async fn a_body_over_the_cap_is_cut_and_says_how_long_it_was() {
 #[tokio::test]
 async fn all_copies_of_a_vm_share_its_memory() {
     const SIZE: usize = 64 << 10;
-    // Nobody gets an answer before all requests have arrived whole: they are copied at the same time.
+    // Nobody gets an answer before all requests have arrived whole: they are copied at the same
+    // time.
     let barrier = Arc::new(Barrier::new(6));
     let upstream = Upstream::script(move |mut wire| {
         let barrier = barrier.clone();

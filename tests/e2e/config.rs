@@ -1,4 +1,5 @@
-//! The filter's configuration: what is refused, what each setting does, and changes while requests come in.
+//! The filter's configuration: what is refused, what each setting does, and changes while requests
+//! come in.
 
 use crate::requests::head;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! The filter crashes, for real: a mock fails closed and lets nothing through, a tap fails open and is not felt.
+//! The filter crashes, for real: a mock fails closed and lets nothing through, a tap fails open and
+//! is not felt.
 
 use crate::requests::{head, post};
 use serde_json::json;

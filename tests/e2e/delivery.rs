@@ -1,4 +1,5 @@
-//! The collector is slow, dead, full or wrong: the app's requests never fail, and every record is delivered once, or counted as dropped.
+//! The collector is slow, dead, full or wrong: the app's requests never fail, and every record is
+//! delivered once, or counted as dropped.
 
 use crate::requests::head;
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! Faults by rule: what a client sees of them, over HTTP/1.1 and HTTP/2, and that nothing reaches the backend all the same.
+//! Faults by rule: what a client sees of them, over HTTP/1.1 and HTTP/2, and that nothing reaches
+//! the backend all the same.
 
 use crate::requests::{head, post};
 use bytes::Bytes;

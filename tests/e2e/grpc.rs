@@ -1,4 +1,5 @@
-//! gRPC from recording to answering: the client sees the same with the backend and without it, and a mocked backend sees nothing.
+//! gRPC from recording to answering: the client sees the same with the backend and without it, and
+//! a mocked backend sees nothing.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};

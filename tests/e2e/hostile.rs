@@ -1,4 +1,5 @@
-//! Requests that nobody sends in good faith. The filter survives them, and answers right those that have an answer.
+//! Requests that nobody sends in good faith. The filter survives them, and answers right those that
+//! have an answer.
 
 use crate::requests::{head, post};
 use bytes::Bytes;
@@ -46,7 +47,8 @@ async fn headers() {
             assert_eq!(exchange(rig, head("GET", HOST, "/", headers)).await.text(), "real", "{headers:.40}");
         }
     }
-    // A header's value may be any bytes but NUL, CR and LF; its name is a token (RFC 9110, 5.1 and 5.5).
+    // A header's value may be any bytes but NUL, CR and LF; its name is a token (RFC 9110, 5.1 and
+    // 5.5).
     let with = |line: &[u8]| {
         [&format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n").into_bytes()[..], line, b"\r\n\r\n"].concat()
     };

@@ -1,4 +1,5 @@
-//! Who calls the service: copied on the way in, and neither changed nor held up. What is recorded says where, and whether there was an answer.
+//! Who calls the service: copied on the way in, and neither changed nor held up. What is recorded
+//! says where, and whether there was an answer.
 
 use crate::requests::{chunked, head, post};
 use bytes::Bytes;
@@ -247,7 +248,8 @@ async fn what_is_recorded_of_backends_never_answers_who_calls_the_service() {
     })
     .await;
     let backend = "http://api.test";
-    // The filter of the responder, with its table, where backends are reached too: both directions in one module.
+    // The filter of the responder, with its table, where backends are reached too: both directions
+    // in one module.
     let rig = Rig::responder()
         .with_backends()
         .exchange(recorded("GET", backend, "/").body("recorded"))

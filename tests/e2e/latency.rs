@@ -84,7 +84,8 @@ async fn a_body_that_comes_slowly_has_waited_already() {
     assert!((Duration::from_millis(600)..Duration::from_millis(1000)).contains(&took), "{took:?}");
 }
 
-/// A thousand answers wait on a few connections; a third of the clients leave, by a stream or by a whole connection.
+/// A thousand answers wait on a few connections; a third of the clients leave, by a stream or by a
+/// whole connection.
 #[tokio::test]
 async fn a_thousand_wait_at_once_and_some_leave() {
     const EACH: usize = 100;

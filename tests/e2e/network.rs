@@ -1,5 +1,6 @@
-//! A network of a test's own: two network namespaces with a wire between them, `app` here and the backends at the other end. Nothing of it can
-//! reach the machine's network, and it goes with the test.
+//! A network of a test's own: two network namespaces with a wire between them, `app` here and the
+//! backends at the other end. Nothing of it can reach the machine's network, and it goes with the
+//! test.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -50,7 +51,8 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Lays it. The app's end is `app`; names are asked for at the other end, which knows none. Most containers have no IPv6.
+    /// Lays it. The app's end is `app`; names are asked for at the other end, which knows none.
+    /// Most containers have no IPv6.
     pub(crate) fn new(folder: &Path, ipv6: bool) -> Self {
         if !ipv6 {
             std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("a setting");
@@ -100,7 +102,8 @@ impl Network {
         ["iptables-save", "ip6tables-save"].map(|save| count(run(&[save, "-c", "-t", "mangle"]))).iter().sum()
     }
 
-    /// Backends at the other end, at all its addresses: plain on port 80, by TLS on port 443 with a certificate of this authority.
+    /// Backends at the other end, at all its addresses: plain on port 80, by TLS on port 443 with a
+    /// certificate of this authority.
     pub(crate) fn backends(&self, authority: TestAuthority) -> Backends {
         let namespace = File::open(format!("/proc/{}/ns/net", self.holder.id())).expect("the other end");
         let (sender, receiver) = mpsc::channel();
@@ -173,7 +176,8 @@ pub(crate) fn run(words: &[&str]) -> String {
 pub(crate) struct User(pub(crate) u32);
 
 impl User {
-    /// A program as this user, who can read all files: where the repository is closed to others, so is Envoy.
+    /// A program as this user, who can read all files: where the repository is closed to others, so
+    /// is Envoy.
     pub(crate) fn program(self, words: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         let id = self.0.to_string();

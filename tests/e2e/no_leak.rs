@@ -1,4 +1,5 @@
-//! Nothing reaches a mocked backend: no connection and no byte, whatever the client does. There is a way to it in all of these tests.
+//! Nothing reaches a mocked backend: no connection and no byte, whatever the client does. There is
+//! a way to it in all of these tests.
 
 use crate::network::{Network, alone};
 use crate::requests::{chunked, head, post};

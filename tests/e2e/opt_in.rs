@@ -1,4 +1,5 @@
-//! Mocking that waits for an annotation of the workload's pod, and a module with several snapshots, of which an annotation names one.
+//! Mocking that waits for an annotation of the workload's pod, and a module with several snapshots,
+//! of which an annotation names one.
 
 use serde_json::{Value, json};
 use understudy_core::table::shelf;
@@ -77,7 +78,8 @@ async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
         "replay.speedscale.com/mode": "responder-only",
         "replay.speedscale.com/snapshot-id": "another",
     });
-    // Whatever the configuration says of what the table doesn't name: which backends it would have named can't be known.
+    // Whatever the configuration says of what the table doesn't name: which backends it would have
+    // named can't be known.
     let rig = rolled_out(&upstream, annotations).config("default", json!("off")).start().await;
     for path in ["known", "new"] {
         assert_eq!(get(rig.proxy(), &format!("http://api.test/{path}")).await.status, 404);
@@ -131,7 +133,8 @@ async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
     for (metadata, says) in
         [(named("c"), "c is asked for, and this module has a, b"), (json!({}), "no snapshot is asked for")]
     {
-        // Whatever the configuration says of what the table doesn't name: which backends it would have named can't be known.
+        // Whatever the configuration says of what the table doesn't name: which backends it would
+        // have named can't be known.
         let (status, _, logs) = ask(metadata, json!({ "default": "off" })).await;
         assert_eq!(status, 404);
         assert!(logs.contains(says), "{logs}");

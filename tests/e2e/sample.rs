@@ -1,4 +1,5 @@
-//! A share of the exchanges: whole traces, the same ones on each way through Envoy, and no more or fewer than the share.
+//! A share of the exchanges: whole traces, the same ones on each way through Envoy, and no more or
+//! fewer than the share.
 
 use crate::requests::head;
 use serde_json::json;

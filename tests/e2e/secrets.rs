@@ -1,4 +1,5 @@
-//! Secrets stay between the app and its backend: what the collector stores has tokens in their place, to the last byte of its files.
+//! Secrets stay between the app and its backend: what the collector stores has tokens in their
+//! place, to the last byte of its files.
 
 use crate::requests::{head, post};
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! The transparent sidecar: envoy/sidecar.yaml and envoy/redirect.sh as they stand, Envoy as a user of its own, the app as another.
+//! The transparent sidecar: envoy/sidecar.yaml and envoy/redirect.sh as they stand, Envoy as a user
+//! of its own, the app as another.
 
 use crate::network::{Backends, NAME, Network, REMOTE, User, all, alone, run};
 use std::os::unix::fs::chown;
@@ -58,7 +59,8 @@ impl Sidecar {
         let hosts = REMOTE.map(|address| format!("{address} {NAME}\n")).concat();
         std::fs::write(folder.path().join("hosts"), format!("127.0.0.1 localhost\n{hosts}")).expect("a file");
         let read = |name: &str| std::fs::read_to_string(root().join("envoy").join(name)).expect(name);
-        // The certificate service's place, and whom backends are known by, are this machine's and not the test's.
+        // The certificate service's place, and whom backends are known by, are this machine's and
+        // not the test's.
         let config = read(template)
             .replace("/run/understudy/certificates.sock", socket.to_str().expect("text"))
             .replace("system_root_certs: {}", "trusted_ca: { filename: real.pem }");
@@ -90,7 +92,8 @@ impl Sidecar {
         all(std::fs::File::open(self.folder.path().join("envoy.log")).expect("a log"))
     }
 
-    /// What the app gets, which knows `api.test` by its hosts file and trusts this authority: status, then body.
+    /// What the app gets, which knows `api.test` by its hosts file and trusts this authority:
+    /// status, then body.
     fn app(&self, trust: &Path, words: &[&str]) -> String {
         let (hosts, trust) = (self.folder.path().join("hosts"), trust.to_str().expect("text"));
         let user = APP.program(words);
@@ -196,7 +199,8 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         assert_eq!(sidecar.curl(&ours, &[&format!("http://{INBOUND}/in")]), "the app 200");
         assert_eq!(app.connections(), 1);
 
-        // Once each: none has come back to Envoy, and each has reached the address that the app had chosen.
+        // Once each: none has come back to Envoy, and each has reached the address that the app had
+        // chosen.
         assert_eq!(sidecar.taken().await, 7);
         let tls: Vec<_> = sidecar.backends.tls.iter().map(|front| front.connections()).collect();
         assert!(tls[0] + tls[1] <= 5 && tls[1] >= 1, "{tls:?}");

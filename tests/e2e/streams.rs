@@ -1,5 +1,5 @@
-//! Plain HTTP at its edges, through the tap and from the table: streams of events, trailers, `Expect`, half-closed connections, bodies
-//! over the cap.
+//! Plain HTTP at its edges, through the tap and from the table: streams of events, trailers,
+//! `Expect`, half-closed connections, bodies over the cap.
 
 use crate::requests::{chunked, head};
 use bytes::Bytes;
@@ -20,7 +20,8 @@ fn events() -> String {
     (0..EVENTS).map(event).collect()
 }
 
-/// A backend that sends its events some time apart, in chunks, after a first one that it sends at once.
+/// A backend that sends its events some time apart, in chunks, after a first one that it sends at
+/// once.
 async fn event_source() -> Upstream {
     Upstream::script(|mut wire| async move {
         while wire.request().await.is_some() {
@@ -93,7 +94,8 @@ fn trailers(name: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))])
 }
 
-/// Over HTTP/2, a body before them or none. `http2_with_trailers` in `tap.rs` has how they are recorded.
+/// Over HTTP/2, a body before them or none. `http2_with_trailers` in `tap.rs` has how they are
+/// recorded.
 #[tokio::test]
 async fn http2_trailers_are_answered_as_they_were_recorded() {
     let exchange =
@@ -153,8 +155,9 @@ async fn expect_100_continue() {
     assert_eq!(record.response.expect("a response").status, 200);
 }
 
-/// What a client gets that shuts its side down after its request, as `nc -N` does. Over HTTP/1.1 Envoy takes that for the end of the connection,
-/// with the filter as without (docs/reference/envoy.md).
+/// What a client gets that shuts its side down after its request, as `nc -N` does. Over HTTP/1.1
+/// Envoy takes that for the end of the connection, with the filter as without
+/// (docs/reference/envoy.md).
 #[tokio::test]
 async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
     let upstream = Upstream::script(|mut wire| async move {
@@ -179,7 +182,8 @@ async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
             app.finish().await;
             let got = app.skip().await;
             match name {
-                // The answer leaves at once: before the end of the connection is looked at, or not at all.
+                // The answer leaves at once: before the end of the connection is looked at, or not
+                // at all.
                 "mock" => {}
                 _ => assert_eq!(got, 0, "{name}: Envoy can do it now? Say so in docs/reference/envoy.md"),
             }
@@ -195,7 +199,8 @@ async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
     assert_eq!(answer.body, b"ok");
 }
 
-/// 100 MB to a mocked backend: refused as soon as it is known to be too much, and nothing is gathered past the cap.
+/// 100 MB to a mocked backend: refused as soon as it is known to be too much, and nothing is
+/// gathered past the cap.
 #[tokio::test]
 async fn an_upload_over_the_cap_gets_its_verdict_at_once() {
     const PIECE: usize = 1 << 20;
@@ -245,7 +250,8 @@ async fn allocated(rig: &Rig) -> u64 {
     memory["allocated"].as_str().and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// Beside WebSocket (`an_upgrade_passes_and_is_not_copied` in `tap.rs`): what Docker and Kubernetes upgrade to.
+/// Beside WebSocket (`an_upgrade_passes_and_is_not_copied` in `tap.rs`): what Docker and Kubernetes
+/// upgrade to.
 #[tokio::test]
 async fn other_upgrades_pass_and_are_counted() {
     for protocol in ["tcp", "SPDY/3.1", "WebSocket"] {

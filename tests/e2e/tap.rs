@@ -1,4 +1,5 @@
-//! A tap changes nothing: the backend sees what the app sent, and the app what the backend answered, byte for byte and in the same order of time.
+//! A tap changes nothing: the backend sees what the app sent, and the app what the backend
+//! answered, byte for byte and in the same order of time.
 
 use crate::requests::{chunked, head, post};
 use bytes::Bytes;
@@ -133,7 +134,8 @@ async fn a_stream_flows_while_it_is_copied() {
     let upstream = Upstream::script(move |mut wire| {
         let gate = gate.clone();
         async move {
-            // The upload's first chunk is answered before the second is sent, the answer's second is sent when the first has arrived.
+            // The upload's first chunk is answered before the second is sent, the answer's second
+            // is sent when the first has arrived.
             wire.until(b"first up").await;
             wire.send(
                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",

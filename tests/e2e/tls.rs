@@ -43,7 +43,8 @@ async fn what_is_asked_by_tls_is_recorded() {
     rig.assert_sound().await;
 }
 
-/// The upstream speaks HTTP/1.1 alone: what we have agreed to with the app, it doesn't have to know.
+/// The upstream speaks HTTP/1.1 alone: what we have agreed to with the app, it doesn't have to
+/// know.
 #[tokio::test]
 async fn an_app_may_speak_http2_to_a_backend_that_does_not() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);

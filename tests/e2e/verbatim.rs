@@ -2,7 +2,8 @@
 
 use understudy_testkit::{Answer, H2, Rig, Upstream, get, recorded, request};
 
-/// Headers that are made anew for each answer, or are about one connection (docs/reference/envoy.md).
+/// Headers that are made anew for each answer, or are about one connection
+/// (docs/reference/envoy.md).
 const RECOMPUTED: [&str; 5] = ["date", "transfer-encoding", "connection", "x-understudy", "trailer"];
 
 struct Case {
@@ -89,7 +90,8 @@ fn url(path: &str) -> String {
     format!("http://api.test{path}")
 }
 
-/// What has to be equal besides the body; `content-length` only where it says what the body doesn't.
+/// What has to be equal besides the body; `content-length` only where it says what the body
+/// doesn't.
 fn told(method: &str, answer: &Answer) -> String {
     let bodiless = method == "HEAD" || answer.status == 304;
     let equal = |name: &str| !RECOMPUTED.contains(&name) && (bodiless || name != "content-length");
@@ -179,7 +181,8 @@ async fn trailers_without_a_body() {
     rig.assert_sound().await;
 }
 
-/// The rest of docs/reference/envoy.md, "What a mock's answer differs in": what Envoy leaves no way to serve.
+/// The rest of docs/reference/envoy.md, "What a mock's answer differs in": what Envoy leaves no way
+/// to serve.
 #[tokio::test]
 async fn what_cannot_be_as_it_was() {
     let rig = Rig::responder()
@@ -203,7 +206,8 @@ async fn what_cannot_be_as_it_was() {
     rig.assert_sound().await;
 }
 
-/// What Envoy joins on the way from a backend, it joins on the way from the table too (docs/reference/envoy.md lists it).
+/// What Envoy joins on the way from a backend, it joins on the way from the table too
+/// (docs/reference/envoy.md lists it).
 #[tokio::test]
 async fn repeats_that_envoy_joins() {
     let joined = "access-control-allow-credentials access-control-allow-headers access-control-allow-methods \

@@ -1,5 +1,5 @@
-//! One conversation: recorded with its backends, answered twice without them. What it was, and where it went wrong, is told by what the client
-//! itself saw (its transcript) and by the report.
+//! One conversation: recorded with its backends, answered twice without them. What it was, and
+//! where it went wrong, is told by what the client itself saw (its transcript) and by the report.
 
 use crate::process::{Backends, program, python, root, run, rust_client};
 use serde_json::Value;
@@ -13,7 +13,8 @@ use understudy_testkit_mutation::mutations;
 
 /// How far the clock of the second run is from the first: another day, and another hour of it.
 const LATER: &str = "+26h";
-/// Its requests name days, which count by their distance from Envoy's today; and Envoy doesn't start at another time of day than it is.
+/// Its requests name days, which count by their distance from Envoy's today; and Envoy doesn't
+/// start at another time of day than it is.
 const BY_DAY: &str = "plaid_items.py";
 const REPORT: &str = "report.json";
 
@@ -29,7 +30,8 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Records it, puts the recording through all changes of its requests, then has it answered in full, twice. Panics where it isn't.
+    /// Records it, puts the recording through all changes of its requests, then has it answered in
+    /// full, twice. Panics where it isn't.
     pub(crate) async fn holds(&self) {
         let folder = TempDir::with_prefix("understudy-sdk-").expect("a temporary folder");
         let recorded = self.record(folder.path()).await;
@@ -86,8 +88,9 @@ impl Conversation {
         if self.script != BY_DAY {
             command.args(["faketime", "-f", LATER]);
         }
-        // Only the time of day is moved: with the monotonic clock moved too, Python's timed waits don't end. (Its `time.sleep` fails as it is:
-        // no conversation that is answered in full has to sleep.)
+        // Only the time of day is moved: with the monotonic clock moved too, Python's timed waits
+        // don't end. (Its `time.sleep` fails as it is: no conversation that is answered in full has
+        // to sleep.)
         command.args(self.client()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         command
     }
@@ -133,7 +136,8 @@ fn report(folder: &Path, output: &Output) -> Value {
     serde_json::from_slice(&report).expect("a report")
 }
 
-/// A line for each kind of miss: the request, what differs from the nearest one that was recorded, how often.
+/// A line for each kind of miss: the request, what differs from the nearest one that was recorded,
+/// how often.
 fn misses(report: &Value) -> String {
     let mut kinds = BTreeMap::<String, usize>::new();
     let verdicts = report["requests"].as_array().expect("requests").iter();

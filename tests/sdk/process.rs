@@ -1,4 +1,5 @@
-//! Programs as the conversations run them: with no proxy or account of whoever runs the tests, and never for ever.
+//! Programs as the conversations run them: with no proxy or account of whoever runs the tests, and
+//! never for ever.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -54,7 +55,8 @@ pub(crate) async fn run(mut command: Command) -> Output {
             Ok(output) => output.unwrap_or_else(|error| panic!("{command:?}: {error}: {SET_UP}")),
             Err(_) => panic!("it doesn't end: {command:?}"),
         };
-        // faketime names what it shares by its process, and one that was killed has left that behind: the next process has another number.
+        // faketime names what it shares by its process, and one that was killed has left that
+        // behind: the next process has another number.
         let unlucky = String::from_utf8_lossy(&output.stderr).contains("faketime: sem_open: File exists");
         if !unlucky {
             return output;

@@ -69,7 +69,7 @@ pub struct BackendSummary {
     pub host: String,
     /// Port of the name; 0 if it has no valid one.
     pub port: u16,
-    /// Whether it was called with TLS.
+    /// True if it was called with TLS.
     pub tls: bool,
     /// Direction.
     pub direction: Way,
@@ -80,7 +80,7 @@ pub struct BackendSummary {
     pub protocols: BTreeSet<String>,
     /// Technologies with their evidence, in display order.
     pub technologies: Vec<Technology>,
-    /// Whether it received only telemetry.
+    /// True if it received only telemetry.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub telemetry: bool,
     /// Number of exchanges.
@@ -277,7 +277,7 @@ fn label(signature: &Signature) -> String {
     }
 }
 
-/// Whether an exchange failed, as [`BackendSummary::errors`] defines it.
+/// Returns whether an exchange failed, as [`BackendSummary::errors`] defines it.
 fn failed(exchange: &Exchange) -> bool {
     let Ok(response) = whole_response(exchange) else { return true };
     let status = grpc_status(&exchange.request, response);

@@ -1,5 +1,6 @@
-//! The service map of 1, 5 and 60 backends, as text and as SVG, and what hostile names become in it.
-//! `BLESS=1 cargo test -p understudy-analyse --test service_map` writes what is expected anew, for a change that is meant.
+//! The service map of 1, 5 and 60 backends, as text and as SVG, and what hostile names become in
+//! it. `BLESS=1 cargo test -p understudy-analyse --test service_map` writes what is expected anew,
+//! for a change that is meant.
 
 #[path = "../../snapshot/tests/common/mod.rs"]
 mod common;

@@ -53,7 +53,8 @@ impl Ledger {
         self.observers.subscribe()
     }
 
-    /// Reports a stored batch to the observers. Never waits: an observer that is too slow misses events.
+    /// Reports a stored batch to the observers. Never waits: an observer that is too slow misses
+    /// events.
     pub(crate) fn accepted(&self, batch: &Batch) {
         if self.observers.receiver_count() > 0 {
             let _ = self.observers.send(Accepted {

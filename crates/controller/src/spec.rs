@@ -1,5 +1,5 @@
-//! Validates a resource's specification. The definition's schema refuses some mistakes earlier, but not
-//! every cluster checks its rules.
+//! Validates a resource's specification. The definition's schema refuses some mistakes earlier, but
+//! not every cluster checks its rules.
 
 use crate::resource::{Cleanup, Mode, TargetRef, TrafficReplaySpec, WorkloadSpec};
 use crate::time;
@@ -72,8 +72,8 @@ impl std::fmt::Display for WorkloadRef {
 }
 
 impl ValidSpec {
-    /// Validates the specification of a resource in this namespace. `registry` is for snapshots without a
-    /// registry in their name.
+    /// Validates the specification of a resource in this namespace. `registry` is for snapshots
+    /// without a registry in their name.
     ///
     /// # Errors
     /// The mistake, and what to do about it.
@@ -109,7 +109,7 @@ impl ValidSpec {
         })
     }
 
-    /// Whether the resource is a replay, which ends by itself.
+    /// Returns whether the resource is a replay, which ends by itself.
     pub(crate) fn ends(&self) -> bool {
         self.mode != Mode::ResponderOnly
     }

@@ -63,7 +63,8 @@ fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
                 source.starts_with("../target/") || root().join("envoy").join(source).exists(),
                 "{source}"
             );
-            // What is mounted lies in the container where it lies in the repository: the paths in envoy.yaml hold.
+            // What is mounted lies in the container where it lies in the repository: the paths in
+            // envoy.yaml hold.
             if let Ok(inside) = Path::new(target).strip_prefix("/understudy") {
                 assert!(Path::new("envoy").join(source).ends_with(inside.file_name().unwrap()), "{source}");
                 assert!(inside.starts_with("target") || root().join(inside).exists(), "{target}");

@@ -1,4 +1,5 @@
-//! Requests through a real Envoy with the templates' settings: what the app and the backend see of it.
+//! Requests through a real Envoy with the templates' settings: what the app and the backend see of
+//! it.
 
 mod common;
 
@@ -276,7 +277,8 @@ async fn http_1_0_is_served() {
     stop(envoy).await;
 }
 
-/// What Envoy does all the same, and has no setting for: docs/reference/envoy.md lists it for users.
+/// What Envoy does all the same, and has no setting for: docs/reference/envoy.md lists it for
+/// users.
 #[tokio::test]
 async fn what_a_tap_changes_all_the_same() {
     let upstream =

@@ -1,9 +1,9 @@
 //! Resources that bring the filter into a mesh of Istio: `EnvoyFilter`s, and a `WasmPlugin` or a
 //! `TrafficExtension` for the simplest tap.
 //!
-//! They are a pure function of settings: no cluster, no files, no clock. The same settings give the same
-//! text. `envoy/istio/` has the resources of default settings, and `docs/how-to/istio.md` is the guide. The
-//! resources differ in what happens when something is missing:
+//! They are a pure function of settings: no cluster, no files, no clock. The same settings give the
+//! same text. `envoy/istio/` has the resources of default settings, and `docs/how-to/istio.md` is
+//! the guide. The resources differ in what happens when something is missing:
 //!
 //! | | tap | mock | mock by annotation |
 //! |---|---|---|---|

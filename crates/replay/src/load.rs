@@ -64,7 +64,7 @@ impl Default for Load {
 }
 
 impl Load {
-    /// Whether the recording is played once, and to its end.
+    /// Returns whether the recording is played once, and to its end.
     pub fn is_single_pass(&self) -> bool {
         self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
     }
@@ -122,7 +122,7 @@ impl Schedule {
         self.start + self.load.ramp * user / self.load.vus.max(1)
     }
 
-    /// Whether the time for new requests is over.
+    /// Returns whether the time for new requests is over.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.load.duration.is_some_and(|duration| now >= self.start + duration)
     }

@@ -25,7 +25,7 @@ pub struct Settings {
     pub headers: Vec<String>,
     /// Rules for what doesn't count in answers.
     pub noise: Vec<Rule>,
-    /// Whether further such rules are learned.
+    /// True if further such rules are learned.
     pub learn_noise: bool,
     /// Rules for carried values.
     pub carry: CarryRules,

@@ -96,8 +96,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts a recording. Everything that would prevent the snapshot from being written fails here,
-    /// before CMD runs.
+    /// Starts a recording. Everything that would prevent the snapshot from being written fails
+    /// here, before CMD runs.
     ///
     /// # Errors
     /// The snapshot can't be written, or an interrupted recording is in the way.

@@ -27,9 +27,9 @@ pub struct CmdEnvironment<'a> {
     pub proxy: SocketAddr,
     /// Files and variables that make CMD trust the certificates of this run.
     pub trust: &'a Trust,
-    /// Whether calls to this machine go through Envoy too.
+    /// True if calls to this machine go through Envoy too.
     pub include_localhost: bool,
-    /// Whether CMD's stdout goes to our stderr, because a machine reads ours.
+    /// True if CMD's stdout goes to our stderr, because a machine reads ours.
     pub stdout_to_stderr: bool,
     /// How long CMD may take to exit after it was asked to.
     pub grace: Duration,

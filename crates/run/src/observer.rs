@@ -227,7 +227,7 @@ impl Step {
         }
     }
 
-    /// Whether the number of items done is worth showing.
+    /// Returns whether the number of items done is worth showing.
     pub fn is_counted(self) -> bool {
         matches!(self, Self::WritingExchanges | Self::Sending { .. })
     }

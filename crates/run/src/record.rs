@@ -15,13 +15,13 @@ use understudy_snapshot::{Existing, Snapshot};
 pub struct Record<'a> {
     /// The snapshot to write.
     pub target: &'a Path,
-    /// Whether a snapshot at `target` may be replaced.
+    /// True if a snapshot at `target` may be replaced.
     pub existing: Existing,
     /// Settings by which secrets are replaced; `None` keeps secrets.
     pub redaction: Option<Settings>,
     /// Listeners for requests to CMD.
     pub inbound: &'a [Inbound],
-    /// Whether exchanges with telemetry backends are kept.
+    /// True if exchanges with telemetry backends are kept.
     pub keep_telemetry: bool,
     /// Settings of Envoy and CMD.
     pub proxy: &'a ProxySettings,

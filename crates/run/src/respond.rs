@@ -26,8 +26,8 @@ pub struct MockSettings {
 }
 
 impl MockSettings {
-    /// Whether a miss of some backend can have this outcome. The setting takes precedence over the
-    /// snapshot's for a backend, and that over the snapshot's for all.
+    /// Returns whether a miss of some backend can have this outcome. The setting takes precedence
+    /// over the snapshot's for a backend, and that over the snapshot's for all.
     pub fn allows(&self, outcome: OnMiss, snapshot: &Snapshot) -> bool {
         let header = snapshot.header();
         let mocked = header.backends.values().filter(|backend| backend.mode == Mode::Mock);

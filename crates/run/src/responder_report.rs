@@ -40,10 +40,10 @@ pub struct ResponderSummary {
     pub misses: u64,
     /// Requests that were sent on.
     pub passthroughs: u64,
-    /// `matches / requests`, in percent. `None` without requests: a rate of nothing must not pass for
-    /// a good one.
+    /// `matches / requests`, in percent. `None` without requests: a rate of nothing must not pass
+    /// for a good one.
     pub responder_rate: Option<f64>,
-    /// Whether every verdict is in the report.
+    /// True if every verdict is in the report.
     pub complete: bool,
     /// Counts by backend.
     pub backends: BTreeMap<String, VerdictCounts>,
@@ -73,7 +73,7 @@ impl JudgedRequest {
         self.record.verdict.as_ref().map(|verdict| verdict.kind)
     }
 
-    /// Whether the request matched before, and whether it matches now.
+    /// Returns whether the request matched before, and whether it matches now.
     fn change(&self) -> Option<(bool, bool)> {
         let matched = |kind| kind == Kind::Match;
         Some((matched(self.then?), matched(self.kind()?)))

@@ -40,11 +40,11 @@ pub struct ProxySettings {
     pub upstream_trust: Option<UpstreamTrust>,
     /// Address on which Envoy accepts CMD's requests; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Whether calls to localhost go through Envoy too.
+    /// True if calls to localhost go through Envoy too.
     pub include_localhost: bool,
     /// Number of Envoy's worker threads.
     pub workers: u32,
-    /// Whether CMD's stdout goes to our stderr, because a machine reads ours.
+    /// True if CMD's stdout goes to our stderr, because a machine reads ours.
     pub stdout_to_stderr: bool,
     /// How long CMD may take to exit after it was asked to, before it is killed.
     pub grace: Duration,
@@ -87,7 +87,7 @@ impl<T> Finished<T> {
         self.tunnels.iter().map(|tunnel| describe_tunnel(tunnel, self.opaque_tunnels)).collect()
     }
 
-    /// Whether every record has arrived. Nobody knows what an Envoy that died still held.
+    /// Returns whether every record has arrived. Nobody knows what an Envoy that died still held.
     pub fn is_complete(&self) -> bool {
         self.losses.is_empty()
     }
@@ -263,7 +263,7 @@ struct LastStatistics {
     waiting: u64,
     /// How many records the filter has dropped.
     dropped: u64,
-    /// Whether Envoy answered the last question.
+    /// True if Envoy answered the last question.
     answered: bool,
 }
 

@@ -96,20 +96,20 @@ pub fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
 }
 
 impl Unanswerable {
-    /// Whether the client got a response that can't be served again. In a sequence of answers to
-    /// one request, such an exchange leaves a gap: the next recorded answer must not be served
-    /// instead of it. An aborted stream leaves no gap, because the client retries and the retry's
-    /// answer takes the place.
+    /// Returns whether the client got a response that can't be served again. In a sequence of
+    /// answers to one request, such an exchange leaves a gap: the next recorded answer must not be
+    /// served instead of it. An aborted stream leaves no gap, because the client retries and the
+    /// retry's answer takes the place.
     pub fn leaves_gap(self) -> bool {
         matches!(self, Self::ResponseTruncated | Self::Status | Self::Header | Self::HeadersOverLimit)
     }
 }
 
-/// Whether a client that cancelled a response had received whole events, lines or messages, and so
-/// may have had all it wanted. Clients of event streams often close the connection after the event
-/// that they regard as the last, such as `data: [DONE]`, before the server ends the stream (WHATWG
-/// HTML, "Server-sent events": an empty line ends an event). gRPC clients cancel a stream when they
-/// need only its first message.
+/// Returns whether a client that cancelled a response had received whole events, lines or messages,
+/// and so may have had all it wanted. Clients of event streams often close the connection after the
+/// event that they regard as the last, such as `data: [DONE]`, before the server ends the stream
+/// (WHATWG HTML, "Server-sent events": an empty line ends an event). gRPC clients cancel a stream
+/// when they need only its first message.
 fn had_enough(response: &Response) -> bool {
     let body = &response.body.bytes;
     let Some(content_type) = response.headers.get(b"content-type") else { return false };
@@ -124,7 +124,7 @@ fn had_enough(response: &Response) -> bool {
     ends.iter().any(|end| body.ends_with(end)) && response.headers.get(b"content-encoding").is_none()
 }
 
-/// Whether a field contains no byte that would end it (RFC 9110, 5.5).
+/// Returns whether a field contains no byte that would end it (RFC 9110, 5.5).
 fn is_clean(bytes: &[u8]) -> bool {
     !bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }

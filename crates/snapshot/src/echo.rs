@@ -35,9 +35,9 @@ struct Said {
     text: Vec<u8>,
     /// Range of the value within the text.
     within: std::ops::Range<usize>,
-    /// Whether the value is JSON in the request, so that its spelling tells a string from a number.
+    /// True if the value is JSON in the request, so that its spelling tells a string from a number.
     json: bool,
-    /// Whether the value counts only as a member of the same name.
+    /// True if the value counts only as a member of the same name.
     common: bool,
     /// Name of the value in the request.
     name: Vec<u8>,
@@ -147,7 +147,8 @@ fn last_name(root: &Root) -> Vec<u8> {
     inner.unwrap_or(name).to_vec()
 }
 
-/// Whether a value may occur in an answer by accident: it is short, or a time in whole seconds.
+/// Returns whether a value may occur in an answer by accident: it is short, or a time in whole
+/// seconds.
 fn is_common(text: &[u8]) -> bool {
     let second = |token: &Token| token.shape == Shape::Time && !text.contains(&b'.');
     text.len() < SHORT

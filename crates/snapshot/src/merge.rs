@@ -33,8 +33,8 @@ pub struct Merged {
     pub snapshot: Snapshot,
     /// What came from each of the others, in their order.
     pub from: Vec<Share>,
-    /// The rules that the snapshot has now and hadn't before: those that somebody wrote into the others, then those that the united
-    /// recording speaks for.
+    /// The rules that the snapshot has now and hadn't before: those that somebody wrote into the
+    /// others, then those that the united recording speaks for.
     pub rules: Vec<Rule>,
     /// The other snapshot whose redaction key was adopted.
     pub key_of: Option<PathBuf>,
@@ -152,7 +152,7 @@ fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
     (header, taken)
 }
 
-/// Whether a rule is about one of these requests.
+/// Returns whether a rule is about one of these requests.
 fn is_about(rule: &Rule, about: &BTreeSet<About>) -> bool {
     let rules = Rules::new(vec![rule.clone()]);
     about.iter().any(|(backend, method, path, operation)| {
@@ -228,7 +228,7 @@ fn redacted(exchange: &Exchange, redactor: Option<&Redactor>) -> Exchange {
 /// Identifiers in use.
 #[derive(Default)]
 struct Ids {
-    /// Whether an identifier is a name, and not just a line's number.
+    /// True if an identifier is a name, and not just a line's number.
     named: bool,
     used: BTreeSet<String>,
 }

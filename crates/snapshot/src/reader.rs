@@ -13,7 +13,8 @@ use understudy_core::{digest, v1};
 pub const HEADER_FILE: &str = "snapshot.yaml";
 /// The name of the exchanges' file in a snapshot's folder.
 pub const EXCHANGES_FILE: &str = "exchanges.ndjson";
-/// A line longer than this, in bytes, is refused: two bodies at the largest cap there is, as base64, are shorter.
+/// A line longer than this, in bytes, is refused: two bodies at the largest cap there is, as
+/// base64, are shorter.
 pub const LINE_MAX: u64 = 1 << 30;
 
 /// An open snapshot.

@@ -39,7 +39,7 @@ pub struct Served<'a> {
     pub body: &'a [u8],
     /// The trailers.
     pub trailers: Headers,
-    /// Whether the response has a body without a content type.
+    /// True if the response has a body without a content type.
     pub untyped: bool,
     /// The decoded response, if the recorded client had offered the response's content encoding.
     pub plain: Option<PlainServed>,

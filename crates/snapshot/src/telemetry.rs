@@ -9,7 +9,7 @@ use understudy_core::exchange::{Direction, Exchange};
 /// telemetry.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
-    /// Whether an exchange delivers telemetry.
+    /// True if an exchange delivers telemetry.
     is_telemetry: fn(&Exchange) -> bool,
     backends: BTreeMap<String, Seen>,
 }

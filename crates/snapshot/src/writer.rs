@@ -156,7 +156,7 @@ impl SnapshotWriter {
         self.index.len() as u64
     }
 
-    /// Whether no exchange has been added.
+    /// Returns whether no exchange has been added.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -325,7 +325,8 @@ fn beside(target: &Path, what: &str) -> io::Result<TempDir> {
     builder.tempdir_in(parent)
 }
 
-/// Fills a folder beside `target` and puts it there. `target` is absolute, and nothing or an empty folder.
+/// Fills a folder beside `target` and puts it there. `target` is absolute, and nothing or an empty
+/// folder.
 pub fn put_new<T, E: From<SnapshotError>>(
     target: &Path,
     fill: impl FnOnce(&Path) -> Result<T, E>,
@@ -371,8 +372,9 @@ fn sync_folder(path: &Path) -> Result<(), SnapshotError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(SnapshotError::io("write", path))
 }
 
-/// Renames the new folder into its place. Where an old one is there, it steps aside first and is removed last: at each moment one of the
-/// two is whole, and [`Snapshot::open`] knows where to look.
+/// Renames the new folder into its place. Where an old one is there, it steps aside first and is
+/// removed last: at each moment one of the two is whole, and [`Snapshot::open`] knows where to
+/// look.
 fn put(new: TempDir, target: &Path) -> Result<(), SnapshotError> {
     let parent = target.parent().unwrap_or(Path::new("/"));
     let replaces = target.join(HEADER_FILE).exists() || target.join(EXCHANGES_FILE).exists();

@@ -221,7 +221,8 @@ fn an_interrupted_replacement_is_found() {
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
-    // The limit of a file's size stands in for a full disk: it applies to this process's writes alone, and needs no rights.
+    // The limit of a file's size stands in for a full disk: it applies to this process's writes
+    // alone, and needs no rights.
     let output = std::process::Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact writes_until_the_disk_is_full"])
         .arg(std::env::current_exe().unwrap())

@@ -60,7 +60,7 @@ pub(super) fn check(
     Err(format!("{:?} in place of {:?}", show(&reply.body), show(old)))
 }
 
-/// Whether two texts differ only in recorded values that are replaced by live ones.
+/// Returns whether two texts differ only in recorded values that are replaced by live ones.
 fn equal_but_for(recorded: &[u8], live: &[u8], swaps: &[(Vec<u8>, Vec<u8>)]) -> bool {
     let mut open = vec![(0, 0)];
     let mut seen = HashSet::new();

@@ -290,7 +290,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Whether all content of an element is excluded, so that it equals an empty one.
+    /// Returns whether all content of an element is excluded, so that it equals an empty one.
     fn all_ignored(&self, place: &str, members: &[(String, Tree)]) -> bool {
         let is_ignored = |(name, _): &(String, Tree)| {
             self.said.of_place(&format!("{place}/{}", crate::tree::escaped(name))) == Some(What::Ignore)

@@ -67,7 +67,7 @@ impl<'a> Said<'a> {
         self.places.iter().find(|(_, named)| fits(named)).map(|(what, _)| *what)
     }
 
-    /// Whether something is said of days.
+    /// Returns whether something is said of days.
     pub(super) fn has_dates(&self) -> bool {
         self.places.iter().any(|(what, _)| *what == What::Dates)
     }

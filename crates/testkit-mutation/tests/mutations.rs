@@ -1,4 +1,5 @@
-//! The sample's recording, with the rules that are learnt from it: each change of each of its requests.
+//! The sample's recording, with the rules that are learnt from it: each change of each of its
+//! requests.
 
 use understudy_analyse::learn;
 use understudy_snapshot::Snapshot;

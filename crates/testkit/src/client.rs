@@ -81,7 +81,8 @@ impl Connection {
 
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // The proxy may have answered and closed while a long body is still being sent: the answer counts.
+        // The proxy may have answered and closed while a long body is still being sent: the answer
+        // counts.
         let _ = self.stream.as_io().write_all(bytes.as_ref()).await;
     }
 
@@ -132,7 +133,8 @@ impl Connection {
         &self.buffer
     }
 
-    /// Forgets what came so far, reads on, and gives how many bytes came; 0 where the connection has ended.
+    /// Forgets what came so far, reads on, and gives how many bytes came; 0 where the connection
+    /// has ended.
     pub async fn skip(&mut self) -> usize {
         if self.buffer.is_empty() {
             timeout(PATIENCE, self.more()).await.expect("bytes, or the end");

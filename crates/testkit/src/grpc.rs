@@ -6,7 +6,8 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io::Write;
 
-/// A protobuf message of text fields, each with its number, which is below 16; shorter than 128 bytes each.
+/// A protobuf message of text fields, each with its number, which is below 16; shorter than 128
+/// bytes each.
 pub fn message(fields: &[(u8, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (number, text) in fields {

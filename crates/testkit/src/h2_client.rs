@@ -1,4 +1,5 @@
-//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over what the caller has.
+//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over what the
+//! caller has.
 
 use crate::client::PATIENCE;
 use bytes::Bytes;

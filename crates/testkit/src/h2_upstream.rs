@@ -49,7 +49,8 @@ impl H2Upstream {
         Self { address, seen, task }
     }
 
-    /// A backend that sends back each piece of a request's body as it comes, and trailers at its end.
+    /// A backend that sends back each piece of a request's body as it comes, and trailers at its
+    /// end.
     pub async fn echo(trailers: HeaderMap) -> Self {
         Self::each(move |body, respond| echo_stream(body, respond, trailers.clone())).await
     }

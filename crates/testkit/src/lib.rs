@@ -1,5 +1,6 @@
-//! For tests alone: upstreams that count what reaches them, clients that send raw bytes, recordings made by hand, and rigs that run the filter in a
-//! real Envoy. Everything panics where it can't go on: a test that can't run has failed.
+//! For tests alone: upstreams that count what reaches them, clients that send raw bytes, recordings
+//! made by hand, and rigs that run the filter in a real Envoy. Everything panics where it can't go
+//! on: a test that can't run has failed.
 
 mod client;
 mod grpc;

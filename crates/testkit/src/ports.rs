@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that systems give to whoever asks for any, so that nobody else gets one of these in between.
+/// Below those that systems give to whoever asks for any, so that nobody else gets one of these in
+/// between.
 const FIRST: u16 = 20_000;
 const LAST: u16 = 32_000;
 

@@ -1,9 +1,11 @@
-//! Filters that crash where a test wants them to: real modules, in which one function has been given a trap.
+//! Filters that crash where a test wants them to: real modules, in which one function has been
+//! given a trap.
 
 use walrus::ir::BinaryOp;
 use walrus::{FunctionBuilder, FunctionKind, Module, ValType};
 
-/// A filter that crashes whenever Envoy calls this export of it, such as `proxy_on_request_headers`.
+/// A filter that crashes whenever Envoy calls this export of it, such as
+/// `proxy_on_request_headers`.
 pub fn trap_in(filter: &[u8], export: &str) -> Vec<u8> {
     let mut module = parse(filter);
     let function = module.exports.get_func(export).expect("the filter's export");

@@ -1,4 +1,5 @@
-//! TLS on both sides of the proxy: a client that trusts one authority, and backends with certificates of a test's own, good and bad.
+//! TLS on both sides of the proxy: a client that trusts one authority, and backends with
+//! certificates of a test's own, good and bad.
 
 use crate::client::PATIENCE;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -70,7 +71,8 @@ impl TestAuthority {
         minter.mint(&[name], made).expect("a certificate")
     }
 
-    /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired` ago if that isn't zero.
+    /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired`
+    /// ago if that isn't zero.
     pub async fn serve(&self, name: &str, alpn: &[&str], address: SocketAddr, expired: Duration) -> TlsFront {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         self.serve_on(listener, name, alpn, address, expired)

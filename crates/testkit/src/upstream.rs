@@ -46,8 +46,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A backend that answers each request with the raw bytes that `answer` gives; `None` closes the connection instead. An answer without
-    /// a length ends with the connection where the request says `x-close`.
+    /// A backend that answers each request with the raw bytes that `answer` gives; `None` closes
+    /// the connection instead. An answer without a length ends with the connection where the
+    /// request says `x-close`.
     pub async fn start(answer: impl Fn(&Seen) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
         Self::script(move |mut wire| {

@@ -1,4 +1,5 @@
-//! A connection of bytes, on either side of the proxy: what is sent is what was given, what arrives can be looked at as it comes.
+//! A connection of bytes, on either side of the proxy: what is sent is what was given, what arrives
+//! can be looked at as it comes.
 
 use crate::upstream::{Counts, Seen};
 use std::sync::Arc;
@@ -33,7 +34,8 @@ impl Wire {
         }
     }
 
-    /// Reads until the bytes so far contain these, and gives all that came. `None` where the connection ends before.
+    /// Reads until the bytes so far contain these, and gives all that came. `None` where the
+    /// connection ends before.
     pub async fn until(&mut self, needle: &[u8]) -> Option<Vec<u8>> {
         while !self.buffer.windows(needle.len()).any(|window| window == needle) {
             if !self.more().await {

@@ -1,7 +1,9 @@
-//! How long the server takes for a page of a large snapshot, and how much memory: each page is asked for over HTTP, on a real socket. Beside it
-//! what reading all exchanges once takes, as the linter or the table writer do it.
+//! How long the server takes for a page of a large snapshot, and how much memory: each page is
+//! asked for over HTTP, on a real socket. Beside it what reading all exchanges once takes, as the
+//! linter or the table writer do it.
 //!
-//! `cargo run --release -p understudy-ui --example ui_bench -- [EXCHANGES]`: 100,000 unless said otherwise.
+//! `cargo run --release -p understudy-ui --example ui_bench -- [EXCHANGES]`: 100,000 unless said
+//! otherwise.
 
 use std::fmt::Write as _;
 use std::fs;

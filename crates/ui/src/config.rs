@@ -24,8 +24,8 @@ pub struct Config {
     pub source: Source,
     /// A folder with reports of replays, in addition to those stored with the snapshots.
     pub reports: Option<PathBuf>,
-    /// How long a page waits for a file that is still being read, in milliseconds. Then it shows what was
-    /// read. Default 200.
+    /// How long a page waits for a file that is still being read, in milliseconds. Then it shows
+    /// what was read. Default 200.
     pub patience_ms: u64,
 }
 

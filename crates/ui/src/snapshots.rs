@@ -1,5 +1,5 @@
-//! The shown snapshots by name, with cached results for each. A name must be listed in the folder, so that
-//! nothing outside of it is reachable.
+//! The shown snapshots by name, with cached results for each. A name must be listed in the folder,
+//! so that nothing outside of it is reachable.
 
 use crate::config::{Source, UiError};
 use crate::index::{Index, Scanner, Stamp};
@@ -159,7 +159,7 @@ impl ShownSnapshot {
         }
     }
 
-    /// Whether it is the only shown snapshot.
+    /// Returns whether it is the only shown snapshot.
     pub(crate) fn is_alone(&self) -> bool {
         self.path == self.root
     }

@@ -1,5 +1,6 @@
-//! A control plane as small as it can be: it serves the extension configurations (ECDS) that a test gives it over one aggregated stream, and
-//! certificates (SDS) from files in the container, as Istio's agent does, and keeps what Envoy refuses.
+//! A control plane as small as it can be: it serves the extension configurations (ECDS) that a test
+//! gives it over one aggregated stream, and certificates (SDS) from files in the container, as
+//! Istio's agent does, and keeps what Envoy refuses.
 
 use prost::Message;
 use serde_json::Value;
@@ -128,7 +129,8 @@ impl StreamingService<DiscoveryRequest> for Service {
 }
 
 impl Service {
-    /// The state of the world: all that was asked for and is there, again whenever something changes.
+    /// The state of the world: all that was asked for and is there, again whenever something
+    /// changes.
     async fn stream(
         self,
         mut requests: Streaming<DiscoveryRequest>,

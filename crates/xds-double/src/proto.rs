@@ -1,5 +1,8 @@
-//! The few messages that it speaks, by their field numbers: `envoy/service/discovery/v3/discovery.proto`, `envoy/config/core/v3/extension.proto`,
-//! `xds/type/v3/typed_struct.proto`, `google/protobuf/struct.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`. What is JSON is sent as a `TypedStruct`, which Envoy reads as any message.
+//! The few messages that it speaks, by their field numbers:
+//! `envoy/service/discovery/v3/discovery.proto`, `envoy/config/core/v3/extension.proto`,
+//! `xds/type/v3/typed_struct.proto`, `google/protobuf/struct.proto`,
+//! `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`. What is JSON is sent as a
+//! `TypedStruct`, which Envoy reads as any message.
 
 use serde_json::Value;
 

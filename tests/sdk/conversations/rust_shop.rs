@@ -1,6 +1,8 @@
-//! A shop through reqwest, over HTTP/2, and its orders through tonic: placed, read, changed, listed, imported; errors with their status.
+//! A shop through reqwest, over HTTP/2, and its orders through tonic: placed, read, changed,
+//! listed, imported; errors with their status.
 //!
-//! New in each run: the bearer token, an order's reference (which the answer carries back), the identifiers and times in the messages.
+//! New in each run: the bearer token, an order's reference (which the answer carries back), the
+//! identifiers and times in the messages.
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -87,7 +89,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     orders().await
 }
 
-/// reqwest reads the proxy's variables by itself, and the roots where the platform keeps them: here, SSL_CERT_FILE.
+/// reqwest reads the proxy's variables by itself, and the roots where the platform keeps them:
+/// here, SSL_CERT_FILE.
 async fn shop() -> Result<(), Box<dyn Error>> {
     let client = Client::new();
     let token = Uuid::new_v4().to_string();

@@ -9,8 +9,8 @@ use understudy_collector::{Collector, CollectorConfig, CollectorError, StoreConf
 
 /// Run the collector, which keeps what filters tap
 ///
-/// It listens for batches (POST /v1/exchanges), keeps them durably in a folder or in S3, and serves /healthz, /readyz and /metrics. SIGTERM or
-/// Ctrl-C ends it; what it acknowledged is kept.
+/// It listens for batches (POST /v1/exchanges), keeps them durably in a folder or in S3, and serves
+/// /healthz, /readyz and /metrics. SIGTERM or Ctrl-C ends it; what it acknowledged is kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,15 +20,18 @@ Examples:
 
 Exit status: 0 ended as asked; 2 could not run.")]
 pub(crate) struct Args {
-    /// Where to keep batches: a folder, or s3://BUCKET/PREFIX, which any number of collectors may share
+    /// Where to keep batches: a folder, or s3://BUCKET/PREFIX, which any number of collectors may
+    /// share
     #[arg(long, value_name = "URL")]
     store: StoreUrl,
 
-    /// The address of what speaks S3's language; Amazon's, or AWS_ENDPOINT_URL, by default. http:// wants AWS_ALLOW_HTTP=true
+    /// The address of what speaks S3's language; Amazon's, or AWS_ENDPOINT_URL, by default. http://
+    /// wants AWS_ALLOW_HTTP=true
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
 
-    /// Compact the small objects of a bucket that are older than this into larger ones; `never` leaves them
+    /// Compact the small objects of a bucket that are older than this into larger ones; `never`
+    /// leaves them
     #[arg(long, alias = "join", value_name = "AGE", default_value = "5m", value_parser = compact_age)]
     compact: CompactAge,
 

@@ -12,7 +12,8 @@ use understudy_snapshot::Snapshot;
 
 /// Write a snapshot in the format of another tool
 ///
-/// What the format can't hold is said, exchange by exchange. RRPairs in Markdown and WireMock mappings are folders, the others are files.
+/// What the format can't hold is said, exchange by exchange. RRPairs in Markdown and WireMock
+/// mappings are folders, the others are files.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

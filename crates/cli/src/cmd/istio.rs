@@ -17,7 +17,8 @@ const COLLECTOR: &str = "understudy-collector.understudy.svc.cluster.local:4440"
 
 /// Print the Istio resources that tap or mock workloads of a mesh
 ///
-/// Nothing is sent to any cluster: the text is for `kubectl apply -f -`. The same arguments give the same text.
+/// Nothing is sent to any cluster: the text is for `kubectl apply -f -`. The same arguments give
+/// the same text.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +43,8 @@ enum Action {
 
 /// Copy what workloads say to their backends to the collector
 ///
-/// A module that can't be had, a filter that crashes and a collector that is gone leave the traffic as it was.
+/// A module that can't be had, a filter that crashes and a collector that is gone leave the traffic
+/// as it was.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -60,7 +62,8 @@ struct TapArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = COLLECTOR)]
     collector: String,
 
-    /// Reach the collector by Istio's own cluster for its service, with mutual TLS where the mesh has it
+    /// Reach the collector by Istio's own cluster for its service, with mutual TLS where the mesh
+    /// has it
     #[arg(long)]
     through_mesh: bool,
 
@@ -72,7 +75,8 @@ struct TapArgs {
     #[arg(long, value_name = "SHARE", value_parser = sample)]
     sample: Option<Sample>,
 
-    /// A WasmPlugin in the place of an EnvoyFilter, or a TrafficExtension (Istio 1.30): shorter, outbound alone, always --through-mesh
+    /// A WasmPlugin in the place of an EnvoyFilter, or a TrafficExtension (Istio 1.30): shorter,
+    /// outbound alone, always --through-mesh
     #[arg(
         long,
         value_name = "KIND",
@@ -90,8 +94,9 @@ struct TapArgs {
 
 /// Answer for the backends of workloads from a bundled snapshot
 ///
-/// Where the module can't be had, requests are refused with 403: a mocked backend is never touched. With --opt-in that holds for
-/// workloads with the annotation; all others go on as if nothing were there.
+/// Where the module can't be had, requests are refused with 403: a mocked backend is never touched.
+/// With --opt-in that holds for workloads with the annotation; all others go on as if nothing were
+/// there.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -106,11 +111,13 @@ struct RespondArgs {
     #[command(flatten)]
     module: ModuleArgs,
 
-    /// Mock only workloads whose pods have the annotation replay.speedscale.com/mode: responder-only
+    /// Mock only workloads whose pods have the annotation replay.speedscale.com/mode:
+    /// responder-only
     #[arg(long, conflicts_with = "https")]
     opt_in: bool,
 
-    /// Which snapshot of the module, where the annotation replay.speedscale.com/snapshot-id doesn't say it
+    /// Which snapshot of the module, where the annotation replay.speedscale.com/snapshot-id doesn't
+    /// say it
     #[arg(long, value_name = "NAME")]
     snapshot: Option<String>,
 
@@ -132,8 +139,9 @@ struct RespondArgs {
 
 /// Print certificates for HTTPS that ends in the sidecar
 ///
-/// A Secret with a certificate for the hosts, signed by your authority (`understudy ca`), and a ConfigMap with what makes the app trust it: your
-/// system's roots and that authority. The authority's own key isn't in them. Whoever can read the Secret can be these hosts to that app.
+/// A Secret with a certificate for the hosts, signed by your authority (`understudy ca`), and a
+/// ConfigMap with what makes the app trust it: your system's roots and that authority. The
+/// authority's own key isn't in them. Whoever can read the Secret can be these hosts to that app.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -159,8 +167,9 @@ struct CertificatesArgs {
 
 /// Print a patch for a pod template that brings the certificates in
 ///
-/// For `kubectl patch`: the sidecar gets the certificates, the app's container the authority and the variables by which the usual clients trust it,
-/// and the pods the label by which `tap --https` and `respond --https` find them. It is a roll-out of the workload.
+/// For `kubectl patch`: the sidecar gets the certificates, the app's container the authority and
+/// the variables by which the usual clients trust it, and the pods the label by which `tap --https`
+/// and `respond --https` find them. It is a roll-out of the workload.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -182,7 +191,8 @@ struct PodPatchArgs {
 
 #[derive(clap::Args)]
 struct HttpsArgs {
-    /// Read HTTPS to these hosts too, with commas between them, in pods that `pod-patch` gives certificates; can be given again
+    /// Read HTTPS to these hosts too, with commas between them, in pods that `pod-patch` gives
+    /// certificates; can be given again
     #[arg(long, value_name = "HOST", value_delimiter = ',', conflicts_with = "mesh")]
     https: Vec<String>,
 
@@ -190,7 +200,8 @@ struct HttpsArgs {
     #[arg(long, value_name = "PORT", default_value_t = 443, requires = "https")]
     https_port: u16,
 
-    /// Verify real backends by the certificates in this file of the sidecar's container, in the place of those of its system
+    /// Verify real backends by the certificates in this file of the sidecar's container, in the
+    /// place of those of its system
     #[arg(long, value_name = "PATH", requires = "https")]
     backend_ca: Option<String>,
 }

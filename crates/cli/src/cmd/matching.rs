@@ -11,8 +11,9 @@ use understudy_snapshot::Snapshot;
 
 /// Say which requests a snapshot would answer, and why not, without Envoy
 ///
-/// The same engine judges that runs in the filter. Where the requests are a report's, what became of each then is compared with what would
-/// become of it now: so a change of rules shows what it does.
+/// The same engine judges that runs in the filter. Where the requests are a report's, what became
+/// of each then is compared with what would become of it now: so a change of rules shows what it
+/// does.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,8 @@ pub(crate) struct Args {
     /// The snapshot to answer from
     snapshot: PathBuf,
 
-    /// The requests: a snapshot, a report of `respond`, or a file of exchanges or verdicts, one a line
+    /// The requests: a snapshot, a report of `respond`, or a file of exchanges or verdicts, one a
+    /// line
     requests: PathBuf,
 
     /// List each request, not only those that miss

@@ -59,7 +59,7 @@ impl Pages {
         ]
     }
 
-    /// Whether they can be written.
+    /// Returns whether they can be written.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.all().iter().filter_map(|(path, _)| *path).try_for_each(output::check)
     }

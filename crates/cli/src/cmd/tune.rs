@@ -12,8 +12,9 @@ use understudy_snapshot::Snapshot;
 
 /// Show, apply and undo the rules that say which values change by themselves
 ///
-/// `record` applies the rules that its recording speaks for. This shows them with their evidence, proposes others, and changes them in
-/// snapshot.yaml, which can be edited by hand just as well. What an answer issued is never left out.
+/// `record` applies the rules that its recording speaks for. This shows them with their evidence,
+/// proposes others, and changes them in snapshot.yaml, which can be edited by hand just as well.
+/// What an answer issued is never left out.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +29,8 @@ pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
 
-    /// A second recording of the same run: what differs in it changes by itself, what doesn't is constant
+    /// A second recording of the same run: what differs in it changes by itself, what doesn't is
+    /// constant
     #[arg(long, value_name = "SNAPSHOT")]
     with: Option<PathBuf>,
 

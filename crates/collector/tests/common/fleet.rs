@@ -1,5 +1,6 @@
-//! Sidecars, played: each has the filter's own outbox, with its batching and its repetitions, and sends over HTTP to collectors that take
-//! turns, as a Service spreads them. For the simulation in `tests/fleet.rs` and for `examples/fleet_bench.rs`.
+//! Sidecars, played: each has the filter's own outbox, with its batching and its repetitions, and
+//! sends over HTTP to collectors that take turns, as a Service spreads them. For the simulation in
+//! `tests/fleet.rs` and for `examples/fleet_bench.rs`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -152,7 +153,8 @@ fn millis(start: Instant) -> u64 {
     start.elapsed().as_millis() as u64
 }
 
-/// A call with JSON both ways, whose values are its own: headers as SDKs send them, identifiers that don't compress.
+/// A call with JSON both ways, whose values are its own: headers as SDKs send them, identifiers
+/// that don't compress.
 pub(crate) fn exchange(vm: &str, number: u64, body: usize) -> Exchange {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from_str_radix(vm, 16).unwrap_or(7);
     let mut random = || {

@@ -1,4 +1,5 @@
-//! What a look through a text gives: the places of secrets, in order and apart from each other. Judges values; changes nothing.
+//! What a look through a text gives: the places of secrets, in order and apart from each other.
+//! Judges values; changes nothing.
 
 use super::names::Kind;
 use super::rules::{SCHEMES, SIGNED};
@@ -12,7 +13,7 @@ pub(super) struct Hit<'a> {
     pub(super) end: usize,
     pub(super) what: What<'a>,
     pub(super) written: Written,
-    /// Whether white space and dashes in it mean nothing.
+    /// True if white space and dashes in it mean nothing.
     pub(super) squeeze: bool,
 }
 
@@ -59,7 +60,8 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         is_secret
     }
 
-    /// Judges the value under a name of this kind. Whether that was all: if not, shapes are still to be looked for.
+    /// Judges the value under a name of this kind. Whether that was all: if not, shapes are still
+    /// to be looked for.
     pub(super) fn value(
         &mut self,
         kind: Kind,
@@ -69,7 +71,8 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
     ) -> bool {
         let raw = self.part(start, end);
         let what = What::Name(name);
-        // It has been looked at before. What stands beside the token was let be, and is again. Some clients escape more than they have to.
+        // It has been looked at before. What stands beside the token was let be, and is again. Some
+        // clients escape more than they have to.
         let is_escaped = written == Written::Url && raw.contains(&b'%');
         if contains_token(raw) || is_escaped && contains_token(&super::decode_url(raw)) {
             return true;
@@ -220,14 +223,15 @@ fn plain_digits(raw: &[u8], written: Written) -> Option<usize> {
     count.map(|(count, _)| count)
 }
 
-/// Whether a text is no word and no sentence: long, without spaces, and with digits where it isn't very long.
+/// Returns whether a text is no word and no sentence: long, without spaces, and with digits where
+/// it isn't very long.
 fn is_opaque(raw: &[u8]) -> bool {
     raw.len() >= 16
         && raw.iter().all(|b| b.is_ascii_graphic())
         && (raw.len() >= 24 || raw.iter().any(u8::is_ascii_digit))
 }
 
-/// Whether a text looks like an API key.
+/// Returns whether a text looks like an API key.
 fn is_key(raw: &[u8]) -> bool {
     raw.len() >= 20
         && raw.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

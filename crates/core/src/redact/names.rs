@@ -1,4 +1,5 @@
-//! Which names are those of secrets. Looks names up in [`super::rules`] and in what a configuration adds; never looks at a value.
+//! Which names are those of secrets. Looks names up in [`super::rules`] and in what a configuration
+//! adds; never looks at a value.
 
 use super::Settings;
 use super::rules::{ENDS, NAMES, NO_SECRET};
@@ -24,7 +25,8 @@ pub(super) enum Kind {
     Cookies,
     /// `name=value; attributes`: the value.
     SetCookie,
-    /// A signed JWT: its signature. What it says is needed for matching, and opens nothing without the signature.
+    /// A signed JWT: its signature. What it says is needed for matching, and opens nothing without
+    /// the signature.
     Assertion,
     /// `ID/scope`: the identifier.
     Scoped,
@@ -73,7 +75,8 @@ impl Names {
         self.find(name, Place::Header)
     }
 
-    /// What is a secret under the name of a field: of JSON, of a query or form (`card[number]` is the field `number` of a card), of XML.
+    /// What is a secret under the name of a field: of JSON, of a query or form (`card[number]` is
+    /// the field `number` of a card), of XML.
     pub(super) fn field(&self, name: &[u8], place: Place) -> Option<Kind> {
         let (parent, leaf) = leaf(name);
         let is_card = leaf.eq_ignore_ascii_case(b"number") && ends_with_word(parent, b"card");
@@ -121,7 +124,7 @@ const fn tails() -> [u32; 128] {
     table
 }
 
-/// Whether a name ends as one of the tables may; `true` where that takes a closer look.
+/// Returns whether a name ends as one of the tables may; `true` where that takes a closer look.
 fn may_be_known(name: &[u8]) -> bool {
     let [.., before, last] = name else { return false };
     let mask = TAILS.get(usize::from(last.to_ascii_lowercase())).copied().unwrap_or(0);
@@ -157,7 +160,7 @@ fn in_place(kind: Kind, place: Place) -> Kind {
     if place == Place::Header && kind == Kind::Opaque { Kind::Always } else { kind }
 }
 
-/// Whether the value under a name identifies something: no card has such a name.
+/// Returns whether the value under a name identifies something: no card has such a name.
 pub(super) fn is_identifier(name: &[u8]) -> bool {
     let ends = |end: &[u8]| {
         let at = name.len().checked_sub(end.len());

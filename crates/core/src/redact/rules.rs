@@ -1,8 +1,9 @@
-//! What is a secret, as data: names of headers and fields, schemes, and how the keys of known vendors begin. No code, and nothing that a
-//! configuration says: that is in [`super::names`].
+//! What is a secret, as data: names of headers and fields, schemes, and how the keys of known
+//! vendors begin. No code, and nothing that a configuration says: that is in [`super::names`].
 //!
-//! Names are in normal form: lower case, without `-` and `_`. Sources: the vendors' descriptions of their keys and of their
-//! authentication, RFC 6749 (OAuth), RFC 7617 and the IANA registry of authentication schemes, AWS Signature Version 4.
+//! Names are in normal form: lower case, without `-` and `_`. Sources: the vendors' descriptions of
+//! their keys and of their authentication, RFC 6749 (OAuth), RFC 7617 and the IANA registry of
+//! authentication schemes, AWS Signature Version 4.
 
 use super::names::Kind::{self, *};
 use super::names::Only::{self, *};
@@ -93,8 +94,8 @@ pub(super) const ENDS: [(&[u8], Kind); 14] = [
     (b"privatekey", Always),
 ];
 
-/// A name that ends in `token` and has one of these in it is a cursor, a client's number for a request, or known to all. These are compared,
-/// or sent back as they are, and open nothing.
+/// A name that ends in `token` and has one of these in it is a cursor, a client's number for a
+/// request, or known to all. These are compared, or sent back as they are, and open nothing.
 pub(super) const NO_SECRET: [&[u8]; 32] = [
     b"page",
     b"next",
@@ -133,7 +134,8 @@ pub(super) const NO_SECRET: [&[u8]; 32] = [
 /// What DynamoDB and Firestore put around a text.
 pub(super) const WRAPPERS: [&[u8]; 3] = [b"S", b"stringValue", b"Value"];
 
-/// The first word of `Authorization` that stays: technologies are told by it. Of a value that begins with none of these, nothing stays.
+/// The first word of `Authorization` that stays: technologies are told by it. Of a value that
+/// begins with none of these, nothing stays.
 pub(super) const SCHEMES: [&[u8]; 31] = [
     b"apikey",
     b"api-key",
@@ -168,14 +170,16 @@ pub(super) const SCHEMES: [&[u8]; 31] = [
     b"zoho-oauthtoken",
 ];
 
-/// Signed requests: `Credential=ID/SCOPE, SignedHeaders=…, Signature=…`, of which the scope and the names stay.
+/// Signed requests: `Credential=ID/SCOPE, SignedHeaders=…, Signature=…`, of which the scope and the
+/// names stay.
 pub(super) const SIGNED: [&[u8]; 3] =
     [b"aws4-hmac-sha256", b"aws4-ecdsa-p256-sha256", b"aws4-hmac-sha256-payload"];
 
 /// Headers that hold a URL, whose query is looked at.
 pub(super) const URLS: [&[u8]; 3] = [b"location", b"content-location", b"referer"];
 
-/// Headers that hold a sum over the body's bytes: they would be wrong once it is another (RFC 9530; AWS; Google Cloud Storage).
+/// Headers that hold a sum over the body's bytes: they would be wrong once it is another (RFC 9530;
+/// AWS; Google Cloud Storage).
 pub(super) const SUMS: [&[u8]; 11] = [
     b"x-amz-crc32",
     b"content-md5",
@@ -195,7 +199,7 @@ pub(super) struct Shape {
     pub(super) starts: &'static [u8],
     /// So many characters of a key follow at least.
     pub(super) follow: usize,
-    /// Whether the beginning is but a name, which stays.
+    /// True if the beginning is but a name, which stays.
     pub(super) is_name: bool,
     pub(super) what: &'static str,
 }
@@ -269,8 +273,8 @@ pub(super) const SHAPES: [Shape; 53] = [
 /// PEM (RFC 7468): `PRIVATE KEY`, `RSA PRIVATE KEY`, and so on.
 pub(super) const PEM: &[u8] = b"-----BEGIN ";
 
-/// Lengths and leading digits of the numbers that card issuers give out (ISO/IEC 7812; the issuers' own tables): how many digits of the
-/// beginning count, from, to, the lengths.
+/// Lengths and leading digits of the numbers that card issuers give out (ISO/IEC 7812; the issuers'
+/// own tables): how many digits of the beginning count, from, to, the lengths.
 pub(super) const ISSUERS: [(usize, u32, u32, &[usize]); 12] = [
     (1, 4, 4, &[13, 16, 19]),
     (2, 51, 55, &[16]),

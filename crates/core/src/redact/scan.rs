@@ -1,5 +1,6 @@
-//! Looks through a text for secrets: `"name": "value"` wherever it stands, `<name>value</name>`, and what has a shape. One pass, no
-//! recursion, nothing allocated: the text may be JSON, several JSONs, events, XML, HTML, or half of one of these.
+//! Looks through a text for secrets: `"name": "value"` wherever it stands, `<name>value</name>`,
+//! and what has a shape. One pass, no recursion, nothing allocated: the text may be JSON, several
+//! JSONs, events, XML, HTML, or half of one of these.
 //!
 //! It doesn't look into JSON that stands inside a JSON string, but for shapes.
 
@@ -218,7 +219,8 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         at.saturating_add(rest.iter().take_while(|b| b.is_ascii_whitespace()).count())
     }
 
-    /// Where the string ends whose inside begins here: at its quote, a line break, or the end of the text.
+    /// Where the string ends whose inside begins here: at its quote, a line break, or the end of
+    /// the text.
     fn end_of_string(&self, start: usize) -> usize {
         let mut at = start;
         while let Some(byte) = self.byte(at) {

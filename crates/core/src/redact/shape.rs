@@ -1,4 +1,5 @@
-//! What is told to be a secret by its shape, wherever it stands: keys of known vendors, signed JWTs, private keys in PEM, card numbers.
+//! What is told to be a secret by its shape, wherever it stands: keys of known vendors, signed
+//! JWTs, private keys in PEM, card numbers.
 
 use super::rules::{ISSUERS, PEM, SHAPES};
 
@@ -11,7 +12,7 @@ pub(super) struct Shaped {
     pub(super) to: usize,
     /// What it is, for a person.
     pub(super) what: &'static str,
-    /// Whether white space in it means nothing.
+    /// True if white space in it means nothing.
     pub(super) squeeze: bool,
 }
 
@@ -36,7 +37,7 @@ const fn first() -> [(u8, u8); 128] {
     table
 }
 
-/// Whether a secret may begin with a byte.
+/// True if a secret may begin with a byte.
 const BEGINS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -48,16 +49,17 @@ const BEGINS: [bool; 256] = {
     table
 };
 
-/// Whether a secret may begin with a byte.
+/// Returns whether a secret may begin with a byte.
 pub(super) const fn may_begin(byte: u8) -> bool {
     #[expect(clippy::indexing_slicing, reason = "there is a place for each byte")]
     BEGINS[byte as usize]
 }
 
-/// The secret that a text begins with. What stands before the text is no letter and no digit: amid base64 these letters say nothing.
+/// The secret that a text begins with. What stands before the text is no letter and no digit: amid
+/// base64 these letters say nothing.
 ///
-/// Whatever the text is, many calls along it take no more than a small multiple of its length: a look that finds nothing is short, or
-/// there is no second one in what it has seen.
+/// Whatever the text is, many calls along it take no more than a small multiple of its length: a
+/// look that finds nothing is short, or there is no second one in what it has seen.
 pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     let first = *text.first()?;
     match first {
@@ -108,7 +110,7 @@ fn jwt(text: &[u8]) -> Option<Shaped> {
     is_jwt(text.get(..to)?).then_some(Shaped { from: 0, to, what: "a signed JWT", squeeze: false })
 }
 
-/// Whether a text is a signed JWT.
+/// Returns whether a text is a signed JWT.
 pub(super) fn is_jwt(text: &[u8]) -> bool {
     let mut parts = text.splitn(4, |&b| b == b'.');
     let (header, payload, signature) = (parts.next(), parts.next(), parts.next());
@@ -118,7 +120,8 @@ pub(super) fn is_jwt(text: &[u8]) -> bool {
         && signature.is_some_and(|part| part.len() >= 16 && !super::contains_token(part))
 }
 
-/// A private key, up to the line that ends it; where that is missing, up to the end of the text that it stands in.
+/// A private key, up to the line that ends it; where that is missing, up to the end of the text
+/// that it stands in.
 fn pem(text: &[u8]) -> Option<Shaped> {
     let head = text.strip_prefix(PEM)?;
     let label = head.get(..head.len().min(40))?;
@@ -141,7 +144,8 @@ fn pem(text: &[u8]) -> Option<Shaped> {
     Some(Shaped { from: 0, to, what: "a private key", squeeze: true })
 }
 
-/// The digits of a text that is nothing else but for spaces and dashes between them; their number, and the digits.
+/// The digits of a text that is nothing else but for spaces and dashes between them; their number,
+/// and the digits.
 pub(super) fn digits(text: &[u8]) -> Option<(usize, [u8; 19])> {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     if text.len() > 37 || !is_digit(text.first()) || !is_digit(text.last()) {
@@ -161,7 +165,8 @@ pub(super) fn digits(text: &[u8]) -> Option<(usize, [u8; 19])> {
     Some((count, found))
 }
 
-/// Whether a text is a card's number and nothing else: an issuer's digits, and the sum is right (ISO/IEC 7812-1, annex B).
+/// Returns whether a text is a card's number and nothing else: an issuer's digits, and the sum is
+/// right (ISO/IEC 7812-1, annex B).
 pub(super) fn is_card(text: &[u8]) -> bool {
     if text.len() < 13 {
         return false;

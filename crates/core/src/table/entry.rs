@@ -31,7 +31,8 @@ pub enum Sequence {
     Fail,
 }
 
-/// The status of an answer that stands for one that can't be given again: its place in a sequence is a miss.
+/// The status of an answer that stands for one that can't be given again: its place in a sequence
+/// is a miss.
 pub const GAP: u16 = 0;
 
 /// One recorded answer.
@@ -39,9 +40,11 @@ pub const GAP: u16 = 0;
 pub struct Answer {
     /// The status code, or [`GAP`].
     pub status: u16,
-    /// Whether the recorded answer had no `content-type`, so that the one that Envoy puts there must go.
+    /// True if the recorded answer had no `content-type`, so that the one that Envoy puts there
+    /// must go.
     pub untyped: bool,
-    /// The headers to serve, in the encoding of [`crate::headers::Headers`], with `x-understudy` last.
+    /// The headers to serve, in the encoding of [`crate::headers::Headers`], with `x-understudy`
+    /// last.
     pub headers: Blob,
     /// The body to serve.
     pub body: Blob,
@@ -49,18 +52,20 @@ pub struct Answer {
     pub trailers: Blob,
     /// The recorded exchange's identifier, as text.
     pub exchange: Blob,
-    /// Tells the recorded request's values that rules leave out from others; 0 where there are none. See
-    /// [`crate::canonical::Values::hash`].
+    /// Tells the recorded request's values that rules leave out from others; 0 where there are
+    /// none. See [`crate::canonical::Values::hash`].
     pub values: u64,
-    /// bincode list of a number for each of these values ([`crate::canonical::Value::hash`]), 0 for one that no other recorded request has.
-    /// Length 0 where all are 0.
+    /// bincode list of a number for each of these values ([`crate::canonical::Value::hash`]), 0 for
+    /// one that no other recorded request has. Length 0 where all are 0.
     pub names: Blob,
-    /// The same answer without its content-encoding, for a client that doesn't offer it. Only where the one that was recorded did.
+    /// The same answer without its content-encoding, for a client that doesn't offer it. Only where
+    /// the one that was recorded did.
     pub plain: Option<Plain>,
-    /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the plain answer where there is one. Length 0
-    /// where there are none.
+    /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the
+    /// plain answer where there is one. Length 0 where there are none.
     pub echoes: Blob,
-    /// How long it took to the first byte of the answer, or to the last where only that is known, in microseconds.
+    /// How long it took to the first byte of the answer, or to the last where only that is known,
+    /// in microseconds.
     pub took: u32,
 }
 
@@ -136,8 +141,9 @@ pub struct BackendMeta {
     pub on_miss: Option<OnMiss>,
     /// How many exchanges were recorded.
     pub exchanges: u64,
-    /// Whether a recorded request to it has a token in the place of a secret, in path, query or body. Then secrets in live requests are
-    /// replaced before they are compared; the others pay nothing for it.
+    /// True if a recorded request to it has a token in the place of a secret, in path, query or
+    /// body. Then secrets in live requests are replaced before they are compared; the others pay
+    /// nothing for it.
     pub redacted: bool,
     /// How long answers are held back, where the snapshot says something else for this backend.
     pub latency: Option<Latency>,

@@ -1,7 +1,9 @@
-//! The signature table, version 3: a read-only file that answers "what was recorded for this digest?" with a few small reads.
+//! The signature table, version 3: a read-only file that answers "what was recorded for this
+//! digest?" with a few small reads.
 //!
-//! It lives in a passive data segment of the filter's module, where nothing of it is resident in the VM. All numbers are little endian;
-//! offsets count from the table's first byte. `docs/reference/table-format.md` describes it.
+//! It lives in a passive data segment of the filter's module, where nothing of it is resident in
+//! the VM. All numbers are little endian; offsets count from the table's first byte.
+//! `docs/reference/table-format.md` describes it.
 //!
 //! ```text
 //! header    64 bytes: magic, version, length, SHA-1 of all that follows the header, number of sections
@@ -33,7 +35,8 @@ pub const VERSION: u32 = 3;
 pub const HEADER_LEN: u32 = 64;
 /// Length of a directory entry in bytes.
 pub const DIRECTORY_ENTRY_LEN: u32 = 12;
-/// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of what it leads to. Length 0: free.
+/// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of
+/// what it leads to. Length 0: free.
 pub const SLOT_LEN: u32 = 16;
 /// How many slots one read fetches.
 pub const WINDOW: u32 = 4;

@@ -1,7 +1,7 @@
 //! Reads a table where it lies.
 //!
-//! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked when it is opened and, in full, by
-//! [`Table::verify`] before it is bundled.
+//! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked
+//! when it is opened and, in full, by [`Table::verify`] before it is bundled.
 
 use super::{Blob, Echo, Entry, Meta};
 use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
@@ -13,7 +13,8 @@ pub trait Segment {
     /// How many bytes there are.
     fn length(&self) -> u32;
 
-    /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't wholly inside.
+    /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't
+    /// wholly inside.
     fn read(&self, offset: u32, to: &mut [u8]) -> bool;
 }
 
@@ -99,7 +100,8 @@ impl<S: Segment> Table<S> {
     /// Opens the table in a segment. An empty segment is an empty table.
     ///
     /// # Errors
-    /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't looked at; see [`Self::verify`].
+    /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't
+    /// looked at; see [`Self::verify`].
     pub fn open(segment: S) -> Result<Self, TableError> {
         if segment.length() == 0 {
             let (digest, none) = (digest::sha1(b""), Blob::default());
@@ -124,7 +126,8 @@ impl<S: Segment> Table<S> {
         }
         let digest = rest.first_chunk::<20>().copied().unwrap_or_default();
         let sections = u32_at(rest, 20).unwrap_or(0);
-        // The checksum doesn't cover the header: two tables that differ there must not have one name.
+        // The checksum doesn't cover the header: two tables that differ there must not have one
+        // name.
         if rest.get(24..).is_none_or(|padding| padding.iter().any(|&b| b != 0)) {
             return Err(TableError::Section("its header has bytes that mean nothing"));
         }
@@ -169,7 +172,7 @@ impl<S: Segment> Table<S> {
         self.digest
     }
 
-    /// Whether there is no table.
+    /// Returns whether there is no table.
     pub fn is_empty(&self) -> bool {
         self.segment.length() == 0
     }
@@ -219,7 +222,8 @@ impl<S: Segment> Table<S> {
         decode(&bytes)
     }
 
-    /// Goes through the slots from a key's place on until one with the key satisfies `take`, or one is free.
+    /// Goes through the slots from a key's place on until one with the key satisfies `take`, or one
+    /// is free.
     fn probe<T>(&self, slots: Slots, key: u64, take: impl Fn(Blob) -> Option<T>) -> Option<T> {
         if slots.offset == 0 {
             return None;
@@ -254,7 +258,8 @@ pub fn first_slot(key: u64, mask: u32) -> u32 {
     u32::try_from(key >> 32).unwrap_or(0) & mask & !(WINDOW.wrapping_sub(1))
 }
 
-/// Decodes a value. A damaged length can't make more room than the limit: without one, bincode asks for whatever it reads, which panics.
+/// Decodes a value. A damaged length can't make more room than the limit: without one, bincode asks
+/// for whatever it reads, which panics.
 fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Option<T> {
     const LIMIT: usize = 64 << 20;
     let limited = bincode::config::standard().with_limit::<LIMIT>();

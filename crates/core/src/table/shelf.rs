@@ -1,4 +1,5 @@
-//! Several tables in one segment, of which a proxy uses one: a mesh rolls out one module, and each workload names its snapshot.
+//! Several tables in one segment, of which a proxy uses one: a mesh rolls out one module, and each
+//! workload names its snapshot.
 //!
 //! ```text
 //! header    16 bytes: magic, version (u32), number of tables (u32)
@@ -57,7 +58,8 @@ pub struct Shelf<S> {
 }
 
 impl<S: Segment + Copy> Shelf<S> {
-    /// Finds the tables of a segment: several, one, or none where it is empty. The tables themselves aren't looked at.
+    /// Finds the tables of a segment: several, one, or none where it is empty. The tables
+    /// themselves aren't looked at.
     ///
     /// # Errors
     /// [`TableError`] where a place is outside, or the version isn't known.
@@ -90,10 +92,12 @@ impl<S: Segment + Copy> Shelf<S> {
         self.parts.iter().map(|part| Table::open(*part)).collect()
     }
 
-    /// The table to use: the one of the snapshot that is asked for; where none is, the only one, or the one that is called like the workload.
+    /// The table to use: the one of the snapshot that is asked for; where none is, the only one, or
+    /// the one that is called like the workload.
     ///
     /// # Errors
-    /// [`TableError`], where a table is damaged. `Ok(Err(…))`, with all names, where there are tables and none is the one.
+    /// [`TableError`], where a table is damaged. `Ok(Err(…))`, with all names, where there are
+    /// tables and none is the one.
     pub fn choose(
         &self,
         asked: Option<&str>,
@@ -126,7 +130,8 @@ fn place<S: Segment + Copy>(whole: &Part<S>, index: u32) -> Option<Part<S>> {
     (end <= whole.length && length > 0).then_some(Part { offset, length, ..*whole })
 }
 
-/// Puts tables beside each other. One alone stays as it is. `None` where they are more, or larger, than can be.
+/// Puts tables beside each other. One alone stays as it is. `None` where they are more, or larger,
+/// than can be.
 pub fn shelf(tables: &[Vec<u8>]) -> Option<Vec<u8>> {
     if let [one] = tables {
         return Some(one.clone());

@@ -1,5 +1,5 @@
-//! Counts how often each recorded call was made. A call that a build no longer makes is a change too,
-//! although nothing misses.
+//! Counts how often each recorded call was made. A call that a build no longer makes is a change
+//! too, although nothing misses.
 
 use std::collections::HashMap;
 use understudy_core::canonical::{RequestView, Signature};

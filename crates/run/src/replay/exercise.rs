@@ -1,5 +1,5 @@
-//! Starts the service, waits until it is ready, drives it and stops it. Every failure of the service
-//! is noticed within the configured times.
+//! Starts the service, waits until it is ready, drives it and stops it. Every failure of the
+//! service is noticed within the configured times.
 
 use super::Readiness;
 use crate::child::CmdEnvironment;
@@ -62,7 +62,8 @@ fn ending(how: How, detail: impl Into<String>) -> Ending {
 }
 
 impl Exercise<'_> {
-    /// Makes sure that nothing listens at the target yet: its answers would be taken for the service's.
+    /// Makes sure that nothing listens at the target yet: its answers would be taken for the
+    /// service's.
     pub(super) async fn ensure_nothing_listens(&self) -> anyhow::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
         if let Ok(Ok(_)) =

@@ -183,7 +183,7 @@ impl Replay {
         Ok(goals)
     }
 
-    /// Whether the service's calls can be compared with the recorded ones; else why not.
+    /// Returns whether the service's calls can be compared with the recorded ones; else why not.
     fn calls_comparable<T>(
         &self,
         finished: &Finished<T>,

@@ -37,9 +37,9 @@ struct PlaceUse {
     any: Rules,
     /// A rule that treats the place as the rule does.
     own: Rules,
-    /// Whether a request had a value at the place.
+    /// True if a request had a value at the place.
     stands: bool,
-    /// Whether the rule had an effect on such a value.
+    /// True if the rule had an effect on such a value.
     works: bool,
 }
 

@@ -53,7 +53,7 @@ struct More {
     answers: u64,
     /// Hashes of the different contents.
     contents: HashSet<u64>,
-    /// Whether headers differ, if only in a request's identifier.
+    /// True if headers differ, if only in a request's identifier.
     headers_differ: bool,
     /// Number of requests that began before an earlier one with another content had ended.
     overlapping: u64,
@@ -174,8 +174,9 @@ fn listed(told: &[Told], tell: impl Fn(&Told) -> Finding) -> Vec<Finding> {
     findings
 }
 
-/// Whether the values that rules leave out may be what chose the answer: a person has written a rule that nothing speaks for, or the same
-/// values got the same answer again, and others another.
+/// Returns whether the values that rules leave out may be what chose the answer: a person has
+/// written a rule that nothing speaks for, or the same values got the same answer again, and others
+/// another.
 fn is_doubtful(told: &Told, rules: &Rules) -> bool {
     let more = &told.more;
     let written =
@@ -232,7 +233,8 @@ fn ambiguous_sequence(told: &Told) -> Finding {
     Finding { code: "ambiguous-sequence", message, ..finding(Severity::Warning, told) }
 }
 
-/// Answers that differ in nothing but their headers: one finding for all of them, since most are requests' identifiers.
+/// Answers that differ in nothing but their headers: one finding for all of them, since most are
+/// requests' identifiers.
 fn headers_alone(alike: &[Told]) -> Option<Finding> {
     let differ: Vec<_> = alike.iter().filter(|told| told.more.headers_differ).collect();
     let first = differ.first()?;

@@ -39,7 +39,7 @@ struct Answer {
     signature: Digest,
     values: Hashed,
     served: Hashed,
-    /// Whether the number of answers matters: the sequence ends after the last one.
+    /// True if the number of answers matters: the sequence ends after the last one.
     counted: bool,
 }
 
@@ -76,7 +76,7 @@ impl Held {
         News(HashSet::new())
     }
 
-    /// Whether an exchange of another recording adds nothing.
+    /// Returns whether an exchange of another recording adds nothing.
     pub(super) fn has(&mut self, exchange: &Exchange, news: &News) -> bool {
         let key = self.key(exchange);
         if self.whole.contains(&key.whole) {

@@ -68,8 +68,8 @@ pub(crate) fn head() {
     println!("| load | server | requests/s | ratio | CPU µs/request | ratio |\n|---|---|---|---|---|---|");
 }
 
-/// Loads all servers in turn, some rounds long, and prints a row for each: medians, and the median of the ratios to the first within a round.
-/// `cores`: where the measured processes run.
+/// Loads all servers in turn, some rounds long, and prints a row for each: medians, and the median
+/// of the ratios to the first within a round. `cores`: where the measured processes run.
 pub(crate) fn compare(servers: &mut [Server], load: Load, seconds: u32, cores: &str) {
     for server in servers.iter().filter(|server| server.pid != 0) {
         pin(server.pid, cores);
@@ -108,7 +108,8 @@ fn ratio(values: &[f64], first: &[f64]) -> f64 {
     median(&values.iter().zip(first).map(|(a, b)| a / b).collect::<Vec<_>>())
 }
 
-/// How long one request after the other takes, in microseconds: the median, the 99th in a hundred, the slowest.
+/// How long one request after the other takes, in microseconds: the median, the 99th in a hundred,
+/// the slowest.
 pub(crate) fn latency(server: &Server, load: Load, seconds: u32) -> [f64; 3] {
     let [_, _, _, median, late, slowest] = wrk(server, load, seconds, 1);
     [median, late, slowest]
@@ -122,7 +123,8 @@ fn measure(server: &mut Server, load: Load, seconds: u32) {
     server.cpu.push((after - before) * 1e6 / requests);
 }
 
-/// Runs `wrk`: requests, microseconds, answers that aren't 2xx, and of the latencies what [`latency`] gives.
+/// Runs `wrk`: requests, microseconds, answers that aren't 2xx, and of the latencies what
+/// [`latency`] gives.
 fn wrk(server: &Server, load: Load, seconds: u32, connections: u32) -> [f64; 6] {
     let script = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(script.path(), lua(server.requests, load)).expect("the script");

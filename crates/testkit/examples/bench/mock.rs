@@ -1,4 +1,5 @@
-//! A mock beside a constant reply: with tables of 1 to a million signatures, with rules, and where nothing recorded matches.
+//! A mock beside a constant reply: with tables of 1 to a million signatures, with rules, and where
+//! nothing recorded matches.
 
 use crate::Asked;
 use crate::load::{self, HOST, Load, Server};
@@ -11,7 +12,8 @@ pub(crate) async fn run(asked: &Asked) {
     for load in [Load::Get, Load::Post] {
         let constant = std::fs::read(&asked.constant).expect("the constant module");
         let mut rigs = vec![Rig::responder().module(constant).start().await];
-        // A table keeps what a miss is explained with: a million bodies of 1 KB are more than a module may hold.
+        // A table keeps what a miss is explained with: a million bodies of 1 KB are more than a
+        // module may hold.
         let most = if load == Load::Get { asked.most } else { asked.most.min(200_000) };
         let counts = [1, 1000, most];
         for count in counts {
@@ -44,7 +46,8 @@ pub(crate) async fn run(asked: &Asked) {
     load::compare(&mut servers, Load::Get, asked.seconds, "0,1");
 }
 
-/// The same POST with no rule, one, and twenty; one of them leaves out a key and a time, the others are about other endpoints.
+/// The same POST with no rule, one, and twenty; one of them leaves out a key and a time, the others
+/// are about other endpoints.
 pub(crate) async fn with_rules(asked: &Asked) {
     println!("\n## Mock with rules, one worker, 1,000 signatures\n");
     load::head();

@@ -1,5 +1,6 @@
-//! TLS and gRPC: handshakes with certificates made on demand beside one from a file, a mock over TLS beside Envoy's own answer, a gRPC mock beside
-//! a server that echoes, and what a tap adds to the first byte of a stream.
+//! TLS and gRPC: handshakes with certificates made on demand beside one from a file, a mock over
+//! TLS beside Envoy's own answer, a gRPC mock beside a server that echoes, and what a tap adds to
+//! the first byte of a stream.
 
 use crate::Asked;
 use crate::load::{self, HOST, Load, Server};
@@ -73,7 +74,8 @@ fn file_certificate(authority: &TestAuthority) -> impl Fn(&mut Value) + Send + S
     }
 }
 
-/// The inside of a tunnel on a port of its own, since load generators know no tunnels. `wrk` names the server `localhost`.
+/// The inside of a tunnel on a port of its own, since load generators know no tunnels. `wrk` names
+/// the server `localhost`.
 fn on_a_port(builder: RigBuilder, port: u16) -> RigBuilder {
     builder.edit(move |config| {
         let listeners = config["static_resources"]["listeners"].as_array_mut().expect("listeners");

@@ -1,5 +1,5 @@
-//! Searches exchanges for a text: in path, headers and bodies, decompressed if needed. The case of letters
-//! doesn't matter. Reads the file line by line, and stops after a time limit.
+//! Searches exchanges for a text: in path, headers and bodies, decompressed if needed. The case of
+//! letters doesn't matter. Reads the file line by line, and stops after a time limit.
 
 use super::Row;
 use memchr::memmem::Finder;
@@ -19,7 +19,7 @@ const DECODED_MAX: usize = 8 << 20;
 /// A text to search for.
 pub(crate) struct Needle {
     finder: Finder<'static>,
-    /// Whether JSON doesn't escape the text, so that a line without it needn't be parsed.
+    /// True if JSON doesn't escape the text, so that a line without it needn't be parsed.
     plain: bool,
 }
 
@@ -55,7 +55,7 @@ impl Needle {
         }
     }
 
-    /// Whether an exchange contains the text.
+    /// Returns whether an exchange contains the text.
     pub(crate) fn is_in_exchange(&self, exchange: &Exchange) -> bool {
         let request = &exchange.request;
         self.is_in(exchange.backend.as_bytes())
@@ -69,7 +69,7 @@ impl Needle {
             })
     }
 
-    /// Whether a line contains the text.
+    /// Returns whether a line contains the text.
     pub(crate) fn is_in_line(&self, line: &[u8]) -> bool {
         let lower = line.to_ascii_lowercase();
         let may = !self.plain

@@ -46,7 +46,7 @@ struct ExchangePage {
 pub(super) struct Chip {
     pub(super) name: &'static str,
     pub(super) evidence: String,
-    /// Whether it names the backend, and not only its protocol.
+    /// True if it names the backend, and not only its protocol.
     pub(super) main: bool,
 }
 

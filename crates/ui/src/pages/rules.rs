@@ -28,7 +28,7 @@ struct RulesPage {
     digest: String,
     rules: Vec<ShownRule>,
     proposals: Vec<ShownRule>,
-    /// Whether the proposals are still being computed.
+    /// True if the proposals are still being computed.
     waiting: bool,
     failure: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! The shown reports of replays: those that `replay` keeps with a snapshot, and those of a configured folder.
-//! A report is read when it is opened, and a few stay in memory. Never reads a file that isn't listed, and
-//! writes none.
+//! The shown reports of replays: those that `replay` keeps with a snapshot, and those of a
+//! configured folder. A report is read when it is opened, and a few stay in memory. Never reads a
+//! file that isn't listed, and writes none.
 
 mod judged;
 mod weighed;
@@ -94,7 +94,8 @@ impl Reports {
         Ok(files)
     }
 
-    /// The reports of a snapshot with their totals, the newest first. Reads those that aren't cached.
+    /// The reports of a snapshot with their totals, the newest first. Reads those that aren't
+    /// cached.
     pub(crate) fn list(&self, book: &ShownSnapshot, snapshot: &str) -> Result<ReportList, PageError> {
         let (mut reports, mut others) = (Vec::new(), 0);
         for listed in self.files(book)? {

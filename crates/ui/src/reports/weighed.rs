@@ -13,7 +13,8 @@ use understudy_snapshot::{Snapshot, unsaid};
 pub(crate) struct Choice {
     /// The recorded exchange that the request should match.
     pub(crate) with: String,
-    /// How places are left out, by their names: a rule's key, or `counts`. Other places follow the proposal.
+    /// How places are left out, by their names: a rule's key, or `counts`. Other places follow the
+    /// proposal.
     pub(crate) places: Vec<(String, String)>,
 }
 

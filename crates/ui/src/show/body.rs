@@ -1,4 +1,5 @@
-//! A body as shown: as text, with an indented form if there is one, or as bytes. Long bodies are cut.
+//! A body as shown: as text, with an indented form if there is one, or as bytes. Long bodies are
+//! cut.
 
 use super::format::{size, visible, visible_bytes};
 use super::pretty;

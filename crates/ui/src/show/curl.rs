@@ -1,8 +1,8 @@
 //! A recorded request as a command line for curl.
 //!
-//! The command is pasted into a terminal, and its content may be hostile. So each word is in single quotes;
-//! characters with an effect on a terminal are written as base64 or left out; and nothing makes curl read
-//! or write a file, or call another host.
+//! The command is pasted into a terminal, and its content may be hostile. So each word is in single
+//! quotes; characters with an effect on a terminal are written as base64 or left out; and nothing
+//! makes curl read or write a file, or call another host.
 
 use base64::Engine as _;
 use understudy_core::backend;
@@ -140,13 +140,13 @@ fn escaped_path(path: &[u8]) -> String {
     out
 }
 
-/// Whether a terminal only prints the character.
+/// Returns whether a terminal only prints the character.
 fn is_plain(c: char) -> bool {
     !c.is_control() && super::format::visible(c.encode_utf8(&mut [0; 4])).chars().eq([c])
 }
 
-/// Whether a text is a method or a header's name (RFC 9110, 5.6.2). It can't begin with `@`, which would
-/// name a file.
+/// Returns whether a text is a method or a header's name (RFC 9110, 5.6.2). It can't begin with
+/// `@`, which would name a file.
 fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }

@@ -38,7 +38,8 @@ pub(crate) struct Args {
     #[arg(value_name = "SNAPSHOT|FILE.wasm")]
     path: PathBuf,
 
-    /// Add statuses, sizes, the most frequent requests to each backend, and the evidence for its technologies
+    /// Add statuses, sizes, the most frequent requests to each backend, and the evidence for its
+    /// technologies
     #[arg(short, long)]
     verbose: bool,
 

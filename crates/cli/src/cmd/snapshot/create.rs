@@ -199,7 +199,7 @@ fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
     bail!("the store holds more than one service ({}, …): say which with --service", names.join(", "))
 }
 
-/// Whether a request contains a token in a place that is compared.
+/// Returns whether a request contains a token in a place that is compared.
 fn holds_token(exchange: &Exchange) -> bool {
     contains_token(&exchange.request.path) || contains_token(&exchange.request.body.bytes)
 }

@@ -1,5 +1,5 @@
-//! One request to a backend: its content, signature and verdict, and its current verdict. For a miss also the
-//! nearest requests and the remedies.
+//! One request to a backend: its content, signature and verdict, and its current verdict. For a
+//! miss also the nearest requests and the remedies.
 
 use super::offer::Offered;
 use super::responder::{class, now};

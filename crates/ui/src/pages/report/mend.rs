@@ -107,8 +107,8 @@ fn answered(asked: &Exchange, form: &Form) -> Result<Exchange, PageError> {
         }
         pairs.push((name, value.trim().to_owned()));
     }
-    // Forms send each line break as two characters (URL standard, "application/x-www-form-urlencoded
-    // serializing").
+    // Forms send each line break as two characters (URL standard,
+    // "application/x-www-form-urlencoded serializing").
     let text = form.all("body").next().unwrap_or_default().replace("\r\n", "\n");
     let body = Body { bytes: text.into_bytes(), truncated: None };
     exchange.response =

@@ -1,5 +1,5 @@
-//! A rule that would make a request match, as shown: the places that it leaves out, its other effects, or the
-//! reason why there is none.
+//! A rule that would make a request match, as shown: the places that it leaves out, its other
+//! effects, or the reason why there is none.
 
 use super::Loaded;
 use crate::page::PageError;
@@ -35,7 +35,7 @@ pub(super) struct Ready {
     pub(super) does: Vec<String>,
     /// The reason why it is refused.
     pub(super) refused: String,
-    /// Whether it can be saved.
+    /// True if it can be saved.
     pub(super) can: bool,
 }
 

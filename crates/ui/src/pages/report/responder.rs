@@ -44,7 +44,7 @@ struct Row {
     class: &'static str,
     verdict: String,
     note: String,
-    /// Whether it matches now.
+    /// True if it matches now.
     mended: bool,
 }
 
