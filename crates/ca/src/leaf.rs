@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) const LIFETIME: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// The maximum lifetime. Some clients refuse more than 398 days, and [`SKEW`] is added.
 const LIFETIME_MAX: Duration = Duration::from_secs(397 * DAY.as_secs());
-/// How far a client's clock may be behind.
+/// Maximum lag of a client's clock.
 const SKEW: Duration = DAY;
 
 /// A certificate for one server name, with its key.

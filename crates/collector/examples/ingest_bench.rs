@@ -1,6 +1,6 @@
-//! How many exchanges a second the collector makes durable over HTTP with N clients, beside the
-//! bare disk: the same bytes appended and fsynced, once with an fsync for each batch, once in
-//! groups of the size that the collector formed.
+//! Measures how many exchanges a second the collector makes durable over HTTP with N clients, and
+//! compares with the disk alone: the same bytes appended and fsynced, once with an fsync for each
+//! batch, once in groups of the size that the collector formed.
 //!
 //! `cargo run --release -p understudy-collector --example ingest_bench -- [--clients 64] [--seconds
 //! 5] [--records 50] [--bytes 1000] [--folder DIR] [--json]`: `--records` in a batch, `--bytes` in
@@ -28,7 +28,7 @@ struct Args {
     json: bool,
 }
 
-/// What was made durable, in which time.
+/// Durable exchanges of a run, and its duration.
 struct Run {
     batches: u64,
     took: Duration,

@@ -11,7 +11,7 @@ use crate::error::CollectorError;
 use crate::folder::disk::{Disk, LocalDisk};
 use crate::frame::MAX_BATCH;
 
-/// Where and how a [`crate::Store`] keeps batches.
+/// Kind and settings of a [`crate::Store`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreConfig {
@@ -91,7 +91,7 @@ impl FolderConfig {
 pub struct BucketConfig {
     /// The bucket. Any number of collectors may share it.
     pub objects: Arc<dyn ObjectStore>,
-    /// How long a batch waits for others. Batches that arrive within this time become one object,
+    /// Time that a batch waits for others. Batches that arrive within this time become one object,
     /// before they are acknowledged. Default 250 ms.
     pub linger: Duration,
     /// Age at which small objects are compacted into one and deleted; `None` leaves them. Default 5
@@ -128,7 +128,7 @@ pub struct IngestConfig {
     /// The maximum number of bytes of bodies in memory, over all requests. Default 128 MiB, at
     /// least `max_body`. Requests above it get 429.
     pub max_in_flight: usize,
-    /// How long the body of one request may take to arrive. Default 30 s.
+    /// Time limit for the arrival of a request's body. Default 30 s.
     pub body_timeout: Duration,
     /// When a sender that got 429 or 503 should try again. Default 1 s; sent in whole seconds,
     /// rounded up.
@@ -154,11 +154,10 @@ pub struct CollectorConfig {
     pub store: StoreConfig,
     /// The ingest.
     pub ingest: IngestConfig,
-    /// How long a shutdown waits for requests in flight, and then again for the last segments to be
-    /// sealed. Default 10 s. Unsealed segments are durable, and the next start seals them.
+    /// Time limit of a shutdown for requests in flight, and then again for sealing the last
+    /// segments. Default 10 s. Unsealed segments are durable, and the next start seals them.
     pub shutdown_deadline: Duration,
-    /// How long a connection may be without a request in progress before it is closed. Default 120
-    /// s.
+    /// Time after which a connection without a request in progress is closed. Default 120 s.
     pub idle_timeout: Duration,
 }
 

@@ -12,7 +12,7 @@ use crate::gaps::{GapReport, VmGaps};
 use crate::ranges::Ranges;
 use crate::wire::BatchMeta;
 
-/// How a batch became durable.
+/// The way in which a batch became durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It was stored now.
@@ -31,7 +31,7 @@ pub(crate) enum Refusal {
     NotWritable(Arc<str>),
 }
 
-/// What to do with a batch that arrives.
+/// Decision about an arriving batch.
 pub(crate) enum Admission {
     /// Nothing: it is stored already.
     Stored,

@@ -13,7 +13,7 @@ use crate::ranges::Ranges;
 use crate::read::{Reader, StoredBatch};
 use crate::wire::RecordKind;
 
-/// Which exchanges to select. The default selects all.
+/// Selection of exchanges. The default selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Only exchanges of this service.

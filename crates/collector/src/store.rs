@@ -18,7 +18,7 @@ use crate::read::Reader;
 use crate::wire::Batch;
 use crate::{bucket, folder};
 
-/// How long a successful readiness check counts. The store is probed once a second at most.
+/// Validity of a successful readiness check. The store is probed at most once a second.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 

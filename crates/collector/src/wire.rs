@@ -53,7 +53,7 @@ pub struct Batch {
 pub struct Malformed {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong, and what is expected. May quote the body.
+    /// The fault, and the expected form. May quote the body.
     pub reason: String,
     code: &'static str,
 }

@@ -1,6 +1,8 @@
-//! The resource `TrafficReplay`: its fields, as `kubectl apply` takes them, and the definitions (CRDs) that tell a cluster of it.
+//! The resource `TrafficReplay`: its fields as `kubectl apply` accepts them, and its definitions
+//! (CRDs) for a cluster.
 //!
-//! The fields are those of the contract that users of Speedscale know; there is one definition under our group, and the same under theirs.
+//! The fields follow the contract that users of Speedscale know. One definition is in our group,
+//! and an equal one in theirs.
 #![allow(clippy::duplicated_attributes, reason = "several columns are of one type")]
 #![allow(unreachable_pub, reason = "`KubeSchema` makes a type of its own of each, inside of a function")]
 
@@ -28,7 +30,7 @@ impl Group {
         }
     }
 
-    /// What the resource is to the API server.
+    /// Description of the resource for the API server.
     pub fn api(self) -> ApiResource {
         let (group, version) = self.version();
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, KIND), "trafficreplays")

@@ -24,7 +24,7 @@ pub(crate) struct ValidSpec {
     pub(crate) ttl: Option<Duration>,
     pub(crate) secrets: Vec<String>,
     pub(crate) workloads: Vec<WorkloadMocks>,
-    /// Where requests are sent, if any are.
+    /// Destination of the requests, if any are sent.
     pub(crate) destination: Option<Destination>,
     /// Settings that have no effect, each with the reason.
     pub(crate) ignored: Vec<String>,
@@ -56,7 +56,7 @@ pub(crate) enum MockedBackends {
     Named(Vec<String>),
 }
 
-/// Where requests are sent.
+/// Destination of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// To this URL.
@@ -177,7 +177,7 @@ fn image(id: &str, registry: Option<&str>) -> Result<String, String> {
     Ok(image)
 }
 
-/// Where requests are sent: to the URL or workload that is named, or to the only workload.
+/// Destination of the requests: the named URL or workload, or the only workload.
 fn destination(spec: &TrafficReplaySpec) -> Result<Destination, String> {
     let url =
         |key: &str, url: &str| match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {

@@ -23,7 +23,7 @@ pub(crate) struct ConditionState {
     pub(crate) message: String,
 }
 
-/// Whether a condition is met.
+/// Status of a condition: met, not met, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConditionStatus {
     True,

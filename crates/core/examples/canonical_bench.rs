@@ -1,5 +1,5 @@
-//! What reading a request, its normal form and its digest cost, by kind and size of the body. The
-//! same program runs natively and as wasm:
+//! Measures the cost of reading a request, of its normal form and of its digest, by kind and size
+//! of the body. The same program runs natively and as wasm:
 //!
 //! `cargo run --release -p understudy-core --example canonical_bench`, and as `scripts/bench.sh`
 //! does under `bench/wasi.mjs`.

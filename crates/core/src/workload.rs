@@ -28,7 +28,7 @@ pub struct Workload {
     pub snapshot: Option<String>,
 }
 
-/// Whether a workload has opted in to mocking.
+/// Consent of a workload to mocking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Consent {
     /// No annotation.

@@ -159,7 +159,7 @@ impl Bootstrap {
         self
     }
 
-    /// How long Envoy may take to load the filter's module: V8 reads it completely, including the
+    /// Time that Envoy may take to load the filter's module: V8 reads it completely, including the
     /// table. About 20 MiB/s were measured on two cores; a quarter of that is assumed.
     pub fn loading_time(&self) -> Duration {
         const BYTES_PER_SECOND: u64 = 5 << 20;

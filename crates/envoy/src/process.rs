@@ -42,7 +42,7 @@ pub struct Options {
     pub concurrency: u32,
     /// The detail of its log.
     pub log_level: LogLevel,
-    /// How long Envoy may take to become ready. A large module gets more; see
+    /// Time limit for Envoy to become ready. A large module gets more; see
     /// [`Bootstrap::loading_time`].
     pub ready_within: Duration,
     /// The listener for apps. Envoy counts as ready when it exists.

@@ -63,8 +63,8 @@ fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
                 source.starts_with("../target/") || root().join("envoy").join(source).exists(),
                 "{source}"
             );
-            // What is mounted lies in the container where it lies in the repository: the paths in
-            // envoy.yaml hold.
+            // A mounted file has the same path in the container as in the repository, so that the
+            // paths in envoy.yaml are valid.
             if let Ok(inside) = Path::new(target).strip_prefix("/understudy") {
                 assert!(Path::new("envoy").join(source).ends_with(inside.file_name().unwrap()), "{source}");
                 assert!(inside.starts_with("target") || root().join(inside).exists(), "{target}");
@@ -86,7 +86,7 @@ fn the_way_in_changes_as_little_as_the_way_out() {
     let manager =
         |listener: &Value| listener.pointer("/filter_chains/0/filters/0/typed_config").unwrap().clone();
     let (out, own) = (manager(&way_out), manager(&way_in));
-    // What only one of them has: whom it leads to, and what each has to say.
+    // Parts that only one of the two has: the destination, and the expected content of each.
     let apart = [
         "stat_prefix",
         "http_filters",

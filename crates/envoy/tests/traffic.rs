@@ -277,8 +277,8 @@ async fn http_1_0_is_served() {
     stop(envoy).await;
 }
 
-/// What Envoy does all the same, and has no setting for: docs/reference/envoy.md lists it for
-/// users.
+/// Changes that Envoy makes without a setting to prevent them: docs/reference/envoy.md lists them
+/// for users.
 #[tokio::test]
 async fn what_a_tap_changes_all_the_same() {
     let upstream =

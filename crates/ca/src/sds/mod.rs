@@ -101,7 +101,7 @@ impl Sds {
     /// Serves like [`Sds::serve`], with options.
     ///
     /// # Errors
-    /// Those of [`Sds::serve`].
+    /// The errors of [`Sds::serve`].
     #[expect(clippy::unused_async, reason = "the caller needs a runtime, as an async function states")]
     pub async fn serve_with(
         authority: Authority,

@@ -21,7 +21,7 @@ const LOCK: &str = "lock";
 const OPEN: &str = "open";
 const OPEN_SUFFIX: &str = ".ndjson";
 const CLOSED: &str = "segments";
-/// What is appended to a snapshot's name for the capture folder of the run that records it.
+/// Suffix that turns a snapshot's name into that of the capture folder of the run that records it.
 const RUN_SUFFIX: &str = ".capture";
 
 /// A capture folder, by its path. Nothing needs to exist there.

@@ -1,4 +1,4 @@
-//! What the parts of a folder's store share: its place, its lock, and how far it is durable.
+//! State that the parts of a folder's store share: its path, its lock, and the durable position.
 
 use std::fs::File;
 use std::io;

@@ -18,40 +18,40 @@ use understudy_core::headers::Headers;
 use understudy_core::outbox::{CollectorReply, Outbox};
 use understudy_core::v1;
 
-/// How often a filter looks at its outbox.
+/// Interval at which a filter checks its outbox.
 const TICK: Duration = Duration::from_millis(50);
 /// Envoy gives a call up after this.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is played.
+/// Parameters of a simulated fleet.
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
-    /// How many sidecars.
+    /// Number of sidecars.
     pub(crate) sidecars: usize,
     /// Exchanges a second, of each.
     pub(crate) rate: f64,
     /// Bytes of each body, a request's and an answer's.
     pub(crate) body: usize,
-    /// How long exchanges come.
+    /// Duration for which exchanges arrive.
     pub(crate) lasts: Duration,
     /// The filter's `flush_interval_ms`.
     pub(crate) flush_ms: u32,
-    /// Where batches go, in turn: what a Service says now.
+    /// Addresses that batches are sent to in turn: the current endpoints of a Service.
     pub(crate) collectors: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
-/// What came of it, over all sidecars.
+/// Result of a simulation, over all sidecars.
 #[derive(Debug, Default)]
 pub(crate) struct Played {
     /// Exchanges that sidecars saw.
     pub(crate) captured: u64,
-    /// Of these, acknowledged.
+    /// Number of acknowledged records.
     pub(crate) delivered: u64,
-    /// Of these, given up.
+    /// Number of records that were given up.
     pub(crate) dropped: u64,
     /// Bytes of the batches that were acknowledged.
     pub(crate) bytes: u64,
-    /// How long each acknowledgement took; there are as many as batches.
+    /// Time of each acknowledgement, one for each batch.
     pub(crate) latencies: Vec<Duration>,
     /// Batches that weren't acknowledged, and were sent again.
     pub(crate) refused: u64,

@@ -1,5 +1,5 @@
-//! What a look through a text gives: the places of secrets, in order and apart from each other.
-//! Judges values; changes nothing.
+//! Result of a search through a text: the places of secrets, in order and without overlaps. Judges
+//! values; changes nothing.
 
 use super::names::Kind;
 use super::rules::{SCHEMES, SIGNED};
@@ -28,7 +28,7 @@ pub enum What<'a> {
     Card,
 }
 
-/// How a text is written where it stands.
+/// Encoding of a text at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     /// As it is.
@@ -205,7 +205,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         self.hit(from.saturating_add(spaces), end, What::Name(name), written, false)
     }
 
-    /// Where a byte is; the end where it isn't.
+    /// Offset of a byte, or the end if the byte doesn't occur.
     fn find(&self, start: usize, end: usize, byte: u8) -> usize {
         let place = self.part(start, end).iter().position(|&b| b == byte);
         place.map_or(end, |at| start.saturating_add(at))
@@ -239,7 +239,7 @@ fn is_key(raw: &[u8]) -> bool {
         && raw.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// What a person is told.
+/// Description for a person.
 impl std::fmt::Display for What<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

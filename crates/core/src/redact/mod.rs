@@ -1,13 +1,13 @@
-//! Secrets don't leave the sidecar: in what is copied, each is replaced by a token.
+//! Keeps secrets in the sidecar: each secret in a copy is replaced by a token.
 //!
-//! A token is `redacted-` and the first 16 digits of a keyed hash. Equal secrets have equal tokens
-//! wherever they stand and however they are written there, so that a request that holds one still
-//! matches, and an access token that was issued is the one that comes back. A token stays as it is:
-//! the mock hands tokens to the service, which sends them on.
+//! A token is `redacted-` and the first 16 digits of a keyed hash. Equal secrets have equal tokens,
+//! whatever their place and encoding. A request with a secret therefore still matches, and an
+//! issued access token equals the one that is sent back. Tokens aren't replaced again: the mock
+//! gives tokens to the service, which sends them on.
 //!
-//! What is a secret is data, in `rules.rs`; `docs/how-to/secrets.md` describes it. Only text is
-//! looked at. Nothing here decides what is to be redacted when: that is the engine's. A secret that
-//! is neither under a known name nor of a known shape isn't found.
+//! The rules are data, in `rules.rs`; `docs/how-to/secrets.md` describes them. Only text is
+//! searched. The engine decides when and what to redact. A secret that has neither a known name nor
+//! a known shape isn't found.
 
 mod form;
 mod found;
@@ -30,14 +30,14 @@ use std::borrow::Cow;
 /// A body is undone up to this length, in bytes. What would be longer stays as it is.
 const DECODED_MAX: usize = 8 << 20;
 
-/// What stands at the beginning of each token.
+/// Beginning of each token.
 pub const TOKEN: &[u8] = b"redacted-";
 /// Follows it where the secret was a signed JWT: technologies are told by that.
 const JWT: &[u8] = b"jwt-";
 /// So many hexadecimal digits of the hash: 64 bits tell the secrets of a snapshot apart.
 const DIGITS: usize = 16;
 
-/// What a snapshot or a configuration says of redaction.
+/// Settings of redaction in a snapshot or a configuration.
 #[derive(
     Clone,
     Debug,

@@ -1,10 +1,10 @@
-//! Which names are those of secrets. Looks names up in [`super::rules`] and in what a configuration
-//! adds; never looks at a value.
+//! Names of secrets. Looks names up in [`super::rules`] and in the additions of a configuration;
+//! never looks at a value.
 
 use super::Settings;
 use super::rules::{ENDS, NAMES, NO_SECRET};
 
-/// What the value under a name must be like to be a secret, and which part of it is one.
+/// Condition under which the value of a name is a secret, and the part of the value that is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Any text.
@@ -32,7 +32,7 @@ pub(super) enum Kind {
     Scoped,
 }
 
-/// Where a name means what the table says.
+/// Restriction of a rule to some places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Only {
     Anywhere,
@@ -40,7 +40,7 @@ pub(super) enum Only {
     Header,
 }
 
-/// Where a name stands.
+/// Place of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// Of a header.
@@ -70,13 +70,13 @@ impl Names {
         Self { headers: all(&settings.headers), fields: all(&settings.fields), allow: all(&settings.allow) }
     }
 
-    /// What is a secret under the name of a header.
+    /// Rule for the value of a header.
     pub(super) fn header(&self, name: &[u8]) -> Option<Kind> {
         self.find(name, Place::Header)
     }
 
-    /// What is a secret under the name of a field: of JSON, of a query or form (`card[number]` is
-    /// the field `number` of a card), of XML.
+    /// Rule for the value of a field in JSON, a query, a form (`card[number]` is the field `number`
+    /// of a card) or XML.
     pub(super) fn field(&self, name: &[u8], place: Place) -> Option<Kind> {
         let (parent, leaf) = leaf(name);
         let is_card = leaf.eq_ignore_ascii_case(b"number") && ends_with_word(parent, b"card");

@@ -1,5 +1,5 @@
-//! What is a secret, as data: names of headers and fields, schemes, and how the keys of known
-//! vendors begin. No code, and nothing that a configuration says: that is in [`super::names`].
+//! Rules about secrets, as data: names of headers and fields, schemes, and prefixes of the keys of
+//! known vendors. Contains no code, and nothing from a configuration: that is in [`super::names`].
 //!
 //! Names are in normal form: lower case, without `-` and `_`. Sources: the vendors' descriptions of
 //! their keys and of their authentication, RFC 6749 (OAuth), RFC 7617 and the IANA registry of
@@ -76,7 +76,7 @@ pub(super) const NAMES: [Rule; 60] = [
     (b"xgoogsignature", Always, Anywhere),
 ];
 
-/// How names end. The first that fits counts.
+/// Endings of names. The first match applies.
 pub(super) const ENDS: [(&[u8], Kind); 14] = [
     (b"accesstoken", Always),
     (b"refreshtoken", Always),
@@ -131,7 +131,7 @@ pub(super) const NO_SECRET: [&[u8]; 32] = [
     b"marker",
 ];
 
-/// What DynamoDB and Firestore put around a text.
+/// Names that DynamoDB and Firestore wrap a text in.
 pub(super) const WRAPPERS: [&[u8]; 3] = [b"S", b"stringValue", b"Value"];
 
 /// The first word of `Authorization` that stays: technologies are told by it. Of a value that

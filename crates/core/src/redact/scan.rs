@@ -9,7 +9,7 @@ use super::names::{Kind, Names, Place, is_identifier};
 use super::rules::WRAPPERS;
 use super::shape;
 
-/// What a byte may mean.
+/// Possible meaning of a byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Other,
@@ -60,9 +60,9 @@ pub(super) fn text<'a>(text: &'a [u8], names: &Names, tell: impl FnMut(Hit<'a>))
 struct Scan<'a, 'n, F> {
     finder: Finder<'a, F>,
     names: &'n Names,
-    /// Where the string begins that we are in.
+    /// Beginning of the current string.
     open: Option<usize>,
-    /// Where the last name is.
+    /// Range of the last name.
     last: (usize, usize),
 }
 
@@ -124,7 +124,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         self.value(kind, name, self.skip_space(after.saturating_add(1)))
     }
 
-    /// What follows a name of a secret.
+    /// Handles the value after the name of a secret.
     fn value(&mut self, kind: Kind, name: &'a [u8], at: usize) -> Option<usize> {
         match self.byte(at)? {
             b'"' => self.string(kind, name, at),
@@ -219,8 +219,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         at.saturating_add(rest.iter().take_while(|b| b.is_ascii_whitespace()).count())
     }
 
-    /// Where the string ends whose inside begins here: at its quote, a line break, or the end of
-    /// the text.
+    /// End of a string whose inside begins here: its quote, a line break, or the end of the text.
     fn end_of_string(&self, start: usize) -> usize {
         let mut at = start;
         while let Some(byte) = self.byte(at) {

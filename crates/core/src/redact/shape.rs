@@ -1,25 +1,25 @@
-//! What is told to be a secret by its shape, wherever it stands: keys of known vendors, signed
-//! JWTs, private keys in PEM, card numbers.
+//! Recognises secrets by their shape, at any place: keys of known vendors, signed JWTs, private
+//! keys in PEM, card numbers.
 
 use super::rules::{ISSUERS, PEM, SHAPES};
 
 /// A secret that was told by its shape, at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shaped {
-    /// How many bytes before it stay.
+    /// Number of bytes at the beginning that stay.
     pub(super) from: usize,
-    /// Where it ends.
+    /// End of the secret.
     pub(super) to: usize,
-    /// What it is, for a person.
+    /// Description of the secret, for a person.
     pub(super) what: &'static str,
     /// True if white space in it means nothing.
     pub(super) squeeze: bool,
 }
 
-/// What a person is told of a card's number.
+/// Description of a card's number, for a person.
 pub(super) const CARD: &str = "a card number";
 
-/// Where in [`SHAPES`] those with a first byte begin and end, and whether there are any.
+/// Range of the [`SHAPES`] with a given first byte, empty if there are none.
 const FIRST: [(u8, u8); 128] = first();
 
 const fn first() -> [(u8, u8); 128] {
@@ -55,11 +55,11 @@ pub(super) const fn may_begin(byte: u8) -> bool {
     BEGINS[byte as usize]
 }
 
-/// The secret that a text begins with. What stands before the text is no letter and no digit: amid
-/// base64 these letters say nothing.
+/// Finds a secret at the beginning of a text. The byte before the text must not be a letter or
+/// digit: within base64, the letters of a prefix occur by accident.
 ///
-/// Whatever the text is, many calls along it take no more than a small multiple of its length: a
-/// look that finds nothing is short, or there is no second one in what it has seen.
+/// Many calls along one text take at most a small multiple of its length in total: a search without
+/// a result is short, or isn't repeated over the same bytes.
 pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     let first = *text.first()?;
     match first {
@@ -79,7 +79,7 @@ pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     let length = rest.iter().take_while(|b| is_part(**b)).count();
     // AWS's own examples end so.
     let is_example = length < 64 && rest.get(..length).is_some_and(|key| key.ends_with(b"EXAMPLE"));
-    // What stands before a token was too short for a key.
+    // The text before a token was too short for a key.
     let is_done = super::contains_token(rest.get(..length.min(96))?);
     let to = shape.starts.len().saturating_add(length);
     let from = if shape.is_name { shape.starts.len() } else { 0 };
@@ -95,7 +95,7 @@ fn is_key(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-/// What a value in a URL may be written with, also in JSON and XML.
+/// Returns whether a value in a URL may contain a byte, also in JSON and XML.
 fn is_in_url(byte: u8) -> bool {
     is_key(byte) || matches!(byte, b'%' | b'+' | b'/' | b'=' | b'~')
 }

@@ -83,7 +83,7 @@ fn fields_of_json() {
         r#"{"next_page_token":"0123456789abcdef01","key":"0123456789abcdef01abc"}"#,
         r#"{"next_page_token":"0123456789abcdef01","key":"0123456789abcdef01abc"}"#,
     );
-    // What an echo service answers.
+    // An answer of an echo service.
     json(
         r#"{"headers":{"Authorization":"Bearer abc","Cookie":"a=t1; b=t2"}}"#,
         r#"{"headers":{"Authorization":"Bearer {abc}","Cookie":"a={t1}; b={t2}"}}"#,

@@ -1,4 +1,4 @@
-//! What the table holds, as bincode encodes it.
+//! Content of the table, as bincode encodes it.
 
 use crate::config::{Mode, OnMiss};
 use crate::digest::Digest;
@@ -16,7 +16,7 @@ pub struct Blob {
     pub length: u32,
 }
 
-/// Which of several answers to one signature comes next.
+/// Order of several answers to one signature.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
 )]
@@ -64,8 +64,7 @@ pub struct Answer {
     /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the
     /// plain answer where there is one. Length 0 where there are none.
     pub echoes: Blob,
-    /// How long it took to the first byte of the answer, or to the last where only that is known,
-    /// in microseconds.
+    /// Time to the first byte of the answer, or to the last if only that is known, in microseconds.
     pub took: u32,
 }
 
@@ -83,19 +82,19 @@ pub struct Plain {
 /// A piece of an answer that was said in the request: the live value belongs there.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Echo {
-    /// Where in the request it was said.
+    /// Source of the value in the request.
     pub source: Source,
     /// The number of the response header that it stands in; in the body where there is none.
     pub header: Option<u16>,
-    /// Where it begins in the header's value, or in the body, in bytes.
+    /// Offset in the header's value or in the body, in bytes.
     pub offset: u32,
     /// Its length in bytes.
     pub length: u32,
-    /// How it is spelled there.
+    /// Spelling of the value in the answer.
     pub spelling: EchoSpelling,
 }
 
-/// Where in the request an echoed value was said.
+/// Source of an echoed value in the request.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Source {
     /// One of the values that rules leave out, by its number among them.
@@ -104,7 +103,7 @@ pub enum Source {
     Header(String),
 }
 
-/// How an echoed value is spelled in an answer.
+/// Spelling of an echoed value in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum EchoSpelling {
     /// As it is.
@@ -122,7 +121,7 @@ pub enum EchoSpelling {
 pub struct Entry {
     /// The signature's digest.
     pub digest: Digest,
-    /// What follows the last answer.
+    /// Behaviour after the last answer.
     pub sequence: Sequence,
     /// The recorded signature, its values perhaps cut: what a miss is explained with.
     pub signature: Blob,
@@ -135,37 +134,37 @@ pub struct Entry {
 pub struct BackendMeta {
     /// `scheme://authority`.
     pub name: String,
-    /// What the snapshot says of it.
+    /// Mode according to the snapshot.
     pub mode: Mode,
-    /// What to do on a miss, where the snapshot says something else for this backend.
+    /// Treatment of a miss, if the snapshot sets another one for this backend.
     pub on_miss: Option<OnMiss>,
-    /// How many exchanges were recorded.
+    /// Number of recorded exchanges.
     pub exchanges: u64,
     /// True if a recorded request to it has a token in the place of a secret, in path, query or
     /// body. Then secrets in live requests are replaced before they are compared; the others pay
     /// nothing for it.
     pub redacted: bool,
-    /// How long answers are held back, where the snapshot says something else for this backend.
+    /// Latency of answers, if the snapshot sets another one for this backend.
     pub latency: Option<Latency>,
 }
 
-/// What the table is about.
+/// Description of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Meta {
     /// The snapshot's name.
     pub snapshot: String,
-    /// What to do on a miss.
+    /// Treatment of a miss.
     pub on_miss: OnMiss,
     /// The backends, by name.
     pub backends: Vec<BackendMeta>,
-    /// How many exchanges were recorded.
+    /// Number of recorded exchanges.
     pub exchanges: u64,
-    /// How many signatures they have.
+    /// Number of their signatures.
     pub entries: u64,
     /// The rules that the signatures were made with.
     pub rules: Vec<Rule>,
     /// With which key and names secrets were replaced by tokens.
     pub redaction: Option<Settings>,
-    /// How long answers are held back.
+    /// Latency of answers.
     pub latency: Latency,
 }

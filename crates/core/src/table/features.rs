@@ -1,4 +1,4 @@
-//! What a signature is found by when a request misses: numbers for its parts.
+//! Features of a signature, by which a miss finds similar signatures: numbers for its parts.
 
 use crate::canonical::{Signature, parts};
 use crate::digest;

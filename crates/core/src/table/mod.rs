@@ -38,7 +38,7 @@ pub const DIRECTORY_ENTRY_LEN: u32 = 12;
 /// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of
 /// what it leads to. Length 0: free.
 pub const SLOT_LEN: u32 = 16;
-/// How many slots one read fetches.
+/// Number of slots that one read fetches.
 pub const WINDOW: u32 = 4;
 /// So many records at most are named for one feature.
 pub const NEAR_MAX: usize = 32;
@@ -50,7 +50,7 @@ pub const RECORD_LEN: u32 = 16;
 /// The kinds of sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// What the table is about.
+    /// Description of the table.
     Meta,
     /// Digest → entry.
     Index,

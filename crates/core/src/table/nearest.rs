@@ -5,10 +5,9 @@ use super::reader::u32_at;
 use super::{Blob, Features, NEAR_MAX, POSTING_LEN, RECORD_LEN, Segment, Table};
 use hashbrown::HashMap;
 
-/// What the features of the signature as a whole count, the finest first.
+/// Weights of the features of a whole signature, the finest first.
 const COARSE_VOTES: [u32; 3] = [4, 2, 1];
-/// What a part counts that only one recorded request has: it is shared among those that have it, so
-/// that a rare part tells more.
+/// Weight of a part. The recorded requests with the part share it, so that a rare part weighs more.
 const FINE_VOTES: usize = 1000;
 
 /// A recorded signature, as it is found.

@@ -8,9 +8,9 @@ use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
 use super::{SLOT_LEN, Section, VERSION, WINDOW};
 use crate::digest::{self, Digest};
 
-/// Where a table's bytes are. In the filter this is `memory.init` on the module's passive segment.
+/// Source of a table's bytes. In the filter this is `memory.init` on the module's passive segment.
 pub trait Segment {
-    /// How many bytes there are.
+    /// Number of bytes.
     fn length(&self) -> u32;
 
     /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't
@@ -52,9 +52,9 @@ pub enum TableError {
         "the table is damaged: it should have {expected} bytes and has {actual}; bundle the snapshot again"
     )]
     Length {
-        /// What the header says.
+        /// Length according to the header.
         expected: u64,
-        /// What is there.
+        /// Actual length.
         actual: u32,
     },
     /// The bytes aren't those that were written.
@@ -162,7 +162,7 @@ impl<S: Segment> Table<S> {
         if hasher.digest().bytes() == self.digest { Ok(()) } else { Err(TableError::Checksum) }
     }
 
-    /// What the table is about.
+    /// Description of the table.
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -184,12 +184,12 @@ impl<S: Segment> Table<S> {
         })
     }
 
-    /// Where the postings are.
+    /// Range of the postings.
     pub(super) fn near(&self) -> Blob {
         self.near
     }
 
-    /// Where the records are.
+    /// Range of the records.
     pub(super) fn records(&self) -> Blob {
         self.records
     }

@@ -77,7 +77,7 @@ async fn read(stream: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
     answer
 }
 
-/// What comes on this connection, up to `end`.
+/// Reads from the connection up to `end`.
 pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     read(stream, |answer| answer.ends_with(end)).await
 }
