@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 
 const READY_MADE: &str = "UNDERSTUDY_FILTER_MODULE";
 const TARGET: &str = "wasm32-wasip1";
-/// What may change the module, from the workspace's root.
+/// Paths, from the workspace's root, whose content determines the module.
 const SOURCES: [&str; 5] = ["filter", "crates/core", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
 
 fn main() -> ExitCode {
@@ -111,12 +111,12 @@ fn rust_flags(root: &Path, folder: &Path) -> Result<OsString, String> {
     let registries = fs::read_dir(home.join("registry").join("src")).into_iter().flatten();
     let mut registries: Vec<_> = registries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     registries.sort();
-    // Where several fit, rustc takes the last.
+    // If several apply, rustc uses the last one.
     let mut pairs = vec![(home, "/cargo".to_owned())];
     pairs.extend(registries.into_iter().map(|folder| (folder, "/crates".to_owned())));
     pairs.push((root.to_owned(), "/understudy".to_owned()));
     pairs.push((folder.to_owned(), "/target".to_owned()));
-    // What std's prebuilt code has there anyway, also where the rust-src component is installed.
+    // Paths in std's prebuilt code, which it contains even if the rust-src component is installed.
     pairs.push((Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
     let mut flags = OsString::new();
     for (from, to) in pairs {

@@ -16,11 +16,11 @@ const RESPONSE: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 /// A number that no stored value has: with it, the host stores a value only where there is none.
 const ONLY_IF_ABSENT: u32 = u32::MAX;
-/// How often to try to count on when other workers do so at the same time.
+/// Maximum number of attempts to advance a turn while other workers advance it too.
 const TURN_TRIES: u32 = 1000;
 /// With it, the host stores a value in any case.
 const WHATEVER_IS_THERE: u32 = 0;
-/// What live values stand for takes so many places at most, of some 150 bytes each.
+/// Maximum number of slots for the recorded counterparts of live values, of some 150 bytes each.
 const PLACES: u64 = 16_384;
 /// A cursor is kept with the round that it is of: 24 bits of that, then 40 of the cursor.
 const ROUND_SHIFT: u32 = 40;
@@ -182,8 +182,8 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
     bytes_from(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
-/// What Istio says of the proxy's own workload. The attribute moved: newer versions of Envoy have
-/// the node below `xds`.
+/// Metadata that Istio sets about the proxy's own workload. Newer versions of Envoy have the node
+/// below `xds`.
 fn of_node(path: &[&str]) -> Option<Vec<u8>> {
     let below = |root: &[&'static str]| property(&[root, path].concat());
     below(&["xds", "node", "metadata"]).or_else(|| below(&["node", "metadata"]))
@@ -308,19 +308,19 @@ fn set_shared_bytes(key: &str, bytes: &[u8], cas: u32) -> u32 {
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) }
 }
 
-/// Where it is kept what a live value stands for. There are so many places and no more, since what
-/// is kept can't be removed: one that is taken is taken over.
+/// Key under which the recorded counterpart of a live value is stored. Shared data can't be
+/// deleted, so values are hashed into a fixed number of slots; a collision overwrites the older
+/// value.
 fn place_of(table: &Digest, live: u64) -> String {
     format!("understudy.value.{}.{}", digest::hex(table), live % PLACES)
 }
 
-/// Where the number of the current round of a table's sequences is kept: how often they were begun
-/// anew.
+/// Key of the current round of a table's sequences: the number of times that they were reset.
 fn round_of(table: &Digest) -> String {
     format!("understudy.round.{}", digest::hex(table))
 }
 
-/// What the engine asks of the host, for the current stream.
+/// The engine's host, for the current stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current;
 

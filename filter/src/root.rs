@@ -19,10 +19,10 @@ use understudy_core::outbox::CollectorReply;
 use understudy_core::table::{Part, Shelf, Table};
 use understudy_core::workload::{Consent, Workload};
 
-/// How often counters are brought up to date where no collector sets the pace.
+/// Interval of updating counters if there is no collector to set the pace.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What the streams of one VM share.
+/// State that the streams of one VM share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) vm: Vm<Part<Passive>>,
@@ -84,7 +84,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
                 "understudy: {asked} is asked for, and this module has {names}: what is mocked will miss, all of it. Set the annotation \
                  replay.speedscale.com/snapshot-id, or bundle that snapshot"
             );
-            // Which backends its table would mock can't be known: none of them may be called.
+            // The mocked backends are unknown without a table, so that none may be called.
             config.default = Some(Mode::Mock);
             Table::open(Part::nothing(Passive)).ok()?
         }

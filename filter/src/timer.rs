@@ -24,7 +24,7 @@ pub(crate) struct Waiter {
 /// A waiter's place: when it is due, and a number, since several can be due at once.
 pub(crate) type Place = (Instant, u64);
 
-/// What is due when.
+/// Events by the time at which they are due.
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// The tick's own pace.

@@ -1,4 +1,4 @@
-//! What rules, redaction and explanations make of bytes from outside.
+//! Fuzzes rules, redaction and explanations with bytes from outside.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -123,7 +123,7 @@ pub fn tokens_and_days(food: &[u8]) {
     json_leaves(food, |_, _, range| assert!(range.start <= range.end && range.end <= food.len()));
 }
 
-/// What has no secrets any more has none, and what finds them sees the same.
+/// A text without secrets stays without them, and the search for secrets agrees.
 pub fn secrets(food: &[u8]) {
     static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&Settings { key: "k".into(), ..Settings::default() }));
     let Some((&kind, text)) = food.split_first() else { return };

@@ -1,4 +1,4 @@
-//! What is being recorded, in the browser while it is.
+//! Tests of the pages of a recording in progress, in a browser.
 
 use crate::scene::{HOLD, Scene, client, shell, until};
 use crate::site::Site;

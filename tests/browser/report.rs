@@ -1,4 +1,4 @@
-//! What `understudy report --html` makes, as a file in the browser.
+//! Tests of the page that `understudy report --html` writes, as a file in the browser.
 
 use crate::payloads::PAYLOADS;
 use crate::reports::GOLDEN;

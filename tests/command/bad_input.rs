@@ -1,4 +1,4 @@
-//! What can't be read: a clear error that says what to do, status 2, and nothing is touched.
+//! Tests of unreadable input: a clear error with a remedy, status 2, and no file changed.
 
 use crate::scene::{Scene, client, root, shell};
 

@@ -1,5 +1,5 @@
-//! Where nothing can be written: said before CMD runs where that can be known; and what was
-//! recorded is never lost.
+//! Tests of targets that can't be written: the error comes before CMD runs if it can be known then,
+//! and a recording is never lost.
 
 use crate::scene::{Scene, client, shell, shell_client};
 use std::fs::File;

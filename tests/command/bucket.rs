@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the gate does with what comes.
+/// The gate's treatment of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     /// Lets it through.
@@ -57,7 +57,7 @@ impl Bucket {
         Self { moto, gate, address, upstream }
     }
 
-    /// Where moto itself listens, behind the gate.
+    /// Address of moto itself, behind the gate.
     pub(crate) fn moto(&self) -> SocketAddr {
         self.upstream
     }

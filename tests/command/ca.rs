@@ -94,7 +94,7 @@ async fn cmd_is_told_whom_to_trust_and_nothing_is_left() {
         echo "$JAVA_TOOL_OPTIONS" >java; echo "$NODE_USE_ENV_PROXY" >node; ls -ld "$(cat folder)" >mode"#,
     );
     let call = scene.record(&[], &cmd).env("AWS_CA_BUNDLE", &company).env("JAVA_TOOL_OPTIONS", "-Xmx1g");
-    // Whoever runs the tests may have added some.
+    // The environment of the tests may have set these.
     let call = call.env("NODE_EXTRA_CA_CERTS", "").env("DENO_CERT", "");
     call.run().await;
     let ours = scene.read("config/ca.pem");

@@ -38,13 +38,13 @@ impl Call {
         self
     }
 
-    /// Where stdout goes.
+    /// Redirects stdout.
     pub(crate) fn stdout(mut self, to: File) -> Self {
         self.stdout = Some(to);
         self
     }
 
-    /// Where stderr goes.
+    /// Redirects stderr.
     pub(crate) fn stderr(mut self, to: File) -> Self {
         self.stderr = Some(to);
         self

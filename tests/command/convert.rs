@@ -11,7 +11,7 @@ fn fixture(name: &str) -> String {
 async fn the_sample_goes_there_and_back_and_answers_itself() {
     let scene = Scene::new().await;
     let sample = root().join("snapshots/payment").to_string_lossy().into_owned();
-    // Who called the service comes along where the format has a place for it.
+    // Inbound exchanges are exported if the format has a place for them.
     for (format, number) in [("rrpair-jsonl", 477), ("rrpair-md", 477), ("har", 285), ("hoverfly", 285)] {
         let done =
             scene.understudy(["export", &sample, "-o", format, "--format", format]).run().await.expect(0);

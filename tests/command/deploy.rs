@@ -1,4 +1,5 @@
-//! What `deploy/` says, held against the repository. No image is built: there is no Docker here.
+//! Checks the files in `deploy/` against the repository. No image is built: there is no Docker
+//! here.
 
 use crate::scene::root;
 use std::path::Path;

@@ -26,7 +26,7 @@ async fn faults_are_served_counted_and_told() {
     let done = done.says(said);
     assert_eq!((&done.json()["faults"], &done.json()["matches"]), (&2.into(), &5.into()));
     assert!(scene.read("r.json").contains(r#""status":429,"fault":"status=429""#));
-    // What was asked then, asked again: the second of the three has it again.
+    // Repeat the requests of the report: the second of the three has the fault again.
     let done = scene.understudy(["match", "s", "r.json", "--json"]).run().await.expect(0);
     assert_eq!(done.json()["faults"], 2, "{done}");
     let done = scene.understudy(["tune", "s"]).run().await.expect(0);

@@ -63,12 +63,12 @@ async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
     assert_eq!(call.id, id("api.test", "/a"));
     assert_eq!(traces.caused_by(&id(&name, "/b")), Caused::Unknown, "it carried nothing");
 
-    // What came in is no answer.
+    // An inbound exchange is no answer.
     let done = scene.understudy(["match", "s", "s", "--json"]).run().await.expect(0);
     assert_eq!(done.json()["matches"], 2);
     scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
 
-    // Where the service was comes along.
+    // The service's address is kept.
     let map = format!("api.test=http://{}", scene.upstream.address());
     let other = crate::scene::client(&["GET http://api.test/other"]);
     let args = ["record", "-o", "b", "--map", &map, "--"].into_iter().chain(other.iter().map(String::as_str));

@@ -80,8 +80,8 @@ async fn the_same_request_with_another_answer_comes_after_the_first() {
     let args = ["respond", "both", "--"].map(str::to_owned);
     let done = scene.understudy(args.into_iter().chain(client(&[A, A, A]))).run().await.expect(0);
     assert_eq!(done.out, "200 answer 1 to GET /a\n200 answer 2 to GET /a\n200 answer 3 to GET /a\n");
-    // Where the number of answers counts, equal ones are answers too, but for the very same
-    // exchange.
+    // With `fail`, the number of answers matters, so that equal ones are added, except for an
+    // identical exchange.
     let fail =
         scene.read("s/snapshot.yaml").replace("    exchanges: 1", "    exchanges: 1\n    sequence: fail");
     scene.file("s/snapshot.yaml", fail);
@@ -132,7 +132,7 @@ async fn two_keys_are_not_united_where_tokens_are_compared() {
     refused.refused(&["s and t were redacted with different keys", "line 1 of its", "--on-miss capture"]);
     assert_eq!(files(&scene), before);
     scene.understudy(["merge", "s", "u"]).run().await.expect(0).says(&["1 exchange added"]);
-    // What is captured against a snapshot has its key.
+    // A capture of a run with a snapshot has the snapshot's key.
     capture(&scene, "missed", &["GET http://api.test/b?password=s3cr3t-of-mine-0001"]).await;
     scene.understudy(["merge", "s", "missed"]).run().await.expect(0);
     let cmd = client(&[secret, "GET http://api.test/b?password=s3cr3t-of-mine-0001"]);

@@ -21,7 +21,7 @@ async fn bundled(scene: &Scene) -> Vec<u8> {
     std::fs::read(scene.path("s.wasm")).expect("the module")
 }
 
-/// What `docker login` writes; `nina:PASSWORD` in base64.
+/// Writes credentials as `docker login` does; `nina:PASSWORD` in base64.
 fn login(scene: &Scene, registry: &Registry, auth: &str) {
     let config = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#, registry.name);
     scene.file("docker/config.json", config);

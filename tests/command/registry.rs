@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// `correct horse` in bcrypt, which is all that the registry takes.
 const PASSWORDS: &str = "nina:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n";
 
-/// What a registry is to be.
+/// Settings of a registry.
 #[derive(Default)]
 pub(crate) struct Wanted<'a> {
     /// True if it knows nina alone, whose password is `correct horse`.
@@ -62,7 +62,7 @@ impl Registry {
         Self { running: Some(running), log, name }
     }
 
-    /// How many requests with this method it has had.
+    /// Number of received requests with this method.
     pub(crate) fn requests(&self, method: &str) -> usize {
         let log = std::fs::read_to_string(&self.log).expect("its log");
         log.matches(&format!("\"{method} /v2/")).count()

@@ -72,7 +72,7 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
     registry.stop().await;
 }
 
-/// What `--summary=words` has written.
+/// The content of the file that `--summary=words` has written.
 fn summary(scene: &Scene) -> Value {
     serde_json::from_str(&scene.read("words")).expect("a summary")
 }

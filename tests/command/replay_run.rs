@@ -1,4 +1,4 @@
-//! How a replay runs: values that are carried, services that aren't ready, signals, bad arguments,
+//! Tests of a replay's course: carried values, services that aren't ready, signals, bad arguments,
 //! and the formats of the report.
 
 use crate::call::{Call, Done};

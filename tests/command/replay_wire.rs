@@ -1,5 +1,5 @@
-//! What a replay sends: over HTTP/1.1 and HTTP/2, with and without TLS, gRPC; at its pace; to
-//! services that close, stall or aren't there.
+//! Tests of the requests that a replay sends: over HTTP/1.1 and HTTP/2, with and without TLS, gRPC;
+//! at its pace; to services that close, stall or don't exist.
 
 use crate::call::Done;
 use crate::scene::Scene;

@@ -1,4 +1,4 @@
-//! What was recorded comes back, and CMD is what it would be without us.
+//! Tests that recorded exchanges are served again, and that CMD behaves as without Understudy.
 
 use crate::call::Done;
 use crate::scene::{HOLD, Scene, client, shell, shell_client, until};

@@ -95,7 +95,7 @@ impl Scene {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// What a recording that runs has stored by now.
+    /// The current content of a running recording's capture.
     pub(crate) fn read_capture(&self) -> String {
         let open = std::fs::read_dir(self.path("s.capture/open")).into_iter().flatten().flatten();
         open.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default()).collect()

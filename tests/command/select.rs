@@ -42,7 +42,7 @@ async fn what_isnt_mocked_goes_to_its_backend_and_the_rest_is_answered() {
     assert_eq!(differing.collect::<Vec<_>>(), [("    mode: mock", "    mode: off")]);
     assert_eq!(before.lines().count(), after.lines().count());
 
-    // What isn't mocked may be called with what was never recorded.
+    // A backend that isn't mocked also gets requests that were never recorded.
     let cmd = client(&["GET http://one.test/a", "GET http://two.test/b", "GET http://two.test/new"]);
     let done = respond(&scene, &maps, &cmd).run().await.expect(0);
     let expect = "200 answer 1 to GET /a\n200 answer 3 to GET /b\n200 answer 4 to GET /new\n";

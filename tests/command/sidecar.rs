@@ -26,7 +26,7 @@ async fn tapped_collected_bundled_and_answered() {
     collect.says("collecting on 127.0.0.1:4440 into s.capture").await;
     let envoy = start(&scene, "envoy.yaml").await;
     assert_eq!(ask(&scene, &url).await, "200 answer 1 to GET /a\n");
-    // Who calls the service, which listens where the file says.
+    // The service, which listens on the address of the file.
     let app = Nobody::at(APP.parse().expect("an address")).listen(|mut wire| async move {
         while wire.request().await.is_some() {
             wire.send("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nthe app").await;
@@ -75,7 +75,7 @@ async fn stop(running: Running) {
     running.end().await.expect(0);
 }
 
-/// What the app gets through the proxy.
+/// The app's response through the proxy.
 async fn ask(scene: &Scene, request: &str) -> String {
     let cmd = client(&[request]);
     let call = scene.program(&cmd[0], &cmd[1..]).env("http_proxy", format!("http://{PROXY}"));

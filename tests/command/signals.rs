@@ -115,7 +115,7 @@ async fn asked_to_end_before_cmd_runs_it_leaves_nothing() {
 async fn killed_it_takes_envoy_and_cmd_along_and_the_recording_can_be_recovered() {
     let scene = Scene::new().await;
     let running = started(&scene, scene.record(&[], &endless())).await;
-    // What the collector has is what can be recovered.
+    // Only records that the collector has can be recovered.
     until("nothing is stored", || scene.read_capture().contains("api.test").then_some(())).await;
     let other = scene.record(&[], &shell("touch ran")).run().await;
     other.refused(&["is recording to", "right now"]);
@@ -149,7 +149,7 @@ async fn an_envoy_that_dies_is_named_and_what_was_recorded_is_kept() {
         let processes = scene.processes();
         let envoy = processes.iter().find(|p| p.contains("envoy.json")).expect("Envoy runs");
         let pid = envoy.trim_start_matches("/proc/").split(' ').next().and_then(|pid| pid.parse().ok());
-        // What was recorded is with the collector after 50 ms; until then it is Envoy's alone.
+        // The collector gets an exchange after 50 ms; until then only Envoy has it.
         if scene.path("s.capture").exists() {
             until("nothing is stored", || scene.read_capture().contains("api.test").then_some(())).await;
         }

@@ -1,4 +1,4 @@
-//! What `inspect`, `lint`, `bundle` and `match` say, to people and to machines.
+//! Tests of the output of `inspect`, `lint`, `bundle` and `match`, as text and as JSON.
 
 use crate::scene::{Scene, client};
 

@@ -1,4 +1,4 @@
-//! What is delivered to a collector of traces isn't recorded, and goes on when CMD is answered.
+//! Tests that telemetry isn't recorded, and is forwarded when CMD's backends are mocked.
 
 use crate::scene::{Scene, client};
 

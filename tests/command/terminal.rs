@@ -35,7 +35,7 @@ async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
     // There is no shell here that could resume what Ctrl-Z stops.
     let done = in_terminal(&scene, &["CMD asks=\\x1atyped\\n"], &command).run().await.expect(0);
     assert!(done.out.contains("CMD read: typed"), "{done}");
-    // Who has started us has the terminal again, even a shell that gives it to nobody itself.
+    // The program that started us gets the terminal back, even a shell that doesn't take it itself.
     let script = format!("{}; read -r line; echo \"then read: $line\"", command.join(" "));
     let keys = ["CMD asks=typed\\n", "CMD read: typed=more\\n"];
     let done = in_terminal(&scene, &keys, &["sh", "-c", &script]).run().await.expect(0);

@@ -1,4 +1,5 @@
-//! What a copy may cost is bounded: for a body, for all bodies of a VM, and in Envoy's memory.
+//! Tests that the cost of copies is bounded: for a body, for all bodies of a VM, and in Envoy's
+//! memory.
 
 use crate::requests::{chunked, head, post};
 use serde_json::json;

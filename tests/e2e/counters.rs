@@ -1,4 +1,4 @@
-//! What Envoy's statistics tell of each backend, and the cursor that all workers share.
+//! Tests of Envoy's statistics of each backend, and of the turns that all workers share.
 
 use crate::requests::{head, post};
 use std::collections::BTreeMap;

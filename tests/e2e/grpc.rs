@@ -13,7 +13,7 @@ use understudy_testkit::{
 
 const SERVICE: &str = "http://orders.test/orders.Orders";
 
-/// What the backend says to each method.
+/// The backend's answer to each method.
 fn service(seen: &H2Seen) -> H2Answer {
     let method = seen.path.rsplit('/').next().unwrap_or_default();
     let grpc = [
@@ -88,7 +88,7 @@ fn calls() -> Vec<(&'static str, Vec<u8>)> {
 /// Names and values, sorted.
 type Metadata = Vec<(String, String)>;
 
-/// What a client sees of an answer, but for what Envoy and the filter say themselves.
+/// The client's view of an answer, without the parts that Envoy and the filter add.
 fn seen(mut answer: H2Answer) -> (u16, Metadata, Vec<u8>, Metadata) {
     let pairs = |map: &HeaderMap| {
         let mut pairs: Vec<_> = map
@@ -448,7 +448,7 @@ async fn a_client_that_has_had_enough_gets_the_same_again() {
     let rig = responder(vec![record.into()]).start().await;
     let client = H2::open(rig.proxy()).await;
     watch(&client, &first).await;
-    // Who reads on finds an end.
+    // A client that reads on gets an end.
     let answer = call(&client, "Watch", frames([""])).await;
     assert_eq!(answer.trailers.expect("trailers")["grpc-status"], "0");
     rig.assert_sound().await;

@@ -1,5 +1,5 @@
-//! Who calls the service: copied on the way in, and neither changed nor held up. What is recorded
-//! says where, and whether there was an answer.
+//! Tests of inbound traffic: it is copied, and neither changed nor delayed. A record states the
+//! service's address, and whether there was an answer.
 
 use crate::requests::{chunked, head, post};
 use bytes::Bytes;
@@ -43,7 +43,7 @@ fn answer(seen: &Seen) -> Vec<u8> {
     bytes
 }
 
-/// What the app sees of each request, and what comes back.
+/// The requests as the app sees them, and the answers as clients see them.
 async fn sides(to: std::net::SocketAddr, app: &Upstream) -> (Vec<Seen>, Vec<Answer>) {
     let (mut answers, before) = (Vec::new(), app.seen().len());
     for request in requests() {
@@ -57,7 +57,7 @@ fn path(record: &Record) -> String {
     String::from_utf8_lossy(&record.exchange.request.path).into_owned()
 }
 
-/// What the service is recorded under where it is called at this address.
+/// Name under which the service is recorded if it is called at this address.
 fn name(rig: &Rig, number: usize) -> String {
     format!("http://{}", rig.inbound(number))
 }

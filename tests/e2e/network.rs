@@ -19,7 +19,7 @@ const NEEDS: &str = "this test makes a network of its own: run it as root, or wh
 const SET_UP: &str = "run `sh scripts/setup-network.sh` first";
 /// Every backend's name, which no DNS server knows.
 pub(crate) const NAME: &str = "api.test";
-/// Where they are, seen from the app.
+/// Addresses of the backends, seen from the app.
 pub(crate) const REMOTE: [&str; 2] = ["10.99.0.2", "fd99::2"];
 
 /// Runs the test of this name in namespaces of its own: this program again, with this test alone.
@@ -91,7 +91,7 @@ impl Network {
         network
     }
 
-    /// How many packets of this protocol (`tcp`, `udp`) have gone out to the wire.
+    /// Number of packets of this protocol (`tcp`, `udp`) that were sent to the wire.
     pub(crate) fn packets(&self, protocol: &str) -> u64 {
         let rule = format!("-A POSTROUTING -o app -p {protocol}");
         let count = |saved: String| {
@@ -127,11 +127,11 @@ impl Drop for Network {
     }
 }
 
-/// What is at the other end.
+/// Servers at the other end.
 pub(crate) struct Backends {
     pub(crate) plain: Vec<Upstream>,
     pub(crate) tls: Vec<TlsFront>,
-    /// What is behind TLS.
+    /// The server behind TLS.
     pub(crate) behind_tls: Upstream,
 }
 
@@ -156,7 +156,7 @@ impl Backends {
         Self { plain, tls, behind_tls }
     }
 
-    /// How many connections have come, by plain TCP and by TLS.
+    /// Number of accepted connections, by plain TCP and by TLS.
     pub(crate) fn connections(&self) -> (u64, u64) {
         (self.plain.iter().map(Upstream::connections).sum(), self.tls.iter().map(TlsFront::connections).sum())
     }

@@ -78,8 +78,8 @@ async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
         "replay.speedscale.com/mode": "responder-only",
         "replay.speedscale.com/snapshot-id": "another",
     });
-    // Whatever the configuration says of what the table doesn't name: which backends it would have
-    // named can't be known.
+    // This holds whatever the configuration sets for backends outside of the table, because the
+    // names in the missing table are unknown.
     let rig = rolled_out(&upstream, annotations).config("default", json!("off")).start().await;
     for path in ["known", "new"] {
         assert_eq!(get(rig.proxy(), &format!("http://api.test/{path}")).await.status, 404);
@@ -133,8 +133,8 @@ async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
     for (metadata, says) in
         [(named("c"), "c is asked for, and this module has a, b"), (json!({}), "no snapshot is asked for")]
     {
-        // Whatever the configuration says of what the table doesn't name: which backends it would
-        // have named can't be known.
+        // This holds whatever the configuration sets for backends outside of the table, because the
+        // names in the missing table are unknown.
         let (status, _, logs) = ask(metadata, json!({ "default": "off" })).await;
         assert_eq!(status, 404);
         assert!(logs.contains(says), "{logs}");

@@ -44,7 +44,7 @@ async fn whole_traces_are_recorded_in_both_directions() {
     for direction in [Direction::Inbound, Direction::Outbound] {
         assert_eq!(traces(&records, direction), expect, "{direction:?}");
     }
-    // What there was is known all the same.
+    // The total is known nevertheless.
     eventually("all are counted", async || {
         let stats = rig.envoy.stats("understudy.backend").await.expect("statistics");
         let taps = stats.iter().filter(|(name, _)| name.ends_with(".tap")).map(|(_, count)| count);

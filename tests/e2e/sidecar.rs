@@ -92,8 +92,8 @@ impl Sidecar {
         all(std::fs::File::open(self.folder.path().join("envoy.log")).expect("a log"))
     }
 
-    /// What the app gets, which knows `api.test` by its hosts file and trusts this authority:
-    /// status, then body.
+    /// The app's response: status, then body. The app resolves `api.test` with its hosts file and
+    /// trusts this authority.
     fn app(&self, trust: &Path, words: &[&str]) -> String {
         let (hosts, trust) = (self.folder.path().join("hosts"), trust.to_str().expect("text"));
         let user = APP.program(words);
@@ -121,7 +121,7 @@ impl Sidecar {
         self.app(trust, &[&fixed, arguments].concat())
     }
 
-    /// How many connections the listener has taken.
+    /// Number of connections that the listener has accepted.
     async fn taken(&self) -> u64 {
         let admin = Admin::new(AdminAddress::Tcp(ADMIN.parse().expect("an address")));
         let stats = admin.stats("tcp.sidecar").await.expect("statistics");
@@ -190,7 +190,7 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         neither.until(b"neither").await;
         drop(neither);
 
-        // Who calls the app, which listens where `app` says.
+        // The app, which listens on `app`.
         let app = Nobody::at(APP_LISTENS.parse().expect("an address")).listen(|mut wire| async move {
             while wire.request().await.is_some() {
                 wire.send("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nthe app").await;

@@ -107,7 +107,7 @@ async fn http2_trailers_are_answered_as_they_were_recorded() {
         .await;
     let client = H2::open(rig.proxy()).await;
     for (path, body) in [("/body", "body"), ("/none", "")] {
-        // Whether the request has trailers makes no difference.
+        // Trailers of the request make no difference.
         for asked in [None, Some(trailers("x-asked"))] {
             let url = format!("http://api.test{path}");
             let sent = Some(Bytes::from_static(b"sent"));
@@ -155,9 +155,8 @@ async fn expect_100_continue() {
     assert_eq!(record.response.expect("a response").status, 200);
 }
 
-/// What a client gets that shuts its side down after its request, as `nc -N` does. Over HTTP/1.1
-/// Envoy takes that for the end of the connection, with the filter as without
-/// (docs/reference/envoy.md).
+/// A client closes its side after its request, as `nc -N` does. Over HTTP/1.1, Envoy regards this
+/// as the end of the connection, with and without the filter (docs/reference/envoy.md).
 #[tokio::test]
 async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
     let upstream = Upstream::script(|mut wire| async move {

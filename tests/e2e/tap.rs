@@ -56,7 +56,7 @@ fn answer(seen: &Seen) -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// What the backend saw and what the app saw.
+/// The backend's view and the app's view.
 async fn sides(rig: &Rig, upstream: &Upstream) -> (Vec<Seen>, Vec<Answer>) {
     let mut answers = Vec::new();
     let before = upstream.seen().len();

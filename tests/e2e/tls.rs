@@ -187,7 +187,7 @@ async fn unusual_names_work() {
     }
 }
 
-/// Whoever calls an address names no server: only the tunnel says which address it is.
+/// A client that calls an address sends no server name: only the tunnel states the address.
 #[tokio::test]
 async fn each_address_has_a_certificate() {
     let authority = TestAuthority::new();

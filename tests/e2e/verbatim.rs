@@ -1,4 +1,4 @@
-//! What a mock answers is what the backend answered, to the last byte.
+//! Tests that a mock's answer equals the backend's, to the last byte.
 
 use understudy_testkit::{Answer, H2, Rig, Upstream, get, recorded, request};
 
@@ -90,8 +90,8 @@ fn url(path: &str) -> String {
     format!("http://api.test{path}")
 }
 
-/// What has to be equal besides the body; `content-length` only where it says what the body
-/// doesn't.
+/// The parts that have to be equal besides the body; `content-length` only if the body doesn't
+/// determine it.
 fn told(method: &str, answer: &Answer) -> String {
     let bodiless = method == "HEAD" || answer.status == 304;
     let equal = |name: &str| !RECOMPUTED.contains(&name) && (bodiless || name != "content-length");
@@ -206,8 +206,8 @@ async fn what_cannot_be_as_it_was() {
     rig.assert_sound().await;
 }
 
-/// What Envoy joins on the way from a backend, it joins on the way from the table too
-/// (docs/reference/envoy.md lists it).
+/// Headers that Envoy joins in answers of a backend, it joins in answers from the table too
+/// (docs/reference/envoy.md lists them).
 #[tokio::test]
 async fn repeats_that_envoy_joins() {
     let joined = "access-control-allow-credentials access-control-allow-headers access-control-allow-methods \

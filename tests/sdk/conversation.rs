@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use understudy_testkit_mutation::mutations;
 
-/// How far the clock of the second run is from the first: another day, and another hour of it.
+/// Offset of the second run's clock from the first: another day, and another hour of the day.
 const LATER: &str = "+26h";
 /// Its requests name days, which count by their distance from Envoy's today; and Envoy doesn't
 /// start at another time of day than it is.
@@ -21,11 +21,11 @@ const REPORT: &str = "report.json";
 /// A script in `conversations/`.
 pub(crate) struct Conversation {
     pub(crate) script: &'static str,
-    /// What `serve.py` starts for it.
+    /// Backends that `serve.py` starts for the conversation.
     pub(crate) backends: &'static [&'static str],
-    /// How many requests it makes.
+    /// Number of its requests.
     pub(crate) requests: usize,
-    /// How many changes of what it asks for it knows (`CHANGE=1` and so on).
+    /// Number of variants of its requests (`CHANGE=1` and so on).
     pub(crate) changes: usize,
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
-/// What a Rust client was built as.
+/// Path of the program that a Rust client was built as.
 pub(crate) fn rust_client(source: &Path) -> PathBuf {
     let built = root().join("target/sdk-clients/debug").join(source.file_stem().expect("a name"));
     assert!(built.exists(), "{} is not built: {SET_UP}", built.display());

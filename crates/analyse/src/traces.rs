@@ -45,9 +45,10 @@ pub struct Place {
 /// Exchanges with the same context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Trace {
-    /// Who called the service. More than one where the caller's own trace is longer than one call.
+    /// Inbound calls of the trace. There are several if the client's own trace is longer than one
+    /// call.
     pub inbound: Vec<Place>,
-    /// What the service called.
+    /// Outbound calls of the trace.
     pub outbound: Vec<Place>,
 }
 

@@ -1,4 +1,4 @@
-//! What is left out as telemetry: all that was said to a backend, or nothing of it.
+//! Tests that telemetry is left out: either all exchanges with a backend, or none.
 
 #[path = "../../snapshot/tests/common/mod.rs"]
 mod common;

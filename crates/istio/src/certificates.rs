@@ -1,5 +1,5 @@
-//! What [`crate::Https`] needs in a workload: certificates for the sidecar, the authority for the
-//! app, and the lines of the pod template that mount both.
+//! Resources that [`crate::Https`] needs in a workload: certificates for the sidecar, the authority
+//! for the app, and the lines of the pod template that mount both.
 
 use crate::scope::Scope;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub struct Certificates {
     pub key: String,
     /// The authority that signed it.
     pub authority: String,
-    /// That authority, and all others that the app trusts.
+    /// The authority that signed the certificates, and all others that the app trusts.
     pub bundle: String,
 }
 

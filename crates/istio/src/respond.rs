@@ -35,8 +35,8 @@ pub struct Respond {
     pub snapshot: Option<String>,
     /// Backends of the snapshot to mock (`mocks` in the filter's configuration); empty for all.
     pub mocks: Vec<String>,
-    /// What happens to a request that no recorded request matches: `fail`, `passthrough` or
-    /// `capture`. Without it, the snapshot's own setting.
+    /// Treatment of a request that no recorded request matches: `fail`, `passthrough` or `capture`.
+    /// Default: the snapshot's own setting.
     pub on_miss: Option<String>,
     /// Collector of the verdicts, if they are wanted one by one.
     pub collector: Option<Collector>,

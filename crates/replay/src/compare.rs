@@ -33,7 +33,7 @@ pub struct Compared {
 /// Differences of an earlier run of the same build, by exchange: place and kind of change.
 pub type Baseline = HashMap<String, Vec<(String, Change)>>;
 
-/// How answers are compared.
+/// Settings for the comparison of answers.
 #[derive(Debug, Default)]
 pub struct Comparer {
     /// Headers that are compared, in lower case.

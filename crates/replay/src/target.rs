@@ -55,7 +55,7 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// Which certificates of the service are accepted.
+/// Certificates of the service that are accepted.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// Certificates that one of these authorities (DER) has signed.

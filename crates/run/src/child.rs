@@ -31,7 +31,7 @@ pub struct CmdEnvironment<'a> {
     pub include_localhost: bool,
     /// True if CMD's stdout goes to our stderr, because a machine reads ours.
     pub stdout_to_stderr: bool,
-    /// How long CMD may take to exit after it was asked to.
+    /// Time that CMD has to exit after it was asked to.
     pub grace: Duration,
 }
 

@@ -11,7 +11,7 @@ use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, Inbound};
 use understudy_snapshot::{Existing, Snapshot};
 
-/// What [`record`] records, and where to.
+/// Input and output of [`record`].
 pub struct Record<'a> {
     /// The snapshot to write.
     pub target: &'a Path,
@@ -29,7 +29,7 @@ pub struct Record<'a> {
     pub command: &'a [String],
 }
 
-/// What [`record`] has recorded.
+/// Result of [`record`].
 pub struct Recorded {
     /// The session, with CMD's exit status.
     pub finished: Finished<u8>,

@@ -88,7 +88,7 @@ pub struct VerdictCounts {
     passthroughs: u64,
 }
 
-/// What became of each request to a mocked backend.
+/// Verdicts on all requests to mocked backends.
 pub struct ResponderReport {
     /// Sums over all requests.
     pub summary: ResponderSummary,

@@ -18,8 +18,8 @@ use understudy_replay::report::Logs;
 
 /// Maximum number of bytes that are kept of the service's output, from its end.
 const OUTPUT_KEPT: usize = 256 << 10;
-/// How long output is still read after the service has exited. A process that the service started
-/// may hold the pipe open.
+/// Time for which output is still read after the service has exited. A process that the service
+/// started may hold the pipe open.
 const OUTPUT_DRAIN: Duration = Duration::from_secs(1);
 
 /// A service that has been started.

@@ -16,13 +16,13 @@ use tokio::time::Instant;
 use understudy_collector::{Collector, CollectorConfig, GapReport};
 use understudy_envoy::{Bootstrap, Envoy, HostMap, Inbound, Options, Tunnel, UpstreamTrust};
 
-/// How long the filter may take to hand over its records once the work is done.
+/// Time that the filter has to hand over its records once the work is done.
 const DRAIN: Duration = Duration::from_secs(15);
-/// How long requests may still run once the work is done.
+/// Time that requests in progress have once the work is done.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 /// Pause between two looks at Envoy's statistics.
 const POLL: Duration = Duration::from_millis(20);
-/// How long Envoy may take to stop.
+/// Time that Envoy has to stop.
 const STOP: Duration = Duration::from_secs(5);
 /// Maximum recorded length of a body, in bytes. Envoy's own limit
 /// (`per_connection_buffer_limit_bytes`) is four times as much.
@@ -36,7 +36,8 @@ const BATCH_MAX: usize = 13 * (BODY_CAP as usize);
 pub struct ProxySettings {
     /// Backends that are sent elsewhere while they keep their names.
     pub maps: Vec<HostMap>,
-    /// Whose certificates Envoy accepts from backends. `None`: the roots that CMD would trust.
+    /// Certificates of backends that Envoy accepts. `None`: those signed by the roots that CMD
+    /// would trust.
     pub upstream_trust: Option<UpstreamTrust>,
     /// Address on which Envoy accepts CMD's requests; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -46,15 +47,15 @@ pub struct ProxySettings {
     pub workers: u32,
     /// True if CMD's stdout goes to our stderr, because a machine reads ours.
     pub stdout_to_stderr: bool,
-    /// How long CMD may take to exit after it was asked to, before it is killed.
+    /// Time that CMD has to exit after it was asked to, before it is killed.
     pub grace: Duration,
 }
 
-/// What a session runs.
+/// Settings of a session.
 pub struct Plan<'a> {
     /// The bootstrap to start from.
     pub bootstrap: Bootstrap,
-    /// What the bootstrap does with tunnels that hold neither TLS nor HTTP.
+    /// Treatment of tunnels with neither TLS nor HTTP by the bootstrap.
     pub opaque_tunnels: OpaqueTunnels,
     /// Path of the filter's module.
     pub module: &'a Path,
@@ -77,7 +78,7 @@ pub struct Finished<T> {
     pub losses: Losses,
     /// Tunnels that could not be recorded or answered.
     pub tunnels: Vec<Tunnel>,
-    /// What became of those that hold neither TLS nor HTTP.
+    /// Treatment of the tunnels with neither TLS nor HTTP.
     opaque_tunnels: OpaqueTunnels,
 }
 
@@ -259,9 +260,9 @@ async fn start_envoy(
 /// Envoy's last statistics.
 #[derive(Debug, Default)]
 struct LastStatistics {
-    /// How many records the filter had not handed over yet.
+    /// Number of records that the filter had not yet handed over.
     waiting: u64,
-    /// How many records the filter has dropped.
+    /// Number of records that the filter has dropped.
     dropped: u64,
     /// True if Envoy answered the last question.
     answered: bool,

@@ -31,10 +31,9 @@ use tokio::task::{Id, JoinSet};
 
 use activity::Activity;
 
-/// How long a client may take to answer an HTTP/2 ping.
+/// Time that a client has to answer an HTTP/2 ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long to wait after a connection couldn't be accepted, for example at the limit of open
-/// files.
+/// Pause after a connection couldn't be accepted, for example at the limit of open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// The maximum number of connections, whatever the limit of open files.
 const MAX_CONNECTIONS: u64 = 10_000;
@@ -43,13 +42,13 @@ const MAX_CONNECTIONS: u64 = 10_000;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServeLimits {
-    /// How long a connection may be without a request in progress before it is closed. The time in
-    /// which the head of a request arrives counts. Default 120 s.
+    /// Time after which a connection without a request in progress is closed. The time in which the
+    /// head of a request arrives counts as idle. Default 120 s.
     pub idle_timeout: Duration,
     /// The maximum number of connections. Default: what the process's limit of open files allows,
     /// and at most 10,000.
     pub max_connections: usize,
-    /// How long a shutdown waits for requests in progress. Default 10 s.
+    /// Time that a shutdown waits for requests in progress. Default 10 s.
     pub shutdown_deadline: Duration,
 }
 

@@ -113,7 +113,8 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
     said
 }
 
-/// What may stand anywhere by accident doesn't with all the text around it: `batch-1795248000`.
+/// Adds values that may occur by accident together with the text around them, such as
+/// `batch-1795248000`, which can't.
 fn with_context(exchange: &Exchange, said: &mut Vec<Said>) {
     if !said.iter().any(|value| value.common) {
         return;

@@ -197,8 +197,8 @@ pub(crate) fn rule_lines(text: &str) -> Vec<u64> {
     lines.iter().map(|rule| rule.referenced.line()).collect()
 }
 
-/// Where the mode of each backend of a `snapshot.yaml` stands: line and column, counted from 1.
-/// None where it can't be read.
+/// Position of the mode of each backend in a `snapshot.yaml`: line and column, counted from 1.
+/// Empty if the text can't be parsed.
 pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
     #[derive(Deserialize)]
     struct Places {

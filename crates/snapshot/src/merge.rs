@@ -31,7 +31,7 @@ pub type Learn = fn(&mut Snapshot, &dyn Fn(&Rule) -> bool) -> Result<Vec<Rule>, 
 pub struct Merged {
     /// The merged snapshot.
     pub snapshot: Snapshot,
-    /// What came from each of the others, in their order.
+    /// Contribution of each of the other snapshots, in their order.
     pub from: Vec<Share>,
     /// The rules that the snapshot has now and hadn't before: those that somebody wrote into the
     /// others, then those that the united recording speaks for.
@@ -164,7 +164,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// What rules ask of a request: backend, method, path, operation.
+/// Properties of a request that rules select by: backend, method, path, operation.
 type About = (Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
 struct Merge {

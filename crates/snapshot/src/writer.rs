@@ -20,7 +20,7 @@ use understudy_core::v1;
 /// Name of the file that holds the exchanges before they are sorted.
 const UNSORTED_FILE: &str = ".unsorted";
 
-/// What becomes of a snapshot that is there already.
+/// Treatment of an existing snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// It is an error.
@@ -318,7 +318,8 @@ fn beside(target: &Path, what: &str) -> io::Result<TempDir> {
     builder.prefix(&prefix);
     #[cfg(unix)]
     {
-        // What the umask leaves of it, as for any folder: it becomes the snapshot's own.
+        // The permissions that the umask allows, as for any folder: the folder becomes the
+        // snapshot's own.
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(Permissions::from_mode(0o777));
     }

@@ -17,7 +17,7 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    /// What it means that there is something at a place, or nothing.
+    /// Meaning of a change from a value to none at a place, or the reverse.
     pub(super) fn of_presence(said: &Said<'_>, place: &str) -> Self {
         if said.of_place(place) == Some(What::Ignore) { Self::Volatile } else { Self::Counts }
     }

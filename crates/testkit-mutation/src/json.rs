@@ -18,7 +18,7 @@ const WRITTEN_MAX: usize = 4 << 20;
 pub(super) struct Node {
     pub(super) way: Vec<usize>,
     pub(super) place: String,
-    /// What rules say of it, or of what it is part of.
+    /// Statement of the rules about the value, or about a value that contains it.
     pub(super) above: Option<What>,
 }
 

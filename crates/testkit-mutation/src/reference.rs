@@ -303,7 +303,7 @@ impl Reader<'_, '_> {
         match tree {
             _ if what == Some(What::Ignore) => {}
             _ if what == Some(What::Mask) => {
-                // What is taken is the text of a leaf, or all that a container holds.
+                // The value is the text of a leaf, or the whole content of a container.
                 let text = match tree {
                     Tree::Text(text) => text.clone(),
                     other => other.to_json(crate::tree::Style::default()),

@@ -58,7 +58,7 @@ fn path(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
         };
         let said = reading.said.of_place(&place).filter(|_| is_identifier(segment.as_bytes()));
         for (what, new, meaning) in values(said, segment.as_bytes(), 0) {
-            // What is no identifier isn't left out; `.` would be no segment.
+            // A value that is no identifier isn't left out, and `.` isn't a segment.
             let meaning = if said.is_some() { Meaning::Reference } else { meaning };
             let new = pairs::plainly(&new);
             put(&format!("{place} {what}"), meaning, &|e| e.request.path = with(&new));

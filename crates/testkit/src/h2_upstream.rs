@@ -82,7 +82,7 @@ impl H2Upstream {
         Self { address, seen: Arc::default(), task }
     }
 
-    /// Where it listens.
+    /// Address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -23,7 +23,7 @@ use understudy_snapshot::{Backend, Header};
 /// The file of the listeners, in the rig's folder.
 const LISTENERS: &str = "listeners.json";
 
-/// What a rig is to be.
+/// Settings of a rig.
 pub struct RigBuilder {
     bootstrap: Bootstrap,
     exchanges: Vec<Recorded>,
@@ -47,7 +47,7 @@ enum CollectorAt {
 pub struct Rig {
     /// The Envoy.
     pub envoy: Envoy,
-    /// How many VMs there were at the start.
+    /// Number of VMs at the start.
     pub(crate) vms: u64,
     collector: Option<Collector>,
     folder: TempDir,
@@ -147,14 +147,14 @@ impl RigBuilder {
         self
     }
 
-    /// Which certificates of backends are believed.
+    /// Certificates of backends that Envoy accepts.
     #[must_use]
     pub fn upstream_trust(mut self, trust: UpstreamTrust) -> Self {
         self.bootstrap = self.bootstrap.upstream_trust(trust);
         self
     }
 
-    /// What Envoy does when the filter crashes.
+    /// Envoy's behaviour after a crash of the filter.
     #[must_use]
     pub fn on_filter_failure(mut self, failure: FilterFailure) -> Self {
         self.bootstrap = self.bootstrap.on_filter_failure(failure);
@@ -257,12 +257,12 @@ impl Rig {
         Self::builder(Bootstrap::tap(), json!({ "default": "tap" })).collector()
     }
 
-    /// Where to send requests.
+    /// Address to send requests to.
     pub fn proxy(&self) -> SocketAddr {
         self.envoy.proxy_addr()
     }
 
-    /// Where the `number`th way in listens, counted from 0.
+    /// Address of the `number`th inbound listener, counted from 0.
     pub fn inbound(&self, number: usize) -> SocketAddr {
         self.envoy.listener_addr(&format!("inbound_{number}")).expect("a way in")
     }
@@ -305,7 +305,7 @@ impl Rig {
         panic!("{} records of {count}; Envoy says:\n{}", records.len(), self.envoy.logs());
     }
 
-    /// Where the rig's files are.
+    /// Folder of the rig's files.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
@@ -329,7 +329,7 @@ async fn certificates() -> (TestAuthority, Sds) {
     (authority, sds)
 }
 
-/// What became of the records.
+/// Totals of the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Taken in.

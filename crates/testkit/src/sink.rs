@@ -11,7 +11,7 @@ use understudy_core::v1::{self, Record};
 pub struct Batch {
     /// All of it.
     pub bytes: Vec<u8>,
-    /// What it was answered with.
+    /// Status of the response to the batch.
     pub status: u16,
 }
 
@@ -62,7 +62,7 @@ impl Sink {
         Self { upstream, answer, batches }
     }
 
-    /// Where it listens.
+    /// Address on which the sink listens.
     pub fn address(&self) -> SocketAddr {
         self.upstream.address()
     }

@@ -45,7 +45,7 @@ pub fn trap_at(filter: &[u8], offset: u32) -> Vec<u8> {
     module.emit_wasm()
 }
 
-/// Where in a table these bytes begin. Panics unless they stand there exactly once.
+/// Offset of these bytes in a table. Panics unless they occur exactly once.
 pub fn offset_of(table: &[u8], bytes: &[u8]) -> u32 {
     let mut places = table.windows(bytes.len()).enumerate().filter(|(_, window)| *window == bytes);
     let (at, _) = places.next().expect("the bytes are in the table");

@@ -53,7 +53,7 @@ impl TestAuthority {
         self.authority.path()
     }
 
-    /// What a client that trusts it alone needs.
+    /// Connector of a client that trusts only this authority.
     pub fn client(&self, alpn: &[&str]) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().to_vec().into()).expect("a root");
@@ -151,12 +151,12 @@ impl TlsFront {
         Self { address, connections, task }
     }
 
-    /// Where it listens.
+    /// Address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections were made, whatever became of them.
+    /// Number of accepted connections, whatever their outcome.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::SeqCst)
     }

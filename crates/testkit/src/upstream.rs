@@ -79,7 +79,7 @@ impl Upstream {
         Self::start(|_| Some(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nreal".to_vec())).await
     }
 
-    /// Where it listens.
+    /// Address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -89,12 +89,12 @@ impl Upstream {
         map(host, self.address)
     }
 
-    /// How many connections were made.
+    /// Number of accepted connections.
     pub fn connections(&self) -> u64 {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
-    /// How many bytes arrived.
+    /// Number of received bytes.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes.load(Ordering::SeqCst)
     }
@@ -141,7 +141,7 @@ impl Nobody {
         Self { socket }
     }
 
-    /// Where nobody listens.
+    /// Address on which nothing listens.
     pub fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("an address")
     }

@@ -1,9 +1,9 @@
-//! How long the server takes for a page of a large snapshot, and how much memory: each page is
-//! asked for over HTTP, on a real socket. Beside it what reading all exchanges once takes, as the
-//! linter or the table writer do it.
+//! Measures the time and memory that the server takes for the pages of a large snapshot. Each page
+//! is requested over HTTP, on a real socket. For comparison, it measures one pass over all
+//! exchanges, as the linter and the table writer make it.
 //!
-//! `cargo run --release -p understudy-ui --example ui_bench -- [EXCHANGES]`: 100,000 unless said
-//! otherwise.
+//! `cargo run --release -p understudy-ui --example ui_bench -- [EXCHANGES]`; the default is
+//! 100,000.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -25,7 +25,7 @@ pub(crate) struct App {
     pub(crate) reports: Reports,
     pub(crate) live: Option<Live>,
     pub(crate) guard: Guard,
-    /// How long a page waits for slow results.
+    /// Time that a page waits for slow results.
     pub(crate) patience: Duration,
 }
 

@@ -59,7 +59,7 @@ impl Xds {
         Self { address, extensions, root, seen, task }
     }
 
-    /// Where it listens.
+    /// Address on which the double listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -75,7 +75,7 @@ impl Xds {
         self.root.send_replace(Some(root.to_owned()));
     }
 
-    /// What Envoy has asked for.
+    /// Names that Envoy has requested.
     pub fn asked(&self) -> BTreeSet<String> {
         self.seen.lock().expect("no panic while it was held").asked.clone()
     }
@@ -186,7 +186,7 @@ impl Service {
         wanted.map(|(_, value)| extension(value).encode_to_vec()).collect()
     }
 
-    /// Those that are there: a name says in which files (`file-cert:CERTIFICATE~KEY`).
+    /// The requested secrets that exist. A name states its files (`file-cert:CERTIFICATE~KEY`).
     fn secrets(&self, names: &BTreeSet<String>) -> Vec<Vec<u8>> {
         let root = self.root.borrow();
         let read = |path: &str| {

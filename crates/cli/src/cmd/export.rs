@@ -38,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What can be exported.
+/// Formats that can be exported.
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// RRPairs of Speedscale and proxymock, one a line

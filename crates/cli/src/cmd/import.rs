@@ -52,7 +52,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What can be imported.
+/// Formats that can be imported.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
     /// RRPairs of Speedscale and proxymock

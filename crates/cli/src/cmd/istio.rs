@@ -12,7 +12,7 @@ use understudy_istio::{
     to_yaml,
 };
 
-/// Where the manifests in envoy/istio put the collector.
+/// Address of the collector that the manifests in envoy/istio deploy.
 const COLLECTOR: &str = "understudy-collector.understudy.svc.cluster.local:4440";
 
 /// Print the Istio resources that tap or mock workloads of a mesh

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     verbose: bool,
 }
 
-/// What is made of a report for others.
+/// Files that present a report to others.
 #[derive(clap::Args)]
 pub(crate) struct Pages {
     /// Write the report as a page that needs nothing else here
@@ -47,7 +47,7 @@ pub(crate) struct Pages {
     markdown: Option<PathBuf>,
 }
 
-/// What makes one of them.
+/// Function that makes one of these files.
 type Make = fn(&Report) -> String;
 
 impl Pages {

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What was chosen, in the order of the command line.
+/// Chosen modes, in the order of the command line.
 struct Choices(Vec<(Pattern, Mode)>);
 
 const OPTIONS: [(&str, Mode, &str); 3] = [

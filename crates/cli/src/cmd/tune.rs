@@ -122,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the rules don't say yet.
+/// Parts of learned rules that the rules in force don't have yet.
 fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
     learnt.iter().filter_map(|rule| understudy_snapshot::unsaid(rules, rule)).collect()
 }

@@ -138,7 +138,7 @@ fn a_rule_excuses_what_it_names_and_nothing_else() {
     let check = |new: &'static str, expect: &str, ignored: usize| {
         assert_eq!(keys(new), (expect.to_owned(), ignored), "{new}");
     };
-    // What stands behind a number that is left out is still compared.
+    // The text after an ignored number is still compared.
     check(r#"{"created":1790009999,"note":"at 2026-11-21T09:00:00Z","z":"c"}"#, "body/z", 1);
     check(r#"{"created":"soon","note":"at 2026-11-22T09:00:00Z","z":"b"}"#, "body/created", 1);
     check(r#"{"created":1790000000,"note":"by 2026-11-21T09:00:00Z","z":"b"}"#, "body/note", 0);

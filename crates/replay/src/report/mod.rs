@@ -61,7 +61,7 @@ pub struct Report {
     pub started: String,
     /// Duration of the run, in microseconds.
     pub duration_us: u64,
-    /// How the run ended.
+    /// End of the run.
     pub end: Ending,
     /// Results of the goals.
     pub goals: Vec<GoalResult>,
@@ -88,7 +88,7 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// How a replay ended.
+/// End of a replay, with details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ending {

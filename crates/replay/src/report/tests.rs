@@ -9,7 +9,7 @@ fn golden() -> Report {
     serde_json::from_str(GOLDEN).expect("a report")
 }
 
-/// What somebody may have put into a recording.
+/// Text with which a recording may try to break out of a report's format.
 const HOSTILE: &str = "</script><script>alert(1)</script>\"'`&|\u{1b}[31m\u{0}\u{fffe}]]>\n## x";
 
 fn hostile() -> Report {

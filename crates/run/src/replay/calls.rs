@@ -15,7 +15,7 @@ use understudy_snapshot::answerable::unanswerable;
 /// Maximum number of changed calls that are listed.
 const LISTED: usize = 1000;
 
-/// How many requests matched each signature, by its digest.
+/// Number of requests that matched each signature, by its digest.
 #[derive(Default)]
 pub(super) struct CallCounts(HashMap<Digest, u64>);
 

@@ -18,18 +18,18 @@ use understudy_replay::{Driven, Driver};
 
 /// Pause between two probes of a service that isn't ready.
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
-/// How long one probe may take.
+/// Time limit of one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two updates of the progress.
 const PROGRESS: Duration = Duration::from_millis(200);
 
-/// How a service is started and driven.
+/// Settings for starting and driving a service.
 pub(super) struct Exercise<'a> {
     /// Sends the requests; `None` if backends alone are mocked.
     pub(super) driver: Option<Driver>,
     /// Address of the service.
     pub(super) target: Option<Target>,
-    /// How long the service may be driven.
+    /// Time limit for driving the service.
     pub(super) timeout: Option<Duration>,
     /// When the service counts as ready.
     pub(super) readiness: Readiness,
@@ -41,7 +41,7 @@ pub(super) struct Exercise<'a> {
 
 /// The result of an exercise.
 pub(super) struct Exercised {
-    /// What was sent, or why nothing was.
+    /// Result of sending the requests, or the reason why none was sent.
     pub(super) outcome: Result<Driven, Ending>,
     /// The end of the service's output.
     pub(super) logs: Logs,

@@ -25,7 +25,7 @@ use understudy_replay::target::{Target, Trust};
 use understudy_replay::{About, Driven, Driver, Plan};
 use understudy_snapshot::Snapshot;
 
-/// Which parts of a recording are replayed.
+/// Parts of a recording to replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayMode {
     /// Requests are sent, and backends are mocked.
@@ -47,7 +47,7 @@ impl ReplayMode {
     }
 }
 
-/// Which certificates of the target are accepted.
+/// Certificates of the target that are accepted.
 #[derive(Clone, Debug)]
 pub enum TargetTrust {
     /// Certificates that an authority of the system has signed.
@@ -63,17 +63,17 @@ pub enum TargetTrust {
 pub struct Readiness {
     /// Path that must be answered with 2xx or 3xx; `None`: a connection must be accepted.
     pub path: Option<String>,
-    /// How long the service may take.
+    /// Time limit for the service.
     pub within: Duration,
 }
 
-/// What [`replay`] runs.
+/// Settings of [`replay`].
 pub struct Replay {
-    /// Which parts of the recording are replayed.
+    /// Parts of the recording to replay.
     pub mode: ReplayMode,
     /// Name of the tested build, for the report.
     pub build_tag: Option<String>,
-    /// What is compared, carried and to be reached.
+    /// Values to compare and carry, and goals.
     pub settings: Settings,
     /// Conditions that must not hold.
     pub fail_if: Vec<Goal>,
@@ -83,17 +83,17 @@ pub struct Replay {
     pub target: Option<Target>,
     /// Protocol that is spoken to the service.
     pub protocol: Protocol,
-    /// Which certificates of the service are accepted.
+    /// Certificates of the service that are accepted.
     pub target_trust: TargetTrust,
-    /// How many requests are sent, and how fast.
+    /// Number and rate of the requests.
     pub load: Load,
     /// When the service counts as ready.
     pub readiness: Readiness,
-    /// How long the service may be driven.
+    /// Time limit for driving the service.
     pub timeout: Option<Duration>,
-    /// What becomes of a call that matches nothing recorded.
+    /// Treatment of a call that matches no recorded one.
     pub on_miss: Option<OnMiss>,
-    /// How long mocked answers are held back.
+    /// Latency of mocked answers.
     pub latency: Option<Latency>,
     /// Settings of Envoy and CMD.
     pub proxy: ProxySettings,

@@ -72,7 +72,7 @@ pub fn lint(snapshot: &Snapshot) -> Result<Vec<Finding>, SnapshotError> {
     Ok(linter.finish())
 }
 
-/// What is shared by many exchanges: the code, and the backend.
+/// Key of a finding that many exchanges share: the code, and the backend.
 type Key = (&'static str, String);
 
 struct Linter<'a> {

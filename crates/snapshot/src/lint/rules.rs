@@ -8,7 +8,7 @@ use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::{Place, Root, Rule, Rules, dates, tokens};
 
-/// What the rules have met.
+/// Use of the rules by the recorded requests.
 pub(super) struct RuleUse {
     all: Vec<Used>,
     lines: Vec<u64>,

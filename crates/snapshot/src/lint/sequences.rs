@@ -58,7 +58,7 @@ struct More {
     /// Number of requests that began before an earlier one with another content had ended.
     overlapping: u64,
     last: Served,
-    /// What was answered to which values that rules leave out, and how often.
+    /// The answers to each set of values that rules leave out, and their number.
     by_values: HashMap<u64, (HashSet<u64>, u64)>,
     /// Places of the left-out values.
     places: BTreeSet<PlaceId>,

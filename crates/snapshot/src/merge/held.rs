@@ -16,7 +16,7 @@ use understudy_core::v1;
 /// 2⁻⁶⁴.
 type Hashed = u64;
 
-/// What is held.
+/// Exchanges that are held.
 pub(super) struct Held {
     header: Header,
     rules: Rules,
@@ -28,10 +28,10 @@ pub(super) struct Held {
     answers: HashMap<Digest, HashSet<(Hashed, Hashed)>>,
 }
 
-/// What is kept of an exchange.
+/// The compared parts of an exchange.
 pub(super) struct Key {
     whole: Hashed,
-    /// Where it is answered from.
+    /// The answer, if the exchange is served as one.
     answer: Option<Answer>,
 }
 
@@ -71,7 +71,7 @@ impl Held {
         }
     }
 
-    /// What another recording has besides: nothing yet.
+    /// A new, empty set for the exchanges that another recording adds.
     pub(super) fn besides(&self) -> News {
         News(HashSet::new())
     }
@@ -84,7 +84,7 @@ impl Held {
         }
         let Some(Answer { signature, values, served, counted: false }) = key.answer else { return false };
         self.answers.get(&signature).is_some_and(|known| {
-            // Where there is one answer alone, it is given whatever the values are.
+            // A single answer is served whatever the values are.
             let alone = !news.0.contains(&signature) && known.iter().all(|(_, other)| *other == served);
             alone || known.contains(&(values, served))
         })

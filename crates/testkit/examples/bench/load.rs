@@ -9,7 +9,7 @@ const ROUNDS: usize = 7;
 /// The host that all requests name.
 pub(crate) const HOST: &str = "api.test";
 
-/// What is asked.
+/// Requests of a load.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
     /// A GET, its path one of the recorded ones.
@@ -26,7 +26,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// The process whose CPU time counts; 0 for one that isn't measured.
     pub(crate) pid: u32,
-    /// How many different requests it knows.
+    /// Number of different requests.
     pub(crate) requests: u64,
     tls: bool,
     rates: Vec<f64>,
@@ -108,8 +108,8 @@ fn ratio(values: &[f64], first: &[f64]) -> f64 {
     median(&values.iter().zip(first).map(|(a, b)| a / b).collect::<Vec<_>>())
 }
 
-/// How long one request after the other takes, in microseconds: the median, the 99th in a hundred,
-/// the slowest.
+/// Latency of requests that are sent one after the other, in microseconds: the median, the 99th
+/// percentile, the slowest.
 pub(crate) fn latency(server: &Server, load: Load, seconds: u32) -> [f64; 3] {
     let [_, _, _, median, late, slowest] = wrk(server, load, seconds, 1);
     [median, late, slowest]

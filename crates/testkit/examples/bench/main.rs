@@ -14,7 +14,7 @@ mod tls;
 
 use std::path::PathBuf;
 
-/// What was asked for on the command line.
+/// Arguments of the command line.
 struct Asked {
     constant: PathBuf,
     seconds: u32,

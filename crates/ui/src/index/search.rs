@@ -141,7 +141,7 @@ mod tests {
         ] {
             check(text, true);
         }
-        // What is in the line, and not in the exchange.
+        // Text that is in the line, but not in the exchange.
         for text in ["direction", "duration_us", "nowhere", "body_base64"] {
             check(text, false);
         }

@@ -1,6 +1,6 @@
-//! What belongs to an exchange: the outbound calls that an inbound request has caused, or who has
-//! caused an outbound one. As far as the service says so itself, by the trace context that it
-//! passes on.
+//! Related exchanges: the outbound calls that an inbound request caused, or the inbound request
+//! that caused an outbound call. The relation is known only if the service passes on the trace
+//! context.
 
 use crate::page::PageError;
 use crate::pages::exchange::parse;
@@ -40,7 +40,7 @@ pub(super) async fn related(
     let all = match (exchange.direction, inbound.as_slice()) {
         (Direction::Inbound, [_]) => vec![("It caused", outbound.as_slice())],
         (Direction::Outbound, [_]) => vec![("It was caused by", inbound.as_slice())],
-        // Which of several has caused what can't be told.
+        // With several candidates, the cause can't be determined.
         _ => vec![
             ("Who called, in the same trace", inbound.as_slice()),
             ("What was called, in the same trace", outbound.as_slice()),

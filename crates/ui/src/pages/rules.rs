@@ -16,7 +16,7 @@ use std::time::Duration;
 use understudy_analyse::learn;
 use understudy_core::rules::Rule;
 
-/// How long a request that applies a proposal waits until the proposals are computed again.
+/// Time that a request to apply a proposal waits for the proposals to be computed again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Template)]

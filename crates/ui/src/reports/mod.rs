@@ -25,7 +25,7 @@ const MAX: u64 = 256 << 20;
 const OPEN: usize = 3;
 /// The number of reports whose totals stay in memory.
 const HEADS: usize = 500;
-/// How long a page waits until a report is read.
+/// Time that a page waits for a report to be read.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The prefix of identifiers of reports in the configured folder.
 const ELSEWHERE: &str = "~";

@@ -13,7 +13,7 @@ use understudy_snapshot::{Snapshot, unsaid};
 pub(crate) struct Choice {
     /// The recorded exchange that the request should match.
     pub(crate) with: String,
-    /// How places are left out, by their names: a rule's key, or `counts`. Other places follow the
+    /// The chosen treatment of places, by name: a rule's key, or `counts`. Other places follow the
     /// proposal.
     pub(crate) places: Vec<(String, String)>,
 }
@@ -26,7 +26,7 @@ impl Choice {
         Self { with: form.get("with").to_owned(), places }
     }
 
-    /// How a place is left out; `None` if it counts.
+    /// The key under which a place is left out; `None` if it counts.
     pub(crate) fn of(&self, differs: &Differs) -> Option<Leave> {
         let place = differs.place.as_ref()?;
         match self.places.iter().find(|(name, _)| name == place.as_str()) {

@@ -1,4 +1,4 @@
-//! Which backends are mocked: saved, refused, and nothing lost.
+//! Tests of saving the modes of backends: saved, refused, and no concurrent change lost.
 
 use crate::site::{Site, field};
 

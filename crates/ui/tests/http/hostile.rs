@@ -1,9 +1,9 @@
-//! What was recorded is shown and never becomes part of a page.
+//! Tests that recorded text is shown and never becomes markup of a page.
 
 use crate::site::{Site, exchange, snapshot};
 use understudy_core::headers::Headers;
 
-/// What somebody may have sent so that a page runs it.
+/// Texts with which a client may try to make a page run code.
 pub(crate) const PAYLOADS: [&str; 12] = [
     "<script>window.ran=1</script>",
     "<img src=x onerror=window.ran=1>",

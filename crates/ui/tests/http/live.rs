@@ -1,4 +1,4 @@
-//! What is being recorded, while it is.
+//! Tests of the pages of a recording in progress.
 
 use crate::site::exchange;
 use tempfile::TempDir;

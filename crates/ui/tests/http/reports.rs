@@ -212,7 +212,7 @@ async fn a_rule_that_would_give_the_wrong_answer_is_refused() {
     let fields = [("token", field(&page, "token")), ("digest", field(&page, "digest")), ("with", "1".into())];
     let (status, text) = send(&site, &format!("{MISS}/rule"), &fields).await;
     assert!(status == 422 && text.contains("answered differently"), "{status} {text}");
-    // What counts is left alone: nothing is left to make a rule of.
+    // The place counts, so that no place is left for a rule.
     let page = site.page(&format!("{MISS}?with=1&place=body%2Ftill&leave=counts")).await;
     assert!(!page.contains("answered differently") && !page.contains("Make this rule"), "{page}");
     assert_eq!(site.read("shop/snapshot.yaml"), before);

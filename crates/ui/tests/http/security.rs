@@ -1,4 +1,5 @@
-//! Who is let in, what each response says to the browser, and that no name leads out of the folder.
+//! Tests of access: accepted clients, security headers of each response, and names that lead out of
+//! the folder.
 
 use crate::site::{Site, field, shop, snapshot};
 

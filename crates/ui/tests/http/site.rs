@@ -15,7 +15,7 @@ pub(crate) struct Site {
     pub(crate) ui: Ui,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -38,7 +38,7 @@ impl Site {
         let folder = TempDir::new().unwrap();
         let mut config = Config::new(Source::Folder(folder.path().to_owned()));
         fill(folder.path(), &mut config);
-        // What is waited for comes: no test depends on how fast.
+        // Pages wait for complete results, so that no test depends on speed.
         config.patience_ms = 60_000;
         Self { ui: Ui::bind(address, config).await.unwrap(), folder }
     }

@@ -42,7 +42,7 @@ pub(super) struct AskedPage {
     nearest: Option<Near>,
     others: Vec<Near>,
     offered: Option<Offered>,
-    /// How an answer can be added; `None` if it can't.
+    /// The way to add an answer; `None` if there is none.
     add: Option<Add>,
     /// The reason why none can be added.
     no_add: &'static str,
