@@ -1,10 +1,10 @@
-//! Compiles `filter/` for Envoy, by a cargo of its own, and leaves the module where `lib.rs`
-//! includes it from.
+//! Compiles `filter/` for Envoy with a cargo process of its own, and writes the module to the path
+//! that `lib.rs` includes.
 //!
 //! The same sources give the same bytes wherever the checkout, the cargo home and the target folder
-//! are, and whoever calls: the caller's flags, wrappers and profiles never reach the inner cargo,
-//! and paths are cut from what the compiler writes down. With `$UNDERSTUDY_FILTER_MODULE` set it
-//! takes that file and compiles nothing.
+//! are, and whichever build calls this script: the caller's flags, wrappers and profiles never
+//! reach the inner cargo, and paths are removed from the compiler's output. With
+//! `$UNDERSTUDY_FILTER_MODULE` set, the script uses that file and compiles nothing.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -78,10 +78,10 @@ fn cargo(root: &Path) -> Result<Command, String> {
     Ok(cargo)
 }
 
-/// Returns whether a variable of the outer cargo's is left to the inner one: what says where things
-/// are and how to get them does; what says how to compile, or what is being compiled, doesn't.
+/// Returns whether the inner cargo gets a variable of the outer one. It gets variables about paths
+/// and downloads, and none about flags or the crate that is being compiled.
 fn passes(name: &OsStr) -> bool {
-    // Not UTF-8: none of cargo's.
+    // A name that isn't UTF-8 isn't one of cargo's.
     let Some(name) = name.to_str() else { return true };
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     if name.starts_with("CARGO") {

@@ -1,8 +1,8 @@
 //! The seam to the host's functions, on bytes and without panics.
 //!
 //! The SDK's own wrappers unwrap statuses and header names, and copy header maps pair by pair.
-//! These take a map as the one block that the host gives, and treat what the host can't give as
-//! absent.
+//! These functions take a map as the one block that the host returns, and treat data that the host
+//! can't return as absent.
 
 use proxy_wasm::types::{BufferType, MapType};
 use understudy_core::digest::{self, Digest};
@@ -14,7 +14,7 @@ const OK: u32 = 0;
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
-/// A number that no stored value has: with it, the host stores a value only where there is none.
+/// A number that no stored value has. With it, the host stores a value only if the key is absent.
 const ONLY_IF_ABSENT: u32 = u32::MAX;
 /// Maximum number of attempts to advance a turn while other workers advance it too.
 const TURN_TRIES: u32 = 1000;
@@ -104,7 +104,7 @@ fn bytes_from(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-/// A header map of the current stream or callout; empty where there is none.
+/// A header map of the current stream or callout; empty if there is none.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn headers(map: MapType) -> Headers {
     // SAFETY: both pointers are to live variables of the caller's frame.
@@ -119,7 +119,7 @@ pub(crate) fn remove_header(map: MapType, name: &[u8]) {
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
 }
 
-/// Puts headers in the place of all of their name.
+/// Replaces all headers with these names.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
     headers.iter().all(|(name, value)| {
@@ -131,7 +131,7 @@ pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
     })
 }
 
-/// Puts bytes in the place of all that a buffer holds. Gives `false` where the host refuses.
+/// Replaces the content of a buffer. Returns `false` if the host refuses.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn set_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
     // SAFETY: the host copies the bytes during the call.
@@ -165,7 +165,7 @@ pub(crate) fn set_headers(map: MapType, headers: &Headers) {
     }
 }
 
-/// Bytes of a buffer; empty where there is none.
+/// Bytes of a buffer; empty if there is none.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn buffer(buffer: BufferType, start: usize, max: usize) -> Vec<u8> {
     // SAFETY: both pointers are to live variables of the caller's frame.
@@ -220,15 +220,15 @@ pub(crate) fn send(reply: &Reply) -> bool {
     status == OK
 }
 
-/// Makes a context the one that the host calls of this callback are about. Gives `false` where it
-/// is gone.
+/// Makes a context current, so that the host's calls of this callback apply to it. Returns `false`
+/// if it no longer exists.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn act_for(context: u32) -> bool {
     // SAFETY: no pointers.
     unsafe { proxy_set_effective_context(context) == OK }
 }
 
-/// Lets the root's tick come with this period, the next one after it.
+/// Sets the period of the root's tick, beginning with the next one.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn set_tick_period(period: std::time::Duration) -> bool {
     let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);

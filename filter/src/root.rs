@@ -1,4 +1,5 @@
-//! One VM's root: reads the configuration, keeps what the streams share, drives the outbox.
+//! The root of one VM: reads the configuration, holds the state that streams share, drives the
+//! outbox.
 
 use crate::host;
 use crate::http::{self, HttpStream};
@@ -68,7 +69,7 @@ impl Root {
     }
 }
 
-/// The table for this workload. `None` where what is there can't be used, which has been said then.
+/// The table for this workload. `None` if the tables can't be used, which is logged then.
 fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<Passive>>> {
     let asked = workload.snapshot.as_deref().or(config.snapshot.as_deref());
     let called = host::workload_name();
@@ -103,7 +104,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
     Some(table)
 }
 
-/// Lets the workload decide whether it is mocked, and says what it decided.
+/// Applies the workload's consent to mocking, and logs the decision.
 fn apply_consent(workload: &Workload, vm: &mut Vm<Part<Passive>>) {
     match &workload.consent {
         Consent::Given => return log::info!("understudy: this workload's annotation turns mocking on"),
@@ -195,8 +196,8 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// Sends what is due. Only ever from the root's own callbacks: a callout of a stream's context
-    /// dies with the stream.
+    /// Sends batches that are due. Called only from the root's own callbacks, since a callout of a
+    /// stream's context ends with the stream.
     fn send_batches(&mut self) {
         let (Some(shared), Some(collector)) = (&self.shared, &self.collector) else { return };
         let mut shared = shared.borrow_mut();

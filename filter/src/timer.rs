@@ -53,8 +53,8 @@ impl Timer {
         self.count = self.count.wrapping_add(1);
         let place = (later(now, wait), self.count);
         self.waiters.insert(place, waiter);
-        // To set the period begins it anew: only ever to have the tick sooner, or it might never
-        // come.
+        // Setting the period restarts it. So it is only set for an earlier tick; otherwise the tick
+        // might never come.
         if place.0 < self.next {
             self.set_period(now, wait);
         }

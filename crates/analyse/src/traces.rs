@@ -100,7 +100,7 @@ impl Traces {
         Ok(Self::relate(seen))
     }
 
-    /// Inbound requests first: what they carry is what can have been passed on.
+    /// Inbound requests first, since outbound calls can only propagate the context of these.
     fn relate(seen: Vec<(Direction, Vec<Context>, Place)>) -> Self {
         let mut traces = Self::default();
         // Contexts of inbound requests, with the context by which the trace is stored.

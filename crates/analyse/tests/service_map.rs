@@ -1,6 +1,6 @@
-//! The service map of 1, 5 and 60 backends, as text and as SVG, and what hostile names become in
-//! it. `BLESS=1 cargo test -p understudy-analyse --test service_map` writes what is expected anew,
-//! for a change that is meant.
+//! The service map of 1, 5 and 60 backends, as text and as SVG, and its treatment of hostile names.
+//! `BLESS=1 cargo test -p understudy-analyse --test service_map` writes the expected output again,
+//! after an intended change.
 
 #[path = "../../snapshot/tests/common/mod.rs"]
 mod common;
@@ -14,7 +14,7 @@ use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::headers::Headers;
 
-/// So many exchanges with a backend.
+/// This number of exchanges with a backend.
 fn calls(backend: &str, count: u64, at: &mut u64) -> Vec<Exchange> {
     let call = |_| {
         *at += 1;

@@ -1,5 +1,5 @@
-//! `docs/reference/technologies.md` says what the tables say. `BLESS=1 cargo test -p
-//! understudy-analyse --test technologies` writes its tables anew.
+//! Checks that `docs/reference/technologies.md` has the content of the tables. `BLESS=1 cargo test
+//! -p understudy-analyse --test technologies` writes its tables again.
 
 use std::fmt::Write;
 use std::path::Path;

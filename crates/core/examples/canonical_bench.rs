@@ -17,7 +17,7 @@ use understudy_core::rules::Rules;
 const ROUND: Duration = Duration::from_millis(2);
 const ROUNDS: usize = 60;
 
-/// A request: what it is called, its headers and its body.
+/// A request: its description, headers and body.
 struct Case {
     name: &'static str,
     headers: Headers,

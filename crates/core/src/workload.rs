@@ -36,7 +36,7 @@ pub enum Consent {
     None,
     /// The workload has opted in.
     Given,
-    /// The annotations can't be used. The text says why, and what to do.
+    /// The annotations can't be used. The text has the reason and a remedy.
     Not(String),
 }
 

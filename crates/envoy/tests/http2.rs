@@ -24,7 +24,7 @@ fn body(
     Full::from(text.to_owned()).with_trailers(std::future::ready(Some(Ok(trailers))))
 }
 
-/// Says what it was asked, in the body, and adds a trailer.
+/// Echoes the request in the body, and adds a trailer.
 async fn echo(
     request: Request<Incoming>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {

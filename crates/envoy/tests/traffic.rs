@@ -195,7 +195,7 @@ async fn the_responder_answers_and_refuses_tunnels() {
 async fn tunnels_lead_each_to_its_own_place() {
     let envoy = start(&tap()).await;
     let mut tunnels = Vec::new();
-    // All open at the same time: what is kept of one must not be used for another.
+    // All are open at the same time: state of one must not be used for another.
     for reply in ["\x01one\r\n", "\x02two\r\n", "\x03three\r\n"] {
         let upstream = Upstream::start(reply).await;
         let mut tunnel = TcpStream::connect(envoy.proxy_addr()).await.unwrap();

@@ -25,10 +25,10 @@ const HEADERS: [&str; 7] = [
 /// Length in bytes below which a value may occur in an answer by accident. A shorter value counts
 /// only as a member of the same name.
 const SHORT: usize = 8;
-/// One answer has at most so many.
+/// Maximum number of echoes in one answer.
 const MOST: usize = 256;
 
-/// A value of the request that may come back.
+/// A value of the request that the answer may repeat.
 struct Said {
     source: Source,
     /// The text to search for.

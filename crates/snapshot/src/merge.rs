@@ -33,8 +33,8 @@ pub struct Merged {
     pub snapshot: Snapshot,
     /// Contribution of each of the other snapshots, in their order.
     pub from: Vec<Share>,
-    /// The rules that the snapshot has now and hadn't before: those that somebody wrote into the
-    /// others, then those that the united recording speaks for.
+    /// The rules that the merge added: rules written by hand in the other snapshots, then rules
+    /// with evidence in the merged recording.
     pub rules: Vec<Rule>,
     /// The other snapshot whose redaction key was adopted.
     pub key_of: Option<PathBuf>,
@@ -152,7 +152,7 @@ fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
     (header, taken)
 }
 
-/// Returns whether a rule is about one of these requests.
+/// Returns whether a rule applies to one of these requests.
 fn is_about(rule: &Rule, about: &BTreeSet<About>) -> bool {
     let rules = Rules::new(vec![rule.clone()]);
     about.iter().any(|(backend, method, path, operation)| {

@@ -17,9 +17,9 @@ pub(crate) struct Telemetry {
 /// Kind of traffic that one backend received.
 #[derive(Debug)]
 enum Seen {
-    /// Telemetry alone: where its lines begin.
+    /// Only telemetry, with the offsets of its lines.
     Telemetry(Vec<u64>),
-    /// Something else too.
+    /// Other exchanges too.
     Other,
 }
 

@@ -100,7 +100,7 @@ impl SnapshotWriter {
     }
 
     /// Keeps the text of an existing `snapshot.yaml` with its comments, and changes only rules and
-    /// counts in it. A text that differs from the header in more than these is written anew.
+    /// counts in it. If the text differs from the header in anything else, it is written again.
     pub fn keep_text(&mut self, text: String) {
         self.text = Some(text);
     }
@@ -397,7 +397,8 @@ fn put(new: TempDir, target: &Path) -> Result<(), SnapshotError> {
     remove_old(&old, target).map_err(SnapshotError::io("clear away the old snapshot in", &old))
 }
 
-/// Moves what isn't the snapshot's from the old folder into the new one, and removes the rest.
+/// Moves files that aren't part of the snapshot from the old folder into the new one, and removes
+/// the rest.
 fn remove_old(old: &Path, target: &Path) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let name = entry?.file_name();

@@ -250,14 +250,14 @@ fn rules_that_make_different_answers_equal_are_told() {
     let rule = "rules:\n- path: /a\n  mask: [query.page]\n";
     let by_hand = "Warning collision +2: GET /a?page=2 and requests like it but for query";
     check_rules(rule, &pages, &[by_hand]);
-    // Learnt, with its evidence, it is only noted.
+    // For a learned rule with evidence, it is only a note.
     let learnt = format!("{rule}  exchanges: 3\n");
     check_rules(&learnt, &pages, &[&by_hand.replace("Warning", "Info")]);
     // Unless the same value has the same answer again.
     let again = get("4", 40_000, "/a?page=1", "page 1");
     let all: Vec<_> = pages.iter().cloned().chain([again]).collect();
     check_rules(&learnt, &all, &[by_hand]);
-    // Equal answers harm nobody.
+    // Equal answers have no effect.
     let same: Vec<_> =
         (1..=3).map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), "ok")).collect();
     check_rules(rule, &same, &[]);

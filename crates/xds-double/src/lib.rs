@@ -26,7 +26,7 @@ const SECRETS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSec
 
 type Extensions = BTreeMap<String, Value>;
 
-/// The control plane. Dropped, it is gone, and its streams with it.
+/// The control plane. Dropping it ends its streams.
 #[derive(Debug)]
 pub struct Xds {
     address: SocketAddr,
@@ -64,7 +64,7 @@ impl Xds {
         self.address
     }
 
-    /// Has these, each a `TypedExtensionConfig` as JSON, in the place of all.
+    /// Replaces all served extensions by these, each a `TypedExtensionConfig` as JSON.
     pub fn serve(&self, extensions: impl IntoIterator<Item = Value>) {
         let named = |extension: Value| (extension["name"].as_str().expect("a name").to_owned(), extension);
         self.extensions.send_replace(extensions.into_iter().map(named).collect());
@@ -80,7 +80,7 @@ impl Xds {
         self.seen.lock().expect("no panic while it was held").asked.clone()
     }
 
-    /// Why Envoy has refused what it was given, each time.
+    /// Envoy's reasons for each refusal.
     pub fn refused(&self) -> Vec<String> {
         self.seen.lock().expect("no panic while it was held").refused.clone()
     }
@@ -129,8 +129,8 @@ impl StreamingService<DiscoveryRequest> for Service {
 }
 
 impl Service {
-    /// The state of the world: all that was asked for and is there, again whenever something
-    /// changes.
+    /// The state of the world protocol: all requested resources that exist, sent again after each
+    /// change.
     async fn stream(
         self,
         mut requests: Streaming<DiscoveryRequest>,

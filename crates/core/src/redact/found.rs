@@ -35,7 +35,7 @@ pub(super) enum Written {
     Plain,
     /// Inside a JSON string.
     Json,
-    /// As a JSON number, in the place of which a string must stand.
+    /// As a JSON number. A string must replace it.
     JsonNumber,
     /// `%XX` and `+`, as in queries and forms.
     Url,
@@ -71,8 +71,8 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
     ) -> bool {
         let raw = self.part(start, end);
         let what = What::Name(name);
-        // It has been looked at before. What stands beside the token was let be, and is again. Some
-        // clients escape more than they have to.
+        // An earlier search has replaced the secret here. The text beside the token was kept then,
+        // and is kept again. Some clients escape more than they have to.
         let is_escaped = written == Written::Url && raw.contains(&b'%');
         if contains_token(raw) || is_escaped && contains_token(&super::decode_url(raw)) {
             return true;
@@ -96,7 +96,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
                     Some(at) => {
                         self.hit(start.saturating_add(at).saturating_add(1), end, what, written, false)
                     }
-                    // One whose signature is gone already.
+                    // A JWT whose signature was already removed.
                     None => is_opaque(raw) && self.hit(start, end, what, written, false),
                 }
             }
@@ -123,7 +123,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         is && self.hit(start, end, What::Card, written, true)
     }
 
-    /// Tells of the secret that begins here by its shape; gives where it ends.
+    /// Reports the secret that begins here by its shape, and returns its end.
     pub(super) fn shaped(&mut self, at: usize, end: usize, written: Written) -> Option<usize> {
         let before = at.checked_sub(1).and_then(|at| self.text.get(at)).copied();
         let shaped = shape::begins(before, self.part(at, end))?;
@@ -135,7 +135,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         Some(end)
     }
 
-    /// Looks for shapes alone.
+    /// Searches only for shapes.
     pub(super) fn shapes(&mut self, start: usize, end: usize, written: Written) {
         let (mut at, mut in_word) = (start, false);
         while let Some(&byte) = self.text.get(at).filter(|_| at < end) {

@@ -32,9 +32,9 @@ const DECODED_MAX: usize = 8 << 20;
 
 /// Beginning of each token.
 pub const TOKEN: &[u8] = b"redacted-";
-/// Follows it where the secret was a signed JWT: technologies are told by that.
+/// Follows [`TOKEN`] if the secret was a signed JWT, since technologies are recognised by that.
 const JWT: &[u8] = b"jwt-";
-/// So many hexadecimal digits of the hash: 64 bits tell the secrets of a snapshot apart.
+/// Number of hexadecimal digits of the hash: 64 bits distinguish the secrets of a snapshot.
 const DIGITS: usize = 16;
 
 /// Settings of redaction in a snapshot or a configuration.
@@ -145,8 +145,8 @@ impl Redactor {
         edit.finish()
     }
 
-    /// Takes the secrets out of an exchange. Where that changes a body, its `content-length` is
-    /// made to fit, and sums over its old bytes are left out.
+    /// Replaces the secrets in an exchange. If that changes a body, its `content-length` is
+    /// adjusted, and checksums of its old bytes are removed.
     pub fn exchange(&self, exchange: &mut Exchange) {
         let request = &mut exchange.request;
         if let Some(path) = self.path(&request.path) {
@@ -178,8 +178,8 @@ impl Redactor {
         }
     }
 
-    /// The body without its content-encoding, and without the secrets in it. `None` where there is
-    /// none in it, or it can't be undone.
+    /// The body without its content-encoding, and without its secrets. `None` if it has none, or if
+    /// it can't be decoded.
     pub fn encoded_body(&self, coding: &[u8], content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
         let decoded = encoding::undo(coding, body, DECODED_MAX)?;
         self.body(content_type, &decoded)
@@ -353,12 +353,12 @@ fn decode_url(raw: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Returns whether bytes are a token and nothing else.
+/// Returns whether bytes are exactly a token.
 pub fn is_token(bytes: &[u8]) -> bool {
     token_length(bytes) == Some(bytes.len())
 }
 
-/// Returns whether bytes are the token of a signed JWT and nothing else.
+/// Returns whether bytes are exactly the token of a signed JWT.
 pub fn is_token_of_jwt(bytes: &[u8]) -> bool {
     is_token(bytes) && bytes.strip_prefix(TOKEN).is_some_and(|rest| rest.starts_with(JWT))
 }
@@ -383,8 +383,8 @@ fn token_length(bytes: &[u8]) -> Option<usize> {
     digits.then(|| bytes.len().saturating_sub(rest.len()).saturating_add(DIGITS))
 }
 
-/// Returns whether bytes stand in the place of a secret, and are none: a token, `redacted`, or
-/// filling.
+/// Returns whether bytes replace a secret and contain none: a token, `redacted`, or filling
+/// characters.
 pub fn is_placeholder(bytes: &[u8]) -> bool {
     let bare = bytes.trim_ascii();
     let is_filler = bare.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.'));

@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Key,
     /// The digits of a card's number; also as a JSON number.
     Card,
-    /// The same, where they are what an issuer gives out.
+    /// The same, if the digits are a valid number of an issuer.
     MaybeCard,
     /// A few digits; also as a JSON number.
     Digits,
@@ -25,8 +25,8 @@ pub(super) enum Kind {
     Cookies,
     /// `name=value; attributes`: the value.
     SetCookie,
-    /// A signed JWT: its signature. What it says is needed for matching, and opens nothing without
-    /// the signature.
+    /// A signed JWT, of which the signature is secret. Its content is needed for matching, and is
+    /// useless without the signature.
     Assertion,
     /// `ID/scope`: the identifier.
     Scoped,
@@ -109,7 +109,7 @@ impl Names {
     }
 }
 
-/// By the last byte of a name that the tables have: a bit for each letter that stands before it.
+/// For the last byte of each name in the tables, a bit for each letter that precedes it.
 const TAILS: [u32; 128] = tails();
 
 const fn tails() -> [u32; 128] {
@@ -124,7 +124,7 @@ const fn tails() -> [u32; 128] {
     table
 }
 
-/// Returns whether a name ends as one of the tables may; `true` where that takes a closer look.
+/// Returns whether a name may end like one of the tables. `true` requires a closer look.
 fn may_be_known(name: &[u8]) -> bool {
     let [.., before, last] = name else { return false };
     let mask = TAILS.get(usize::from(last.to_ascii_lowercase())).copied().unwrap_or(0);

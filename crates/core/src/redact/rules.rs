@@ -8,7 +8,7 @@
 use super::names::Kind::{self, *};
 use super::names::Only::{self, *};
 
-/// A name, what its value has to be like, and where the name means that.
+/// A name, the condition for its value, and the places where the rule applies.
 pub(super) type Rule = (&'static [u8], Kind, Only);
 
 /// Whole names. Sorted.
@@ -134,8 +134,8 @@ pub(super) const NO_SECRET: [&[u8]; 32] = [
 /// Names that DynamoDB and Firestore wrap a text in.
 pub(super) const WRAPPERS: [&[u8]; 3] = [b"S", b"stringValue", b"Value"];
 
-/// The first word of `Authorization` that stays: technologies are told by it. Of a value that
-/// begins with none of these, nothing stays.
+/// The first word of `Authorization`, which stays because technologies are recognised by it. A
+/// value that begins with none of these is replaced completely.
 pub(super) const SCHEMES: [&[u8]; 31] = [
     b"apikey",
     b"api-key",
@@ -170,12 +170,12 @@ pub(super) const SCHEMES: [&[u8]; 31] = [
     b"zoho-oauthtoken",
 ];
 
-/// Signed requests: `Credential=ID/SCOPE, SignedHeaders=…, Signature=…`, of which the scope and the
-/// names stay.
+/// Signed requests: `Credential=ID/SCOPE, SignedHeaders=…, Signature=…`. The scope and the names
+/// stay.
 pub(super) const SIGNED: [&[u8]; 3] =
     [b"aws4-hmac-sha256", b"aws4-ecdsa-p256-sha256", b"aws4-hmac-sha256-payload"];
 
-/// Headers that hold a URL, whose query is looked at.
+/// Headers with a URL, whose query is searched.
 pub(super) const URLS: [&[u8]; 3] = [b"location", b"content-location", b"referer"];
 
 /// Headers that hold a sum over the body's bytes: they would be wrong once it is another (RFC 9530;
@@ -194,10 +194,10 @@ pub(super) const SUMS: [&[u8]; 11] = [
     b"x-amz-checksum-sha256",
 ];
 
-/// A key that can be told by how it begins.
+/// A key that is recognised by its beginning.
 pub(super) struct Shape {
     pub(super) starts: &'static [u8],
-    /// So many characters of a key follow at least.
+    /// Minimum number of the key's characters that follow.
     pub(super) follow: usize,
     /// True if the beginning is but a name, which stays.
     pub(super) is_name: bool,
@@ -273,8 +273,8 @@ pub(super) const SHAPES: [Shape; 53] = [
 /// PEM (RFC 7468): `PRIVATE KEY`, `RSA PRIVATE KEY`, and so on.
 pub(super) const PEM: &[u8] = b"-----BEGIN ";
 
-/// Lengths and leading digits of the numbers that card issuers give out (ISO/IEC 7812; the issuers'
-/// own tables): how many digits of the beginning count, from, to, the lengths.
+/// Lengths and leading digits of the numbers of card issuers (ISO/IEC 7812; the issuers' own
+/// tables): number of leading digits, first, last, lengths.
 pub(super) const ISSUERS: [(usize, u32, u32, &[usize]); 12] = [
     (1, 4, 4, &[13, 16, 19]),
     (2, 51, 55, &[16]),

@@ -1,8 +1,8 @@
-//! Looks through a text for secrets: `"name": "value"` wherever it stands, `<name>value</name>`,
-//! and what has a shape. One pass, no recursion, nothing allocated: the text may be JSON, several
-//! JSONs, events, XML, HTML, or half of one of these.
+//! Searches a text for secrets: `"name": "value"` at any place, `<name>value</name>`, and known
+//! shapes. One pass, no recursion, no allocation: the text may be JSON, several JSON documents,
+//! events, XML, HTML, or a part of one of these.
 //!
-//! It doesn't look into JSON that stands inside a JSON string, but for shapes.
+//! In JSON inside of a JSON string, only shapes are searched for.
 
 use super::found::{Finder, Hit, Written};
 use super::names::{Kind, Names, Place, is_identifier};
@@ -104,7 +104,8 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         self.finder.text.get(at)
     }
 
-    /// A quote: a string begins, or it ends and is a name or a value. Gives where to go on.
+    /// Handles a quote: a string begins, or it ends and is a name or a value. Returns the position
+    /// to continue at.
     fn quote(&mut self, at: usize) -> Option<usize> {
         let Some(start) = self.open.take() else {
             self.open = Some(at.saturating_add(1));
@@ -141,7 +142,8 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         }
     }
 
-    /// The string that begins with the quote here. Gives what follows it, where it was a secret.
+    /// Handles the string that begins with this quote. Returns the position after it if it was a
+    /// secret.
     fn string(&mut self, kind: Kind, name: &'a [u8], quote: usize) -> Option<usize> {
         let start = quote.saturating_add(1);
         let end = self.end_of_string(start);
@@ -149,7 +151,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         found.then_some(end.saturating_add(usize::from(self.byte(end) == Some(&b'"'))))
     }
 
-    /// Strings in brackets. Gives where it went.
+    /// Handles strings in brackets. Returns the position to continue at.
     fn list(&mut self, kind: Kind, name: &'a [u8], bracket: usize) -> Option<usize> {
         let mut at = bracket.saturating_add(1);
         loop {

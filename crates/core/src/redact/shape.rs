@@ -3,7 +3,7 @@
 
 use super::rules::{ISSUERS, PEM, SHAPES};
 
-/// A secret that was told by its shape, at the beginning of a text.
+/// A secret that was recognised by its shape, at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shaped {
     /// Number of bytes at the beginning that stay.
@@ -120,8 +120,8 @@ pub(super) fn is_jwt(text: &[u8]) -> bool {
         && signature.is_some_and(|part| part.len() >= 16 && !super::contains_token(part))
 }
 
-/// A private key, up to the line that ends it; where that is missing, up to the end of the text
-/// that it stands in.
+/// A private key, up to the line that ends it, or up to the end of the text if that line is
+/// missing.
 fn pem(text: &[u8]) -> Option<Shaped> {
     let head = text.strip_prefix(PEM)?;
     let label = head.get(..head.len().min(40))?;
@@ -144,8 +144,8 @@ fn pem(text: &[u8]) -> Option<Shaped> {
     Some(Shaped { from: 0, to, what: "a private key", squeeze: true })
 }
 
-/// The digits of a text that is nothing else but for spaces and dashes between them; their number,
-/// and the digits.
+/// The digits of a text that contains only digits, with spaces and dashes between them: their
+/// number, and the digits.
 pub(super) fn digits(text: &[u8]) -> Option<(usize, [u8; 19])> {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     if text.len() > 37 || !is_digit(text.first()) || !is_digit(text.last()) {
@@ -165,8 +165,8 @@ pub(super) fn digits(text: &[u8]) -> Option<(usize, [u8; 19])> {
     Some((count, found))
 }
 
-/// Returns whether a text is a card's number and nothing else: an issuer's digits, and the sum is
-/// right (ISO/IEC 7812-1, annex B).
+/// Returns whether a text is exactly a card's number: digits of an issuer with a valid checksum
+/// (ISO/IEC 7812-1, annex B).
 pub(super) fn is_card(text: &[u8]) -> bool {
     if text.len() < 13 {
         return false;

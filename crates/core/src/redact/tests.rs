@@ -5,7 +5,7 @@ fn redactor() -> Redactor {
     Redactor::new(&Settings { key: "k".into(), ..Settings::default() })
 }
 
-/// Puts `{secret}` in the place of its token.
+/// Replaces tokens by `{secret}`.
 fn named(bytes: Vec<u8>, secrets: &[&str]) -> String {
     let mut text = String::from_utf8(bytes).unwrap();
     for secret in secrets {
@@ -102,7 +102,7 @@ fn json_that_is_half_or_several() {
         "{\"secret\":\"abc\"}\n{\"secret\":\"t1\"}\n",
         "{\"secret\":\"{abc}\"}\n{\"secret\":\"{t1}\"}\n",
     );
-    // A stray quote spoils its own line alone.
+    // A stray quote affects only its own line.
     body(
         "text/event-stream",
         ": it\"s\ndata: {\"secret\":\"abc\"}\n\n",
@@ -248,7 +248,7 @@ fn shapes_anywhere() {
         redactor().header(b"authorization", format!("Bearer {SIGNED}").as_bytes()).unwrap(),
         format!("Bearer {jwt}").into_bytes()
     );
-    // An assertion says who asks for what: it is compared.
+    // An assertion states who requests what, so that it is compared.
     let signature = String::from_utf8(redactor().token(b"c2lnbmF0dXJlLXNpZ25hdHVyZQ")).unwrap();
     let (says, _) = SIGNED.rsplit_once('.').unwrap();
     body(

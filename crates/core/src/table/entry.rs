@@ -40,20 +40,20 @@ pub const GAP: u16 = 0;
 pub struct Answer {
     /// The status code, or [`GAP`].
     pub status: u16,
-    /// True if the recorded answer had no `content-type`, so that the one that Envoy puts there
-    /// must go.
+    /// True if the recorded answer had no `content-type`, so that the one that Envoy adds must be
+    /// removed.
     pub untyped: bool,
     /// The headers to serve, in the encoding of [`crate::headers::Headers`], with `x-understudy`
     /// last.
     pub headers: Blob,
     /// The body to serve.
     pub body: Blob,
-    /// Trailers to serve, in the same encoding; length 0 where there are none.
+    /// Trailers to serve, in the same encoding; length 0 if there are none.
     pub trailers: Blob,
     /// The recorded exchange's identifier, as text.
     pub exchange: Blob,
-    /// Tells the recorded request's values that rules leave out from others; 0 where there are
-    /// none. See [`crate::canonical::Values::hash`].
+    /// Hash of the recorded request's values that rules leave out; 0 if there are none. See
+    /// [`crate::canonical::Values::hash`].
     pub values: u64,
     /// bincode list of a number for each of these values ([`crate::canonical::Value::hash`]), 0 for
     /// one that no other recorded request has. Length 0 where all are 0.
@@ -61,8 +61,8 @@ pub struct Answer {
     /// The same answer without its content-encoding, for a client that doesn't offer it. Only where
     /// the one that was recorded did.
     pub plain: Option<Plain>,
-    /// bincode list of [`Echo`]: what of the answer was said in the request. They are about the
-    /// plain answer where there is one. Length 0 where there are none.
+    /// bincode list of [`Echo`]: the pieces of the answer that its request contained. They refer to
+    /// the plain answer if there is one. Length 0 if there are none.
     pub echoes: Blob,
     /// Time to the first byte of the answer, or to the last if only that is known, in microseconds.
     pub took: u32,
@@ -71,7 +71,7 @@ pub struct Answer {
 /// An answer without its content-encoding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Plain {
-    /// The encodings that the answer was recorded with, as they stand in its header.
+    /// Encodings of the recorded answer, as written in its header.
     pub coding: String,
     /// The headers to serve.
     pub headers: Blob,
@@ -79,12 +79,12 @@ pub struct Plain {
     pub body: Blob,
 }
 
-/// A piece of an answer that was said in the request: the live value belongs there.
+/// A piece of an answer that its request contained. The live value replaces it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Echo {
     /// Source of the value in the request.
     pub source: Source,
-    /// The number of the response header that it stands in; in the body where there is none.
+    /// Number of the response header that contains the piece; `None`: the body.
     pub header: Option<u16>,
     /// Offset in the header's value or in the body, in bytes.
     pub offset: u32,
@@ -108,11 +108,11 @@ pub enum Source {
 pub enum EchoSpelling {
     /// As it is.
     Plain,
-    /// As a whole JSON value, with quotes where it is a string.
+    /// As a whole JSON value, with quotes if it is a string.
     JsonValue,
     /// Inside of a JSON string.
     JsonText,
-    /// As a number or the like without quotes, as far as it is one.
+    /// As a JSON literal without quotes, such as a number, if the live value is one.
     JsonLiteral,
 }
 
@@ -140,9 +140,9 @@ pub struct BackendMeta {
     pub on_miss: Option<OnMiss>,
     /// Number of recorded exchanges.
     pub exchanges: u64,
-    /// True if a recorded request to it has a token in the place of a secret, in path, query or
-    /// body. Then secrets in live requests are replaced before they are compared; the others pay
-    /// nothing for it.
+    /// True if a recorded request to it has a token instead of a secret, in path, query or body.
+    /// Then secrets in live requests are replaced before the requests are compared. Other backends
+    /// have no cost.
     pub redacted: bool,
     /// Latency of answers, if the snapshot sets another one for this backend.
     pub latency: Option<Latency>,

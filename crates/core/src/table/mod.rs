@@ -35,12 +35,12 @@ pub const VERSION: u32 = 3;
 pub const HEADER_LEN: u32 = 64;
 /// Length of a directory entry in bytes.
 pub const DIRECTORY_ENTRY_LEN: u32 = 12;
-/// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of
-/// what it leads to. Length 0: free.
+/// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of the
+/// entry. Length 0: free.
 pub const SLOT_LEN: u32 = 16;
 /// Number of slots that one read fetches.
 pub const WINDOW: u32 = 4;
-/// So many records at most are named for one feature.
+/// Maximum number of records for one feature.
 pub const NEAR_MAX: usize = 32;
 /// Length of a posting in bytes: a feature and a record's number, `u32` each.
 pub const POSTING_LEN: u32 = 8;

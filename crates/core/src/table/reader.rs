@@ -1,7 +1,7 @@
-//! Reads a table where it lies.
+//! Reads a table in place.
 //!
-//! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked
-//! when it is opened and, in full, by [`Table::verify`] before it is bundled.
+//! Look-ups never fail loudly: unreadable data is treated as absent. A table is checked when it is
+//! opened and, completely, by [`Table::verify`] before it is bundled.
 
 use super::{Blob, Echo, Entry, Meta};
 use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
@@ -13,8 +13,8 @@ pub trait Segment {
     /// Number of bytes.
     fn length(&self) -> u32;
 
-    /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't
-    /// wholly inside.
+    /// Fills `to` from `offset` on. Returns `false`, and leaves `to` unchanged, if the range isn't
+    /// completely inside.
     fn read(&self, offset: u32, to: &mut [u8]) -> bool;
 }
 
@@ -100,8 +100,8 @@ impl<S: Segment> Table<S> {
     /// Opens the table in a segment. An empty segment is an empty table.
     ///
     /// # Errors
-    /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't
-    /// looked at; see [`Self::verify`].
+    /// [`TableError`] if the segment isn't a complete table of a known version. The checksum isn't
+    /// verified; see [`Self::verify`].
     pub fn open(segment: S) -> Result<Self, TableError> {
         if segment.length() == 0 {
             let (digest, none) = (digest::sha1(b""), Blob::default());
@@ -167,7 +167,7 @@ impl<S: Segment> Table<S> {
         &self.meta
     }
 
-    /// The table's digest: its name by content. That of no bytes where there is no table.
+    /// The table's digest: its name by content. Without a table, the digest of no bytes.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -258,8 +258,8 @@ pub fn first_slot(key: u64, mask: u32) -> u32 {
     u32::try_from(key >> 32).unwrap_or(0) & mask & !(WINDOW.wrapping_sub(1))
 }
 
-/// Decodes a value. A damaged length can't make more room than the limit: without one, bincode asks
-/// for whatever it reads, which panics.
+/// Decodes a value. The limit bounds the allocation for a damaged length: without it, bincode
+/// allocates any length that it reads, which panics.
 fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Option<T> {
     const LIMIT: usize = 64 << 20;
     let limited = bincode::config::standard().with_limit::<LIMIT>();

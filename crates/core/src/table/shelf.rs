@@ -12,13 +12,13 @@ use super::{Segment, Table, TableError};
 
 /// The first eight bytes of several tables.
 pub const SHELF_MAGIC: [u8; 8] = *b"USSHELF\n";
-/// The version of what is around the tables.
+/// Version of the format around the tables.
 const SHELF_VERSION: u32 = 1;
 /// Length of the header in bytes.
 const SHELF_HEADER_LEN: u32 = 16;
 /// Length of a place in bytes.
 const SHELF_PLACE_LEN: u32 = 8;
-/// So many tables at most.
+/// Maximum number of tables.
 const SHELF_MAX: u32 = 4096;
 
 /// A part of a segment, as a segment of its own.
@@ -58,11 +58,11 @@ pub struct Shelf<S> {
 }
 
 impl<S: Segment + Copy> Shelf<S> {
-    /// Finds the tables of a segment: several, one, or none where it is empty. The tables
-    /// themselves aren't looked at.
+    /// Finds the tables of a segment: several, one, or none if the segment is empty. The tables
+    /// themselves aren't read.
     ///
     /// # Errors
-    /// [`TableError`] where a place is outside, or the version isn't known.
+    /// [`TableError`] if an offset is outside, or the version is unknown.
     pub fn open(segment: S) -> Result<Self, TableError> {
         let whole = Part { segment, offset: 0, length: segment.length() };
         let mut header = [0; SHELF_HEADER_LEN as usize];
@@ -92,12 +92,12 @@ impl<S: Segment + Copy> Shelf<S> {
         self.parts.iter().map(|part| Table::open(*part)).collect()
     }
 
-    /// The table to use: the one of the snapshot that is asked for; where none is, the only one, or
-    /// the one that is called like the workload.
+    /// The table to use: that of the requested snapshot. Without a request, the only table, or the
+    /// one with the name of the workload.
     ///
     /// # Errors
-    /// [`TableError`], where a table is damaged. `Ok(Err(…))`, with all names, where there are
-    /// tables and none is the one.
+    /// [`TableError`] if a table is damaged. `Ok(Err(…))`, with all names, if there are tables and
+    /// none applies.
     pub fn choose(
         &self,
         asked: Option<&str>,
@@ -130,8 +130,8 @@ fn place<S: Segment + Copy>(whole: &Part<S>, index: u32) -> Option<Part<S>> {
     (end <= whole.length && length > 0).then_some(Part { offset, length, ..*whole })
 }
 
-/// Puts tables beside each other. One alone stays as it is. `None` where they are more, or larger,
-/// than can be.
+/// Joins tables to a shelf. A single table is returned unchanged. `None` if the number or the size
+/// of the tables exceeds the limits.
 pub fn shelf(tables: &[Vec<u8>]) -> Option<Vec<u8>> {
     if let [one] = tables {
         return Some(one.clone());

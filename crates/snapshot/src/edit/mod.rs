@@ -34,8 +34,8 @@ impl Snapshot {
         let mut header = Header::from_yaml(&old, &file)?;
         header.rules = rules;
         let edited = with_rules(&old, &header.rules);
-        // YAML allows many spellings: parse the new text, and write the whole file anew if it says
-        // anything else.
+        // YAML allows many spellings: parse the new text, and write the whole file again if its
+        // content isn't the expected one.
         let text = match Header::from_yaml(&edited, &file) {
             Ok(read) if read == header => edited,
             _ => header.to_yaml(),

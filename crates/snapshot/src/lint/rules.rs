@@ -17,7 +17,7 @@ pub(super) struct RuleUse {
     signature: Signature,
 }
 
-/// One rule, and what became of it.
+/// One rule, and its use.
 struct Used {
     rule: Rule,
     /// The rule alone, to find the requests that it applies to.

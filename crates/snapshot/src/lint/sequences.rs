@@ -174,9 +174,8 @@ fn listed(told: &[Told], tell: impl Fn(&Told) -> Finding) -> Vec<Finding> {
     findings
 }
 
-/// Returns whether the values that rules leave out may be what chose the answer: a person has
-/// written a rule that nothing speaks for, or the same values got the same answer again, and others
-/// another.
+/// Returns whether the left-out values may have selected the answer: a person wrote a rule without
+/// evidence, or equal values got equal answers again, and other values got others.
 fn is_doubtful(told: &Told, rules: &Rules) -> bool {
     let more = &told.more;
     let written =
