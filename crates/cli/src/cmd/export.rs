@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use understudy_convert::{self as convert, Exported, FileFormat, FolderFormat};
 use understudy_snapshot::Snapshot;
 
-/// Write a snapshot in the format of another tool
+/// Write a snapshot in another tool's format
 ///
-/// What the format can't hold is said, exchange by exchange. RRPairs in Markdown and WireMock
-/// mappings are folders, the others are files.
+/// Exchanges that the format can't represent are reported. RRPairs in Markdown and WireMock
+/// mappings are folders, the other formats are files.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
 
-    /// What to write. A file is replaced; a folder must be new
+    /// Target. A file is replaced; a folder must be new
     #[arg(short, long, value_name = "FILE|FOLDER")]
     output: PathBuf,
 

@@ -9,11 +9,10 @@ use understudy_run::module::build_table;
 use understudy_run::responder_report::{JudgedRequest, ResponderReport};
 use understudy_snapshot::Snapshot;
 
-/// Say which requests a snapshot would answer, and why not, without Envoy
+/// Show which requests a snapshot would answer, without Envoy
 ///
-/// The same engine judges that runs in the filter. Where the requests are a report's, what became
-/// of each then is compared with what would become of it now: so a change of rules shows what it
-/// does.
+/// The engine is the filter's. If the requests come from a report, their new verdicts are compared
+/// with those of the report, so that the effect of an edit is visible.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `understudy report`: what a replay's report says, as text and as pages for others.
+//! `understudy report`: shows a replay's report as text, and writes it as pages for others.
 
 use crate::{Outcome, output, say};
 use std::io::Write;
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pages: Pages,
 
-    /// Say what is other in the second report than in the first
+    /// Show the differences of the second report from the first
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["file", "html", "junit", "markdown"])]
     compare: Option<Vec<PathBuf>>,
 
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 /// Files that present a report to others.
 #[derive(clap::Args)]
 pub(crate) struct Pages {
-    /// Write the report as a page that needs nothing else here
+    /// Write the report as a single page without other files
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -64,7 +64,7 @@ impl Pages {
         self.all().iter().filter_map(|(path, _)| *path).try_for_each(output::check)
     }
 
-    /// Writes those that were asked for.
+    /// Writes the requested pages.
     pub(crate) fn write(&self, report: &Report) -> anyhow::Result<()> {
         for (path, make) in self.all() {
             let Some(path) = path else { continue };

@@ -30,12 +30,11 @@ pub(crate) struct Args {
     /// The snapshot to answer from
     snapshot: PathBuf,
 
-    /// What happens to a request that matches nothing recorded [default: as in snapshot.yaml]
+    /// Treatment of a request that matches nothing recorded [default: as in snapshot.yaml]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_miss: Option<OnMissArg>,
 
-    /// How long answers are delayed: none, recorded, or a factor such as 0.5x [default: as in
-    /// snapshot.yaml]
+    /// Delay of answers: none, recorded, or a factor such as 0.5x [default: as in snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     latency: Option<Latency>,
 

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     choices: Choices,
 
-    /// Say what would change, and change nothing
+    /// Show the changes without making them
     #[arg(long)]
     dry_run: bool,
 

@@ -1,4 +1,4 @@
-//! `understudy tune`: what of a recording changes by itself, and the rules for it.
+//! `understudy tune`: values of a recording that change by themselves, and the rules for them.
 
 use crate::{Outcome, output, say};
 use anyhow::bail;
@@ -10,11 +10,11 @@ use understudy_analyse::learn;
 use understudy_core::rules::Rule;
 use understudy_snapshot::Snapshot;
 
-/// Show, apply and undo the rules that say which values change by themselves
+/// Show, apply and undo rules for values that change
 ///
-/// `record` applies the rules that its recording speaks for. This shows them with their evidence,
-/// proposes others, and changes them in snapshot.yaml, which can be edited by hand just as well.
-/// What an answer issued is never left out.
+/// `record` applies the rules that its recording supports. This command shows them with their
+/// evidence, proposes others, and changes them in snapshot.yaml. The file can be edited by hand
+/// too. Values that an answer issued are always compared.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,8 +29,8 @@ pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
 
-    /// A second recording of the same run: what differs in it changes by itself, what doesn't is
-    /// constant
+    /// A second recording of the same run: values that differ in it change by themselves, the
+    /// others are constant
     #[arg(long, value_name = "SNAPSHOT")]
     with: Option<PathBuf>,
 
@@ -68,7 +68,7 @@ impl std::str::FromStr for Chosen {
 }
 
 impl Chosen {
-    /// The chosen ones of so many, counted from 0.
+    /// The chosen items of `count`, counted from 0.
     fn of(&self, count: usize, what: &str) -> anyhow::Result<Vec<usize>> {
         match self {
             Self::All => Ok((0..count).collect()),

@@ -37,12 +37,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
 
-    /// Show the replay reports in this folder too, besides those that `replay` keeps with each
-    /// snapshot
+    /// Also show the replay reports in this folder, in addition to those that `replay` keeps with
+    /// each snapshot
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     reports: Option<PathBuf>,
 
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: String,
 

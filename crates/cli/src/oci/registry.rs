@@ -93,7 +93,7 @@ impl fmt::Display for Target {
 /// Connection settings of a registry.
 pub(crate) struct Registry<'a> {
     pub(crate) plain_http: bool,
-    /// File of certificates to trust besides the machine's.
+    /// File of certificates to trust in addition to the machine's.
     pub(crate) ca: Option<&'a Path>,
 }
 
@@ -156,7 +156,7 @@ impl Registry<'_> {
     fn client(&self) -> anyhow::Result<Client> {
         // Another provider that was installed first is fine: there is only ring.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // `Client` would also create a client with the machine's certificates alone, and panic
+        // `Client` would also create a client with only the machine's certificates, and panic
         // without any.
         reqwest::Client::builder().build().context(
             "this machine has no certificates to know registries by; install ca-certificates, or name a file of them with SSL_CERT_FILE",
