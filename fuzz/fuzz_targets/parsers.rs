@@ -90,7 +90,7 @@ fn table(food: &[u8]) {
     }
 }
 
-/// No encoding gives more than it may.
+/// No decoder exceeds its limit.
 fn encoding(food: &[u8]) {
     const CAP: usize = 1 << 16;
     for name in ["gzip", "deflate", "br", "zstd", "aws-chunked", "aws-chunked, gzip"] {

@@ -6,8 +6,8 @@ use crate::site::Site;
 #[tokio::test]
 async fn what_is_recorded_comes_up_by_itself() {
     let scene = Scene::new().await;
-    // CMD holds the recording open; the requests come from beside it, one when the browser has
-    // asked for it.
+    // CMD keeps the recording open. Another client sends the requests, one of them when the browser
+    // has asked for it.
     let recording = scene.record(&[], &shell(HOLD)).start();
     let proxy = until("no proxy", || std::fs::read_to_string(scene.path("proxy")).ok()).await;
     until("no store", || scene.path("s.capture").is_dir().then_some(())).await;

@@ -32,7 +32,7 @@ async fn what_a_report_quotes_never_runs() {
     let scene = Scene::new().await;
     let payload = PAYLOADS.concat();
     let quoted = serde_json::to_string(&payload).expect("JSON");
-    // In the place of each value that is a path, a name or a text of the service.
+    // Replaces each value that is a path, a name or a text of the service.
     let hostile = GOLDEN.replace("\"/orders/1\"", &quoted).replace("\"shop\"", &quoted);
     assert_ne!(hostile, GOLDEN);
     let url = page(&scene, &hostile).await;

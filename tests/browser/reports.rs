@@ -12,8 +12,7 @@ fn till() -> String {
     root().join("tests/browser/till.py").to_string_lossy().into_owned()
 }
 
-/// Records a payment at till-7 into `snapshots/s`, and gives the port at which the service
-/// listened.
+/// Records a payment at till-7 into `snapshots/s`, and returns the port of the service.
 async fn paid(scene: &Scene) -> u16 {
     let [listen, app] = ports();
     let (python, till) = (python(), till());

@@ -51,7 +51,7 @@ async fn a_snapshot_that_is_not_there_or_malformed() {
         }
     }
     assert_eq!(scene.names(), ["empty", "half", "junk", "s", "twice", "typo", "unclosed", "version"]);
-    // The linter tells of the lines, since that is what it is for.
+    // The linter reports the lines, since that is its purpose.
     let done = scene.understudy(["lint", "junk"]).run().await.expect(1);
     assert!(
         done.out.contains("error: snapshot-line, exchanges.ndjson:2") && done.out.contains("1 error,"),

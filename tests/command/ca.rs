@@ -112,7 +112,8 @@ async fn cmd_is_told_whom_to_trust_and_nothing_is_left() {
     scene.all_gone().await;
 }
 
-/// `curl` says neither whom it calls nor, by itself, what came of it.
+/// For an address, `curl` sends no server name. It prints the result of the verification only with
+/// `-w`.
 #[tokio::test]
 async fn https_is_recorded_and_answered_by_name_and_by_address() {
     let scene = Scene::new().await;

@@ -9,7 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::json;
 use understudy_testkit::{Rig, TestAuthority, Upstream, get};
 
-/// A snapshot `s`, whose backend is gone.
+/// A snapshot `s`, whose backend no longer runs.
 async fn recorded() -> Scene {
     let scene = Scene::new().await;
     scene.record(&[], &client(&["GET http://api.test/a", "POST http://api.test/b x"])).run().await.expect(0);
@@ -38,7 +38,7 @@ async fn what_is_pushed_comes_back_and_answers_in_envoy() {
         let done = push(&scene, &registry, &name, &more).await.expect(0).json();
         let digest = done["digest"].as_str().expect("a digest");
         assert_eq!(done["reference"], format!("{}/{name}@{digest}", registry.name));
-        // By its digest: the registry has what we said.
+        // Fetched by digest: the registry has the announced image.
         let from = format!("docker://{}/team/payment-{layout}@{digest}", registry.name);
         let pulled = Pulled::get(&scene, &from, &["--src-tls-verify=false"], layout).await;
         assert_eq!(pulled.manifest["annotations"]["dev.understudy.snapshot"], "s");
@@ -66,7 +66,7 @@ async fn the_same_snapshot_is_the_same_image_and_is_sent_once() {
     assert_eq!(registry.requests("POST"), uploads, "nothing is uploaded again");
     assert_eq!(first["digest"], again["digest"]);
 
-    // For people: the reference alone on stdout, all else beside it.
+    // As text: only the reference is on stdout, everything else on stderr.
     let done = push(&scene, &registry, "a:3", &["--plain-http"]).await.expect(0);
     let digest = first["digest"].as_str().expect("a digest");
     assert_eq!(done.out, format!("{}/a:3@{digest}\n", registry.name));
@@ -133,8 +133,8 @@ async fn a_registry_that_wants_tokens() {
     registry.stop().await;
 }
 
-/// Gives tokens as Docker's registries want them: signed, for what is asked where nina asks, for
-/// nothing where nobody does.
+/// Issues signed tokens like Docker's registries: with the requested rights for the user nina,
+/// without rights for anonymous requests.
 async fn token_service(leaf: &understudy_ca::Leaf) -> Upstream {
     let der = |pem: &str| {
         let body: String = pem.lines().take_while(|line| !line.starts_with("-----END")).skip(1).collect();
@@ -218,7 +218,7 @@ async fn an_image_as_a_folder_is_what_is_pushed() {
     for layout in ["image", "artifact"] {
         let args = ["bundle", "s", "--oci-layout", layout, "--layout", layout, "--json"];
         let first = scene.understudy(args).run().await.expect(0).json();
-        // In place of the one that is there.
+        // Replaces the existing one.
         let again = scene.understudy(args).run().await.expect(0).json();
         assert_eq!(first["digest"], again["digest"]);
         let to = format!("{layout}-copied");

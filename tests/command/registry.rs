@@ -12,9 +12,10 @@ const PASSWORDS: &str = "nina:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV
 /// Settings of a registry.
 #[derive(Default)]
 pub(crate) struct Wanted<'a> {
-    /// True if it knows nina alone, whose password is `correct horse`.
+    /// True if it accepts only nina, whose password is `correct horse`.
     pub(crate) private: bool,
-    /// True if it wants tokens: of whom, as an address, and the certificate by which it knows them.
+    /// True if it requires tokens: the address of their issuer, and the certificate that verifies
+    /// them.
     pub(crate) tokens: Option<(&'a str, &'a Path)>,
     /// Its certificate and key, as files.
     pub(crate) tls: Option<(&'a Path, &'a Path)>,

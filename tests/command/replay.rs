@@ -1,5 +1,5 @@
-//! `replay`: a service is driven with its own recorded requests, and what it does otherwise is
-//! named. The sample's service, whole and broken.
+//! Tests of `replay`: a service is driven with its own recorded requests, and differences are
+//! named. The service is the sample's, intact and broken.
 
 use crate::call::Done;
 use crate::scene::{Scene, python, root};
@@ -12,7 +12,8 @@ async fn replay_payment(scene: &Scene, args: &[&str], service: &[&str]) -> (Done
     let (target, port) = (format!("http://127.0.0.1:{port}"), port.to_string());
     let report = scene.path("report.json");
     let file = report.to_str().expect("text");
-    // As the driver did when it was recorded: the service counts what it is asked, and says so.
+    // Repeats the driver's earlier requests, since the service counts requests and reports the
+    // number.
     let before = [
         "replay",
         "snapshots/payment",

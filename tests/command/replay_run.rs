@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use understudy_testkit::ports;
 
-/// Records shop.py and shopper.py into `s`, and gives the port at which the shop listened.
+/// Records shop.py and shopper.py into `s`, and returns the port of the shop.
 async fn shopped(scene: &Scene) -> u16 {
     let [listen, app] = ports();
     let (python, shop, shopper) = (python(), script("shop.py"), script("shopper.py"));

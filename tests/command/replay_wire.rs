@@ -13,8 +13,7 @@ use understudy_testkit::{
     message, metadata, recorded,
 };
 
-/// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after
-/// another.
+/// Writes a snapshot `s` with these inbound requests, a tenth of a second apart.
 pub(crate) fn snapshot(scene: &Scene, protocol: &str, asked: Vec<Recorded>) {
     let mut lines = Vec::new();
     for (number, recorded) in (1..).zip(asked) {
@@ -67,7 +66,7 @@ async fn requests_go_out_as_they_were_recorded_over_connections_that_are_kept() 
     assert!(text.contains("host: shop.test\r\n") && text.contains("x-own: 1\r\n"), "{text}");
     assert!(!text.contains("connection: close"), "{text}");
     assert_eq!(seen[0].body, b"body");
-    // One is the question whether somebody listens.
+    // One connection tests whether the service listens.
     assert_eq!(service.connections(), 2);
 }
 
@@ -262,7 +261,7 @@ async fn a_service_that_never_answers_is_given_up() {
 #[tokio::test]
 async fn a_connection_that_was_closed_meanwhile_is_no_failure() {
     let scene = Scene::new().await;
-    // Each connection takes one request, and doesn't say so before.
+    // Each connection takes one request, and doesn't announce that before.
     let service = Upstream::script(async |mut wire| {
         if wire.request().await.is_some() {
             wire.send(hello().expect("an answer")).await;

@@ -72,7 +72,7 @@ async fn batches_above_the_speed_of_s3_get_429() {
     large.request.body.bytes = vec![b'x'; 12 * MIB];
     let mut record = Vec::new();
     v1::write_record(&large, None, &mut record);
-    // 20 times 12 MiB, of which 128 MiB may be in memory.
+    // 20 times 12 MiB, while 128 MiB may be in memory.
     let sent: Vec<_> = (1..=20)
         .map(|seq| {
             let mut body = Vec::new();

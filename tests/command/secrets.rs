@@ -1,5 +1,5 @@
-//! A recording holds no secret, and answers all the same: who asks doesn't matter, what is asked
-//! does.
+//! Tests that a recording contains no secret and still answers: credentials have no effect, and the
+//! other parts of a request do.
 
 use crate::scene::{Scene, python, script};
 use understudy_testkit::Upstream;

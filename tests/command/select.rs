@@ -1,5 +1,4 @@
-//! `inspect` shows what is there, `select` chooses what is mocked, and `respond` does as was
-//! chosen.
+//! Tests that `inspect` shows a snapshot, `select` changes modes, and `respond` follows them.
 
 use crate::call::Call;
 use crate::scene::{Scene, client, python, root, script};

@@ -44,7 +44,7 @@ async fn tapped_collected_bundled_and_answered() {
     stop(envoy).await;
     stop(collect).await;
 
-    // A collector's folder in the place of a recording that was interrupted.
+    // A collector's folder, used like an interrupted recording.
     scene
         .understudy(["record", "-o", "s", "--recover"])
         .run()

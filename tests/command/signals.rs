@@ -59,7 +59,7 @@ async fn a_cmd_that_does_not_want_to_end_is_killed() {
     running.end().await.expect(128 + 9).says(&["1 exchange with 1 backend recorded"]);
     assert_eq!(scene.read("asked"), "\n", "it was asked first");
     scene.all_gone().await;
-    // Without waiting for that, when it is asked for the third time.
+    // The third signal ends the command without waiting.
     let scene = Scene::new().await;
     let running = started(&scene, scene.record(&["--grace", "100000"], &deaf)).await;
     for asked in ["\n", "\n\n"] {

@@ -12,7 +12,7 @@ use understudy_testkit::{Recorded, recorded};
 /// 2026-11-21T08:00:00Z, in microseconds.
 const EIGHT: u64 = 1_795_248_000_000_000;
 
-/// An exchange of some VM, so many minutes after eight.
+/// An exchange of a VM, this number of minutes after eight o'clock.
 pub(crate) fn exchange(id: &str, minute: u64, what: Recorded) -> Exchange {
     Exchange { id: id.to_owned(), time: EIGHT + minute * 60_000_000, ..what.exchange(1) }
 }
@@ -96,7 +96,7 @@ async fn a_store_that_is_written_to_becomes_a_snapshot() {
     let done =
         create(&scene, "payment", &["--service", "payment", "--force", "--json"]).await.expect(0).json();
     assert_eq!((&done["repeated"], &done["backends"][0]["exchanges"]), (&1.into(), &3.into()));
-    // Put away, as it is after a while.
+    // Sealed, as it is after a while.
     assert_eq!(store.close(Duration::from_secs(20)).await, 0);
     let done =
         create(&scene, "closed", &["--service", "payment", "-o", "elsewhere", "--backend", "api.stripe.com"])

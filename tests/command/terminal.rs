@@ -1,5 +1,5 @@
-//! In a terminal CMD has the keyboard as it would without us: Ctrl-C, Ctrl-Z, what is typed; and
-//! nothing is left behind all the same.
+//! Tests that CMD has the terminal as without us: Ctrl-C, Ctrl-Z and typed text; and that no
+//! process is left behind.
 
 use crate::call::Call;
 use crate::scene::{Scene, python, script};

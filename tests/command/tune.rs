@@ -1,5 +1,5 @@
-//! `tune`: rules with their evidence, applied and undone, and nothing else in `snapshot.yaml`
-//! touched.
+//! Tests of `tune`: rules with their evidence are applied and undone, and the rest of
+//! `snapshot.yaml` stays.
 
 use crate::scene::{Scene, client};
 

@@ -106,7 +106,7 @@ async fn sequences() {
     }
 }
 
-/// For tests: `x-understudy-control` begins the sequences anew, for all workers.
+/// For tests: `x-understudy-control` resets the sequences, for all workers.
 #[tokio::test]
 async fn sequences_begin_anew_on_demand() {
     let rig = sequence(Sequence::Cycle, 3).workers(4).start().await;

@@ -1,5 +1,5 @@
-//! Faults by rule: what a client sees of them, over HTTP/1.1 and HTTP/2, and that nothing reaches
-//! the backend all the same.
+//! Tests of faults by rule: the client's view over HTTP/1.1 and HTTP/2, and that no byte reaches
+//! the backend.
 
 use crate::requests::{head, post};
 use bytes::Bytes;

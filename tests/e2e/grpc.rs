@@ -454,7 +454,7 @@ async fn a_client_that_has_had_enough_gets_the_same_again() {
     rig.assert_sound().await;
 }
 
-/// Asks for a stream, and cancels it after this, by letting go of it.
+/// Requests a stream, and cancels it after this by dropping it.
 async fn watch(client: &H2, first: &[u8]) {
     let request = Request::post(format!("{SERVICE}/Watch")).header("content-type", "application/grpc");
     let (answer, mut up) = client.begin(request.body(()).expect("a request"), false).await.expect("a stream");
@@ -470,7 +470,7 @@ async fn both_sides_of_a_stream_flow_through_the_tap() {
     let client = H2::open(rig.proxy()).await;
     let request = Request::post(format!("{SERVICE}/Chat")).header("content-type", "application/grpc");
     let (answer, mut up) = client.begin(request.body(()).expect("a request"), false).await.expect("a stream");
-    // Each message is sent when the one before has come back.
+    // Each message is sent when the echo of the one before has arrived.
     let pieces: Vec<Bytes> =
         ["one", "two", "three"].map(|text| frames([message(&[(1, text)])]).into()).into();
     up.send_data(pieces[0].clone(), false).expect("data");

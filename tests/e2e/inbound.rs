@@ -149,7 +149,7 @@ async fn an_app_that_is_down_is_a_503_that_says_so() {
         (End::NoResponse, Some(503)),
         "and none of the app's"
     );
-    // It is there again.
+    // The app listens again.
     let _app = nobody.listen(|mut wire| async move {
         while wire.request().await.is_some() {
             wire.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;

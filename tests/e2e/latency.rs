@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use understudy_testkit::{Connection, H2, Recorded, Rig, RigBuilder, eventually, get, recorded};
 
-/// A path whose answer took so many milliseconds, and says so.
+/// A path whose answer took this number of milliseconds, and states it.
 fn slow(millis: u64) -> Recorded {
     let path = format!("/{millis}");
     recorded("GET", "http://api.test", &path)

@@ -22,7 +22,7 @@ fn builder(upstream: &Upstream, on_miss: &str) -> RigBuilder {
         .config("body_cap_bytes", json!(CAP))
 }
 
-/// Requests of HTTP/1.1 that are whole. `host` leads to the upstream.
+/// Complete requests of HTTP/1.1. `host` resolves to the upstream.
 fn requests(host: &str) -> Vec<(&'static str, Vec<u8>)> {
     let large = vec![b'x'; 1 << 20];
     let over = vec![b'x'; CAP + 1];
@@ -75,7 +75,7 @@ async fn http1() {
     rig.assert_sound().await;
 }
 
-/// The same requests do reach the upstream where they may: the test above can fail.
+/// The same requests reach the upstream if they may, so that the test above can fail.
 #[tokio::test]
 async fn what_may_pass_does() {
     let upstream = Upstream::ok().await;

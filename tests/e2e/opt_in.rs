@@ -1,5 +1,5 @@
-//! Mocking that waits for an annotation of the workload's pod, and a module with several snapshots,
-//! of which an annotation names one.
+//! Tests of mocking that an annotation of the workload's pod turns on, and of a module with several
+//! snapshots, one of which an annotation names.
 
 use serde_json::{Value, json};
 use understudy_core::table::shelf;

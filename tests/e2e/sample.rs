@@ -69,7 +69,7 @@ async fn what_is_tied_to_nothing_is_chosen_by_its_number() {
     })
     .await;
     let records = rig.records(tenth).await.len();
-    // A quarter of 600, give or take four standard deviations (10.6).
+    // A quarter of 600, plus or minus four standard deviations (10.6).
     assert!((108..=192).contains(&records), "{records} of {TRACES}");
     let mut reader = Reader::open(rig.folder().join("store")).await.expect("a store");
     while let Some(batch) = reader.next_batch().await.expect("a batch") {

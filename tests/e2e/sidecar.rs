@@ -32,9 +32,9 @@ fn root() -> PathBuf {
 struct Sidecar {
     network: Network,
     backends: Backends,
-    /// By whose certificates the backends are known.
+    /// Authority of the backends' certificates.
     real: PathBuf,
-    /// By whose certificates Envoy is known.
+    /// Authority of Envoy's certificates.
     ours: TestAuthority,
     _sds: Sds,
     envoy: Child,
@@ -59,8 +59,8 @@ impl Sidecar {
         let hosts = REMOTE.map(|address| format!("{address} {NAME}\n")).concat();
         std::fs::write(folder.path().join("hosts"), format!("127.0.0.1 localhost\n{hosts}")).expect("a file");
         let read = |name: &str| std::fs::read_to_string(root().join("envoy").join(name)).expect(name);
-        // The certificate service's place, and whom backends are known by, are this machine's and
-        // not the test's.
+        // The socket of the certificate service and the authority of the backends differ from those
+        // of the template.
         let config = read(template)
             .replace("/run/understudy/certificates.sock", socket.to_str().expect("text"))
             .replace("system_root_certs: {}", "trusted_ca: { filename: real.pem }");
@@ -199,8 +199,8 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         assert_eq!(sidecar.curl(&ours, &[&format!("http://{INBOUND}/in")]), "the app 200");
         assert_eq!(app.connections(), 1);
 
-        // Once each: none has come back to Envoy, and each has reached the address that the app had
-        // chosen.
+        // Once each: no connection came back to Envoy, and each reached the address that the app
+        // had chosen.
         assert_eq!(sidecar.taken().await, 7);
         let tls: Vec<_> = sidecar.backends.tls.iter().map(|front| front.connections()).collect();
         assert!(tls[0] + tls[1] <= 5 && tls[1] >= 1, "{tls:?}");
@@ -251,10 +251,11 @@ fn redirected_connections_are_answered_and_no_packet_leaves() {
             sidecar.curl(&ours, &["https://api.test/b"]).ends_with(" 404"),
             "what wasn't recorded misses"
         );
-        // Envoy closes; who reads slowly has all the same.
+        // Envoy closes the connection; a client that reads slowly gets everything.
         let slow = ["--limit-rate", "4M", "--header", "connection: close", "http://api.test/long"];
         assert_eq!(sidecar.curl(&ours, &slow).len(), LONG + " 200".len());
-        // Neither TLS nor HTTP, also where nobody is; the listener itself.
+        // Neither TLS nor HTTP, to an address with a server, to one without, and to the listener
+        // itself.
         for (to, says, expect) in [
             ("10.99.0.2:80", "HELO you\r\n", "isn't answered"),
             ("10.99.0.3:5432", "HELO you\r\n", "isn't answered"),

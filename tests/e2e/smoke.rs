@@ -1,4 +1,4 @@
-//! The least that has to work: a recorded answer comes back, anything else misses.
+//! The minimum that has to work: a recorded answer is served, anything else misses.
 
 use understudy_testkit::{Rig, get, recorded};
 

@@ -192,7 +192,7 @@ async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
     }
     let ends: Vec<_> = tap.records(2).await.into_iter().map(|record| record.exchange.end).collect();
     assert_eq!(ends, [End::NoResponse; 2]);
-    // Over HTTP/2 a request that has ended is nothing but that.
+    // Over HTTP/2, only the stream of the request has ended.
     let client = H2::open(slow.proxy()).await;
     let answer = client.request("GET", "http://api.test/", &[], None, None).await.expect("an answer");
     assert_eq!(answer.body, b"ok");
@@ -206,19 +206,19 @@ async fn an_upload_over_the_cap_gets_its_verdict_at_once() {
     const ALL: usize = 100 * PIECE;
     let rig = Rig::responder().config("body_cap_bytes", json!(PIECE)).start().await;
     let before = allocated(&rig).await;
-    // Its length is said: the head is enough.
+    // Its length is known from the head, so the head suffices.
     let start = Instant::now();
     let mut app = Connection::open(rig.proxy()).await;
     app.send(head("POST", "api.test", "/", &format!("content-length: {ALL}\r\n"))).await;
     let answer = app.answer(false).await;
     assert_eq!((answer.status, answer.json()["reason"].as_str()), (404, Some("body-over-cap")));
-    // Chunked: the client sends on until it is told.
+    // Chunked: the client sends more until it gets the answer.
     let request =
         [head("POST", "api.test", "/", "transfer-encoding: chunked\r\n"), chunks(ALL, PIECE)].concat();
     let mut app = Connection::open(rig.proxy()).await;
     let answer = app.exchange(request, false).await;
     assert_eq!((answer.status, answer.json()["reason"].as_str()), (404, Some("body-over-cap")));
-    // The same over HTTP/2, where the connection lives on.
+    // The same over HTTP/2, where the connection continues.
     let client = H2::open(rig.proxy()).await;
     let request = Request::post("http://api.test/").body(()).expect("a request");
     let (answer, mut stream) = client.begin(request, false).await.expect("a stream");
@@ -274,7 +274,7 @@ async fn other_upgrades_pass_and_are_counted() {
         assert_eq!(stats.get("http.understudy.downstream_cx_upgrades_total"), 1, "{protocol}");
         assert_eq!(rig.totals().await.captured, 0);
         rig.assert_sound().await;
-        // A mocked backend has no answer to it, and says so.
+        // A mocked backend has no answer to this request, and reports that.
         let mock = Rig::responder().start().await;
         let mut app = Connection::open(mock.proxy()).await;
         app.send(head("POST", "api.test", "/attach", &headers)).await;

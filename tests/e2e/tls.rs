@@ -15,7 +15,7 @@ use understudy_testkit::{
 
 const VALID: Duration = Duration::ZERO;
 
-/// A rig that taps, and believes backends whose certificates `authority` has signed.
+/// A rig that taps, and accepts backends whose certificates `authority` has signed.
 async fn tap(authority: &TestAuthority, maps: Vec<understudy_envoy::HostMap>) -> Rig {
     let trust = UpstreamTrust::Roots(authority.certificate());
     maps.into_iter().fold(Rig::tap().tls().upstream_trust(trust), |rig, map| rig.map(map)).start().await
@@ -43,13 +43,13 @@ async fn what_is_asked_by_tls_is_recorded() {
     rig.assert_sound().await;
 }
 
-/// The upstream speaks HTTP/1.1 alone: what we have agreed to with the app, it doesn't have to
-/// know.
+/// The upstream speaks only HTTP/1.1. It needn't support the protocol that Envoy and the app agreed
+/// on.
 #[tokio::test]
 async fn an_app_may_speak_http2_to_a_backend_that_does_not() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);
     let front = authority.serve("api.test", HTTP1, upstream.address(), VALID).await;
-    // Over TLS, and where a map leads to plain HTTP.
+    // Over TLS, and with a map to plain HTTP.
     for map in [front.map("api.test"), upstream.map("api.test")] {
         let rig = tap(&authority, vec![map]).await;
         let stream = rig.tls("api.test:443", H2_AND_HTTP1).await;
@@ -97,7 +97,7 @@ async fn a_certificate_that_is_not_valid_is_refused_and_said_why() {
     upstream.assert_untouched();
     let records = rig.records(6).await;
     assert!(records.iter().all(|record| record.exchange.end == End::NoResponse), "{records:?}");
-    // The same backends are believed by who says so.
+    // The same backends are accepted with the setting for it.
     let trust = UpstreamTrust::Anyone;
     let rig = fronts
         .iter()
@@ -118,7 +118,7 @@ async fn a_client_that_does_not_trust_us_is_told_of() {
             handshake(&distrustful(alpn), tunnel(rig.proxy(), "api.test:443").await, "api.test").await;
         assert!(failed.is_err());
     }
-    // One that does isn't, whether it says something or not.
+    // A client that trusts us isn't listed, whether it sends a request or not.
     drop(rig.tls("other.test:443", HTTP1).await);
     let mut client = Connection::on_tls(rig.tls("other.test:443", HTTP1).await);
     assert_eq!(client.exchange(head("GET", "other.test", "/", ""), false).await.status, 404);

@@ -2,7 +2,7 @@
 
 use understudy_testkit::{Answer, H2, Rig, Upstream, get, recorded, request};
 
-/// Headers that are made anew for each answer, or are about one connection
+/// Headers that are computed for each answer, or that apply to one connection
 /// (docs/reference/envoy.md).
 const RECOMPUTED: [&str; 5] = ["date", "transfer-encoding", "connection", "x-understudy", "trailer"];
 

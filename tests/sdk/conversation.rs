@@ -1,5 +1,5 @@
-//! One conversation: recorded with its backends, answered twice without them. What it was, and
-//! where it went wrong, is told by what the client itself saw (its transcript) and by the report.
+//! One conversation: recorded with its backends, then answered twice without them. The client's
+//! transcript and the report show the result, and any failure.
 
 use crate::process::{Backends, program, python, root, run, rust_client};
 use serde_json::Value;
@@ -30,8 +30,8 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Records it, puts the recording through all changes of its requests, then has it answered in
-    /// full, twice. Panics where it isn't.
+    /// Records the conversation, tests all changes of its requests against the recording, then
+    /// answers it completely, twice. Panics on a failure.
     pub(crate) async fn holds(&self) {
         let folder = TempDir::with_prefix("understudy-sdk-").expect("a temporary folder");
         let recorded = self.record(folder.path()).await;
@@ -48,7 +48,7 @@ impl Conversation {
         println!("{}: {} requests", self.script, self.requests);
     }
 
-    /// Gives the transcript.
+    /// Returns the transcript.
     async fn record(&self, folder: &Path) -> String {
         let backends = Backends::start(self.backends, folder).await;
         let mut command = program(env!("CARGO_BIN_EXE_understudy"), folder);
@@ -64,7 +64,7 @@ impl Conversation {
         String::from_utf8(output.stdout).expect("a transcript")
     }
 
-    /// Gives what was wrong, as text; nothing if all was well.
+    /// Returns the failures as text; empty if there are none.
     async fn respond(&self, folder: &Path, recorded: &str) -> String {
         let output = run(self.answered(folder)).await;
         let report = report(folder, &output);

@@ -1,5 +1,5 @@
-//! Programs as the conversations run them: with no proxy or account of whoever runs the tests, and
-//! never for ever.
+//! Programs as the conversations run them: without the proxies and accounts of the user who runs
+//! the tests, and with a time limit.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

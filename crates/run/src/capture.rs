@@ -206,7 +206,7 @@ impl Capture {
         draft.finish(header).map(Some)
     }
 
-    /// Removes what the recording has made in its folder, and nothing else.
+    /// Removes only the files that the recording has made in its folder.
     fn remove(&self, observer: &dyn Observer) {
         let absent_is_fine = |result: io::Result<()>| match result {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -35,8 +35,9 @@ pub struct CmdEnvironment<'a> {
     pub grace: Duration,
 }
 
-/// Runs CMD in a process group of its own until it exits, ends what it has left behind, and returns
-/// the status that a shell would give. An Envoy that dies is reported and ends CMD.
+/// Runs CMD in a process group of its own until it exits, ends the processes that it has left
+/// behind, and returns its status as a shell does. If Envoy dies, this is reported, and CMD is
+/// ended.
 pub(crate) async fn run(
     command: &[String],
     environment: CmdEnvironment<'_>,

@@ -26,7 +26,7 @@ pub trait Progress {
 pub enum Severity {
     /// As expected.
     Notice,
-    /// Not as it should be, but the run goes on.
+    /// Something is wrong, but the run continues.
     Warning,
 }
 

@@ -1,4 +1,4 @@
-//! The report of `respond` and `match`: what became of each request.
+//! The report of `respond` and `match`: the verdict on each request.
 //!
 //! `docs/reference/report.md` describes the file. The responder rate is matches ÷ all requests to
 //! mocked backends.
@@ -47,7 +47,7 @@ pub struct ResponderSummary {
     pub complete: bool,
     /// Counts by backend.
     pub backends: BTreeMap<String, VerdictCounts>,
-    /// Changes of verdicts, where the requests came with earlier ones.
+    /// Changes of verdicts, if the requests have earlier ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<VerdictChanges>,
 }

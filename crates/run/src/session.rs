@@ -1,7 +1,7 @@
 //! One session: Envoy with the filter between CMD and its backends, and a collector beside it.
 //!
-//! Used by `record`, `respond` and `replay`. A session knows neither what the work behind Envoy is
-//! nor what becomes of the records.
+//! Used by `record`, `respond` and `replay`. A session knows neither the work behind Envoy nor the
+//! later use of the records.
 
 use crate::child::CmdEnvironment;
 use crate::interception::Interception;
@@ -27,8 +27,8 @@ const STOP: Duration = Duration::from_secs(5);
 /// Maximum recorded length of a body, in bytes. Envoy's own limit
 /// (`per_connection_buffer_limit_bytes`) is four times as much.
 const BODY_CAP: u32 = 16 << 20;
-/// Maximum length of a batch that the collector takes, in bytes. One exchange fits whose two bodies
-/// are at the cap and grow sixfold when they are written as JSON, as control characters do.
+/// Maximum length of a batch that the collector accepts, in bytes. It fits one exchange whose two
+/// bodies are at the cap and grow sixfold in JSON, as control characters do.
 const BATCH_MAX: usize = 13 * (BODY_CAP as usize);
 
 /// Settings of Envoy and CMD that all kinds of runs share.
@@ -72,7 +72,7 @@ pub struct Plan<'a> {
 pub struct Finished<T> {
     /// The result of the work behind Envoy.
     pub result: T,
-    /// Why Envoy exited, where it did so before it was stopped.
+    /// Reason why Envoy exited before it was stopped, if it did.
     pub envoy_death: Option<String>,
     /// Records that were lost.
     pub losses: Losses,
@@ -141,11 +141,11 @@ impl Losses {
     }
 }
 
-/// Starts Envoy, does `work` behind it, and stops everything again. Reports to `observer` what was
-/// lost and which tunnels were not understood.
+/// Starts Envoy, does `work` behind it, and stops everything again. Reports losses, and tunnels
+/// with an unknown protocol, to `observer`.
 ///
 /// # Errors
-/// The session did not start, with [`Interrupted`] where a signal was the reason; or `work` failed.
+/// The session did not start, with [`Interrupted`] if a signal was the reason; or `work` failed.
 pub async fn run<T>(
     plan: Plan<'_>,
     settings: &ProxySettings,

@@ -33,7 +33,7 @@ impl Changes {
     }
 }
 
-/// Other values in the place of one.
+/// Values to replace a value with.
 pub(super) fn values(what: Option<What>, text: &[u8], today: u64) -> Vec<(String, Vec<u8>, Meaning)> {
     let longer = || ("longer".to_owned(), [text, b"x"].concat());
     let other = || ("another".to_owned(), b"another value".to_vec());

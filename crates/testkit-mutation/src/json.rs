@@ -39,7 +39,7 @@ pub(super) fn nodes(tree: &Tree, said: &Said<'_>) -> Vec<Node> {
     nodes
 }
 
-/// Returns whether nothing of what is below counts.
+/// Returns whether all values below are left out.
 pub(super) fn hides(what: What) -> bool {
     matches!(what, What::Mask | What::Ignore)
 }

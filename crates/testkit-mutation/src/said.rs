@@ -67,7 +67,7 @@ impl<'a> Said<'a> {
         self.places.iter().find(|(_, named)| fits(named)).map(|(what, _)| *what)
     }
 
-    /// Returns whether something is said of days.
+    /// Returns whether rules name dates.
     pub(super) fn has_dates(&self) -> bool {
         self.places.iter().any(|(what, _)| *what == What::Dates)
     }
@@ -83,7 +83,8 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// A value without what doesn't count of it, and what that was. `today`: the day of the request.
+/// A value without the parts that rules leave out, and these parts. `today`: the day of the
+/// request.
 pub(super) fn lasting(what: Option<What>, text: &[u8], today: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
     let marked: Vec<(std::ops::Range<usize>, String)> = match what {
         Some(What::Volatile | What::Times) => tokens(text)

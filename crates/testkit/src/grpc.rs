@@ -42,7 +42,7 @@ pub fn metadata(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 impl H2 {
-    /// Calls a method with these frames, and gives the whole answer.
+    /// Calls a method with these frames, and returns the whole answer.
     pub async fn call(&self, url: &str, more: &[(&str, &str)], frames: Vec<u8>) -> H2Answer {
         let mut headers =
             vec![("content-type", "application/grpc"), ("te", "trailers"), ("user-agent", "grpc-test/1")];

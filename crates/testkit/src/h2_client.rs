@@ -1,5 +1,5 @@
-//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over what the
-//! caller has.
+//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over a given
+//! connection.
 
 use crate::client::PATIENCE;
 use bytes::Bytes;
@@ -36,7 +36,7 @@ impl H2 {
         Self::on(TcpStream::connect(proxy).await.expect("the proxy listens")).await
     }
 
-    /// Goes on with a connection that is there.
+    /// Uses an open connection.
     pub async fn on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (send, connection) = h2::client::Builder::new()
             .initial_window_size(8 << 20)

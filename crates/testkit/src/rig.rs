@@ -62,7 +62,7 @@ impl RigBuilder {
         self
     }
 
-    /// Says something of a backend, as `snapshot.yaml` would.
+    /// Adds settings of a backend, as in `snapshot.yaml`.
     #[must_use]
     pub fn backend(mut self, name: &str, backend: Backend) -> Self {
         self.header.backends.insert(name.to_owned(), backend);
@@ -83,7 +83,7 @@ impl RigBuilder {
         self
     }
 
-    /// Leads a host somewhere else.
+    /// Sends requests to a host to another address.
     #[must_use]
     pub fn map(mut self, map: HostMap) -> Self {
         self.maps.push(map);
@@ -112,14 +112,14 @@ impl RigBuilder {
         self
     }
 
-    /// Adds a collector, whose records [`Rig::records`] gives.
+    /// Adds a collector, for [`Rig::records`].
     #[must_use]
     pub fn collector(mut self) -> Self {
         self.collector = CollectorAt::Own;
         self
     }
 
-    /// Leads the filter's batches to this address, whatever is there.
+    /// Sends the filter's batches to this address, whatever listens there.
     #[must_use]
     pub fn collector_at(mut self, address: SocketAddr) -> Self {
         self.collector = CollectorAt::Other(address);
@@ -133,7 +133,7 @@ impl RigBuilder {
         self
     }
 
-    /// Leaves the filter out: the same Envoy with nothing of ours in the way.
+    /// Omits the filter: the same Envoy with no code of ours in its chain.
     #[must_use]
     pub fn without_filter(mut self) -> Self {
         self.bootstrap = self.bootstrap.without_filter();
@@ -175,7 +175,7 @@ impl RigBuilder {
         self
     }
 
-    /// The filter with the table of the exchanges, or with none where there are none.
+    /// The filter with the table of the exchanges, or without a table if there are none.
     pub fn bundled(&self) -> Vec<u8> {
         let table = if self.exchanges.is_empty() { Vec::new() } else { self.table() };
         bundle::bundle(understudy_module::RAW, &table, &bundle::BundleInfo::default()).expect("a module")
@@ -274,7 +274,7 @@ impl Rig {
         handshake(&self.client(alpn), tunnel, name.trim_matches(['[', ']'])).await.expect("a handshake")
     }
 
-    /// A client that trusts the rig alone.
+    /// A client that trusts only the rig.
     pub fn client(&self, alpn: &[&str]) -> TlsConnector {
         self.certificates.as_ref().expect("a rig with TLS").0.client(alpn)
     }

@@ -1,4 +1,4 @@
-//! A collector that answers what a test wants, and keeps every batch that it was sent.
+//! A collector that answers as a test demands, and keeps every received batch.
 
 use crate::upstream::{Nobody, Upstream};
 use serde_json::Value;

@@ -1,5 +1,4 @@
-//! Filters that crash where a test wants them to: real modules, in which one function has been
-//! given a trap.
+//! Filters that crash at a chosen place: real modules with a trap in one function.
 
 use walrus::ir::BinaryOp;
 use walrus::{FunctionBuilder, FunctionKind, Module, ValType};

@@ -43,7 +43,7 @@ impl TestAuthority {
         Self { authority, folder }
     }
 
-    /// Its folder, which nobody else can enter.
+    /// Folder of the authority, which only this user can enter.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -71,8 +71,8 @@ impl TestAuthority {
         minter.mint(&[name], made).expect("a certificate")
     }
 
-    /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired`
-    /// ago if that isn't zero.
+    /// A TLS server for `name` in front of `address`. Its certificate expired `expired` ago, unless
+    /// that is zero.
     pub async fn serve(&self, name: &str, alpn: &[&str], address: SocketAddr, expired: Duration) -> TlsFront {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         self.serve_on(listener, name, alpn, address, expired)
@@ -109,7 +109,7 @@ impl Default for TestAuthority {
     }
 }
 
-/// A client that trusts nobody.
+/// A client that trusts no certificate.
 pub fn distrustful(alpn: &[&str]) -> TlsConnector {
     connector(RootCertStore::empty(), alpn)
 }
@@ -124,7 +124,7 @@ fn connector(roots: RootCertStore, alpn: &[&str]) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// Takes TLS, and sends what is in it on. Dropped, it stops listening.
+/// Terminates TLS and forwards its content. Dropping it ends listening.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -173,7 +173,7 @@ impl Drop for TlsFront {
     }
 }
 
-/// Asks the proxy for a tunnel to `to` (`host:port`), and gives it, open.
+/// Opens a tunnel to `to` (`host:port`) through the proxy.
 pub async fn tunnel(proxy: SocketAddr, to: &str) -> TcpStream {
     let mut stream = TcpStream::connect(proxy).await.expect("the proxy listens");
     let request = format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n\r\n");

@@ -20,7 +20,7 @@ use understudy_core::v1;
 
 /// Interval at which a filter checks its outbox.
 const TICK: Duration = Duration::from_millis(50);
-/// Envoy gives a call up after this.
+/// Time after which Envoy gives up a call.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Parameters of a simulated fleet.
@@ -153,7 +153,7 @@ fn millis(start: Instant) -> u64 {
     start.elapsed().as_millis() as u64
 }
 
-/// A call with JSON both ways, whose values are its own: headers as SDKs send them, identifiers
+/// A call with JSON in both directions and unique values: headers as SDKs send them, identifiers
 /// that don't compress.
 pub(crate) fn exchange(vm: &str, number: u64, body: usize) -> Exchange {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from_str_radix(vm, 16).unwrap_or(7);

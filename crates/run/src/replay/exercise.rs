@@ -25,7 +25,7 @@ const PROGRESS: Duration = Duration::from_millis(200);
 
 /// Settings for starting and driving a service.
 pub(super) struct Exercise<'a> {
-    /// Sends the requests; `None` if backends alone are mocked.
+    /// Sends the requests; `None` if only backends are mocked.
     pub(super) driver: Option<Driver>,
     /// Address of the service.
     pub(super) target: Option<Target>,
@@ -205,7 +205,7 @@ async fn drive(driver: &Driver, stop: impl Future<Output = Ending>, observer: &d
     }
 }
 
-/// Waits until a service exits that is driven by somebody else.
+/// Waits for the end of a service that another program drives.
 async fn wait_for_exit(service: &mut Service, envoy: &Envoy, signals: &mut Signals) -> Ending {
     let how = tokio::select! {
         how = service.ended() => how,

@@ -207,7 +207,7 @@ impl Replay {
 struct Prepared<'a> {
     replay: Replay,
     snapshot: &'a Snapshot,
-    /// The requests to send; `None` if backends alone are mocked.
+    /// The requests to send; `None` if only backends are mocked.
     plan: Option<Arc<Plan>>,
     exercise: Exercise<'a>,
     notes: Vec<String>,
@@ -249,8 +249,8 @@ impl Prepared<'_> {
         let (module, store) = (work.path().join("filter.wasm"), work.path().join("verdicts"));
         let built = module::write_responder(snapshot, &module, observer)?;
         let bootstrap = mock.bootstrap(snapshot);
-        // Answers of real backends are kept in the report, from where they can be added to the
-        // snapshot.
+        // Answers of real backends are kept in the report, so that they can be added to the
+        // snapshot from there.
         if mock.on_miss == Some(OnMiss::Passthrough) {
             mock.on_miss = Some(OnMiss::Capture);
         }

@@ -1,4 +1,4 @@
-//! Loads servers in turn with `wrk` and compares what they do.
+//! Loads servers in turn with `wrk` and compares them.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(crate) enum Load {
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
-    /// The process whose CPU time counts; 0 for one that isn't measured.
+    /// The process whose CPU time is measured; 0 for none.
     pub(crate) pid: u32,
     /// Number of different requests.
     pub(crate) requests: u64,
@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-/// 1 KB of JSON, keys out of order; `key` and `time` are what rules may leave out.
+/// 1 KB of JSON with unordered keys; rules may leave out `key` and `time`.
 pub(crate) fn body(i: &str) -> String {
     let mut body = format!(r#"{{"customer": "cus_{i}", "amount": 100, "currency": "usd", "metadata": {{"#);
     body.push_str(r#""key": "1c831053-c4b5-4e0a-9d7b-0d2f6a1b3c4d", "time": "2026-11-21T08:00:00Z", "#);
@@ -68,8 +68,9 @@ pub(crate) fn head() {
     println!("| load | server | requests/s | ratio | CPU µs/request | ratio |\n|---|---|---|---|---|---|");
 }
 
-/// Loads all servers in turn, some rounds long, and prints a row for each: medians, and the median
-/// of the ratios to the first within a round. `cores`: where the measured processes run.
+/// Loads all servers in turn, for several rounds, and prints a row for each: medians, and the
+/// median of the ratios to the first server within a round. `cores`: the cores of the measured
+/// processes.
 pub(crate) fn compare(servers: &mut [Server], load: Load, seconds: u32, cores: &str) {
     for server in servers.iter().filter(|server| server.pid != 0) {
         pin(server.pid, cores);
@@ -123,8 +124,8 @@ fn measure(server: &mut Server, load: Load, seconds: u32) {
     server.cpu.push((after - before) * 1e6 / requests);
 }
 
-/// Runs `wrk`: requests, microseconds, answers that aren't 2xx, and of the latencies what
-/// [`latency`] gives.
+/// Runs `wrk`. Returns the number of requests, microseconds, the number of answers that aren't 2xx,
+/// and the latencies of [`latency`].
 fn wrk(server: &Server, load: Load, seconds: u32, connections: u32) -> [f64; 6] {
     let script = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(script.path(), lua(server.requests, load)).expect("the script");

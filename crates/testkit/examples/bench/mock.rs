@@ -12,8 +12,8 @@ pub(crate) async fn run(asked: &Asked) {
     for load in [Load::Get, Load::Post] {
         let constant = std::fs::read(&asked.constant).expect("the constant module");
         let mut rigs = vec![Rig::responder().module(constant).start().await];
-        // A table keeps what a miss is explained with: a million bodies of 1 KB are more than a
-        // module may hold.
+        // A table holds the data that explains misses: a module can't hold a million bodies of 1
+        // KB.
         let most = if load == Load::Get { asked.most } else { asked.most.min(200_000) };
         let counts = [1, 1000, most];
         for count in counts {
@@ -46,8 +46,8 @@ pub(crate) async fn run(asked: &Asked) {
     load::compare(&mut servers, Load::Get, asked.seconds, "0,1");
 }
 
-/// The same POST with no rule, one, and twenty; one of them leaves out a key and a time, the others
-/// are about other endpoints.
+/// The same POST with no rule, one, and twenty. One rule leaves out a key and a time; the others
+/// apply to other endpoints.
 pub(crate) async fn with_rules(asked: &Asked) {
     println!("\n## Mock with rules, one worker, 1,000 signatures\n");
     load::head();
@@ -79,7 +79,7 @@ fn rule(path: &str, places: &[&str]) -> Rule {
     }
 }
 
-/// A responder with a table of so many signatures.
+/// A responder with a table of this number of signatures.
 pub(crate) fn table(count: u64, load: Load) -> RigBuilder {
     table_by("http", count, load)
 }

@@ -58,7 +58,7 @@ fn row(what: &str, mut times: Vec<Duration>) {
     println!("| {what} | {:.2} | {:.2} |", ms(times[times.len() / 2]), ms(times[times.len() - 1]));
 }
 
-/// A certificate for [`HOST`] from this authority in the place of those on demand, as the only one.
+/// Replaces the certificates on demand by one certificate for [`HOST`] from this authority.
 fn file_certificate(authority: &TestAuthority) -> impl Fn(&mut Value) + Send + Sync + 'static {
     let leaf = authority.leaf(HOST);
     move |config| {
@@ -172,7 +172,7 @@ fn h2load(address: std::net::SocketAddr, body: &std::path::Path, seconds: u32) -
     line.split(", ").nth(1).unwrap_or_default().trim_end_matches(" req/s").to_owned()
 }
 
-/// A stream whose first event comes at once, and whose second comes 20 ms later.
+/// A stream whose first event is sent at once, and the second 20 ms later.
 async fn first_byte() {
     println!(
         "\n## The first byte of a stream, over plain HTTP, one request after the other\n\n| Envoy | median ms | slowest ms |\n|---|---|---|"

@@ -10,7 +10,7 @@ use crate::snapshots::ShownSnapshot;
 use understudy_analyse::traces::{Place, Trace, Traces, contexts};
 use understudy_core::exchange::Direction;
 
-/// So many are listed.
+/// Maximum number of listed exchanges.
 const LISTED: usize = 100;
 
 /// Exchanges that belong to one.
@@ -34,7 +34,7 @@ pub(super) async fn related(
     let snapshot = book.snapshot()?;
     let traces = book.traces.get(book.state()?, app.patience, move || Traces::of(&snapshot)).await;
     let Some(traces) = traces else { return Ok(None) };
-    // A line that can't be read is told elsewhere.
+    // Another page reports lines that can't be read.
     let trace = traces.as_ref().as_ref().ok().and_then(|traces| traces.with(&exchange.id));
     let Some((_, Trace { inbound, outbound })) = trace else { return Ok(Some(Vec::new())) };
     let all = match (exchange.direction, inbound.as_slice()) {

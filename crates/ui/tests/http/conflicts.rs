@@ -38,7 +38,7 @@ async fn the_second_of_two_is_refused_with_what_changed_and_loses_nothing() {
     let page = site.page("/s/shop").await;
     let (token, digest) = (field(&page, "token"), field(&page, "digest"));
     assert_eq!(site.post("/s/shop/backends", &form(&token, &digest, &[STOCK])).await.status, 303);
-    // Somebody who has the page as it was before now wants the other one off.
+    // Another user, who has loaded the page before the change, now turns the other backend off.
     let answer = site.post("/s/shop/backends", &form(&token, &digest, &[STRIPE])).await;
     let page = answer.text();
     assert_eq!(answer.status, 409);

@@ -58,7 +58,7 @@ async fn payloads_stay_text_wherever_they_stand() {
     }
 }
 
-/// All that a page of ours has of tags. What was recorded may add none.
+/// All tags that our pages use. Recorded text may add none.
 pub(crate) fn check(page: &str, payload: &str, path: &str) {
     if payload.contains('<') {
         assert!(!page.contains(payload), "{path}: {payload}");

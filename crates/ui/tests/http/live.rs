@@ -50,7 +50,7 @@ async fn get(ui: &Ui, path: &str) -> String {
     all
 }
 
-/// Asks until the page says it.
+/// Requests the page until it contains a text.
 async fn until(ui: &Ui, path: &str, says: &str) -> String {
     let began = std::time::Instant::now();
     loop {

@@ -1,5 +1,5 @@
-//! The reports of replays: listed, opened, compared; and what can be done about a request that
-//! missed.
+//! The reports of replays: listed, opened and compared; and the changes that they offer for a
+//! request that missed.
 
 use crate::site::{Site, exchange, field, snapshot, unescape};
 use std::path::Path;

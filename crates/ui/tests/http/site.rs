@@ -1,4 +1,4 @@
-//! A folder with snapshots, the pages of it, and a client that says exactly what it is told to.
+//! A folder with snapshots, its pages, and a client that sends exactly the given bytes.
 
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -92,7 +92,7 @@ impl Site {
         self.ask("GET", path, &[], "").await
     }
 
-    /// The page, which is there.
+    /// An existing page.
     pub(crate) async fn page(&self, path: &str) -> String {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());

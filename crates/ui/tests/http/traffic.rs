@@ -84,7 +84,7 @@ async fn pages_hold_fifty_each_and_lead_on() {
     let page = site.page("/s/many/traffic?page=3&operation=n").await;
     assert_eq!(lines(&page), (101..=120).collect::<Vec<_>>());
     assert!(page.contains("operation=n&#38;page=2") && !page.contains("rel=\"next\""), "{page}");
-    // A text is looked for from where the page before has ended.
+    // The search for a text continues where the page before has ended.
     let page = site.page("/s/many/traffic?text=%2Fn%2F").await;
     assert!(lines(&page).len() == 50 && page.contains("text=%2Fn%2F&#38;after=50"), "{page}");
     assert_eq!(
