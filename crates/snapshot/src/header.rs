@@ -22,24 +22,24 @@ pub const VERSION: u64 = 1;
 
 /// Comment at the top of each new `snapshot.yaml`.
 const COMMENT: &str = "\
-# What a service said to its backends, and what they answered: the exchanges are in exchanges.ndjson beside this file.
-# Both are yours to edit. A key that isn't known is refused.
+# A recording of a service and its backends. The recorded exchanges are in exchanges.ndjson beside this file.
+# You may edit both files. An unknown key is an error.
 #
-# on_miss    what becomes of a request that nothing recorded matches: fail (404, with the nearest recorded requests),
-#            passthrough (it goes to the real backend), capture (passthrough, and it is recorded)
-# latency    how long answers are held back: none (the default), recorded, or a factor such as 0.5x
-# redaction  the key that secrets were replaced with: requests are matched by it, and a guess can be checked with it
-# backends   for each, by scheme://host[:port]:
-#   mode       mock (answer from this recording), tap (let through and record), off (let through)
-#   on_miss    as above, for this backend alone
-#   latency    as above, for this backend alone
-#   sequence   which of several answers to one request comes next: cycle (after the last the first; the default),
-#              stick-last (the last again), fail (a miss)
-#   exchanges  how many were recorded; for information only
-# inbound    where somebody called the service, by http://host[:port]:
-#   app        where the service itself listened: a replay calls it there
-#   exchanges  how many were recorded; for information only
-# rules      what of a request doesn't count, and what does besides; `understudy tune` proposes them and shows what they change
+# on_miss    treatment of a request that matches no recorded one: fail (404, with the nearest recorded requests),
+#            passthrough (send it to the real backend), capture (passthrough, and record it)
+# latency    delay of answers: none (the default), recorded, or a factor such as 0.5x
+# redaction  key with which secrets were replaced by tokens: needed for matching, and usable to check a guessed secret
+# backends   settings of each backend, by scheme://host[:port]:
+#   mode       mock (answer from this recording), tap (forward and record), off (forward)
+#   on_miss    as above, for this backend only
+#   latency    as above, for this backend only
+#   sequence   order of several answers to one request: cycle (after the last, the first again; the default),
+#              stick-last (repeat the last), fail (a miss after the last)
+#   exchanges  number of recorded exchanges; for information only
+# inbound    addresses at which the service was called, by http://host[:port]:
+#   app        address on which the service itself listened: a replay sends its requests there
+#   exchanges  number of recorded exchanges; for information only
+# rules      parts of requests to leave out of the comparison or to add to it; `understudy tune` proposes rules
 ";
 
 /// Content of `snapshot.yaml`.

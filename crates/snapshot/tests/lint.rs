@@ -71,7 +71,7 @@ fn different_answers_to_one_request_are_a_sequence() {
     let together: Vec<_> = (0..).zip(answers).map(|(i, answer)| get("", i * 10, "/poll", answer)).collect();
     let findings = check(&together, &["Warning ambiguous-sequence 1 3"]);
     assert!(
-        findings[0].message.contains("2 of the requests began while another was under way"),
+        findings[0].message.contains("2 of the requests began while another was in progress"),
         "{findings:?}"
     );
 }
@@ -227,17 +227,17 @@ fn rules_that_do_nothing_are_told_with_their_line() {
         bad,
         &orders,
         &[
-            "Warning rule-matches-nothing +2: no recorded request is what the rule is about: c",
-            "Warning rule-says-nothing +4: the rule says nothing: name places, or remove it",
+            "Warning rule-matches-nothing +2: the rule applies to no recorded request: check i",
+            "Warning rule-says-nothing +4: the rule has no effect: name places, or remove i",
             "Warning rule-place-nothing +5: none of its requests has the header x-b: it can'",
-            "Warning rule-place-nothing +5: path.1: in none of its requests that segment loo",
-            "Warning rule-place-nothing +5: query.pages stands in none of its requests",
-            "Warning rule-place-nothing +5: body/nope stands in none of its requests",
-            "Warning rule-place-nothing +5: body/n/x stands in none of its requests",
-            "Warning rule-place-nothing +5: header.x-c stands in none of its requests",
-            "Warning rule-volatile-nothing +5: body/n never holds what `volatile` is about (a U",
-            "Warning rule-volatile-nothing +5: body/at never holds what `jwt` is about (a JSON ",
-            "Warning rule-shadowed +12: body/at stands here under `mask` and in the rule",
+            "Warning rule-place-nothing +5: path.1: this segment looks like an identifier in",
+            "Warning rule-place-nothing +5: none of its requests has query.pages",
+            "Warning rule-place-nothing +5: none of its requests has body/nope",
+            "Warning rule-place-nothing +5: none of its requests has body/n/x",
+            "Warning rule-place-nothing +5: none of its requests has header.x-c",
+            "Warning rule-volatile-nothing +5: body/n never has a value for `volatile` (a UUID,",
+            "Warning rule-volatile-nothing +5: body/at never has a value for `jwt` (a JSON Web ",
+            "Warning rule-shadowed +12: body/at is listed here under `mask` and in the r",
         ],
     );
 }
@@ -248,7 +248,7 @@ fn rules_that_make_different_answers_equal_are_told() {
         .map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), &format!("page {n}")))
         .collect();
     let rule = "rules:\n- path: /a\n  mask: [query.page]\n";
-    let by_hand = "Warning collision +2: GET /a?page=2 and requests like it but for query";
+    let by_hand = "Warning collision +2: GET /a?page=2 and requests that differ from it o";
     check_rules(rule, &pages, &[by_hand]);
     // For a learned rule with evidence, it is only a note.
     let learnt = format!("{rule}  exchanges: 3\n");

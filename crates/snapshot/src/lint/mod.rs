@@ -170,7 +170,7 @@ impl<'a> Linter<'a> {
         let echoes = served.is_some_and(repeats);
         self.signature = signature;
         if echoes {
-            let message = "the answer repeats a value of its request that isn't compared: the live one is put in its place (`echo: false` in a rule turns that off)";
+            let message = "the answer repeats a value of its request that isn't compared: the live value replaces it (`echo: false` in a rule turns this off)";
             self.count("echo", Severity::Info, at, message);
         }
     }
@@ -180,11 +180,11 @@ impl<'a> Linter<'a> {
         let (request, response) =
             (size(&at.exchange.request.body), at.exchange.response.as_ref().is_some_and(|r| size(&r.body)));
         if request {
-            let message = "the request's body is longer than the filter holds by default (512 KiB), so that it will miss: raise `body_cap_bytes` where it is to be answered";
+            let message = "the request's body is longer than the filter holds by default (512 KiB), so that it will miss: raise `body_cap_bytes` to have it answered";
             self.count("request-over-cap", Severity::Warning, at, message);
         }
         if response {
-            let message = "the answer is longer than what the filter records by default (512 KiB): it is served whole, and would be cut if it were recorded again with the default `body_cap_bytes`";
+            let message = "the answer is longer than the filter records by default (512 KiB): it is served completely, but would be cut if it were recorded again with the default `body_cap_bytes`";
             self.count("response-over-cap", Severity::Info, at, message);
         }
     }
@@ -227,8 +227,7 @@ impl<'a> Linter<'a> {
             return;
         }
         let message = format!(
-            "{sample} of the exchanges were recorded, whole traces at a time: requests that were made between them will miss, and of several answers to one \
-             request some aren't here; record with `sample: 1` where the snapshot is to stand in"
+            "{sample} of the exchanges were recorded, whole traces at a time: requests of other traces will miss, and some of several answers to one request may be missing; record with `sample: 1` to mock backends"
         );
         let (code, severity, file) = ("sampled", Severity::Warning, HEADER_FILE);
         let (backend, line, exchange) = (None, None, None);
@@ -251,7 +250,7 @@ impl<'a> Linter<'a> {
                     format!("no request will ever match: {problem}"),
                 );
             } else if !self.header.backends.contains_key(name) {
-                let message = "the backend stands in exchanges.ndjson and not in snapshot.yaml: it is mocked; name it there".to_owned();
+                let message = "the backend is in exchanges.ndjson, but not in snapshot.yaml: it is mocked; list it there".to_owned();
                 tell("backend-not-listed", Severity::Warning, name, count, message);
             }
         }
@@ -267,14 +266,14 @@ impl<'a> Linter<'a> {
 /// Code and message for an exchange that the table leaves out.
 fn reason(why: Unanswerable) -> (&'static str, &'static str) {
     match why {
-        Unanswerable::Inbound => ("inbound", "somebody called the service: there is nobody to stand in for"),
+        Unanswerable::Inbound => ("inbound", "the exchange is inbound: there is no backend to mock"),
         Unanswerable::NoResponse => (
             "no-response",
             "the backend gave no response: the request will miss; record it again or delete the line",
         ),
         Unanswerable::Incomplete => (
             "incomplete",
-            "the stream stopped in the middle: it is not answered from; record it again or delete the line",
+            "the stream was aborted: the exchange isn't served as an answer; record it again or delete the line",
         ),
         Unanswerable::RequestTruncated => (
             "request-truncated",
@@ -282,11 +281,11 @@ fn reason(why: Unanswerable) -> (&'static str, &'static str) {
         ),
         Unanswerable::ResponseTruncated => (
             "response-truncated",
-            "the answer was cut at the filter's cap, and half an answer is none: record it again with a larger `body_cap_bytes`",
+            "the answer was cut at the filter's cap, so that it can't be served: record it again with a larger `body_cap_bytes`",
         ),
         Unanswerable::Status => (
             "status",
-            "the status isn't one of a final answer (200 to 599), such as an upgrade to WebSocket: it can't be answered from",
+            "the status isn't one of a final answer (200 to 599), such as an upgrade to WebSocket: the exchange can't be served as an answer",
         ),
         Unanswerable::Header => (
             "header",

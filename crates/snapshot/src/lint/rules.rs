@@ -84,11 +84,12 @@ impl RuleUse {
         for (number, used) in self.all.iter().enumerate() {
             let mut tell = |code, message| findings.push(self.finding(number, code, message));
             if used.rule.is_empty() {
-                tell("rule-says-nothing", "the rule says nothing: name places, or remove it".to_owned());
+                tell("rule-says-nothing", "the rule has no effect: name places, or remove it".to_owned());
             } else if used.requests == 0 {
                 tell(
                     "rule-matches-nothing",
-                    "no recorded request is what the rule is about: check its backend, method, path and operation".to_owned(),
+                    "the rule applies to no recorded request: check its backend, method, path and operation"
+                        .to_owned(),
                 );
             } else {
                 used.places(&mut tell);
@@ -112,8 +113,7 @@ impl RuleUse {
         twice
             .map(|(place, list)| {
                 let message = format!(
-                    "{} stands here under `{}` and in the rule of line {line} under `{list}`, and both are about some of the same requests: \
-                     name it once",
+                    "{} is listed here under `{}` and in the rule of line {line} under `{list}`, and both rules apply to some of the same requests: list it once",
                     place.place, place.list
                 );
                 self.finding(second, "rule-shadowed", message)
@@ -170,14 +170,14 @@ impl Used {
                 (false, ..) if matches!(place.root(), Root::Path(_)) => tell(
                     "rule-place-nothing",
                     format!(
-                        "{place}: in none of its requests that segment looks like an identifier, and no other is left out"
+                        "{place}: this segment looks like an identifier in none of its requests, and no other segment is left out"
                     ),
                 ),
-                (false, ..) => tell("rule-place-nothing", format!("{place} stands in none of its requests")),
+                (false, ..) => tell("rule-place-nothing", format!("none of its requests has {place}")),
                 (true, false, _) => tell(
                     "rule-volatile-nothing",
                     format!(
-                        "{place} never holds what `{list}` is about ({}): use `mask` where the whole value changes",
+                        "{place} never has a value for `{list}` ({}): use `mask` if the whole value changes",
                         shapes(list)
                     ),
                 ),

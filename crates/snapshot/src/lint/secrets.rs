@@ -22,10 +22,7 @@ pub(super) fn look(detector: &Detector, exchange: &Exchange, mut tell: impl FnMu
     let mut in_request = false;
     let mut asked = |what: What<'_>| {
         if let Some(code) = once(&mut in_request, what, "secret-request") {
-            tell(
-                code,
-                &format!("{what} stands in the request's path or body and looks like a secret; {REMEDY}"),
-            );
+            tell(code, &format!("{what} is in the request's path or body and looks like a secret; {REMEDY}"));
         }
     };
     detector.path(&request.path, &mut asked);
@@ -45,7 +42,7 @@ fn in_response(detector: &Detector, response: &Response, mut tell: impl FnMut(&'
     let body = decoded(&response.headers, &response.body);
     detector.body(response.headers.get(b"content-type"), &body, |what| {
         if let Some(code) = once(&mut seen, what, "secret-response") {
-            tell(code, &format!("{what} stands in the answer and looks like a secret; {REMEDY}"));
+            tell(code, &format!("{what} is in the answer and looks like a secret; {REMEDY}"));
         }
     });
 }
@@ -64,7 +61,7 @@ fn in_headers(detector: &Detector, headers: &Headers, mut tell: impl FnMut(&'sta
                 let header = String::from_utf8_lossy(name).to_ascii_lowercase();
                 let stands = match what {
                     What::Name(_) => format!("the header `{header}` looks like a secret"),
-                    _ => format!("{what} stands in the header `{header}`"),
+                    _ => format!("{what} is in the header `{header}`"),
                 };
                 tell(code(&header, what), &format!("{stands}; {REMEDY}"));
             }

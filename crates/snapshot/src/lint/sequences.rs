@@ -191,9 +191,9 @@ fn collision(told: &Told, severity: Severity, rules: &Rules, lines: &[u64]) -> F
         more.places.iter().filter_map(|id| Some(rules.place(*id)?.as_str())).collect();
     places.dedup();
     let message = format!(
-        "{} and requests like it but for {}, which this rule leaves out, were answered {} times with {} different contents: \
-         who asks with recorded values gets their answer, who asks with others the recorded ones in turn; if these values choose the \
-         answer, take them out of the rule",
+        "{} and requests that differ from it only in {}, which this rule leaves out, were answered {} times with {} different contents: \
+         requests with recorded values get the answers to these, and requests with other values get the recorded answers in turn; if \
+         these values select the answer, remove them from the rule",
         more.request,
         places.join(", "),
         more.answers,
@@ -207,7 +207,7 @@ fn plain_sequence(told: &Told) -> Finding {
     let more = &told.more;
     let then = match more.sequence {
         Sequence::Cycle => "then from the first again",
-        Sequence::StickLast => "then the last again and again",
+        Sequence::StickLast => "then the last is repeated",
         Sequence::Fail => "then each further request misses",
     };
     let message = format!(
@@ -222,8 +222,8 @@ fn plain_sequence(told: &Told) -> Finding {
 fn ambiguous_sequence(told: &Told) -> Finding {
     let more = &told.more;
     let message = format!(
-        "{} was answered {} times, with {} different contents, and {} of the requests began while another was under way: \
-         which answer is whose is chance; keep the one that is meant, or record the requests one after the other",
+        "{} was answered {} times, with {} different contents, and {} of the requests began while another was in progress: \
+         their assignment to requests is arbitrary; keep the right answer, or record the requests one after the other",
         more.request,
         more.answers,
         more.contents.len(),
@@ -239,7 +239,7 @@ fn headers_alone(alike: &[Told]) -> Option<Finding> {
     let first = differ.first()?;
     let message = format!(
         "{} requests were answered several times with the same body and other headers (such as a request's identifier), the first of them \
-         {}: the answers are served one after the other; keep one of each where the headers don't matter",
+         {}: the answers are served one after the other; keep one of each if the headers don't matter",
         differ.len(),
         first.more.request
     );
