@@ -368,7 +368,7 @@ impl engine::Host for Current {
                 return turn;
             }
         }
-        log::warn!("the sequence's cursor is fought over: giving the first answer");
+        log::warn!("too many workers advance a sequence at once: serving the first answer");
         0
     }
 

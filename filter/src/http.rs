@@ -127,7 +127,7 @@ pub(crate) fn act(action: Action) {
 /// been answered.
 fn to_the_stub(headers: &Headers) -> bool {
     if !host::replace_headers(MapType::HttpRequestHeaders, headers) {
-        log::error!("understudy: Envoy refused to lead a gRPC request to its stub");
+        log::error!("understudy: Envoy refused to send a gRPC request to its stub");
         host::send(&Reply { status: 503, ..Reply::default() });
         return false;
     }

@@ -82,7 +82,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
             let names = names.join(", ");
             let asked = asked.unwrap_or("no snapshot");
             log::error!(
-                "understudy: {asked} is asked for, and this module has {names}: what is mocked will miss, all of it. Set the annotation \
+                "understudy: {asked} is requested, but this module has {names}: every request to a mocked backend will miss. Set the annotation \
                  replay.speedscale.com/snapshot-id, or bundle that snapshot"
             );
             // The mocked backends are unknown without a table, so that none may be called.
@@ -96,7 +96,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
     };
     let meta = table.meta();
     if config.tap_only && !table.is_empty() {
-        log::info!("understudy: this filter taps alone: what its module has recorded isn't used");
+        log::info!("understudy: this filter only taps: the recording in its module isn't used");
     } else if !table.is_empty() {
         let digest = digest::hex(&table.digest());
         log::info!("understudy: snapshot {} with {} signatures, table {digest}", meta.snapshot, meta.entries);

@@ -132,8 +132,7 @@ async fn ways_in_that_can_not_be() {
         .await;
     check(&["--inbound", "8080"], &["write LISTEN=APP, such as 8080=9000"]).await;
     check(&["--inbound", "8080=8080"], &["both are the same"]).await;
-    check(&["--inbound", "8080=9000", "--inbound", "8080=9001"], &["127.0.0.1:8080 is listened on already"])
-        .await;
+    check(&["--inbound", "8080=9000", "--inbound", "8080=9001"], &["127.0.0.1:8080 is in use already"]).await;
     check(&["--inbound", "192.0.2.1:8080=9000"], &["192.0.2.1"]).await;
     scene.all_gone().await;
 }

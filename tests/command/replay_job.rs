@@ -39,7 +39,7 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
         .run()
         .await
         .expect(2)
-        .says(&["is there already"]);
+        .says(&["exists already"]);
 
     // As a job runs it.
     let target = format!("--target=http://{}", service.address());
@@ -62,7 +62,7 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
     push(&scene, &registry, "b:1", &["--plain-http"]).await.expect(0);
     let source = format!("oci://{}/b:1", registry.name);
     let args = ["replay", &source, "--mode=generator-only", &target, "--summary=words", "--plain-http"];
-    scene.understudy(args).run().await.expect(2).says(&["has no snapshot in it"]);
+    scene.understudy(args).run().await.expect(2).says(&["contains only the module, and no snapshot"]);
     let failed = summary(&scene);
     assert_eq!(failed["passed"], false);
     assert!(

@@ -152,7 +152,7 @@ async fn arguments_that_make_no_sense_are_refused_before_anything_runs() {
     let with = |args: &[&'static str]| [args, &cmd].concat();
     check(&with(&["--target", "http://127.0.0.1:1"]), &["has no inbound requests", "--inbound LISTEN=APP"])
         .await;
-    check(&[], &["say after `--` how the service is started"]).await;
+    check(&[], &["write the service's command after `--`"]).await;
     check(&["--mode", "generator-only"], &["needs --target"]).await;
     check(&with(&["--mode", "generator-only", "--target", "http://x"]), &["starts no service"]).await;
     check(&with(&["--fail-if", "fast"]), &["METRIC OP VALUE"]).await;

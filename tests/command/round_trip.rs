@@ -63,7 +63,7 @@ async fn a_miss_may_pass_or_be_captured() {
     let capture = ["--map", &map, "--on-miss", "capture", "-o", "missed"];
     let done = scene.respond(&capture, &cmd).run().await.expect(0);
     assert_eq!(done.out, "200 answer 1 to GET /a\n200 answer 3 to GET /more\n");
-    done.says(&["what missed was recorded to missed"]);
+    done.says(&["the misses were recorded to missed"]);
     assert_eq!(scene.names(), ["missed", "s"]);
     assert_eq!(scene.read("missed/exchanges.ndjson").lines().count(), 1);
     let args = ["respond", "missed", "--"]

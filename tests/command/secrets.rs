@@ -65,7 +65,7 @@ async fn a_snapshot_holds_no_secret_and_answers_all_the_same() {
 async fn secrets_are_kept_where_that_is_asked_for_and_taken_out_later() {
     let (scene, upstream) = scene().await;
     let said = record(&scene, &upstream, &["--keep-secrets"]).await;
-    assert!(said.contains("secrets are kept as they are"), "{said}");
+    assert!(said.contains("secrets are kept: share neither"), "{said}");
     let kept = files(&scene);
     assert!(SECRETS.iter().all(|secret| kept.contains(secret)), "{kept}");
     let lint = scene.understudy(["lint", "s", "--strict"]).run().await.expect(1);

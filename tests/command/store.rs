@@ -74,7 +74,7 @@ async fn a_store_that_is_written_to_becomes_a_snapshot() {
     done.says(&[
         "payment: 3 exchanges with 2 backends taken from store",
         "2  https://api.stripe.com",
-        "1 exchange sent more than once, and taken once",
+        "1 exchange sent more than once, and used once",
     ]);
     assert_eq!(paths(&scene, "snapshots/payment"), ["/v1/one", "/two", "/v1/three"]);
     let header = scene.read("snapshots/payment/snapshot.yaml");
@@ -119,10 +119,7 @@ async fn times_and_backends_choose() {
     check(&["--backend", "api.stripe.com"], &["/v1/one", "/v1/three"]).await;
     check(&["--backend", "dynamodb.*", "--backend", "https://nobody"], &["/two"]).await;
     let nothing = create(&scene, "n", &["--service", "payment", "--to", "9000d ago"]).await;
-    nothing.refused(&[
-        "nothing in store is what was asked for (3 exchanges looked at)",
-        "snapshot list --store store",
-    ]);
+    nothing.refused(&["no exchange in store was selected (3 exchanges read)", "snapshot list --store store"]);
     let backwards = create(&scene, "n", &["--from", "1h", "--to", "2h"]).await;
     backwards.refused(&["--from", "isn't before --to"]);
     create(&scene, "n", &["--from", "yesterday"])
@@ -276,7 +273,7 @@ async fn a_snapshot_is_deleted_and_nothing_else() {
     scene.file("snapshots/b/notes.txt", "mine");
     scene.file("snapshots/a/.reports/20261121T090000.000000Z.json", "{}");
     scene.file("snapshots/a/.reports/.gitignore", "*");
-    delete(&["a"]).await.refused(&["say --yes"]);
+    delete(&["a"]).await.refused(&["add --yes"]);
     delete(&["a", "--yes"]).await.expect(0).says(&["snapshots/a is deleted"]);
     delete(&["a", "--yes"]).await.refused(&["there is no snapshot at snapshots/a"]);
     delete(&["b", "--yes"]).await.expect(0).says(&["other files in the folder stay"]);

@@ -104,7 +104,7 @@ async fn lint_fails_on_errors_and_on_warnings_where_asked() {
     let done = scene.understudy(["bundle", "s", "-o", "s.wasm"]).run().await.expect(0);
     done.says(&["warning: 3 recorded exchanges can't be answered", "see `understudy lint`", "0 signatures"]);
     let done = scene.understudy(["inspect", "s"]).run().await.expect(0);
-    assert!(done.out.contains("`understudy lint` says which and why"), "{done}");
+    assert!(done.out.contains("`understudy lint` lists them with reasons"), "{done}");
     let row = done.out.lines().find(|line| line.starts_with("☑ mock")).expect("a row");
     let cells: Vec<_> = row.split_whitespace().collect();
     assert_eq!(cells[6..9], ["3", "0", "2"], "requests, answerable, signatures: {done}");

@@ -86,7 +86,7 @@ async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
     }
     assert_eq!(upstream.seen().len(), 0);
     let logs = rig.envoy.logs();
-    assert!(logs.contains("another is asked for, and this module has rig"), "{logs}");
+    assert!(logs.contains("another is requested, but this module has rig"), "{logs}");
 }
 
 fn snapshot(name: &str) -> Vec<u8> {
@@ -131,7 +131,7 @@ async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
     let (_, text, _) = ask(named("b"), json!({ "snapshot": "a" })).await;
     assert_eq!(text, "b", "the annotation wins");
     for (metadata, says) in
-        [(named("c"), "c is asked for, and this module has a, b"), (json!({}), "no snapshot is asked for")]
+        [(named("c"), "c is requested, but this module has a, b"), (json!({}), "no snapshot is requested")]
     {
         // This holds whatever the configuration sets for backends outside of the table, because the
         // names in the missing table are unknown.

@@ -166,7 +166,7 @@ impl Capture {
     pub async fn finish(self, observer: &dyn Observer) -> anyhow::Result<Option<Snapshot>> {
         let snapshot = self.write(observer).await.with_context(|| {
             format!(
-                "the recording is kept in {}; when the cause is mended, run `understudy record -o {} --recover`",
+                "the recording is kept in {}; when the cause is removed, run `understudy record -o {} --recover`",
                 self.folder().display(),
                 self.target.display()
             )

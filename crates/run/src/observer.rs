@@ -122,13 +122,13 @@ impl Display for Event<'_> {
             Self::BatchesMissing(batches) => write!(f, "{} never arrived", count(*batches, "batch")),
             Self::RecordsDropped(records) => write!(
                 f,
-                "{} given up by the filter and lost: the way to the collector was full, or it refused them",
+                "{} dropped by the filter: its queue was full, or the collector refused them",
                 count(*records, "record")
             ),
             Self::TunnelNotRecorded { tunnel, opaque } => f.write_str(&describe_tunnel(tunnel, *opaque)),
             Self::TelemetryLeftOut { backend, exchanges } => write!(
                 f,
-                "{} with {} left out as telemetry: it is let through (`mode: off`), --keep-telemetry keeps such",
+                "{} with {} left out as telemetry: it is let through (`mode: off`), --keep-telemetry records it",
                 count(*exchanges, "exchange"),
                 backend.escape_debug()
             ),
@@ -220,8 +220,8 @@ impl Step {
             Self::LastRecords => "waiting for the last records",
             Self::Table => "making the table",
             Self::WritingExchanges => "exchanges written:",
-            Self::Learning => "learning what changes by itself",
-            Self::ReadingRecording => "reading what was recorded",
+            Self::Learning => "looking for values that change by themselves",
+            Self::ReadingRecording => "reading the recording",
             Self::WaitingForService => "waiting until the service is ready",
             Self::Sending { .. } => "requests answered:",
         }

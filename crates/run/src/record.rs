@@ -89,7 +89,7 @@ fn resolve_listeners(listeners: &[Inbound]) -> anyhow::Result<Vec<Inbound>> {
     for listener in listeners {
         let listener = listener.clone().settled()?;
         if resolved.iter().any(|other| other.listen() == listener.listen()) {
-            bail!("--inbound {listener}: {} is listened on already; choose another port", listener.listen());
+            bail!("--inbound {listener}: {} is in use already; choose another port", listener.listen());
         }
         resolved.push(listener);
     }

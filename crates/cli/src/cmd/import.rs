@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let rules = if format == convert::Format::Wiremock {
         Vec::new()
     } else {
-        let bar = say::working("learning what changes by itself");
+        let bar = say::working("looking for values that change by themselves");
         let rules = learn::apply(&mut snapshot, &|_| true)?;
         bar.finish_and_clear();
         rules

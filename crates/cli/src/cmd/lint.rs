@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
-    let bar = say::working("looking the exchanges over");
+    let bar = say::working("checking the exchanges");
     let findings = lint(&snapshot)?;
     bar.finish_and_clear();
     let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;

@@ -74,7 +74,7 @@ fn tell(args: &Args, merged: &Merged) {
         let other = share.path.display();
         if share.foreign > 0 {
             say::warning(format_args!(
-                "{other} was redacted with another key: tokens in {} are none of {target}; they stand where nothing is compared",
+                "{other} was redacted with another key: tokens in {} aren't those of {target}; they are in parts that aren't compared",
                 say::count(share.foreign, "exchange")
             ));
         }
@@ -87,7 +87,7 @@ fn tell(args: &Args, merged: &Merged) {
     }
     if let Some(other) = &merged.key_of {
         say::line(format_args!(
-            "{target}: its secrets are replaced by tokens now, with the key of {}",
+            "{target}: its secrets are now replaced by tokens, with the key of {}",
             other.display()
         ));
     }

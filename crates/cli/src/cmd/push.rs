@@ -64,11 +64,11 @@ impl Args {
         }
         ensure!(
             self.layout == Layout::Image,
-            "an artifact has no room for a snapshot: leave out --layout artifact, or --with-snapshot"
+            "an artifact can't contain a snapshot: leave out --layout artifact, or --with-snapshot"
         );
         match self.snapshots.as_slice() {
             [one] => Ok(Some(one)),
-            _ => bail!("--with-snapshot is for one snapshot: push each of them to a name of its own"),
+            _ => bail!("--with-snapshot allows only one snapshot: push each one under its own name"),
         }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let redaction = args.redaction.settings(None)?;
     if redaction.is_none() {
-        say::warning("secrets are kept as they are: share neither the snapshot nor what is made of it");
+        say::warning("secrets are kept: share neither the snapshot nor anything made from it");
     }
     let record = Record {
         target: &args.output,
@@ -165,7 +165,7 @@ fn tell_traces(snapshot: &Snapshot) -> anyhow::Result<()> {
     let counts = Traces::of(snapshot)?.counts();
     if counts.inbound > 0 && counts.outbound > 0 {
         say::line(format_args!(
-            "of {} the inbound request that caused it is known for {}, by the trace context that the service passes on",
+            "of {}, the inbound request that caused it is known for {}, by the trace context that the service passes on",
             say::count(counts.outbound, "call"),
             counts.caused
         ));

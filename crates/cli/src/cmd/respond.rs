@@ -127,12 +127,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
 async fn save_missed(capture: Capture, output: &Path, snapshot: &Path) -> anyhow::Result<()> {
     match capture.finish(&Console).await? {
         Some(_) => say::line(format_args!(
-            "what missed was recorded to {}; `understudy merge {} {}` adds it",
+            "the misses were recorded to {}; `understudy merge {} {}` adds them",
             output.display(),
             snapshot.display(),
             output.display()
         )),
-        None => say::line("nothing missed, so that nothing was recorded"),
+        None => say::line("no request missed, so that nothing was recorded"),
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ Examples:
   understudy tune snapshots/payment --with snapshots/again  with a second recording of the same run
   understudy tune snapshots/payment --apply 1,3             apply proposals 1 and 3
   understudy tune snapshots/payment --undo all              remove all rules
-  understudy match snapshots/payment report.json            what a change makes of the requests of a run
+  understudy match snapshots/payment report.json            the effect of a change on a run's requests
 
 Exit status: 0 done; 2 could not, and nothing is changed.")]
 pub(crate) struct Args {
@@ -98,7 +98,7 @@ struct Listed<'a> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut snapshot = Snapshot::open(&args.snapshot)?;
     let second = args.with.as_ref().map(Snapshot::open).transpose()?;
-    let bar = say::working("looking for what changes by itself");
+    let bar = say::working("looking for values that change by themselves");
     let learnt = learn::learn(&snapshot, second.as_ref())?;
     bar.finish_and_clear();
     let mut rules = snapshot.header().rules.clone();
@@ -135,7 +135,7 @@ fn pick<T>(list: Vec<T>, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item =
 fn text(rules: &[Rule], proposals: &[Rule]) -> String {
     let mut out = String::new();
     if rules.is_empty() {
-        out.push_str("no rules: each value of a request counts\n");
+        out.push_str("no rules: each value of a request is compared\n");
     } else {
         let _ = writeln!(out, "{} in force", say::count(rules.len() as u64, "rule"));
         for (i, rule) in rules.iter().enumerate() {

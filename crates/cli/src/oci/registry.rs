@@ -42,7 +42,7 @@ impl FromStr for Target {
             return Err(bad("the registry is missing"));
         }
         if name.contains('@') {
-            return Err(bad("the digest comes out of the push"));
+            return Err(bad("the push determines the digest"));
         }
         // The last colon after the last slash.
         if !name.rsplit('/').next().is_some_and(|last| last.contains(':')) {
@@ -66,7 +66,7 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = |why: &str| {
             format!(
-                "{why}; write oci://REGISTRY/NAME:TAG, or what `understudy push` has printed with oci:// before it"
+                "{why}; write oci://REGISTRY/NAME:TAG, or the name that `understudy push` printed, with oci:// before it"
             )
         };
         let name = text.strip_prefix("oci://").ok_or_else(|| bad(&format!("{text:?} is in no registry")))?;
@@ -123,7 +123,7 @@ impl Registry<'_> {
         let fetched = fetched.map_err(|error| self.explain(error, reference, &auth));
         let (digest, layer) = fetched.with_context(|| format!("can't pull {source}"))?;
         let layer = layer.with_context(|| {
-            format!("{source} has no snapshot in it, only the module: `understudy push --with-snapshot` makes one that has")
+            format!("{source} contains only the module, and no snapshot: `understudy push --with-snapshot` adds it")
         })?;
         unpack_snapshot(&layer, folder).with_context(|| format!("the snapshot in {source} can't be used"))?;
         Ok(digest)
@@ -159,7 +159,7 @@ impl Registry<'_> {
         // `Client` would also create a client with only the machine's certificates, and panic
         // without any.
         reqwest::Client::builder().build().context(
-            "this machine has no certificates to know registries by; install ca-certificates, or name a file of them with SSL_CERT_FILE",
+            "this machine has no certificates to verify registries with; install ca-certificates, or name a file of them with SSL_CERT_FILE",
         )?;
         let protocol = if self.plain_http { ClientProtocol::Http } else { ClientProtocol::Https };
         let extra_root_certificates = self.ca.map(certificates).transpose()?.unwrap_or_default();
@@ -315,7 +315,7 @@ mod tests {
         check("oci://registry.test:5000/payment", "the tag is missing");
         check("oci://registry.test/Payment:1", "lower case");
         check("oci://registry.test/payment:a b", "invalid reference");
-        check("oci://registry.test/payment:1@sha256:00", "digest comes out");
+        check("oci://registry.test/payment:1@sha256:00", "push determines the digest");
         check("", "the registry is missing");
     }
 }

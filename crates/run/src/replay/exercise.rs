@@ -70,7 +70,7 @@ impl Exercise<'_> {
             timeout(PROBE_TIMEOUT, TcpStream::connect((target.host.as_str(), target.port))).await
         {
             bail!(
-                "something listens at {target} already: stop it, or say --target and start CMD on another port"
+                "something listens at {target} already: stop it, or start CMD on another port and name that with --target"
             );
         }
         Ok(())
@@ -163,7 +163,7 @@ impl Exercise<'_> {
             ending(
                 How::NeverReady,
                 format!(
-                    "within {within} s, at {target}: {last}; if it listens elsewhere, say where with --target"
+                    "within {within} s, at {target}: {last}; if it listens elsewhere, name the address with --target"
                 ),
             )
         })

@@ -155,9 +155,9 @@ impl Replay {
         apps.dedup();
         match apps.as_slice() {
             [app] => Ok(Target::parse(&format!("http://{app}"))?),
-            [] => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
+            [] => bail!("the service's address is unknown: name it with --target http://127.0.0.1:8080"),
             several => bail!(
-                "the service listened at several addresses ({}): say with --target which one is meant",
+                "the service listened at several addresses ({}): choose one with --target",
                 several.join(", ")
             ),
         }
@@ -237,7 +237,7 @@ impl Prepared<'_> {
         let mut mock = MockSettings { on_miss: replay.on_miss, latency: replay.latency, redaction: None };
         if mock.allows(OnMiss::Capture, snapshot) {
             bail!(
-                "{} says `on_miss: capture`, which a replay doesn't do: say --on-miss fail or passthrough",
+                "{} has `on_miss: capture`, which a replay doesn't support: use --on-miss fail or passthrough",
                 snapshot.path().display()
             );
         }

@@ -230,21 +230,20 @@ impl Args {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let is_generator = self.mode == Mode::GeneratorOnly;
         if is_generator && !self.command.is_empty() {
-            bail!("generator-only starts no service: leave CMD out, and say with --target where it runs");
+            bail!(
+                "generator-only starts no service: leave CMD out, and name the service's address with --target"
+            );
         }
         if is_generator && self.target.is_none() {
             bail!("generator-only needs --target: where does the service run?");
         }
         if !is_generator && self.command.is_empty() {
             bail!(
-                "no command: say after `--` how the service is started, or use --mode generator-only with --target"
+                "no command: write the service's command after `--`, or use --mode generator-only with --target"
             );
         }
         if !self.ready.starts_with('/') && self.ready != "tcp" {
-            bail!(
-                "{:?} says nothing of when the service is ready: write --ready /PATH or --ready tcp",
-                self.ready
-            );
+            bail!("{:?} is no test for readiness: write --ready /PATH or --ready tcp", self.ready);
         }
         self.pages.check()?;
         self.report.as_deref().map_or(Ok(()), output::check)

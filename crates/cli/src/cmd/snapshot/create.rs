@@ -133,7 +133,7 @@ fn context(args: &Args) -> anyhow::Result<RecordingContext> {
         Ok(config.redaction)
     };
     let redaction = read().with_context(|| {
-        format!("can't take {} for what the filter's configuration says of `redaction`", path.display())
+        format!("can't read {} as the `redaction` of a filter's configuration", path.display())
     })?;
     let RedactionConfig { enabled, key, headers, fields, allow } = redaction;
     let redaction = enabled.then_some(Settings { key, headers, fields, allow });
@@ -179,7 +179,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     }
     if draft.is_empty() {
         bail!(
-            "nothing in {} is what was asked for ({} looked at); `understudy snapshot list --store {}` says what it holds",
+            "no exchange in {} was selected ({} read); `understudy snapshot list --store {}` shows what it holds",
             args.store,
             say::count(selected.counts().read, "exchange"),
             args.store
@@ -232,12 +232,12 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     }
     if !header.sample.is_whole() {
         say::warning(format_args!(
-            "{} of the exchanges were recorded (`sample` in the filter's configuration): what wasn't will miss",
+            "{} of the exchanges were recorded (`sample` in the filter's configuration): the others will miss",
             header.sample
         ));
     }
     if repeated > 0 {
-        say::line(format_args!("{} sent more than once, and taken once", say::count(repeated, "exchange")));
+        say::line(format_args!("{} sent more than once, and used once", say::count(repeated, "exchange")));
     }
     say::learned(path, &header.rules);
     Ok(ExitCode::SUCCESS)

@@ -134,7 +134,7 @@ fn tell_service(service: &ServiceSurvey, text: &mut String) {
         let _ = writeln!(text, "  from {from}\n  to   {to}");
     }
     if !service.sample.is_whole() {
-        let _ = writeln!(text, "  {} of those that there were", service.sample);
+        let _ = writeln!(text, "  {} of the exchanges were recorded", service.sample);
     }
     let inbound = service.inbound.iter().map(|(name, count)| (count, name, "  inbound"));
     let outbound = service.backends.iter().map(|(name, count)| (count, name, ""));
