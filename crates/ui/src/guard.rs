@@ -96,7 +96,7 @@ fn judge_reading(headers: &HeaderMap) -> AccessDecision {
         .get("sec-fetch-site")
         .is_some_and(|site| !["same-origin", "none"].contains(&site.to_str().unwrap_or_default()));
     if from_elsewhere && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")) {
-        return AccessDecision::Refuse("Another site asked for this. Open it by itself.");
+        return AccessDecision::Refuse("Another site requested this page. Open its address directly.");
     }
     AccessDecision::Pass
 }

@@ -235,7 +235,7 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     match fs::canonicalize(path) {
         Ok(full) if full.starts_with(root) => Ok(full),
         Ok(_) => Err(PageError::forbidden(format!(
-            "{} is a link that leads out of {}: it isn't shown. Name the folder it leads to when you start `understudy ui`.",
+            "{} is a link that leads out of {}: it isn't shown. Name the folder that it leads to when you start `understudy ui`.",
             path.strip_prefix(root).unwrap_or(path).display(),
             root.display()
         ))),

@@ -42,8 +42,8 @@ pub(super) async fn related(
         (Direction::Outbound, [_]) => vec![("It was caused by", inbound.as_slice())],
         // With several candidates, the cause can't be determined.
         _ => vec![
-            ("Who called, in the same trace", inbound.as_slice()),
-            ("What was called, in the same trace", outbound.as_slice()),
+            ("Inbound calls of the same trace", inbound.as_slice()),
+            ("Outbound calls of the same trace", outbound.as_slice()),
         ],
     };
     let index = book.index()?;

@@ -129,8 +129,7 @@ pub(super) async fn change(
     let opened = book.open()?;
     if opened.digest != form.get("digest") {
         return Err(PageError::conflict(
-            "snapshot.yaml was changed since this page was made, so nothing was saved. Go back, load the page again to see what it \
-             says now, and repeat your change.",
+            "snapshot.yaml was changed since this page was made, so nothing was saved. Go back, load the page again to see its current content, and repeat your change.",
         ));
     }
     let mut rules = opened.header.rules;

@@ -55,14 +55,13 @@ pub(crate) fn weigh(
 ) -> Result<Weighing, String> {
     let failed = |error: understudy_snapshot::SnapshotError| error.to_string();
     let gone = || {
-        "the report doesn't hold this request to the last byte: replay again, and open the new report"
-            .to_owned()
+        "the report doesn't contain the complete request: replay again, and open the new report".to_owned()
     };
     let asked =
         missed(report).find(|(at, ..)| *at == number).and_then(|(.., whole)| whole).ok_or_else(gone)?;
     let none = || {
         format!(
-            "exchange {:?} isn't in the snapshot any more, or isn't answered from: load the page again",
+            "exchange {:?} isn't in the snapshot any more, or isn't served as an answer: load the page again",
             choice.with
         )
     };
@@ -74,7 +73,8 @@ pub(crate) fn weigh(
     };
     let Some(unsaid) = unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
     else {
-        let refused = "a rule in force says something of this place already: change that one in snapshot.yaml, or undo it first";
+        let refused =
+            "a rule in force names this place already: change that rule in snapshot.yaml, or undo it first";
         return Ok(Weighing { offer, rule: None, refused: Some(refused.to_owned()) });
     };
     let others: Vec<&Exchange> =

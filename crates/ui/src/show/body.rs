@@ -53,7 +53,7 @@ impl BodyView {
             }
             Some(_) => &body.bytes[..],
             None => {
-                view.notes.push(format!("Sent as {}, which can't be undone here.", visible_bytes(codings)));
+                view.notes.push(format!("Sent as {}, which can't be decoded here.", visible_bytes(codings)));
                 &body.bytes[..]
             }
         };

@@ -84,7 +84,7 @@ fn headers(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'stati
         }
     }
     if odd {
-        notes.push("Headers that a terminal can't be given are left out.");
+        notes.push("Headers that can't be written in a terminal are left out.");
     }
     if !has_type && !exchange.request.body.bytes.is_empty() {
         // Otherwise curl adds the type of a form.
@@ -102,7 +102,7 @@ fn body(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'static s
     match &body.bytes[..] {
         [] => String::new(),
         bytes if bytes.len() > BODY_MAX => {
-            notes.push("The request's body is too long for a command line: download it, and put its path in the place of request-body.");
+            notes.push("The request's body is too long for a command line: download it, and replace request-body by its path.");
             words.push("--data-binary @request-body".to_owned());
             String::new()
         }

@@ -104,13 +104,16 @@ async fn rules_are_applied_and_undone() {
     .await;
     let before = site.read("s/snapshot.yaml");
     let page = site.page("/s/s/rules").await;
-    assert!(page.contains("None: each value of a request counts") && page.contains("query.nonce"), "{page}");
+    assert!(
+        page.contains("None: each value of a request is compared") && page.contains("query.nonce"),
+        "{page}"
+    );
     assert!(page.contains("none issued by an answer"), "the evidence: {page}");
     let (token, digest, rule) = (field(&page, "token"), field(&page, "digest"), field(&page, "rule"));
     let fields = [("token", &*token), ("digest", &digest), ("rule", &rule)];
     assert_eq!(site.post("/s/s/rules/apply", &fields).await.status, 303);
     let page = site.page("/s/s/rules").await;
-    assert!(page.contains("The recording speaks for nothing else"), "{page}");
+    assert!(page.contains("The recording supports no other rule"), "{page}");
     assert!(site.read("s/snapshot.yaml").contains("query.nonce"));
     assert_eq!(site.post("/s/s/rules/apply", &fields).await.status, 409, "with the page of before");
     let (digest, rule) = (field(&page, "digest"), field(&page, "rule"));

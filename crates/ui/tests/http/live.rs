@@ -138,7 +138,10 @@ async fn memory_is_bounded_and_a_store_that_goes_is_told() {
     let many: Vec<_> = (0..2_500).map(|number| format!("/n/{number}")).collect();
     recording.take(&many).await;
     let page = until(&ui, "/live", "GET /n/2499").await;
-    assert!(page.contains("2,000 at most, of 2,500 exchanges"), "{page}");
+    assert!(
+        page.contains("The newest of 2,500 exchanges since the server was started are shown, at most 2,000."),
+        "{page}"
+    );
     assert!(get(&ui, "/live/traffic/500").await.starts_with("HTTP/1.1 404"));
     assert!(get(&ui, "/live/traffic/501").await.starts_with("HTTP/1.1 200"));
     drop(recording);

@@ -224,7 +224,7 @@ async fn a_place_that_a_rule_speaks_of_already_is_left_to_its_writer() {
     let ruled = format!("{}rules:\n- volatile: [body/till]\n", site.read("shop/snapshot.yaml"));
     std::fs::write(site.path("shop/snapshot.yaml"), &ruled).unwrap();
     let page = site.page(MISS).await;
-    assert!(page.contains("a rule in force says something of this place already"), "{page}");
+    assert!(page.contains("a rule in force names this place already"), "{page}");
     assert!(!page.contains("Make this rule"), "{page}");
 }
 
@@ -357,7 +357,7 @@ async fn reports_from_elsewhere_stand_with_their_snapshot() {
 async fn a_request_that_an_old_report_holds_in_part_can_be_read_and_no_more() {
     let site = shop(&[order(TILL_7, "{}")], vec![JudgedCall { whole: None, ..missed(asked(TILL_8)) }]).await;
     let page = site.page(MISS).await;
-    assert!(page.contains("doesn’t hold this request to the last byte") && page.contains("till-8"), "{page}");
+    assert!(page.contains("doesn’t contain the complete request") && page.contains("till-8"), "{page}");
     assert!(!page.contains("Make this rule") && !page.contains("Add to the snapshot"), "{page}");
 }
 

@@ -67,8 +67,8 @@ pub(crate) async fn add(
     let responder = loaded.report()?.responder.as_ref();
     let asked = responder.and_then(|responder| responder.verdicts.get(number));
     let whole = asked.and_then(|asked| asked.whole.as_ref()).map(|whole| &whole.0);
-    let whole = whole
-        .ok_or_else(|| PageError::not_found("The report doesn’t hold this request to the last byte."))?;
+    let whole =
+        whole.ok_or_else(|| PageError::not_found("The report doesn’t contain the complete request."))?;
     let exchange = answered(whole, &form)?;
     let book = loaded.book.clone();
     let _alone = book.changing.lock().await;
@@ -120,7 +120,7 @@ fn answered(asked: &Exchange, form: &Form) -> Result<Exchange, PageError> {
 fn can_be_answered(exchange: Exchange) -> Result<Exchange, PageError> {
     match unanswerable(&exchange) {
         None => Ok(exchange),
-        Some(why) => Err(PageError::refused(format!("This can’t be answered with: {why}."))),
+        Some(why) => Err(PageError::refused(format!("This can’t be served as an answer: {why}."))),
     }
 }
 
