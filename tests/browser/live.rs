@@ -4,7 +4,7 @@ use crate::scene::{HOLD, Scene, client, shell, until};
 use crate::site::Site;
 
 #[tokio::test]
-async fn what_is_recorded_comes_up_by_itself() {
+async fn recorded_exchange_appears_automatically() {
     let scene = Scene::new().await;
     // CMD keeps the recording open. Another client sends the requests, one of them when the browser
     // has asked for it.

@@ -13,7 +13,7 @@ async fn page(scene: &Scene, report: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_report_is_read_by_everyone() {
+async fn report_page_is_accessible() {
     let scene = Scene::new().await;
     let url = page(&scene, GOLDEN).await;
     for (scheme, width) in [("light", "1280"), ("light", "360"), ("dark", "1280"), ("dark", "360")] {
@@ -28,7 +28,7 @@ async fn a_report_is_read_by_everyone() {
 }
 
 #[tokio::test]
-async fn what_a_report_quotes_never_runs() {
+async fn recorded_content_in_a_report_never_runs() {
     let scene = Scene::new().await;
     let payload = PAYLOADS.concat();
     let quoted = serde_json::to_string(&payload).expect("JSON");

@@ -8,7 +8,7 @@ const A: &str = "GET http://api.test/a";
 const B: &str = "GET http://api.test/b";
 
 #[tokio::test]
-async fn faults_are_served_counted_and_told() {
+async fn faults_are_served_counted_and_reported() {
     let scene = Scene::new().await;
     scene.record(&[], &client(&[A, B])).run().await.expect(0);
     let rules = "rules:\n- path: /a\n  fault: { status: 503, body: out of order, every: 2 }\n- path: /c\n  fault: { status: 429 }\n\

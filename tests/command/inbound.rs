@@ -31,7 +31,7 @@ async fn ask(to: SocketAddr, path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
+async fn inbound_requests_are_recorded_with_the_calls_that_they_caused() {
     let scene = Scene::new().await;
     let [listen, app] = addresses();
     let running = recording(&scene, [listen, app], &["--json"]).await;
@@ -80,7 +80,7 @@ async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_said_and_recorded() {
+async fn missing_service_is_reported_and_recorded() {
     let scene = Scene::new().await;
     let [listen, app] = addresses();
     let request = format!("GET http://{listen}/early");
@@ -94,7 +94,7 @@ async fn a_service_that_is_not_there_is_said_and_recorded() {
 }
 
 #[tokio::test]
-async fn an_interrupted_recording_still_knows_where_the_service_was() {
+async fn recovered_recording_has_the_services_address() {
     let scene = Scene::new().await;
     let [listen, app] = addresses();
     let running = recording(&scene, [listen, app], &[]).await;
@@ -117,7 +117,7 @@ async fn an_interrupted_recording_still_knows_where_the_service_was() {
 }
 
 #[tokio::test]
-async fn ways_in_that_can_not_be() {
+async fn invalid_inbound_listeners_are_refused() {
     let scene = Scene::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = taken.local_addr().expect("an address").to_string();

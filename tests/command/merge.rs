@@ -24,7 +24,7 @@ fn files(scene: &Scene) -> String {
 }
 
 #[tokio::test]
-async fn what_missed_and_was_captured_is_answered_after_a_merge() {
+async fn captured_miss_is_answered_after_a_merge() {
     let scene = Scene::new().await;
     scene.record(&[], &client(&[A, &with_nonce("b", 1)])).run().await.expect(0);
     capture(&scene, "missed", &[A, &with_nonce("new", 2), &with_nonce("b", 3)]).await;
@@ -57,7 +57,7 @@ async fn what_missed_and_was_captured_is_answered_after_a_merge() {
 }
 
 #[tokio::test]
-async fn the_same_request_with_another_answer_comes_after_the_first() {
+async fn merged_answer_to_the_same_request_comes_second() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let map = format!("api.test=http://{}", scene.upstream.address());
@@ -97,7 +97,7 @@ async fn the_same_request_with_another_answer_comes_after_the_first() {
 }
 
 #[tokio::test]
-async fn what_a_person_has_said_wins() {
+async fn settings_by_hand_take_precedence() {
     let scene = Scene::new().await;
     scene.recorded().await;
     capture(&scene, "missed", &[A, "GET http://api.test/new?page=1"]).await;
@@ -116,7 +116,7 @@ async fn what_a_person_has_said_wins() {
 }
 
 #[tokio::test]
-async fn two_keys_are_not_united_where_tokens_are_compared() {
+async fn snapshots_with_two_keys_and_compared_tokens_are_refused() {
     let scene = Scene::new().await;
     let secret = "GET http://api.test/a?password=s3cr3t-of-mine-0001";
     scene.record(&[], &client(&[secret])).run().await.expect(0);
@@ -149,7 +149,7 @@ async fn two_keys_are_not_united_where_tokens_are_compared() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_merged_changes_nothing() {
+async fn failed_merge_changes_nothing() {
     let scene = Scene::new().await;
     scene.recorded().await;
     scene.file("junk/snapshot.yaml", scene.read("s/snapshot.yaml"));

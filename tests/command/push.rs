@@ -28,7 +28,7 @@ fn login(scene: &Scene, registry: &Registry, auth: &str) {
 }
 
 #[tokio::test]
-async fn what_is_pushed_comes_back_and_answers_in_envoy() {
+async fn pushed_image_is_pulled_and_answers_in_envoy() {
     let scene = recorded().await;
     let registry = Registry::start(&scene, Wanted::default()).await;
     let module = bundled(&scene).await;
@@ -75,7 +75,7 @@ async fn the_same_snapshot_is_the_same_image_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_private_registry_wants_what_docker_login_has_kept() {
+async fn private_registry_gets_the_credentials_of_docker_login() {
     let scene = recorded().await;
     let registry = Registry::start(&scene, Wanted { private: true, ..Wanted::default() }).await;
     let login_first = format!("run `docker login {}` first", registry.name);
@@ -112,7 +112,7 @@ async fn a_private_registry_wants_what_docker_login_has_kept() {
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_tokens() {
+async fn registry_with_tokens_accepts_a_push() {
     let scene = recorded().await;
     let authority = TestAuthority::new();
     let leaf = authority.leaf("tokens.test");
@@ -166,7 +166,7 @@ async fn token_service(leaf: &understudy_ca::Leaf) -> Upstream {
 }
 
 #[tokio::test]
-async fn a_registry_with_a_certificate_of_its_own() {
+async fn registry_with_its_own_authority_accepts_a_push() {
     let scene = recorded().await;
     let authority = TestAuthority::new();
     let leaf = authority.leaf("localhost");
@@ -189,7 +189,7 @@ async fn a_registry_with_a_certificate_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_said() {
+async fn failed_push_reports_the_reason() {
     let scene = recorded().await;
     let registry = Registry::start(&scene, Wanted::default()).await;
     push(&scene, &registry, "a:1", &[]).await.expect(2).says(&["speaks no TLS", "--plain-http"]);
@@ -212,7 +212,7 @@ async fn what_stands_in_the_way_is_said() {
 }
 
 #[tokio::test]
-async fn an_image_as_a_folder_is_what_is_pushed() {
+async fn image_in_a_folder_equals_the_pushed_one() {
     let scene = recorded().await;
     let module = bundled(&scene).await;
     for layout in ["image", "artifact"] {

@@ -87,7 +87,7 @@ async fn a_call_that_is_not_made_any_more_is_named() {
 }
 
 #[tokio::test]
-async fn a_slower_handler_is_named_where_a_goal_says_so() {
+async fn slower_handler_misses_its_goal() {
     let scene = Scene::new().await;
     let slow = ["--fail-if", "p95 > 380ms"];
     let (done, _) = replay_payment(&scene, &slow, &[BROKEN, "slow"]).await;

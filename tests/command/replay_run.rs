@@ -30,7 +30,7 @@ fn report(scene: &Scene) -> Value {
 }
 
 #[tokio::test]
-async fn what_the_service_issues_is_carried_and_what_it_makes_itself_does_not_count() {
+async fn issued_values_are_carried_and_noise_is_ignored() {
     let scene = Scene::new().await;
     let port = shopped(&scene).await;
     let done = replay(&scene, &["--verbose"], port, "late").run().await.expect(0);
@@ -86,7 +86,7 @@ async fn a_service_that_is_not_ready_is_named_within_the_time() {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_it_and_the_report_says_what_ran() {
+async fn ctrl_c_ends_the_replay_with_a_report() {
     let scene = Scene::new().await;
     let port = shopped(&scene).await;
     let running = replay(&scene, &["--times", "100000"], port, "").start();
@@ -139,7 +139,7 @@ async fn the_report_is_also_a_page_and_xml_that_parse() {
 }
 
 #[tokio::test]
-async fn arguments_that_make_no_sense_are_refused_before_anything_runs() {
+async fn contradictory_arguments_are_refused_before_anything_runs() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let check = async |args: &[&str], says: &[&str]| {
@@ -165,7 +165,7 @@ async fn arguments_that_make_no_sense_are_refused_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_not_driven_by_mistake() {
+async fn port_of_another_program_is_not_driven() {
     let scene = Scene::new().await;
     let port = shopped(&scene).await;
     let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port");

@@ -51,7 +51,7 @@ fn http(address: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn requests_go_out_as_they_were_recorded_over_connections_that_are_kept() {
+async fn requests_are_sent_as_recorded_over_kept_connections() {
     let scene = Scene::new().await;
     let service = Upstream::start(|_| hello()).await;
     let asked =
@@ -127,7 +127,7 @@ async fn grpc_is_compared_by_message_and_status() {
 }
 
 #[tokio::test]
-async fn what_a_grpc_service_issues_is_carried_into_later_messages() {
+async fn values_issued_by_grpc_are_carried_into_later_messages() {
     const RECORDED: &str = "ord_8f3kq2LmZ7";
     const LIVE: &str = "ord_5tYpW0aXc9Qe4";
     let scene = Scene::new().await;
@@ -193,7 +193,7 @@ async fn the_pace_is_that_of_the_recording_or_of_the_rate() {
 }
 
 #[tokio::test]
-async fn a_stall_is_in_the_latency_of_all_that_it_kept_waiting() {
+async fn stall_counts_in_the_latency_of_all_delayed_requests() {
     let scene = Scene::new().await;
     // One answer of ten takes 300 ms; at 100 a second the others wait for it.
     let service = Upstream::start(|seen| {
@@ -212,7 +212,7 @@ async fn a_stall_is_in_the_latency_of_all_that_it_kept_waiting() {
 }
 
 #[tokio::test]
-async fn a_goal_about_some_requests_looks_at_no_others() {
+async fn goal_for_some_requests_ignores_others() {
     let scene = Scene::new().await;
     let service = Upstream::start(|seen| {
         if seen.path().starts_with("/slow") {
@@ -259,7 +259,7 @@ async fn a_service_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_meanwhile_is_no_failure() {
+async fn connection_closed_while_idle_is_no_failure() {
     let scene = Scene::new().await;
     // Each connection takes one request, and doesn't announce that before.
     let service = Upstream::script(async |mut wire| {
@@ -274,7 +274,7 @@ async fn a_connection_that_was_closed_meanwhile_is_no_failure() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_target_is_never_ready() {
+async fn target_without_a_server_is_never_ready() {
     let scene = Scene::new().await;
     snapshot(&scene, "HTTP/1.1", vec![get("/")]);
     let nobody = Nobody::here();

@@ -136,7 +136,7 @@ async fn nothing_acknowledged_is_lost_when_a_collector_is_killed() {
 }
 
 #[tokio::test]
-async fn what_s3_does_not_take_is_not_acknowledged() {
+async fn batch_that_s3_refuses_is_not_acknowledged() {
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
     let collector = Collector::start(&scene, &bucket, "collector.log").await;
@@ -185,7 +185,7 @@ async fn what_s3_does_not_take_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_cannot_be_used_is_said_at_the_start() {
+async fn unusable_bucket_is_reported_at_the_start() {
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
     let collect =

@@ -25,7 +25,7 @@ fn respond(scene: &Scene, maps: &[String], cmd: &[String]) -> Call {
 }
 
 #[tokio::test]
-async fn what_isnt_mocked_goes_to_its_backend_and_the_rest_is_answered() {
+async fn unmocked_backend_is_called_and_others_are_answered() {
     let (scene, maps) = scene().await;
     let asked = || scene.upstream.seen().len();
     let cmd = client(&["GET http://one.test/a", "GET http://two.test/b"]);
@@ -56,7 +56,7 @@ async fn what_isnt_mocked_goes_to_its_backend_and_the_rest_is_answered() {
 }
 
 #[tokio::test]
-async fn select_says_what_it_would_do_and_refuses_what_it_cant() {
+async fn dry_run_reports_changes_and_impossible_ones_are_refused() {
     let (scene, _) = scene().await;
     let before = scene.read("s/snapshot.yaml");
     let args = [
@@ -88,7 +88,7 @@ async fn select_says_what_it_would_do_and_refuses_what_it_cant() {
 }
 
 #[tokio::test]
-async fn a_backend_that_stands_in_the_exchanges_alone_can_be_chosen() {
+async fn backend_only_in_the_exchanges_can_be_selected() {
     let (scene, _) = scene().await;
     let lines = scene.read("s/exchanges.ndjson").replace("http://two.test", "http://three.test");
     scene.file("s/exchanges.ndjson", lines);
@@ -102,7 +102,7 @@ async fn a_backend_that_stands_in_the_exchanges_alone_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn inspect_tells_technologies_and_draws_the_map() {
+async fn inspect_shows_technologies_and_the_map() {
     let scene = Scene::new().await;
     let here = |args: &[&str]| scene.understudy(args).folder(root()).run();
     let svg = scene.path("map.svg");

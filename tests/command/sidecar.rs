@@ -14,7 +14,7 @@ const INBOUND: &str = "127.0.0.1:15003";
 const APP: &str = "127.0.0.1:8080";
 
 #[tokio::test]
-async fn tapped_collected_bundled_and_answered() {
+async fn sidecar_taps_and_answers_from_the_bundle() {
     let scene = Scene::new().await;
     for address in ["127.0.0.1:15000", PROXY, INBOUND, APP, "127.0.0.1:4440"] {
         until("a port of envoy/*.yaml is in use", || TcpListener::bind(address).ok().map(drop)).await;

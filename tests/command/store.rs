@@ -67,7 +67,7 @@ fn paths(scene: &Scene, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_store_that_is_written_to_becomes_a_snapshot() {
+async fn store_in_use_gives_a_snapshot() {
     let scene = Scene::new().await;
     let store = stored(&scene).await;
     let done = create(&scene, "payment", &["--service", "payment"]).await.expect(0);
@@ -106,7 +106,7 @@ async fn a_store_that_is_written_to_becomes_a_snapshot() {
 }
 
 #[tokio::test]
-async fn times_and_backends_choose() {
+async fn times_and_backends_select_exchanges() {
     let scene = Scene::new().await;
     let _store = stored(&scene).await;
     let check = async |args: &[&str], expect: &[&str]| {
@@ -142,7 +142,7 @@ async fn a_snapshot_is_of_one_service() {
 }
 
 #[tokio::test]
-async fn what_is_no_store_is_refused() {
+async fn folder_that_is_no_store_is_refused() {
     let scene = Scene::new().await;
     scene.file("folder/notes.txt", "mine");
     let check = async |store: &str, says: &[&str]| {
@@ -217,7 +217,7 @@ async fn secrets_match_under_the_filters_key() {
 }
 
 #[tokio::test]
-async fn what_there_is_is_listed() {
+async fn snapshots_and_stores_are_listed() {
     let scene = Scene::new().await;
     let list = |args: &[&str]| scene.understudy([&["snapshot", "list"], args].concat()).run();
     let done = list(&[]).await.expect(0);
@@ -302,7 +302,7 @@ async fn a_snapshot_is_deleted_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_it_asks_before_it_deletes() {
+async fn delete_on_a_terminal_asks_first() {
     let scene = Scene::new().await;
     let store = stored(&scene).await;
     create(&scene, "a", &["--service", "payment"]).await.expect(0);

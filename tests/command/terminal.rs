@@ -27,7 +27,7 @@ async fn ctrl_c_ends_cmd_and_keeps_the_recording() {
 }
 
 #[tokio::test]
-async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
+async fn cmd_reads_typed_text_and_can_be_resumed() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let script = scene.file("cmd.sh", "echo CMD asks; read -r line; echo \"CMD read: $line\"");
@@ -48,7 +48,7 @@ async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
 }
 
 #[tokio::test]
-async fn a_shell_stops_and_resumes_it() {
+async fn shell_stops_and_resumes_the_command() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let script = scene.file("cmd.sh", "echo CMD asks; read -r line; echo \"CMD read: $line\"; exit 4");

@@ -27,7 +27,7 @@ async fn get(port: &str, path: &str, host: &str) -> String {
 }
 
 #[tokio::test]
-async fn it_serves_until_it_is_told_to_end() {
+async fn pages_are_served_until_a_signal() {
     let scene = Scene::new().await;
     scene.recorded().await;
     for (signal, args) in [(Signal::INT, vec!["ui", "s"]), (Signal::TERM, vec!["ui", "."])] {
@@ -47,7 +47,7 @@ async fn it_serves_until_it_is_told_to_end() {
 }
 
 #[tokio::test]
-async fn others_need_the_token_that_is_printed() {
+async fn other_machines_need_the_printed_token() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let log = File::create(scene.path("log")).expect("a file");
@@ -64,7 +64,7 @@ async fn others_need_the_token_that_is_printed() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_shown_is_refused() {
+async fn path_that_cannot_be_shown_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let taken = scene.upstream.address().to_string();

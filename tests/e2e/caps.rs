@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use understudy_testkit::{Connection, Rig, Upstream};
 
 #[tokio::test]
-async fn a_body_over_the_cap_is_cut_and_says_how_long_it_was() {
+async fn body_over_the_cap_is_cut_with_its_full_length() {
     let upstream = Upstream::start(|seen| {
         let body = if seen.path() == "/exact" { vec![b'r'; 1000] } else { vec![b'r'; 70_000] };
         Some(

@@ -141,7 +141,7 @@ fn responder(exchanges: Vec<Recorded>) -> RigBuilder {
 }
 
 #[tokio::test]
-async fn the_same_with_the_backend_and_without() {
+async fn mocked_calls_equal_real_ones() {
     let (answers, exchanges) = tapped().await;
     let rig = responder(exchanges).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -181,7 +181,7 @@ fn other() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_miss_is_a_status_that_says_what_differs() {
+async fn miss_is_a_status_with_the_differences() {
     let upstream = Upstream::ok().await;
     let rig = with_backend(&upstream, "fail").start().await;
     let client = H2::open(rig.proxy()).await;
@@ -204,7 +204,7 @@ async fn a_miss_is_a_status_that_says_what_differs() {
 }
 
 #[tokio::test]
-async fn what_is_no_part_of_the_meaning_makes_no_difference() {
+async fn spelling_of_a_message_makes_no_difference() {
     let rig =
         Rig::responder().exchange(order().with("grpc-timeout", "1S").with("user-agent", "a")).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -237,7 +237,7 @@ async fn a_rule_leaves_a_field_out() {
 }
 
 #[tokio::test]
-async fn a_sequence_goes_on() {
+async fn sequence_continues_over_calls() {
     let numbered = |n: &str| order().body(frames([message(&[(1, n)])]));
     let rig = Rig::responder().exchange(numbered("one")).exchange(numbered("two")).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -248,7 +248,7 @@ async fn a_sequence_goes_on() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_undone_for_who_does_not_take_it() {
+async fn compressed_answer_is_decompressed_for_a_client_without_support() {
     let packed = order()
         .with("grpc-accept-encoding", "identity,gzip")
         .header("grpc-encoding", "gzip")
@@ -272,7 +272,7 @@ async fn a_compressed_answer_is_undone_for_who_does_not_take_it() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_cap_has_a_status_at_once() {
+async fn body_over_the_cap_gets_a_status_at_once() {
     let upstream = Upstream::ok().await;
     let rig = with_backend(&upstream, "fail").config("body_cap_bytes", json!(1000)).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -292,7 +292,7 @@ async fn a_body_over_the_cap_has_a_status_at_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_waits_goes_to_the_stub_when_its_time_has_come() {
+async fn delayed_answer_goes_to_the_stub_in_time() {
     let rig =
         Rig::responder().exchange(order().took(300_000)).config("latency", json!("recorded")).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -307,7 +307,7 @@ async fn an_answer_that_waits_goes_to_the_stub_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn a_miss_that_may_pass_reaches_the_backend_as_it_is() {
+async fn passthrough_reaches_the_backend_unchanged() {
     let backend = H2Upstream::start(service).await;
     let rig = Rig::responder().with_backends().map(backend.map("orders.test")).exchange(order());
     let rig = rig.config("on_miss", json!("capture")).collector().start().await;
@@ -331,7 +331,7 @@ async fn a_miss_that_may_pass_reaches_the_backend_as_it_is() {
 
 /// Without the stub, nothing may go on: not even a request that matches.
 #[tokio::test]
-async fn without_the_stub_it_fails_closed() {
+async fn missing_stub_fails_closed() {
     let upstream = Upstream::ok().await;
     let asked = || frames([message(&[(1, "a"), (3, "b")])]);
     let told = async |rig: &Rig, expect: &str| {
@@ -433,7 +433,7 @@ async fn grpc_web_and_connect_are_plain_http() {
 
 /// Clients that want the first message of a stream cancel it then; what they had, they get again.
 #[tokio::test]
-async fn a_client_that_has_had_enough_gets_the_same_again() {
+async fn cancelled_stream_is_served_again() {
     let first = frames([message(&[(1, "first")])]);
     let backend = H2Upstream::endless(first.clone()).await;
     let rig = Rig::tap().map(backend.map("orders.test")).start().await;

@@ -36,7 +36,7 @@ async fn assert_alive(rigs: &[Rig; 2]) {
 }
 
 #[tokio::test]
-async fn headers() {
+async fn hostile_headers_are_harmless() {
     let (_upstream, rigs) = both().await;
     let many: String = (0..1000).map(|i| format!("x-header-{i}: {i}\r\n")).collect();
     let large = format!("x-large: {}\r\n", "v".repeat(64 << 10));
@@ -73,7 +73,7 @@ async fn headers() {
 }
 
 #[tokio::test]
-async fn request_lines() {
+async fn hostile_request_lines_are_harmless() {
     let (_upstream, rigs) = both().await;
     let long = "M".repeat(1000);
     let lines: [(&[u8], &[u16]); 14] = [
@@ -106,7 +106,7 @@ async fn request_lines() {
 }
 
 #[tokio::test]
-async fn pipelined_requests() {
+async fn pipelined_requests_are_answered_in_order() {
     let (_upstream, rigs) = both().await;
     let requests: Vec<u8> = (0..50)
         .flat_map(|i| {
@@ -127,7 +127,7 @@ async fn pipelined_requests() {
 }
 
 #[tokio::test]
-async fn json_that_is_deep_large_or_broken() {
+async fn deep_large_or_broken_json_is_harmless() {
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let objects = "{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000);
     let large = format!("[{}1]", "{\"k\":[1,2.50,\"\\u00e9\"],\"j\":null},".repeat(40_000));
@@ -160,7 +160,7 @@ async fn json_that_is_deep_large_or_broken() {
 }
 
 #[tokio::test]
-async fn a_thousand_streams_at_once() {
+async fn thousand_streams_at_once_are_answered() {
     let builder = (0..1000).fold(Rig::responder(), |builder, i| {
         builder
             .exchange(recorded("GET", "http://api.test", &format!("/{i}")).body(format!("answer {i}")))
@@ -200,7 +200,7 @@ async fn a_thousand_streams_at_once() {
 }
 
 #[tokio::test]
-async fn http2_oddities() {
+async fn http2_oddities_are_harmless() {
     let rig = Rig::responder()
         .exchange(recorded("POST", "http://api.test", "/").sent("a=1").body("real"))
         .collector()

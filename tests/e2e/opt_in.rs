@@ -42,7 +42,7 @@ async fn without_the_annotation_requests_pass_untouched() {
 }
 
 #[tokio::test]
-async fn with_the_annotation_it_is_mocked() {
+async fn annotated_workload_is_mocked() {
     let upstream = Upstream::ok().await;
     for group in ["speedscale.com", "understudy.dev"] {
         let annotation = json!({ (format!("replay.{group}/mode")): "responder-only" });
@@ -56,7 +56,7 @@ async fn with_the_annotation_it_is_mocked() {
 }
 
 #[tokio::test]
-async fn a_workload_that_has_not_opted_in_is_tapped_all_the_same() {
+async fn workload_without_opt_in_is_tapped() {
     let upstream = Upstream::ok().await;
     let rig = rolled_out(&upstream, json!({}))
         .map(upstream.map("tapped.test"))
@@ -72,7 +72,7 @@ async fn a_workload_that_has_not_opted_in_is_tapped_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
+async fn missing_snapshot_never_reaches_the_backend() {
     let upstream = Upstream::ok().await;
     let annotations = json!({
         "replay.speedscale.com/mode": "responder-only",
@@ -105,7 +105,7 @@ fn both() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
+async fn each_workload_is_answered_from_its_snapshot() {
     let upstream = Upstream::ok().await;
     let ask = async |metadata: Value, config: Value| {
         let builder = Rig::responder()

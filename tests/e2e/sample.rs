@@ -54,7 +54,7 @@ async fn whole_traces_are_recorded_in_both_directions() {
 }
 
 #[tokio::test]
-async fn what_is_tied_to_nothing_is_chosen_by_its_number() {
+async fn exchange_without_a_trace_is_sampled_by_its_number() {
     let backend = Upstream::ok().await;
     // No header of Envoy's own ties them.
     let rig = Rig::tap().map(backend.map("api.test")).config("sample", json!(0.25)).start().await;

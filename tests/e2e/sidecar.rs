@@ -156,8 +156,8 @@ async fn exchanges(store: &Path) -> Vec<Exchange> {
 }
 
 #[test]
-fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
-    alone("sidecar::redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go", || async {
+fn redirected_connections_are_tapped_and_reach_their_target() {
+    alone("sidecar::redirected_connections_are_tapped_and_reach_their_target", || async {
         let sidecar = Sidecar::start("envoy.yaml", &Rig::tap().bundled(), true).await;
         let store = sidecar.folder.path().join("store");
         let collector = Collector::bind("127.0.0.1:4440", CollectorConfig::new(store.clone())).await;
@@ -276,8 +276,8 @@ fn redirected_connections_are_answered_and_no_packet_leaves() {
 }
 
 #[test]
-fn the_script_says_what_it_needs() {
-    alone("sidecar::the_script_says_what_it_needs", async || {
+fn script_names_missing_requirements() {
+    alone("sidecar::script_names_missing_requirements", async || {
         let script = root().join("envoy/redirect.sh");
         let check = |user: User, arguments: &str, expect: &str| {
             let words: Vec<_> =

@@ -55,7 +55,7 @@ async fn arrivals(rig: &Rig) -> (Vec<Duration>, String) {
 }
 
 #[tokio::test]
-async fn events_come_one_by_one_and_the_first_no_later_than_without_the_filter() {
+async fn events_are_passed_one_by_one_without_delay() {
     let upstream = event_source().await;
     let without = Rig::tap().without_filter().map(upstream.map("api.test")).start().await;
     let with = Rig::tap().map(upstream.map("api.test")).start().await;
@@ -122,7 +122,7 @@ async fn http2_trailers_are_answered_as_they_were_recorded() {
 
 /// A client that waits for `100 Continue` before it sends its body.
 #[tokio::test]
-async fn expect_100_continue() {
+async fn expect_100_continue_is_answered() {
     let upstream = Upstream::script(|mut wire| async move {
         wire.until(b"\r\n\r\n").await;
         wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;

@@ -69,7 +69,7 @@ async fn sides(rig: &Rig, upstream: &Upstream) -> (Vec<Seen>, Vec<Answer>) {
 }
 
 #[tokio::test]
-async fn the_same_bytes_with_and_without() {
+async fn tap_changes_no_byte() {
     let upstream = Upstream::start(|seen| Some(answer(seen))).await;
     let without = Rig::tap().without_filter().map(upstream.map("api.test")).start().await;
     let with = Rig::tap().map(upstream.map("api.test")).start().await;
@@ -89,7 +89,7 @@ async fn the_same_bytes_with_and_without() {
 }
 
 #[tokio::test]
-async fn http2_with_trailers() {
+async fn http2_trailers_pass_the_tap() {
     let trailers = |name: &'static str| {
         HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))])
     };
@@ -189,7 +189,7 @@ async fn an_upgrade_passes_and_is_not_copied() {
 }
 
 #[tokio::test]
-async fn how_streams_end() {
+async fn end_of_each_stream_is_recorded() {
     let (tell, mut told) = mpsc::unbounded_channel::<&'static str>();
     let tell = Arc::new(Mutex::new(tell));
     let upstream = Upstream::script(move |mut wire| {

@@ -26,7 +26,7 @@ async fn exchange_of(rig: &Rig) -> Exchange {
 }
 
 #[tokio::test]
-async fn what_is_asked_by_tls_is_recorded() {
+async fn requests_over_tls_are_recorded() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);
     let front = authority.serve("api.test", H2_AND_HTTP1, upstream.address(), VALID).await;
     let rig = tap(&authority, vec![front.map("api.test")]).await;
@@ -63,7 +63,7 @@ async fn an_app_may_speak_http2_to_a_backend_that_does_not() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_valid_is_refused_and_said_why() {
+async fn invalid_certificate_is_refused_with_the_reason() {
     let (trusted, other, upstream) = (TestAuthority::new(), TestAuthority::new(), Upstream::ok().await);
     let address = upstream.address();
     let day = Duration::from_secs(86_400);
@@ -111,7 +111,7 @@ async fn a_certificate_that_is_not_valid_is_refused_and_said_why() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_trust_us_is_told_of() {
+async fn client_without_trust_is_reported() {
     let rig = Rig::responder().tls().start().await;
     for alpn in [HTTP1, H2_AND_HTTP1] {
         let failed =
@@ -132,7 +132,7 @@ async fn a_client_that_does_not_trust_us_is_told_of() {
 }
 
 #[tokio::test]
-async fn answers_come_by_tls_and_nothing_reaches_the_backend() {
+async fn mocked_https_reaches_no_backend() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);
     let front = authority.serve("api.test", H2_AND_HTTP1, upstream.address(), VALID).await;
     let rig = Rig::responder()
@@ -215,7 +215,7 @@ async fn each_address_has_a_certificate() {
 }
 
 #[tokio::test]
-async fn a_backend_that_can_not_be_reached_is_said_so() {
+async fn unreachable_backend_is_reported() {
     let authority = TestAuthority::new();
     let nobody = understudy_testkit::Nobody::here();
     let map = understudy_testkit::map("api.test", nobody.address());

@@ -106,7 +106,7 @@ fn told(method: &str, answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_is_what_was_recorded() {
+async fn answer_equals_the_recorded_one() {
     let upstream = Upstream::start(|seen| {
         let case = cases().into_iter().find(|case| seen.path().ends_with(case.path));
         Some(case.expect("a path of ours").raw)
@@ -145,7 +145,7 @@ async fn an_answer_is_what_was_recorded() {
 }
 
 #[tokio::test]
-async fn the_same_over_http2() {
+async fn answer_over_http2_equals_the_recorded_one() {
     let rig = Rig::responder()
         .exchange(
             recorded("GET", "http://api.test", "/a")
@@ -170,7 +170,7 @@ async fn the_same_over_http2() {
 }
 
 #[tokio::test]
-async fn trailers_without_a_body() {
+async fn trailers_without_a_body_are_served() {
     let rig = Rig::responder()
         .exchange(recorded("GET", "http://api.test", "/a").header("x-a", "1").trailer("x-sum", "1"))
         .start()
@@ -184,7 +184,7 @@ async fn trailers_without_a_body() {
 /// The rest of docs/reference/envoy.md, "What a mock's answer differs in": what Envoy leaves no way
 /// to serve.
 #[tokio::test]
-async fn what_cannot_be_as_it_was() {
+async fn unrepeatable_parts_of_an_answer_are_documented() {
     let rig = Rig::responder()
         .exchange(recorded("GET", "http://api.test", "/reason").status(299).header("X-Case", "1").body("b"))
         .exchange(recorded("GET", "http://api.test", "/date").header("date", "then").body("b"))

@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_what_the_server_failed_at() {
+    fn server_error_counts_as_failure() {
         let check = |status: u16, grpc: &str, end: End, expect: bool| {
             let content_type = if grpc.is_empty() { "text/plain" } else { "application/grpc" };
             let request = Request {
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles() {
+    fn quantile_of_few_durations_is_one_of_them() {
         let check = |values: &[u64], p50, p95| {
             assert_eq!((quantile(values, 50), quantile(values, 95)), (p50, p95), "{values:?}");
         };

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_says_what_trace_it_is_of() {
+    fn trace_context_in_headers_is_read() {
         let check = |headers: &[(&str, &str)], expect: &[Context]| {
             assert_eq!(contexts(&with(headers)), expect, "{headers:?}");
         };
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_caused_is_known_where_the_service_says_so() {
+    fn call_with_the_inbound_context_is_related() {
         use Direction::{Inbound, Outbound};
         let trace = |id: &str| Context::Trace(id.into());
         let request = |id: &str| Context::RequestId(id.into());

@@ -7,7 +7,7 @@ mod golden;
 use understudy_analyse::summary::summary;
 
 #[test]
-fn golden_snapshots_give_the_summaries_they_gave() {
+fn golden_snapshots_give_their_golden_summaries() {
     golden::each(env!("CARGO_MANIFEST_DIR"), "summary.json", |snapshot| {
         golden::pretty(&summary(snapshot).unwrap())
     });

@@ -96,7 +96,7 @@ fn golden(name: &str, actual: &str) {
 }
 
 #[test]
-fn maps_look_as_they_did() {
+fn maps_equal_their_goldens() {
     for (name, map) in [("1", one()), ("5", five()), ("60", sixty())] {
         golden(&format!("{name}.txt"), &map.to_text(100));
         golden(&format!("{name}.narrow.txt"), &map.to_text(48));
@@ -105,7 +105,7 @@ fn maps_look_as_they_did() {
 }
 
 #[test]
-fn the_model_says_what_was_recorded() {
+fn model_has_the_recorded_calls() {
     let map = five();
     assert_eq!(map.incoming.iter().map(|i| (i.port, i.requests)).collect::<Vec<_>>(), [(8080, 192)]);
     assert_eq!((map.backends, map.requests), (5, 285));
@@ -132,7 +132,7 @@ fn many_backends_share_places_and_none_is_lost() {
 }
 
 #[test]
-fn text_fits_the_terminal_down_to_what_can_be_read() {
+fn text_map_fits_the_terminal_down_to_a_minimum() {
     for map in [one(), five(), sixty()] {
         for width in 44..140 {
             for line in map.to_text(width).lines() {
@@ -143,7 +143,7 @@ fn text_fits_the_terminal_down_to_what_can_be_read() {
 }
 
 #[test]
-fn hostile_names_are_text_and_nothing_else() {
+fn hostile_names_stay_text() {
     let mut exchanges = Vec::new();
     let mut at = 0;
     let names = [
@@ -176,7 +176,7 @@ fn hostile_names_are_text_and_nothing_else() {
 }
 
 #[test]
-fn nothing_recorded_is_a_map_too() {
+fn empty_recording_has_a_map() {
     let map = map(&[], &[]);
     assert_eq!((map.backends, map.rows.len()), (0, 0));
     assert!(map.to_svg().contains("0 requests to 0 backends"));

@@ -44,7 +44,7 @@ fn tables() -> String {
 }
 
 #[test]
-fn the_page_says_what_the_tables_say() {
+fn page_equals_the_tables() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/technologies.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let at = page.find(MARK).expect("the mark") + MARK.len();

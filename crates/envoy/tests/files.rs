@@ -14,7 +14,7 @@ fn yaml(name: &str) -> Value {
 }
 
 #[test]
-fn what_the_two_bootstraps_share_is_the_same() {
+fn common_parts_of_the_two_bootstraps_are_equal() {
     let (tap, responder) = (yaml("envoy.yaml"), yaml("responder.yaml"));
     let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
     let same =
@@ -48,7 +48,7 @@ fn what_the_two_bootstraps_share_is_the_same() {
 }
 
 #[test]
-fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
+fn compose_files_mount_existing_paths_and_pin_the_tested_envoy() {
     for (file, mounts) in [("docker-compose.yaml", 3), ("docker-compose.sidecar.yaml", 6)] {
         let compose = yaml(file);
         let services = compose["services"].as_object().unwrap();
@@ -76,7 +76,7 @@ fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
 }
 
 #[test]
-fn the_way_in_changes_as_little_as_the_way_out() {
+fn inbound_listener_changes_as_little_as_the_outbound_one() {
     let tap = yaml("envoy.yaml");
     let listener = |name: &str| {
         let listeners = tap["static_resources"]["listeners"].as_array().unwrap();
@@ -115,7 +115,7 @@ fn the_way_in_changes_as_little_as_the_way_out() {
 }
 
 #[test]
-fn the_sidecar_the_script_and_the_compose_file_agree() {
+fn sidecar_script_and_compose_file_agree() {
     let (sidecar, compose) = (yaml("sidecar.yaml"), yaml("docker-compose.sidecar.yaml"));
     let script = std::fs::read_to_string(root().join("envoy/redirect.sh")).unwrap();
     let listener = &sidecar["static_resources"]["listeners"][0];

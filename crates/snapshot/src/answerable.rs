@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cant_be_answered_with_says_why() {
+    fn exchange_that_cannot_be_served_has_a_reason() {
         let cut = Body { bytes: b"a".to_vec(), truncated: Some(9) };
         check(|_| {}, None);
         check(|e| e.direction = Direction::Inbound, Some(Unanswerable::Inbound));

@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back_and_is_for_people() {
+    fn written_header_reads_back_and_is_commented() {
         let text = example().to_yaml();
         assert_eq!(read(&text).unwrap(), example());
         let expect = r#"version: 1

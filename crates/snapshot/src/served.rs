@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_envoys_or_would_lie_is_left_out() {
+    fn headers_of_a_connection_or_of_envoy_are_left_out() {
         let all = [
             ("Content-Type", "a"),
             ("date", "x"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn no_body_where_there_can_be_none() {
+    fn answer_that_cannot_have_a_body_has_none() {
         let length = [("content-length", "4")];
         assert_eq!(check("HEAD", 200, &length, "body", &length), (vec![], false));
         assert_eq!(check("GET", 304, &length, "", &length), (vec![], false));

@@ -9,7 +9,7 @@ mod golden;
 use understudy_snapshot::lint::lint;
 
 #[test]
-fn golden_snapshots_give_what_they_gave() {
+fn golden_snapshots_give_their_goldens() {
     golden::each(env!("CARGO_MANIFEST_DIR"), "lint.json", |snapshot| {
         golden::pretty(&lint(snapshot).unwrap())
     });

@@ -37,7 +37,7 @@ fn a_good_snapshot_has_no_findings() {
 }
 
 #[test]
-fn what_cant_be_answered_is_told_once_with_its_number() {
+fn unanswerable_exchanges_are_one_finding_with_their_number() {
     let cut = Body { bytes: b"x".to_vec(), truncated: Some(9) };
     let findings = check(
         &[
@@ -77,7 +77,7 @@ fn different_answers_to_one_request_are_a_sequence() {
 }
 
 #[test]
-fn answers_that_differ_in_their_headers_alone_are_told_once() {
+fn answers_that_differ_only_in_headers_are_one_finding() {
     let given: Vec<_> = (0..6u64)
         .map(|i| {
             let headers = Headers::from_pairs([("request-id", i.to_string())]);
@@ -109,7 +109,7 @@ fn many_sequences_are_counted_after_the_first_fifty() {
 }
 
 #[test]
-fn large_bodies_are_told() {
+fn large_bodies_are_findings() {
     let large = body(vec![b'x'; (512 << 10) + 1]);
     check(
         &[
@@ -121,7 +121,7 @@ fn large_bodies_are_told() {
 }
 
 #[test]
-fn secrets_are_told_by_kind() {
+fn secrets_are_findings_by_kind() {
     // Put together here, so that no scanner takes this file for a leak.
     let key = format!("{}{}", "sk_live_", "51H8xAbCdEfGhIj");
     let bearer = Headers::from_pairs([("authorization", "Bearer abc"), ("cookie", "redacted")]);
@@ -144,7 +144,7 @@ fn secrets_are_told_by_kind() {
 }
 
 #[test]
-fn backends_that_only_one_file_knows_are_told() {
+fn backends_in_only_one_file_are_findings() {
     let odd = with(plain(2), |e| e.backend = "http://H:80".into());
     let (_folder, snapshot) = snapshot(&[plain(1), odd]);
     let file = snapshot.path().join(HEADER_FILE);
@@ -156,7 +156,7 @@ fn backends_that_only_one_file_knows_are_told() {
 }
 
 #[test]
-fn that_not_all_was_recorded_is_told() {
+fn sampled_recording_is_a_finding() {
     let (_folder, snapshot) = snapshot(&[plain(1), plain(2)]);
     let file = snapshot.path().join(HEADER_FILE);
     let yaml = fs::read_to_string(&file).unwrap().replace("backends:\n", "sample: 0.01\nbackends:\n");
@@ -167,7 +167,7 @@ fn that_not_all_was_recorded_is_told() {
 }
 
 #[test]
-fn bad_lines_are_findings_and_the_others_are_looked_at() {
+fn bad_lines_are_findings_and_other_lines_are_checked() {
     let (_folder, snapshot) = snapshot(&[plain(1), plain(2), plain(3)]);
     let file = snapshot.path().join(EXCHANGES_FILE);
     let text = fs::read_to_string(&file).unwrap();
@@ -211,7 +211,7 @@ fn check_rules(rules: &str, exchanges: &[Exchange], expect: &[&str]) {
 }
 
 #[test]
-fn rules_that_do_nothing_are_told_with_their_line() {
+fn rules_without_effect_are_findings_with_their_line() {
     let order = |id: &str, body_text: &str| {
         with(get(id, 1000, "/orders/4711?page=2", "ok"), |e| {
             e.request.method = b"POST".to_vec();
@@ -243,7 +243,7 @@ fn rules_that_do_nothing_are_told_with_their_line() {
 }
 
 #[test]
-fn rules_that_make_different_answers_equal_are_told() {
+fn rules_that_make_requests_with_different_answers_equal_are_findings() {
     let pages: Vec<_> = (1..=3)
         .map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), &format!("page {n}")))
         .collect();

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
+    fn valid_image_name_is_parsed() {
         let check =
             |text: &str, expect: &str| assert_eq!(text.parse::<Target>().unwrap().to_string(), expect);
         check("oci://registry.test/team/payment-mocks:1", "registry.test/team/payment-mocks:1");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn sources() {
+    fn valid_source_is_parsed() {
         let check = |text: &str, good: bool| assert_eq!(text.parse::<Source>().is_ok(), good, "{text}");
         check("oci://registry.test/team/payment-mocks:1", true);
         check(&format!("oci://registry.test/payment@sha256:{}", "0".repeat(64)), true);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_is_said() {
+    fn invalid_image_name_is_refused_with_the_reason() {
         let check = |text: &str, expect: &str| {
             let error = text.parse::<Target>().unwrap_err();
             assert!(error.contains(expect) && error.contains("write oci://"), "{text}: {error}");

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_fields() {
+    fn field_names_have_their_kinds() {
         let names = Names::default();
         let check = |name: &str, expect: Option<Kind>| {
             assert_eq!(names.field(name.as_bytes(), Place::Body), expect, "{name}");
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_headers_and_of_a_configuration() {
+    fn header_names_and_configured_names_have_their_kinds() {
         let settings = Settings {
             headers: vec!["X-Mine".into()],
             fields: vec!["pin_code".into()],

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_told_by_their_shape() {
+    fn keys_are_recognised_by_their_shape() {
         let check = |text: &str, expect: Option<&str>| {
             assert_eq!(begins(None, text.as_bytes()).map(|shaped| shaped.what), expect, "{text}");
         };
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_told_by_issuer_and_sum() {
+    fn cards_are_recognised_by_issuer_and_checksum() {
         let check = |text: &str, expect: bool| assert_eq!(is_card(text.as_bytes()), expect, "{text}");
         for card in [
             "4242424242424242",

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_there_is_found() {
+    fn shelved_table_is_found() {
         for tables in [&[&b"one"[..], b"two!"][..], &[b"a", b"bb", b"ccc"]] {
             assert_eq!(parts(&shelf_of(tables)).unwrap(), tables);
         }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_refused() {
+    fn damaged_shelf_is_refused() {
         let good = shelf_of(&[b"one", b"two"]);
         let check = |at: usize, byte: u8| {
             let mut bytes = good.clone();

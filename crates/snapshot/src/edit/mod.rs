@@ -152,7 +152,7 @@ mod tests {
     use understudy_core::rules::Place;
 
     #[test]
-    fn what_a_person_wrote_stays() {
+    fn text_and_comments_of_the_user_stay() {
         let rule = Rule { mask: vec![Place::parse("body/a").unwrap()], ..Rule::default() };
         let check = |text: &str, rules: &[Rule], expect: &str| assert_eq!(with_rules(text, rules), expect);
         let new = "rules:\n- mask:\n  - body/a\n";
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_changed_where_they_stand() {
+    fn counts_are_changed_in_place() {
         let text = "# mine\nversion: 1\nname: s\nrecorded: 2026-11-21T08:00:00Z # then\nbackends:\n  \"http://a\":\n    mode: mock # why\n    \
                     exchanges: 1 # so many\n  http://b:\n    mode: off\nrules:\n- mask: [body/a]\n  exchanges: 7\n";
         let mut header = Header::from_yaml(text, Path::new("s")).unwrap();

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_isnt_named_is_added_behind_the_last() {
+    fn unlisted_backend_is_added_after_the_last() {
         let new = |indent: &str| format!("{indent}\"http://n\":\n{indent}  mode: off\n");
         let off = [("http://n", Mode::Off)];
         check("backends: {}\n", &off, &format!("backends:\n{}", new("  ")));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cant_be_changed_alone_is_refused() {
+    fn mode_that_cannot_be_changed_alone_is_refused() {
         let check = |backends: &str, wanted: &[(&str, Mode)], expect: &str| {
             let (folder, mut snapshot) = write(backends);
             let error = snapshot.set_modes(&modes(wanted), None).unwrap_err();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changed_since_it_was_seen_is_left_alone() {
+    fn changed_file_is_not_overwritten() {
         let (_folder, mut first) =
             write("backends:\n  http://a:\n    mode: mock\n  http://b:\n    mode: mock\n");
         let mut second = first.clone();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_who_saw_the_same_one_is_heard() {
+    fn of_many_concurrent_changes_one_is_made() {
         let (_folder, snapshot) = write("backends:\n  http://a:\n    mode: mock\n");
         let seen = snapshot.header_digest().to_owned();
         let heard: usize = std::thread::scope(|scope| {

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_have_been_redacted_is_found() {
+    fn secrets_that_the_filter_redacts_are_found() {
         check("/", &[("Authorization", "Bearer hunter2")], "", "", &["secret-authorization"]);
         check("/", &[("cookie", "a=hunter2; b=hunter2")], "", "", &["secret-cookie"]);
         check("/", &[("set-cookie", "a=hunter2")], "", "", &["secret-set-cookie"]);

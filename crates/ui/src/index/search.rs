@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_was_said_is_looked_at() {
+    fn all_parts_of_an_exchange_are_searched() {
         let mut line = Vec::new();
         v1::write_record(&exchange(), None, &mut line);
         let check = |text: &str, expect| assert_eq!(Needle::new(text).is_in_line(&line), expect, "{text}");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_when_there_is_enough_or_the_time_is_up() {
+    fn search_stops_at_enough_hits_or_the_time_limit() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("x");
         let mut line = Vec::new();

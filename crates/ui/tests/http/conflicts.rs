@@ -33,7 +33,7 @@ async fn a_choice_is_saved_and_the_rest_of_the_file_stays() {
 }
 
 #[tokio::test]
-async fn the_second_of_two_is_refused_with_what_changed_and_loses_nothing() {
+async fn second_of_two_changes_is_refused_with_the_difference_and_kept() {
     let site = Site::shop().await;
     let page = site.page("/s/shop").await;
     let (token, digest) = (field(&page, "token"), field(&page, "digest"));

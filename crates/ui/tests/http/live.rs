@@ -64,7 +64,7 @@ async fn until(ui: &Ui, path: &str, says: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_comes_is_shown_the_newest_first() {
+async fn new_exchanges_are_shown_newest_first() {
     let recording = Recording::new().await;
     recording.take(&["/first".to_owned()]).await;
     let ui = Ui::bind(
@@ -127,7 +127,7 @@ async fn segments_that_are_sealed_meanwhile_are_neither_lost_nor_shown_twice() {
 }
 
 #[tokio::test]
-async fn memory_is_bounded_and_a_store_that_goes_is_told() {
+async fn memory_is_bounded_and_a_removed_store_is_reported() {
     let recording = Recording::new().await;
     let ui = Ui::bind(
         "127.0.0.1:0",
