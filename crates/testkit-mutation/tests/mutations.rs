@@ -1,4 +1,4 @@
-//! The sample's recording, with the rules that are learnt from it: each change of each of its
+//! The sample's recording, with the rules that are learned from it: each change of each of its
 //! requests.
 
 use understudy_analyse::learn;
