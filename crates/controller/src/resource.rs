@@ -95,15 +95,16 @@ pub struct TrafficReplaySpec {
     /// Name of the tested build, for the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_tag: Option<String>,
-    /// What is removed when a replay has ended: its job (`inventory`), the resource too (`all`), or neither (`none`). Mocks are always removed.
+    /// Objects to remove after the end of a replay: its job (`inventory`), also the resource
+    /// (`all`), or neither (`none`). Mocks are always removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<Cleanup>,
     /// URL to send requests to instead of the workload's Service.
     #[serde(rename = "customURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://\S+$"))]
     pub custom_url: Option<String>,
-    /// What is done: mock until the resource is removed (`responder-only`); mock and send the recorded requests (`full-replay`, the default); only
-    /// send (`generator-only`).
+    /// Mode of the run: mock until the resource is removed (`responder-only`), mock and send the
+    /// recorded requests (`full-replay`, the default), or only send (`generator-only`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// Accepted for compatibility: the result is always in `status` and in the job's log.
@@ -143,7 +144,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cleanup {
-    /// What was made for it.
+    /// Objects that were created for the replay.
     #[default]
     Inventory,
     /// The resource too.

@@ -6,12 +6,12 @@
 //! `docs/reference/table-format.md` describes it.
 //!
 //! ```text
-//! header    64 bytes: magic, version, length, SHA-1 of all that follows the header, number of sections
+//! header    64 bytes: magic, version, length, SHA-1 of the bytes after it, number of sections
 //! directory a (kind, offset, length) for each section; unknown kinds are refused
 //! meta      bincode: Meta
 //! index     open addressing over digests: slots of 16 bytes
-//! near      (feature, record) of 8 bytes each, sorted: what a miss is explained with
-//! records   16 bytes for each signature: where it stands, and where its exchange's identifier
+//! near      (feature, record) of 8 bytes each, sorted, to explain misses
+//! records   16 bytes for each signature: places of the signature and of its exchange's identifier
 //! data      entries (bincode), header blocks, bodies, signatures
 //! ```
 
