@@ -25,7 +25,7 @@ pub(crate) struct HttpStream {
     place: Option<Place>,
 }
 
-/// A stream's machine. Most never wait: theirs needs no memory of its own.
+/// State machine of a stream. Most streams never wait, and theirs needs no allocation.
 #[derive(Debug)]
 enum Machine {
     Own(Stream),

@@ -76,7 +76,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
     let chosen = Shelf::open(Passive).and_then(|shelf| shelf.choose(asked, called.as_deref()));
     let table = match chosen {
         Ok(Ok(table)) => table,
-        // It isn't used: which one it is doesn't matter.
+        // The table isn't used, so that its identity doesn't matter.
         Ok(Err(_)) if config.ignores_table() => Table::open(Part::nothing(Passive)).ok()?,
         Ok(Err(names)) => {
             let names = names.join(", ");

@@ -108,7 +108,7 @@ pub fn texts(food: &[u8]) {
     drop(Header::from_yaml(&format!("version: 1\nname: s\nrecorded: 2026-11-21T08:00:00Z\nrules:\n{text}"), &PathBuf::new()));
 }
 
-/// They lie in the text, in order and apart.
+/// Tokens and days are inside of the text, in order and without overlaps.
 pub fn tokens_and_days(food: &[u8]) {
     let mut end = 0;
     for token in tokens(food) {

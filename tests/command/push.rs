@@ -230,7 +230,7 @@ async fn image_in_a_folder_equals_the_pushed_one() {
     }
     let left: Vec<_> = scene.names().into_iter().filter(|name| name.starts_with('.')).collect();
     assert!(left.is_empty(), "{left:?}");
-    // Nobody's files are lost.
+    // Files of the user are not lost.
     scene.file("mine/thesis.txt", "years of work");
     let args = ["bundle", "s", "--oci-layout", "mine"];
     scene.understudy(args).run().await.expect(2).says(&["mine holds other files"]);

@@ -14,8 +14,8 @@ const PASSWORDS: &str = "nina:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV
 pub(crate) struct Wanted<'a> {
     /// True if it accepts only nina, whose password is `correct horse`.
     pub(crate) private: bool,
-    /// True if it requires tokens: the address of their issuer, and the certificate that verifies
-    /// them.
+    /// The address of the tokens' issuer, and the certificate that verifies them. `None`: no
+    /// tokens.
     pub(crate) tokens: Option<(&'a str, &'a Path)>,
     /// Its certificate and key, as files.
     pub(crate) tls: Option<(&'a Path, &'a Path)>,

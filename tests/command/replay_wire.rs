@@ -132,7 +132,7 @@ async fn values_issued_by_grpc_are_carried_into_later_messages() {
     const LIVE: &str = "ord_5tYpW0aXc9Qe4";
     let scene = Scene::new().await;
     let service = H2Upstream::start(|seen| {
-        // It knows no other order than the one that it has made.
+        // The service accepts only the order that it has created.
         let known = seen.body.windows(LIVE.len()).any(|part| part == LIVE.as_bytes());
         let (body, status) = match seen.path.as_str() {
             "/shop.Orders/Create" => (frames([message(&[(1, LIVE), (2, "new")])]), "0"),

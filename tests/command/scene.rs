@@ -183,7 +183,7 @@ fn describe(pid: &Path) -> String {
     format!("{} {}", pid.display(), String::from_utf8_lossy(&command).replace('\0', " "))
 }
 
-/// Waits until there is something, and panics if there isn't.
+/// Waits until `get` returns a value, and panics if it doesn't.
 pub(crate) async fn until<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

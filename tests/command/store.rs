@@ -198,7 +198,7 @@ async fn secrets_match_under_the_filters_key() {
         .expect(0)
         .says(&["if the filter's `redaction` has a key, give it with --redaction"]);
     scene.file("redaction.json", r#"{"key":"of the filter"}"#);
-    // One that the filter has kept.
+    // A secret that the filter has kept.
     let kept = exchange("aa-2", 1, card("4242424242424242"));
     store.append(batch("aa", 2, None, &[kept])).await.expect("to store");
     let done = create(&scene, "s", &["--force", "--redaction", "redaction.json"]).await.expect(0);

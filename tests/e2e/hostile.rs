@@ -27,7 +27,7 @@ async fn exchange(rig: &Rig, bytes: impl AsRef<[u8]>) -> Answer {
     Connection::open(rig.proxy()).await.exchange(bytes, false).await
 }
 
-/// Both rigs still do their work.
+/// Both rigs still answer.
 async fn assert_alive(rigs: &[Rig; 2]) {
     for rig in rigs {
         assert_eq!(exchange(rig, head("GET", HOST, "/", "")).await.text(), "real");
@@ -152,7 +152,7 @@ async fn deep_large_or_broken_json_is_harmless() {
             exchange(&rig, post(HOST, &format!("/{i}"), &header, &bytes)).await.text(),
             format!("answer {i}")
         );
-        // One byte more that means something: another request.
+        // One more significant byte makes it another request.
         bytes.push(b'1');
         assert_eq!(exchange(&rig, post(HOST, &format!("/{i}"), &header, &bytes)).await.status, 404, "{i}");
     }

@@ -157,7 +157,7 @@ async fn mocked_https_reaches_no_backend() {
         // Plain HTTP inside of a tunnel is another backend, and no way past the filter.
         let mut plain = Connection::on(tunnel(rig.proxy(), &to).await);
         assert_eq!(plain.exchange(post(host, "/a", "", b"x=1"), false).await.status, 404);
-        // Neither is anything else.
+        // Other content is no way past the filter either.
         let mut raw = Connection::on(tunnel(rig.proxy(), &to).await);
         raw.send(b"\x00\x01\x02\x03 what is this\r\n\r\n").await;
         raw.until(b"neither TLS nor HTTP").await;

@@ -75,9 +75,9 @@ pub struct TraceCounts {
 /// Outbound calls that an inbound request caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caused<'a> {
-    /// These; perhaps none.
+    /// These exchanges; the list may be empty.
     These(&'a [Place]),
-    /// These, or another inbound request of the same trace.
+    /// These exchanges, or others that another inbound request of the same trace caused.
     Shared(&'a Trace),
     /// Unknown: the request had no context, or the snapshot has no such inbound exchange.
     Unknown,

@@ -31,7 +31,7 @@ pub struct Ingest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// True if it was stored now or before.
+    /// The way in which the batch became durable: now or before.
     pub appended: Appended,
     /// The number of exchanges in it.
     pub exchanges: u64,

@@ -22,7 +22,7 @@ const QUOTED_MAX: usize = 100;
 /// The annotations of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// True if the workload has opted in to mocking.
+    /// Consent of the workload to mocking.
     pub consent: Consent,
     /// The requested snapshot.
     pub snapshot: Option<String>,

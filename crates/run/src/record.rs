@@ -15,7 +15,7 @@ use understudy_snapshot::{Existing, Snapshot};
 pub struct Record<'a> {
     /// The snapshot to write.
     pub target: &'a Path,
-    /// True if a snapshot at `target` may be replaced.
+    /// Treatment of an existing snapshot at `target`.
     pub existing: Existing,
     /// Settings by which secrets are replaced; `None` keeps secrets.
     pub redaction: Option<Settings>,

@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// From the status line to the empty line, as it came.
+    /// Bytes from the status line to the empty line, unchanged.
     pub head: Vec<u8>,
     /// Names as they came, and values, in order.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -179,7 +179,7 @@ impl Stream {
     }
 }
 
-/// Both ways.
+/// Readable and writable streams.
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}

@@ -17,7 +17,7 @@ pub struct H2 {
     send: SendRequest<Bytes>,
 }
 
-/// An answer as it came.
+/// An answer, unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct H2Answer {
     /// The status code.

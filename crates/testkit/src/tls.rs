@@ -48,7 +48,7 @@ impl TestAuthority {
         self.folder.path()
     }
 
-    /// Its certificate, as a file.
+    /// Certificate of the authority, as a file.
     pub fn certificate(&self) -> PathBuf {
         self.authority.path()
     }
@@ -78,7 +78,7 @@ impl TestAuthority {
         self.serve_on(listener, name, alpn, address, expired)
     }
 
-    /// The same, listening there.
+    /// The same server on a given listener.
     pub fn serve_on(
         &self,
         listener: TcpListener,

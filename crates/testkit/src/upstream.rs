@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 /// A request as it reached the backend: raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// From the request line to the empty line.
+    /// Bytes from the request line to the empty line.
     pub head: Vec<u8>,
     /// The body, without chunk framing.
     pub body: Vec<u8>,

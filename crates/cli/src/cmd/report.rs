@@ -59,7 +59,7 @@ impl Pages {
         ]
     }
 
-    /// Returns whether they can be written.
+    /// Checks that the pages can be written.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.all().iter().filter_map(|(path, _)| *path).try_for_each(output::check)
     }

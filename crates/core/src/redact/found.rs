@@ -20,18 +20,18 @@ pub(super) struct Hit<'a> {
 /// Why something is taken for a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What<'a> {
-    /// It stands under this name, as written.
+    /// Under this name, as written.
     Name(&'a [u8]),
-    /// It has the shape of this.
+    /// Of this known shape.
     Shape(&'static str),
-    /// It is the number of a payment card.
+    /// The number of a payment card.
     Card,
 }
 
 /// Encoding of a text at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// As it is.
+    /// Without an encoding.
     Plain,
     /// Inside a JSON string.
     Json,

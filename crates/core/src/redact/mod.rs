@@ -75,7 +75,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// One with a key and names.
+    /// A redactor with a key and names.
     pub fn new(settings: &Settings) -> Self {
         let key = settings.key.as_bytes();
         let hashed = digest::sha1(key);
@@ -201,7 +201,7 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// One with names.
+    /// A detector with names.
     pub fn new(settings: &Settings) -> Self {
         Self { names: Names::new(settings) }
     }
@@ -223,7 +223,7 @@ impl Detector {
 }
 
 fn look_at_header<'a>(names: &Names, name: &'a [u8], value: &'a [u8], mut tell: impl FnMut(Hit<'a>)) {
-    // The proxy's own.
+    // A pseudo-header.
     if name.first() == Some(&b':') {
         return;
     }

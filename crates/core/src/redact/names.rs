@@ -43,7 +43,7 @@ pub(super) enum Only {
 /// Place of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Of a header.
+    /// The name of a header.
     Header,
     /// In a query.
     Query,

@@ -193,7 +193,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         let rest = self.finder.text.get(start..)?;
         let head = rest.get(..rest.len().min(256)).unwrap_or(rest);
         let length = head.iter().position(|b| b"> /\t\r\n<\"".contains(b)).filter(|length| *length > 0)?;
-        // Not beyond the next tag: each is looked at once.
+        // Search only up to the next tag, so that each tag is examined once.
         let close = head.iter().position(|b| matches!(b, b'>' | b'<'))?;
         let value = start.saturating_add(close).saturating_add(1);
         // `<a></a>` has no value.

@@ -10,7 +10,7 @@ use bincode::{Decode, Encode};
 /// Bytes in the data section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Blob {
-    /// From the table's first byte.
+    /// Offset from the table's first byte.
     pub offset: u32,
     /// In bytes.
     pub length: u32,
@@ -106,7 +106,7 @@ pub enum Source {
 /// Spelling of an echoed value in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum EchoSpelling {
-    /// As it is.
+    /// Without an encoding.
     Plain,
     /// As a whole JSON value, with quotes if it is a string.
     JsonValue,

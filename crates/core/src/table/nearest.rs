@@ -13,7 +13,7 @@ const FINE_VOTES: usize = 1000;
 /// A recorded signature, as it is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Its bytes, values perhaps cut.
+    /// Place of the signature's bytes. Long values may be cut.
     pub signature: Blob,
     /// The identifier of the first exchange with it.
     pub exchange: Blob,

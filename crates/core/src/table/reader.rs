@@ -230,7 +230,7 @@ impl<S: Segment> Table<S> {
         }
         let mut slot = first_slot(key, slots.mask);
         let mut window = [0; (SLOT_LEN * WINDOW) as usize];
-        // A full circle at most, should there be no free slot in a damaged table.
+        // At most a full circle, in case a damaged table has no free slot.
         for _ in 0..=slots.mask / WINDOW {
             let offset = slots.offset.checked_add(slot.checked_mul(SLOT_LEN)?)?;
             if !self.segment.read(offset, &mut window) {

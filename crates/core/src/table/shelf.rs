@@ -30,7 +30,7 @@ pub struct Part<S> {
 }
 
 impl<S: Segment> Part<S> {
-    /// Nothing: an empty table.
+    /// An empty table.
     pub fn nothing(segment: S) -> Self {
         Self { segment, offset: 0, length: 0 }
     }

@@ -39,7 +39,7 @@ impl Server {
         Self { name, address, pid, requests, tls: false, rates: Vec::new(), cpu: Vec::new() }
     }
 
-    /// The same, by TLS, under the name `localhost`.
+    /// The same server over TLS, under the name `localhost`.
     pub(crate) fn over_tls(self) -> Self {
         Self { tls: true, ..self }
     }

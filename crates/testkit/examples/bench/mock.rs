@@ -84,7 +84,7 @@ pub(crate) fn table(count: u64, load: Load) -> RigBuilder {
     table_by("http", count, load)
 }
 
-/// The same, for a backend that is called by this scheme.
+/// The same table for a backend that is called with this scheme.
 pub(crate) fn table_by(scheme: &str, count: u64, load: Load) -> RigBuilder {
     (0..count).fold(Rig::responder(), |builder, i| builder.exchange(exchange(scheme, i, load)))
 }

@@ -68,8 +68,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns whether a folder holds a snapshot's files, or those that an interrupted deletion has
-/// left. A link doesn't count: its target is elsewhere.
+/// Checks that a folder holds a snapshot's files, or those that an interrupted deletion has left. A
+/// link doesn't count, since its target is elsewhere.
 fn check(folder: &Path) -> anyhow::Result<()> {
     let no_link = |path: &Path| match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => {
