@@ -2,7 +2,7 @@
 //! change of a compared field must give a miss, or the recorded answer to the changed request; a
 //! change of an excluded field must give the same answer.
 //!
-//! The expected outcome comes from two sources: [`reference`] reads requests without the code under
+//! The expected outcome comes from two sources: `reference` reads requests without the code under
 //! test, and each change states its effect. The engine that the filter runs has to agree with both.
 
 mod answer;

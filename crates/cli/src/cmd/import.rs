@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long)]
     format: Option<Format>,
 
-    /// The backend, as scheme://host[:port], for a format that doesn't state it: WireMock
+    /// The backend, as `scheme://host[:port]`, for a format that doesn't state it: WireMock
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
 
