@@ -18,7 +18,7 @@ Examples:
   understudy collect --store /var/lib/understudy --listen 0.0.0.0:4440
   understudy collect --store s3://captures/payments --listen 0.0.0.0:4440
 
-Exit status: 0 ended as asked; 2 could not run.")]
+Exit status: 0 stopped by a signal; 2 could not run.")]
 pub(crate) struct Args {
     /// Store for batches: a folder, or s3://BUCKET/PREFIX, which any number of collectors may share
     #[arg(long, value_name = "URL")]

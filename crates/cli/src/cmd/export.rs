@@ -20,7 +20,7 @@ Examples:
   understudy export snapshots/shop -o shop.har --format har
   understudy export snapshots/shop -o wiremock --format wiremock    a folder for each backend: mappings and __files
 
-Exit status: 0 exported, whatever was left out; 2 could not.")]
+Exit status: 0 exported, also with omissions; 2 failed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,

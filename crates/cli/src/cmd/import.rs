@@ -25,7 +25,7 @@ Examples:
   understudy import proxymock/recorded -o snapshots/shop                              a folder of RRPairs
   understudy import wiremock -o snapshots/shop --backend http://api.example.com
 
-Exit status: 0 imported, whatever was left out; 2 could not.")]
+Exit status: 0 imported, also with omissions; 2 failed.")]
 pub(crate) struct Args {
     /// The file, or the folder of files
     #[arg(value_name = "FILE|FOLDER")]

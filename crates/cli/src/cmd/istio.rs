@@ -26,7 +26,7 @@ Examples:
   understudy istio respond -n payments --service payment --module oci://registry.example/payment-mocks:1 | kubectl apply -f -
   understudy istio remove -n payments --service payment | kubectl delete --ignore-not-found -f -
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -51,7 +51,7 @@ Examples:
   understudy istio tap -n payments --service payment --module oci://registry.example/understudy:1
   understudy istio tap --mesh --inbound --module /etc/understudy/filter.wasm
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct TapArgs {
     #[command(flatten)]
     scope: ScopeArgs,
@@ -100,10 +100,10 @@ struct TapArgs {
 #[command(after_help = "\
 Examples:
   understudy istio respond -n payments --service payment --module oci://registry.example/payment-mocks:1
-  understudy istio respond --mesh --opt-in --module oci://registry.example/mocks:1    where a pod has the annotation
+  understudy istio respond --mesh --opt-in --module oci://registry.example/mocks:1    if a pod has the annotation
                                                         replay.speedscale.com/mode: responder-only
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct RespondArgs {
     #[command(flatten)]
     scope: ScopeArgs,
@@ -146,7 +146,7 @@ struct RespondArgs {
 Examples:
   understudy istio certificates -n payments --service payment --https api.stripe.com,api.hubapi.com | kubectl apply --server-side -f -
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct CertificatesArgs {
     #[command(flatten)]
     scope: ScopeArgs,
@@ -174,7 +174,7 @@ struct CertificatesArgs {
 Examples:
   kubectl patch deployment payment -n payments --patch \"$(understudy istio pod-patch -n payments --service payment --container payment)\"
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct PodPatchArgs {
     #[command(flatten)]
     scope: ScopeArgs,
@@ -221,7 +221,7 @@ impl HttpsArgs {
 Examples:
   understudy istio remove -n payments --service payment | kubectl delete --ignore-not-found -f -
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct RemoveArgs {
     #[command(flatten)]
     scope: ScopeArgs,

@@ -16,8 +16,8 @@ use understudy_snapshot::Snapshot;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  understudy match snapshots/payment snapshots/payment    does it answer itself?
-  understudy match snapshots/payment report.json          would it answer now what missed then?
+  understudy match snapshots/payment snapshots/payment    does the snapshot answer its own requests?
+  understudy match snapshots/payment report.json          does it now answer the misses of the run?
 
 Exit status: 0 all match; 1 some miss; 2 could not run.")]
 pub(crate) struct Args {

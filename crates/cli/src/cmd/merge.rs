@@ -17,10 +17,10 @@ use understudy_snapshot::{Existing, Snapshot};
 #[command(after_help = "\
 Examples:
   understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
-  understudy merge snapshots/payment snapshots/missed         now it answers those too
-  understudy merge snapshots/a snapshots/b -o snapshots/both  leaves a as it is
+  understudy merge snapshots/payment snapshots/missed         adds their answers
+  understudy merge snapshots/a snapshots/b -o snapshots/both  leaves a unchanged
 
-Exit status: 0 merged, even where nothing was new; 2 could not, and nothing is changed.")]
+Exit status: 0 merged, also if nothing was new; 2 failed, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot to add to; it is replaced as a whole or left unchanged
     snapshot: PathBuf,

@@ -19,7 +19,7 @@ Examples:
   understudy pull oci://registry.example.com/team/payment-mocks:1 snapshots/payment
   understudy pull oci://localhost:5000/payment-mocks:1 snapshots/payment --plain-http
 
-Exit status: 0 pulled; 2 could not.")]
+Exit status: 0 pulled; 2 failed.")]
 pub(crate) struct Args {
     /// The image: oci://REGISTRY/NAME:TAG, or with its digest
     source: Source,

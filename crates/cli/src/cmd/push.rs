@@ -20,7 +20,7 @@ Examples:
   understudy push snapshots/payment oci://localhost:5000/payment-mocks:1 --plain-http
   understudy push snapshots/payment oci://registry.example.com/team/payment-mocks:1 --layout artifact
 
-Exit status: 0 pushed; 2 could not.")]
+Exit status: 0 pushed; 2 failed.")]
 pub(crate) struct Args {
     /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or
     /// its workload's name selects

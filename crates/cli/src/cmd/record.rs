@@ -26,9 +26,9 @@ Examples:
   understudy record -o snapshots/payment -- python payment.py
   understudy record -o snapshots/payment --map api.stripe.com=http://127.0.0.1:8420 -- npm test
   understudy record -o snapshots/payment --inbound 8080=9000 -- python payment.py --port 9000
-  understudy record -o snapshots/payment --recover    after a crash, of what was kept
+  understudy record -o snapshots/payment --recover    after a crash, from the kept capture
 
-Exit status: CMD's where it isn't 0; 1 some of it was lost; 2 could not run, or nothing was recorded.")]
+Exit status: CMD's if it isn't 0; 1 some records were lost; 2 could not run, or nothing was recorded.")]
 pub(crate) struct Args {
     /// The snapshot to write
     #[arg(short, long, value_name = "SNAPSHOT")]

@@ -13,7 +13,7 @@ Examples:
   understudy report report.json --html report.html --junit report.xml
   understudy report --compare before.json after.json
 
-Exit status: 0 the run passed; 1 it failed; 2 could not run. With --compare: 1 where something fails that didn't.")]
+Exit status: 0 the run passed; 1 it failed; 2 could not run. With --compare: 1 if anything fails that passed before.")]
 pub(crate) struct Args {
     /// The report that `understudy replay --report` has written
     #[arg(required_unless_present = "compare")]

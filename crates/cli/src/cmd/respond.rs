@@ -25,7 +25,7 @@ Examples:
   understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
   understudy respond snapshots/payment --latency 0.5x -- npm test
 
-Exit status: CMD's where it isn't 0; 1 where requests missed; 2 could not run.")]
+Exit status: CMD's if it isn't 0; 1 requests missed; 2 could not run.")]
 pub(crate) struct Args {
     /// The snapshot to answer from
     snapshot: PathBuf,

@@ -24,7 +24,7 @@ Examples:
   understudy tune snapshots/payment --undo all              remove all rules
   understudy match snapshots/payment report.json            the effect of a change on a run's requests
 
-Exit status: 0 done; 2 could not, and nothing is changed.")]
+Exit status: 0 done; 2 failed, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,

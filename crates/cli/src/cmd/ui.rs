@@ -21,13 +21,13 @@ const FOLDER: &str = "snapshots";
 #[command(after_help = "\
 Examples:
   understudy ui                             the snapshots in ./snapshots
-  understudy ui snapshots/payment --open    one snapshot, in the browser at once
+  understudy ui snapshots/payment --open    one snapshot, opened in the browser
   understudy ui --reports artifacts         with the reports of replays that ran elsewhere
-  understudy ui --store captures            what `understudy collect --store captures` takes, as it comes
-  understudy ui --store new.capture         what `understudy record -o new -- CMD` records, as it comes
-  understudy ui --listen 0.0.0.0:4450       for others too, who need the URL that is printed
+  understudy ui --store captures            a collector's store, with new exchanges
+  understudy ui --store new.capture         a recording in progress (`record -o new`)
+  understudy ui --listen 0.0.0.0:4450       for other machines, with the printed URL
 
-Exit status: 0 ended as asked; 2 could not run.")]
+Exit status: 0 stopped by a signal; 2 could not run.")]
 pub(crate) struct Args {
     /// A snapshot, or a folder with snapshots [default: ./snapshots]
     #[arg(value_name = "SNAPSHOT|FOLDER", conflicts_with = "store")]

@@ -27,9 +27,9 @@ Examples:
   understudy snapshot create payment --store /var/lib/understudy --service payment
   understudy snapshot create payment --store file:///var/lib/understudy --service payment --from 2h --to 1h
   understudy snapshot create night --store captures --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --backend api.stripe.com
-  understudy snapshot create payment --store captures --redaction redaction.json    the filter's `redaction`, which has the key
+  understudy snapshot create payment --store captures --redaction redaction.json    the filter's `redaction`, with the key
 
-Exit status: 0 made; 2 could not, or there was nothing.")]
+Exit status: 0 created; 2 failed, or no exchange was selected.")]
 pub(super) struct Args {
     /// The snapshot's name
     name: String,

@@ -19,9 +19,9 @@ use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
 #[command(after_help = "\
 Examples:
   understudy snapshot delete payment
-  understudy snapshot delete payment --yes    without being asked
+  understudy snapshot delete payment --yes    without confirmation
 
-Exit status: 0 deleted; 1 not, since the answer was no; 2 could not.")]
+Exit status: 0 deleted; 1 not confirmed; 2 failed.")]
 pub(super) struct Args {
     /// The snapshot's name: that of its folder
     name: String,

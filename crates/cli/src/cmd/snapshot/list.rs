@@ -18,9 +18,9 @@ use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot, SnapshotError};
 Examples:
   understudy snapshot list
   understudy snapshot list --snapshots tests/snapshots --json
-  understudy snapshot list --store /var/lib/understudy    services, from when to when, with which backends
+  understudy snapshot list --store /var/lib/understudy    services, their times and backends
 
-Exit status: 0 listed; 2 could not.")]
+Exit status: 0 listed; 2 failed.")]
 pub(super) struct Args {
     /// List the contents of this capture store instead
     #[arg(long, value_name = "URL", conflicts_with = "snapshots")]

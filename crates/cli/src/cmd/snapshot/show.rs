@@ -17,7 +17,7 @@ Examples:
   understudy snapshot show payment
   understudy snapshot show payment --json
 
-Exit status: 0 shown; 2 could not.")]
+Exit status: 0 shown; 2 failed.")]
 pub(super) struct Args {
     /// The snapshot's name: that of its folder
     name: String,
