@@ -58,7 +58,7 @@ async fn other_machines_need_the_printed_token() {
     assert!(get(&port, "/s/s", "build.test").await.starts_with("HTTP/1.1 403"));
     let welcome = get(&port, &format!("/?token={token}"), "build.test").await;
     assert!(welcome.starts_with("HTTP/1.1 303") && welcome.contains("HttpOnly"), "{welcome}");
-    assert!(scene.read("log").contains("others can connect"));
+    assert!(scene.read("log").contains("other machines can connect"));
     running.signal(Signal::INT);
     running.end().await.expect(0);
 }

@@ -138,7 +138,7 @@ fn log_refusal(error: &IngestError) {
         _ => None,
     };
     if error.is_temporary() {
-        tracing::debug!(code, "a batch is put off");
+        tracing::debug!(code, "a batch is refused for now");
     } else {
         tracing::warn!(code, line, "a batch is refused");
     }

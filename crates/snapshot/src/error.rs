@@ -88,13 +88,13 @@ pub enum SnapshotError {
         id: String,
     },
     /// A snapshot exists, and replacing it wasn't allowed.
-    #[error("there is a snapshot at {} already: name another folder, or say that it may be replaced (--force)", path.display())]
+    #[error("there is a snapshot at {} already: name another folder, or allow replacing it (--force)", path.display())]
     Exists {
         /// The snapshot's folder.
         path: PathBuf,
     },
     /// `snapshot.yaml` was changed after the caller read it.
-    #[error("{} has changed since it was read, and nothing is written: look at it again, and choose anew", path.display())]
+    #[error("{} has changed since it was read, and nothing is written: look at it, and choose again", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
@@ -170,7 +170,7 @@ fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on the disk and try again",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; choose another folder, or give yourself the right to it"
+            "; choose another folder, or get access to it"
         }
         _ => "",
     }

@@ -188,7 +188,7 @@ impl<R: BufRead> Exchanges<R> {
             source,
         })?;
         if record.verdict.is_some() {
-            let problem = "a verdict has no place in a snapshot; delete the line".to_owned();
+            let problem = "a snapshot contains no verdicts; delete the line".to_owned();
             return Err(SnapshotError::Record { path: path(), line, problem });
         }
         // 128 bits of SHA-1 don't collide by accident.

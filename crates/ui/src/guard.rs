@@ -60,7 +60,7 @@ impl Guard {
         match &self.access {
             None if !is_this_machine(host) => {
                 return AccessDecision::Refuse(
-                    "This server answers for this machine alone: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
+                    "This server only serves this machine: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
                  header names another host, as in an attack by DNS rebinding.)",
                 );
             }
@@ -75,7 +75,7 @@ impl Guard {
                 if !cookies(headers).any(|(name, value)| name == access.cookie && same(value, &access.token))
                 {
                     return AccessDecision::Refuse(
-                        "A token is demanded: open the address that `understudy ui` printed when it started, with its ?token=….",
+                        "A token is required: open the address that `understudy ui` printed when it started, with its ?token=….",
                     );
                 }
             }
@@ -112,7 +112,7 @@ fn judge_change(host: &str, headers: &HeaderMap) -> AccessDecision {
         return AccessDecision::Pass;
     }
     AccessDecision::Refuse(
-        "A change is taken from a form of this server alone. (The Origin header is missing, or names another origin: another site may have sent this.)",
+        "Changes are only accepted from a form of this server. (The Origin header is missing, or names another origin: another site may have sent this.)",
     )
 }
 

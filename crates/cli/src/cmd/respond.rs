@@ -104,7 +104,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let Responded { finished, report, missed } = understudy_run::respond(respond, &Console).await?;
     say::block(report.text(args.verbose));
     if report.summary.requests == 0 {
-        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?");
+        say::warning("no request reached a mocked backend: does CMD's HTTP client honour HTTPS_PROXY?");
     }
     // Captured misses are saved before anything else can fail.
     if let (Some(capture), Some(output)) = (missed, &args.output) {

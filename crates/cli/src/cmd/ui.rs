@@ -60,8 +60,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     say::line(format_args!("open {} in a browser; Ctrl-C ends it", ui.url()));
     if !ui.local_addr().ip().to_canonical().is_loopback() {
         say::warning(
-            "others can connect, by this machine's name or address: who has the token can read and change the snapshots. There is no TLS: \
-             what is shown can be read on the way",
+            "other machines can connect by this machine's name or address: anyone with the token can read and change the snapshots. There is no \
+             TLS, so that the pages can be read in transit",
         );
     }
     if args.open {

@@ -274,7 +274,7 @@ impl Prepared<'_> {
         let responder = responder::read(&store, snapshot, &finished, comparable).await?;
         if plan.is_none() && responder.requests == 0 {
             notes.push(
-                "nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?".to_owned(),
+                "no request reached a mocked backend: does CMD's HTTP client honour HTTPS_PROXY?".to_owned(),
             );
         }
         let defaults = [
