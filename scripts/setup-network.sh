@@ -6,7 +6,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 [ "$(uname)" = Linux ] || exit 0
-# Where users have no sbin in their path.
+# Some users have no sbin in their path.
 PATH=$PATH:/usr/sbin:/sbin
 missing=
 have ip || missing="$missing iproute2"

@@ -1,8 +1,10 @@
-//! Compiles `filter/` for Envoy, by a cargo of its own, and leaves the module where `lib.rs` includes it from.
+//! Compiles `filter/` for Envoy with a cargo process of its own, and writes the module to the path
+//! that `lib.rs` includes.
 //!
-//! The same sources give the same bytes wherever the checkout, the cargo home and the target folder are, and whoever calls: the caller's
-//! flags, wrappers and profiles never reach the inner cargo, and paths are cut from what the compiler writes down. With
-//! `$UNDERSTUDY_FILTER_MODULE` set it takes that file and compiles nothing.
+//! The same sources give the same bytes wherever the checkout, the cargo home and the target folder
+//! are, and whichever build calls this script: the caller's flags, wrappers and profiles never
+//! reach the inner cargo, and paths are removed from the compiler's output. With
+//! `$UNDERSTUDY_FILTER_MODULE` set, the script uses that file and compiles nothing.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -12,7 +14,7 @@ use std::process::{Command, ExitCode};
 
 const READY_MADE: &str = "UNDERSTUDY_FILTER_MODULE";
 const TARGET: &str = "wasm32-wasip1";
-/// What may change the module, from the workspace's root.
+/// Paths, from the workspace's root, whose content determines the module.
 const SOURCES: [&str; 5] = ["filter", "crates/core", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
 
 fn main() -> ExitCode {
@@ -51,7 +53,8 @@ fn compile(out: &Path) -> Result<PathBuf, String> {
     has_target(root)?;
     // One folder for all of the outer cargo's profiles. It isn't one that the outer cargo locks.
     let folder = outer_target(out).join("filter-module");
-    // So that the folders of the dependencies' sources are there to be cut. Where this can't be done, the build says why, or it wasn't needed.
+    // So that the folders of the dependencies' sources are there to be cut. Where this can't be
+    // done, the build says why, or it wasn't needed.
     let _ = cargo(root)?.args(["fetch", "--quiet", "--locked", "--target", TARGET]).output();
     let mut build = cargo(root)?;
     build.args(["build", "-p", "understudy-filter", "--target", TARGET, "--profile", "filter", "--locked"]);
@@ -75,10 +78,10 @@ fn cargo(root: &Path) -> Result<Command, String> {
     Ok(cargo)
 }
 
-/// Whether a variable of the outer cargo's is left to the inner one: what says where things are and how to get them does; what says how
-/// to compile, or what is being compiled, doesn't.
+/// Returns whether the inner cargo gets a variable of the outer one. It gets variables about paths
+/// and downloads, and none about flags or the crate that is being compiled.
 fn passes(name: &OsStr) -> bool {
-    // Not UTF-8: none of cargo's.
+    // A name that isn't UTF-8 isn't one of cargo's.
     let Some(name) = name.to_str() else { return true };
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     if name.starts_with("CARGO") {
@@ -108,12 +111,12 @@ fn rust_flags(root: &Path, folder: &Path) -> Result<OsString, String> {
     let registries = fs::read_dir(home.join("registry").join("src")).into_iter().flatten();
     let mut registries: Vec<_> = registries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     registries.sort();
-    // Where several fit, rustc takes the last.
+    // If several apply, rustc uses the last one.
     let mut pairs = vec![(home, "/cargo".to_owned())];
     pairs.extend(registries.into_iter().map(|folder| (folder, "/crates".to_owned())));
     pairs.push((root.to_owned(), "/understudy".to_owned()));
     pairs.push((folder.to_owned(), "/target".to_owned()));
-    // What std's prebuilt code has there anyway, also where the rust-src component is installed.
+    // Paths in std's prebuilt code, which it contains even if the rust-src component is installed.
     pairs.push((Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
     let mut flags = OsString::new();
     for (from, to) in pairs {

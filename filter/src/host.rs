@@ -1,7 +1,8 @@
 //! The seam to the host's functions, on bytes and without panics.
 //!
-//! The SDK's own wrappers unwrap statuses and header names, and copy header maps pair by pair. These take a map as the one block that the
-//! host gives, and treat what the host can't give as absent.
+//! The SDK's own wrappers unwrap statuses and header names, and copy header maps pair by pair.
+//! These functions take a map as the one block that the host returns, and treat data that the host
+//! can't return as absent.
 
 use proxy_wasm::types::{BufferType, MapType};
 use understudy_core::digest::{self, Digest};
@@ -13,13 +14,13 @@ const OK: u32 = 0;
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
-/// A number that no stored value has: with it, the host stores a value only where there is none.
+/// A number that no stored value has. With it, the host stores a value only if the key is absent.
 const ONLY_IF_ABSENT: u32 = u32::MAX;
-/// How often to try to count on when other workers do so at the same time.
+/// Maximum number of attempts to advance a turn while other workers advance it too.
 const TURN_TRIES: u32 = 1000;
 /// With it, the host stores a value in any case.
 const WHATEVER_IS_THERE: u32 = 0;
-/// What live values stand for takes so many places at most, of some 150 bytes each.
+/// Maximum number of slots for the recorded counterparts of live values, of some 150 bytes each.
 const PLACES: u64 = 16_384;
 /// A cursor is kept with the round that it is of: 24 bits of that, then 40 of the cursor.
 const ROUND_SHIFT: u32 = 40;
@@ -98,12 +99,12 @@ fn bytes_from(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<
     if data.is_null() || size == 0 {
         return Some(Vec::new());
     }
-    // SAFETY: the SDK's proxy_on_memory_allocate made this with Vec::with_capacity(size) and forgot it; the host filled it
-    // and gave it to us alone.
+    // SAFETY: the SDK's proxy_on_memory_allocate made this with Vec::with_capacity(size) and forgot
+    // it; the host filled it and gave it to us alone.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-/// A header map of the current stream or callout; empty where there is none.
+/// A header map of the current stream or callout; empty if there is none.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn headers(map: MapType) -> Headers {
     // SAFETY: both pointers are to live variables of the caller's frame.
@@ -118,7 +119,7 @@ pub(crate) fn remove_header(map: MapType, name: &[u8]) {
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
 }
 
-/// Puts headers in the place of all of their name.
+/// Replaces all headers with these names.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
     headers.iter().all(|(name, value)| {
@@ -130,7 +131,7 @@ pub(crate) fn replace_headers(map: MapType, headers: &Headers) -> bool {
     })
 }
 
-/// Puts bytes in the place of all that a buffer holds. Gives `false` where the host refuses.
+/// Replaces the content of a buffer. Returns `false` if the host refuses.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn set_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
     // SAFETY: the host copies the bytes during the call.
@@ -164,7 +165,7 @@ pub(crate) fn set_headers(map: MapType, headers: &Headers) {
     }
 }
 
-/// Bytes of a buffer; empty where there is none.
+/// Bytes of a buffer; empty if there is none.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn buffer(buffer: BufferType, start: usize, max: usize) -> Vec<u8> {
     // SAFETY: both pointers are to live variables of the caller's frame.
@@ -181,7 +182,8 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
     bytes_from(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
-/// What Istio says of the proxy's own workload. The attribute moved: newer versions of Envoy have the node below `xds`.
+/// Metadata that Istio sets about the proxy's own workload. Newer versions of Envoy have the node
+/// below `xds`.
 fn of_node(path: &[&str]) -> Option<Vec<u8>> {
     let below = |root: &[&'static str]| property(&[root, path].concat());
     below(&["xds", "node", "metadata"]).or_else(|| below(&["node", "metadata"]))
@@ -218,14 +220,15 @@ pub(crate) fn send(reply: &Reply) -> bool {
     status == OK
 }
 
-/// Makes a context the one that the host calls of this callback are about. Gives `false` where it is gone.
+/// Makes a context current, so that the host's calls of this callback apply to it. Returns `false`
+/// if it no longer exists.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn act_for(context: u32) -> bool {
     // SAFETY: no pointers.
     unsafe { proxy_set_effective_context(context) == OK }
 }
 
-/// Lets the root's tick come with this period, the next one after it.
+/// Sets the period of the root's tick, beginning with the next one.
 #[allow(unsafe_code, reason = "a host call")]
 pub(crate) fn set_tick_period(period: std::time::Duration) -> bool {
     let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
@@ -305,18 +308,19 @@ fn set_shared_bytes(key: &str, bytes: &[u8], cas: u32) -> u32 {
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) }
 }
 
-/// Where it is kept what a live value stands for. There are so many places and no more, since what is kept can't be removed: one that is
-/// taken is taken over.
+/// Key under which the recorded counterpart of a live value is stored. Shared data can't be
+/// deleted, so values are hashed into a fixed number of slots; a collision overwrites the older
+/// value.
 fn place_of(table: &Digest, live: u64) -> String {
     format!("understudy.value.{}.{}", digest::hex(table), live % PLACES)
 }
 
-/// Where the number of the current round of a table's sequences is kept: how often they were begun anew.
+/// Key of the current round of a table's sequences: the number of times that they were reset.
 fn round_of(table: &Digest) -> String {
     format!("understudy.round.{}", digest::hex(table))
 }
 
-/// What the engine asks of the host, for the current stream.
+/// The engine's host, for the current stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current;
 
@@ -364,7 +368,7 @@ impl engine::Host for Current {
                 return turn;
             }
         }
-        log::warn!("the sequence's cursor is fought over: giving the first answer");
+        log::warn!("too many workers advance a sequence at once: serving the first answer");
         0
     }
 

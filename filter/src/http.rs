@@ -19,13 +19,13 @@ pub(crate) struct HttpStream {
     /// `None` where the configuration was refused; Envoy doesn't send streams then.
     shared: Option<Rc<RefCell<Shared>>>,
     stream: Machine,
-    /// Whether nobody need look at it: nothing is tapped or mocked here.
+    /// True if the stream can be ignored: nothing is tapped or mocked here.
     idle: bool,
     /// Its place in the timer, if it has waited.
     place: Option<Place>,
 }
 
-/// A stream's machine. Most never wait: theirs needs no memory of its own.
+/// State machine of a stream. Most streams never wait, and theirs needs no allocation.
 #[derive(Debug)]
 enum Machine {
     Own(Stream),
@@ -103,7 +103,7 @@ impl HttpStream {
     }
 }
 
-/// Does what the engine says with a request that is held.
+/// Applies the engine's action to a held request.
 pub(crate) fn act(action: Action) {
     match action {
         Action::Continue => host::go_on(),
@@ -116,17 +116,18 @@ pub(crate) fn act(action: Action) {
         }
         Action::Reply(reply) => {
             if !host::send(&reply) {
-                // Nothing goes on all the same: a mocked backend is never touched.
+                // The request isn't forwarded even so: a mocked backend is never reached.
                 log::error!("understudy: Envoy refused an answer with status {}", reply.status);
             }
         }
     }
 }
 
-/// Makes a request one for the stub. `false` where it must not go on; it has been answered then.
+/// Turns a request into one for the stub. Returns `false` if it must not be forwarded; it has then
+/// been answered.
 fn to_the_stub(headers: &Headers) -> bool {
     if !host::replace_headers(MapType::HttpRequestHeaders, headers) {
-        log::error!("understudy: Envoy refused to lead a gRPC request to its stub");
+        log::error!("understudy: Envoy refused to send a gRPC request to its stub");
         host::send(&Reply { status: 503, ..Reply::default() });
         return false;
     }
@@ -177,8 +178,9 @@ impl HttpContext for HttpStream {
     }
 }
 
-/// The end: Envoy deletes a stream's context exactly once, whatever became of the stream, and the SDK drops this with it. `on_log` would say the
-/// same for the price of one more call into the VM.
+/// The end of a stream: Envoy deletes the context of each stream exactly once, whatever its
+/// outcome, and the SDK then drops this value. `on_log` would give the same at the cost of one more
+/// call into the VM.
 impl Drop for HttpStream {
     fn drop(&mut self) {
         let place = self.place.take();

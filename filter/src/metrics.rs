@@ -1,4 +1,5 @@
-//! Envoy's counters for what the engine counts: `understudy.backend.BACKEND.VERDICT` and `understudy.records.*`.
+//! Envoy's counters for what the engine counts: `understudy.backend.BACKEND.VERDICT` and
+//! `understudy.records.*`.
 
 use crate::host;
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! One VM's root: reads the configuration, keeps what the streams share, drives the outbox.
+//! The root of one VM: reads the configuration, holds the state that streams share, drives the
+//! outbox.
 
 use crate::host;
 use crate::http::{self, HttpStream};
@@ -19,10 +20,10 @@ use understudy_core::outbox::CollectorReply;
 use understudy_core::table::{Part, Shelf, Table};
 use understudy_core::workload::{Consent, Workload};
 
-/// How often counters are brought up to date where no collector sets the pace.
+/// Interval of updating counters if there is no collector to set the pace.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What the streams of one VM share.
+/// State that the streams of one VM share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) vm: Vm<Part<Passive>>,
@@ -57,7 +58,7 @@ pub(crate) struct Root {
     collector: Option<OutboxConfig>,
     /// Batches on their way: the callout's token and the batch's number.
     calls: Vec<(u32, u64)>,
-    /// Whether it has been said that the collector can't be called.
+    /// True if it has been said that the collector can't be called.
     complained: bool,
 }
 
@@ -68,23 +69,23 @@ impl Root {
     }
 }
 
-/// The table for this workload. `None` where what is there can't be used, which has been said then.
+/// The table for this workload. `None` if the tables can't be used, which is logged then.
 fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<Passive>>> {
     let asked = workload.snapshot.as_deref().or(config.snapshot.as_deref());
     let called = host::workload_name();
     let chosen = Shelf::open(Passive).and_then(|shelf| shelf.choose(asked, called.as_deref()));
     let table = match chosen {
         Ok(Ok(table)) => table,
-        // It isn't used: which one it is doesn't matter.
+        // The table isn't used, so that its identity doesn't matter.
         Ok(Err(_)) if config.ignores_table() => Table::open(Part::nothing(Passive)).ok()?,
         Ok(Err(names)) => {
             let names = names.join(", ");
             let asked = asked.unwrap_or("no snapshot");
             log::error!(
-                "understudy: {asked} is asked for, and this module has {names}: what is mocked will miss, all of it. Set the annotation \
+                "understudy: {asked} is requested, but this module has {names}: every request to a mocked backend will miss. Set the annotation \
                  replay.speedscale.com/snapshot-id, or bundle that snapshot"
             );
-            // Which backends its table would mock can't be known: none of them may be called.
+            // The mocked backends are unknown without a table, so that none may be called.
             config.default = Some(Mode::Mock);
             Table::open(Part::nothing(Passive)).ok()?
         }
@@ -95,7 +96,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
     };
     let meta = table.meta();
     if config.tap_only && !table.is_empty() {
-        log::info!("understudy: this filter taps alone: what its module has recorded isn't used");
+        log::info!("understudy: this filter only taps: the recording in its module isn't used");
     } else if !table.is_empty() {
         let digest = digest::hex(&table.digest());
         log::info!("understudy: snapshot {} with {} signatures, table {digest}", meta.snapshot, meta.entries);
@@ -103,7 +104,7 @@ fn choose_table(config: &mut Config, workload: &Workload) -> Option<Table<Part<P
     Some(table)
 }
 
-/// Lets the workload decide whether it is mocked, and says what it decided.
+/// Applies the workload's consent to mocking, and logs the decision.
 fn apply_consent(workload: &Workload, vm: &mut Vm<Part<Passive>>) {
     match &workload.consent {
         Consent::Given => return log::info!("understudy: this workload's annotation turns mocking on"),
@@ -195,7 +196,8 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// Sends what is due. Only ever from the root's own callbacks: a callout of a stream's context dies with the stream.
+    /// Sends batches that are due. Called only from the root's own callbacks, since a callout of a
+    /// stream's context ends with the stream.
     fn send_batches(&mut self) {
         let (Some(shared), Some(collector)) = (&self.shared, &self.collector) else { return };
         let mut shared = shared.borrow_mut();
@@ -231,7 +233,8 @@ impl Root {
             self.complained = false;
             return;
         }
-        // A refused batch is lost, so that each is worth a line; of a collector that is away, one line is enough.
+        // A refused batch is lost, so that each is worth a line; of a collector that is away, one
+        // line is enough.
         if reply != CollectorReply::Refused && std::mem::replace(&mut self.complained, true) {
             return;
         }

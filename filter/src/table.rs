@@ -1,5 +1,6 @@
-//! The seam to the table. The module imports two functions that the bundler replaces: by a constant and by `memory.init` on a passive data
-//! segment. So the table is in the module's file and in no VM's memory.
+//! The seam to the table. The module imports two functions that the bundler replaces: by a constant
+//! and by `memory.init` on a passive data segment. So the table is in the module's file and in no
+//! VM's memory.
 
 use understudy_core::table::Segment;
 
@@ -30,7 +31,8 @@ impl Segment for Passive {
         if offset.checked_add(length).is_none_or(|end| end > self.length()) {
             return false;
         }
-        // SAFETY: the range is inside the segment, checked above, and `to` is `length` writable bytes.
+        // SAFETY: the range is inside the segment, checked above, and `to` is `length` writable
+        // bytes.
         unsafe { table_read(offset, to.as_mut_ptr(), length) };
         true
     }

@@ -1,4 +1,5 @@
-//! When streams that wait are to go on. Envoy gives a root context one periodic tick: this says how soon the next must come.
+//! When streams that wait are to go on. Envoy gives a root context one periodic tick: this says how
+//! soon the next must come.
 //!
 //! While nothing waits the tick keeps its own pace, and nothing here costs anything.
 
@@ -23,7 +24,7 @@ pub(crate) struct Waiter {
 /// A waiter's place: when it is due, and a number, since several can be due at once.
 pub(crate) type Place = (Instant, u64);
 
-/// What is due when.
+/// Events by the time at which they are due.
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// The tick's own pace.
@@ -52,7 +53,8 @@ impl Timer {
         self.count = self.count.wrapping_add(1);
         let place = (later(now, wait), self.count);
         self.waiters.insert(place, waiter);
-        // To set the period begins it anew: only ever to have the tick sooner, or it might never come.
+        // Setting the period restarts it. So it is only set for an earlier tick; otherwise the tick
+        // might never come.
         if place.0 < self.next {
             self.set_period(now, wait);
         }

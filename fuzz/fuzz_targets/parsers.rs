@@ -1,5 +1,6 @@
-//! Every parser that eats bytes from outside. The first byte chooses the parser, or the variable `PARSER` does; the rest is its food. None may
-//! panic, and what can be checked about the outcome is.
+//! Every parser that eats bytes from outside. The first byte chooses the parser, or the variable
+//! `PARSER` does; the rest is its food. None may panic, and what can be checked about the outcome
+//! is.
 #![no_main]
 
 mod ruled;
@@ -89,7 +90,7 @@ fn table(food: &[u8]) {
     }
 }
 
-/// No encoding gives more than it may.
+/// No decoder exceeds its limit.
 fn encoding(food: &[u8]) {
     const CAP: usize = 1 << 16;
     for name in ["gzip", "deflate", "br", "zstd", "aws-chunked", "aws-chunked, gzip"] {

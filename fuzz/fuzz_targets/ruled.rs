@@ -1,4 +1,4 @@
-//! What rules, redaction and explanations make of bytes from outside.
+//! Fuzzes rules, redaction and explanations with bytes from outside.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -34,7 +34,7 @@ const PLACES: [&str; 24] = [
     "body/*/id", "body/#text", "body/a/b/c", "body/*/*/*/*", "body/query",
 ];
 
-/// Rules by two bytes each: what is said, and of which place.
+/// Rules from two bytes each: the kind of the rule, and its place.
 fn rules(bytes: &[u8]) -> Rules {
     let one = |pair: &[u8]| {
         let place = Place::parse(PLACES[usize::from(pair[1]) % PLACES.len()]).expect("a place");
@@ -82,7 +82,8 @@ impl Asked<'_> {
     }
 }
 
-/// The same bytes have the same signature; what was taken out of it stands at a place that a rule names.
+/// The same bytes have the same signature. Parts that were taken out are at places that a rule
+/// names.
 pub fn signature(food: &[u8]) {
     let Some(asked) = asked(food) else { return };
     let made = asked.signature(&asked.rules);
@@ -107,7 +108,7 @@ pub fn texts(food: &[u8]) {
     drop(Header::from_yaml(&format!("version: 1\nname: s\nrecorded: 2026-11-21T08:00:00Z\nrules:\n{text}"), &PathBuf::new()));
 }
 
-/// They lie in the text, in order and apart.
+/// Tokens and days are inside of the text, in order and without overlaps.
 pub fn tokens_and_days(food: &[u8]) {
     let mut end = 0;
     for token in tokens(food) {
@@ -122,7 +123,7 @@ pub fn tokens_and_days(food: &[u8]) {
     json_leaves(food, |_, _, range| assert!(range.start <= range.end && range.end <= food.len()));
 }
 
-/// What has no secrets any more has none, and what finds them sees the same.
+/// A text without secrets stays without them, and the search for secrets agrees.
 pub fn secrets(food: &[u8]) {
     static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&Settings { key: "k".into(), ..Settings::default() }));
     let Some((&kind, text)) = food.split_first() else { return };
@@ -140,7 +141,7 @@ pub fn secrets(food: &[u8]) {
     drop((REDACTOR.header(b"authorization", text), REDACTOR.header(b"cookie", text), REDACTOR.header(b"location", text)));
 }
 
-/// Two requests, of which one is in a table: a miss names the other and says what differs.
+/// Two requests, one of them in a table: a miss names the other, and the differences.
 pub fn nearest(food: &[u8]) {
     let Some((&at, rest)) = food.split_first() else { return };
     let Some((one, other)) = rest.split_at_checked(usize::from(at)) else { return };
@@ -173,7 +174,7 @@ pub fn echoes(food: &[u8]) {
     }
 }
 
-/// Reads all that an entry leads to. Whether all echoes in bodies lie in them.
+/// Reads everything that an entry refers to. Returns whether all echoes are inside of their bodies.
 pub fn answers(table: &Table<&[u8]>, entry: &Entry) -> bool {
     let mut all = true;
     for answer in &entry.answers {

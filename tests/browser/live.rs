@@ -1,12 +1,13 @@
-//! What is being recorded, in the browser while it is.
+//! Tests of the pages of a recording in progress, in a browser.
 
 use crate::scene::{HOLD, Scene, client, shell, until};
 use crate::site::Site;
 
 #[tokio::test]
-async fn what_is_recorded_comes_up_by_itself() {
+async fn recorded_exchange_appears_automatically() {
     let scene = Scene::new().await;
-    // CMD holds the recording open; the requests come from beside it, one when the browser has asked for it.
+    // CMD keeps the recording open. Another client sends the requests, one of them when the browser
+    // has asked for it.
     let recording = scene.record(&[], &shell(HOLD)).start();
     let proxy = until("no proxy", || std::fs::read_to_string(scene.path("proxy")).ok()).await;
     until("no store", || scene.path("s.capture").is_dir().then_some(())).await;

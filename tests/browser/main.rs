@@ -1,5 +1,5 @@
-//! `understudy ui` as people use it: in Debian's Chromium, driven by Playwright, on snapshots that were recorded by a real Envoy. What is saved
-//! there decides what `respond` mocks.
+//! `understudy ui` as people use it: in Debian's Chromium, driven by Playwright, on snapshots that
+//! were recorded by a real Envoy. What is saved there decides what `respond` mocks.
 //!
 //! `scripts/setup-browser.sh` brings what they need. What is missing is an error, never a skip.
 

@@ -4,7 +4,7 @@ use crate::scene::{Scene, client, root};
 use crate::site::{REQUESTS, Site, recorded};
 
 #[tokio::test]
-async fn what_is_unchecked_passes_through_and_the_rest_is_mocked() {
+async fn unchecked_backend_passes_and_others_are_mocked() {
     let scene = Scene::new().await;
     let maps = recorded(&scene).await;
     let respond = async |expect: &str| {
@@ -22,7 +22,7 @@ async fn what_is_unchecked_passes_through_and_the_rest_is_mocked() {
 }
 
 #[tokio::test]
-async fn without_javascript() {
+async fn pages_work_without_javascript() {
     let scene = Scene::new().await;
     recorded(&scene).await;
     Site::start(&scene, &["snapshots"]).await.sees("plain").await;
@@ -30,7 +30,7 @@ async fn without_javascript() {
 }
 
 #[tokio::test]
-async fn with_the_keyboard_alone() {
+async fn pages_work_with_the_keyboard_alone() {
     let scene = Scene::new().await;
     recorded(&scene).await;
     Site::start(&scene, &["snapshots"]).await.sees("keyboard").await;
@@ -38,7 +38,7 @@ async fn with_the_keyboard_alone() {
 }
 
 #[tokio::test]
-async fn two_windows_lose_nothing() {
+async fn changes_in_two_windows_are_not_lost() {
     let scene = Scene::new().await;
     recorded(&scene).await;
     Site::start(&scene, &["snapshots/s"]).await.sees("conflict").await;
@@ -65,7 +65,7 @@ async fn the_command_that_is_copied_makes_the_request_again() {
 }
 
 #[tokio::test]
-async fn no_barriers_in_light_and_dark_wide_and_narrow() {
+async fn pages_are_accessible_in_each_theme_and_width() {
     let scene = Scene::new().await;
     let copy = |from: &str, to: &str| {
         for file in ["snapshot.yaml", "exchanges.ndjson"] {
@@ -90,7 +90,7 @@ async fn no_barriers_in_light_and_dark_wide_and_narrow() {
 }
 
 #[tokio::test]
-async fn pictures_for_the_guide() {
+async fn pictures_of_the_guide_are_taken() {
     let scene = Scene::new().await;
     let sample = root().join("snapshots").canonicalize().expect("the sample's snapshots");
     let site = Site::start(&scene, &[&sample.to_string_lossy()]).await;

@@ -41,7 +41,7 @@ fn snapshot(scene: &Scene, payload: &str) {
     );
     scene.file(&format!("{folder}/snapshot.yaml"), header);
     let mut report = GOLDEN.to_owned();
-    // In the place of each value that is a path, a name, a time or a text of the service.
+    // Replaces each value that is a path, a name, a time or a text of the service.
     for text in [
         "shop",
         "v1.2",

@@ -1,4 +1,4 @@
-//! What `understudy report --html` makes, as a file in the browser.
+//! Tests of the page that `understudy report --html` writes, as a file in the browser.
 
 use crate::payloads::PAYLOADS;
 use crate::reports::GOLDEN;
@@ -13,7 +13,7 @@ async fn page(scene: &Scene, report: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_report_is_read_by_everyone() {
+async fn report_page_is_accessible() {
     let scene = Scene::new().await;
     let url = page(&scene, GOLDEN).await;
     for (scheme, width) in [("light", "1280"), ("light", "360"), ("dark", "1280"), ("dark", "360")] {
@@ -28,11 +28,11 @@ async fn a_report_is_read_by_everyone() {
 }
 
 #[tokio::test]
-async fn what_a_report_quotes_never_runs() {
+async fn recorded_content_in_a_report_never_runs() {
     let scene = Scene::new().await;
     let payload = PAYLOADS.concat();
     let quoted = serde_json::to_string(&payload).expect("JSON");
-    // In the place of each value that is a path, a name or a text of the service.
+    // Replaces each value that is a path, a name or a text of the service.
     let hostile = GOLDEN.replace("\"/orders/1\"", &quoted).replace("\"shop\"", &quoted);
     assert_ne!(hostile, GOLDEN);
     let url = page(&scene, &hostile).await;

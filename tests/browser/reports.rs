@@ -1,4 +1,5 @@
-//! The reports of replays in the browser: from a miss to a rule, or to an answer in the snapshot, and the next replay passes.
+//! The reports of replays in the browser: from a miss to a rule, or to an answer in the snapshot,
+//! and the next replay passes.
 
 use crate::call::Call;
 use crate::scene::{Scene, python, root, shell};
@@ -11,7 +12,7 @@ fn till() -> String {
     root().join("tests/browser/till.py").to_string_lossy().into_owned()
 }
 
-/// Records a payment at till-7 into `snapshots/s`, and gives the port at which the service listened.
+/// Records a payment at till-7 into `snapshots/s`, and returns the port of the service.
 async fn paid(scene: &Scene) -> u16 {
     let [listen, app] = ports();
     let (python, till) = (python(), till());
@@ -65,7 +66,7 @@ async fn an_answer_is_added_and_the_next_replay_passes() {
 }
 
 #[tokio::test]
-async fn what_the_real_backend_answers_is_added() {
+async fn answer_of_the_real_backend_is_added() {
     let scene = Scene::new().await;
     let port = paid(&scene).await;
     let map = format!("stock.test=http://{}", scene.upstream.address());
@@ -87,7 +88,7 @@ async fn what_the_real_backend_answers_is_added() {
 }
 
 #[tokio::test]
-async fn reports_are_read_by_everyone_and_compared() {
+async fn report_pages_are_accessible_and_compared() {
     let scene = Scene::new().await;
     let shop = "version: 1\nname: shop\nrecorded: 2026-11-21T08:00:00Z\non_miss: fail\nbackends:\n  http://stock.test:\n    mode: mock\n";
     scene.file("snapshots/shop/snapshot.yaml", shop);

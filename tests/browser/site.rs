@@ -61,6 +61,6 @@ pub(crate) async fn recorded(scene: &Scene) -> [String; 2] {
     maps
 }
 
-/// One call of each.
+/// One request to each backend.
 pub(crate) const REQUESTS: [&str; 2] =
     ["GET http://api.stripe.com/v1/charges", "GET http://stock.test/items"];

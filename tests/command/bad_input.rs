@@ -1,4 +1,4 @@
-//! What can't be read: a clear error that says what to do, status 2, and nothing is touched.
+//! Tests of unreadable input: a clear error with a remedy, status 2, and no file changed.
 
 use crate::scene::{Scene, client, root, shell};
 
@@ -8,7 +8,7 @@ fn line(scene: &Scene) -> String {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_is_not_there_or_malformed() {
+async fn missing_or_malformed_snapshot_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let (good, header) = (line(&scene), scene.read("s/snapshot.yaml"));
@@ -51,7 +51,7 @@ async fn a_snapshot_that_is_not_there_or_malformed() {
         }
     }
     assert_eq!(scene.names(), ["empty", "half", "junk", "s", "twice", "typo", "unclosed", "version"]);
-    // The linter tells of the lines, since that is what it is for.
+    // The linter reports the lines, since that is its purpose.
     let done = scene.understudy(["lint", "junk"]).run().await.expect(1);
     assert!(
         done.out.contains("error: snapshot-line, exchanges.ndjson:2") && done.out.contains("1 error,"),
@@ -60,7 +60,7 @@ async fn a_snapshot_that_is_not_there_or_malformed() {
 }
 
 #[tokio::test]
-async fn a_cmd_that_can_not_run() {
+async fn cmd_that_cannot_run_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     scene.file("plain.txt", "text");
@@ -80,7 +80,7 @@ async fn a_cmd_that_can_not_run() {
 }
 
 #[tokio::test]
-async fn arguments() {
+async fn invalid_arguments_are_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     for (args, expect) in [
@@ -106,7 +106,7 @@ async fn arguments() {
 }
 
 #[tokio::test]
-async fn requests_to_match_that_are_none() {
+async fn file_without_requests_is_refused_by_match() {
     let scene = Scene::new().await;
     scene.recorded().await;
     scene.file("junk", "{\"type\":\"exchange\"}\n");
@@ -123,7 +123,7 @@ async fn requests_to_match_that_are_none() {
 }
 
 #[tokio::test]
-async fn modules_that_are_no_filter() {
+async fn module_that_is_no_filter_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let bundle = |args: &[&str]| scene.understudy(["bundle", "s", "-o", "new.wasm"].iter().chain(args)).run();
@@ -166,7 +166,7 @@ fn changed(scene: &Scene) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn no_envoy() {
+async fn missing_envoy_is_reported() {
     let scene = Scene::new().await;
     scene.recorded().await;
     // A copy of the program, so that no .venv is above it.
@@ -190,7 +190,7 @@ async fn no_envoy() {
 }
 
 #[tokio::test]
-async fn ports_in_use() {
+async fn port_in_use_is_reported() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let address = scene.upstream.address().to_string();
@@ -209,7 +209,7 @@ async fn ports_in_use() {
 }
 
 #[tokio::test]
-async fn a_backend_that_can_not_be_reached_is_the_apps_business() {
+async fn unreachable_backend_is_an_error_for_the_app() {
     let scene = Scene::new().await;
     // A port that was free a moment ago.
     let port =

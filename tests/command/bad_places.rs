@@ -1,10 +1,11 @@
-//! Where nothing can be written: said before CMD runs where that can be known; and what was recorded is never lost.
+//! Tests of targets that can't be written: the error comes before CMD runs if it can be known then,
+//! and a recording is never lost.
 
 use crate::scene::{Scene, client, shell, shell_client};
 use std::fs::File;
 
 #[tokio::test]
-async fn outputs_that_can_not_be_written() {
+async fn output_that_cannot_be_written_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     scene.file("file", "mine");
@@ -39,7 +40,7 @@ async fn outputs_that_can_not_be_written() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_written_to_and_not_replaced() {
+async fn special_file_is_written_to_and_not_replaced() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let cmd = client(&["GET http://api.test/a"]);
@@ -64,7 +65,7 @@ async fn what_is_no_file_is_written_to_and_not_replaced() {
 }
 
 #[tokio::test]
-async fn stdout_and_stderr_that_nobody_reads() {
+async fn closed_stdout_and_stderr_end_nothing() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let full = || File::options().write(true).open("/dev/full").expect("/dev/full");
@@ -87,9 +88,10 @@ async fn stdout_and_stderr_that_nobody_reads() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_written_in_the_end_is_kept() {
+async fn snapshot_that_cannot_be_written_is_kept_as_a_capture() {
     let scene = Scene::new().await;
-    // CMD puts a file in the way of the snapshot: what could be written at the start can't be any more.
+    // CMD puts a file in the way of the snapshot: what could be written at the start can't be any
+    // more.
     let cmd = shell(&format!("{}; mkdir s; touch s/mine", shell_client("'GET http://api.test/a'")));
     let done = scene.record(&[], &cmd).run().await.expect(2);
     done.says(&[
@@ -160,7 +162,7 @@ async fn a_folder_that_only_looks_like_a_capture_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_capture_store_belongs_to_one() {
+async fn capture_store_in_use_is_refused() {
     let scene = Scene::new().await;
     let collect = || scene.understudy(["collect", "--store", "store", "--listen", "127.0.0.1:0"]);
     let first = collect().start();

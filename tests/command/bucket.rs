@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the gate does with what comes.
+/// The gate's treatment of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     /// Lets it through.
@@ -57,17 +57,17 @@ impl Bucket {
         Self { moto, gate, address, upstream }
     }
 
-    /// Where moto itself listens, behind the gate.
+    /// Address of moto itself, behind the gate.
     pub(crate) fn moto(&self) -> SocketAddr {
         self.upstream
     }
 
-    /// From now on. What was on its way is cut.
+    /// Sets the gate from now on, and cuts the connections in progress.
     pub(crate) fn set(&self, gate: Gate) {
         self.gate.send_replace(gate);
     }
 
-    /// Says where it is, and who we are.
+    /// Sets the bucket's address and our credentials.
     pub(crate) fn tell(&self, call: Call) -> Call {
         call.env("AWS_ENDPOINT_URL", format!("http://{}", self.address))
             .env("AWS_ALLOW_HTTP", "true")
@@ -88,7 +88,7 @@ async fn pass(mut client: TcpStream, upstream: SocketAddr, mut state: watch::Rec
     let gate = *state.borrow_and_update();
     match gate {
         Gate::Hold => {
-            // A later state is another connection's, but for what is held until then.
+            // A later state applies to other connections, except for held requests.
             if state.changed().await.is_ok() {
                 Box::pin(pass(client, upstream, state)).await;
             }
@@ -122,7 +122,7 @@ async fn pass(mut client: TcpStream, upstream: SocketAddr, mut state: watch::Rec
     }
 }
 
-/// A request on a connection of its own: the status and the body of its answer, where there is one.
+/// A request on a connection of its own: the status and the body of its answer, if there is one.
 pub(crate) async fn http(
     to: SocketAddr,
     method: &str,

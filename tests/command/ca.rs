@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use tokio::task::JoinSet;
 
 #[tokio::test]
-async fn it_is_made_once_and_told() {
+async fn authority_is_created_once_and_shown() {
     let scene = Scene::new().await;
     let done = scene.understudy(["ca"]).run().await.expect(0);
     let path = scene.path("config/ca.pem").display().to_string();
@@ -23,7 +23,7 @@ async fn it_is_made_once_and_told() {
 }
 
 #[tokio::test]
-async fn of_several_processes_at_once_one_makes_it() {
+async fn one_of_several_processes_creates_the_authority() {
     let scene = Scene::new().await;
     let mut runs = JoinSet::new();
     for _ in 0..8 {
@@ -49,7 +49,7 @@ async fn the_certificate_is_exported_without_its_key() {
 }
 
 #[tokio::test]
-async fn rotated_it_is_another() {
+async fn rotated_authority_is_new() {
     let scene = Scene::new().await;
     let sha256 =
         || async { scene.understudy(["ca", "--json"]).run().await.expect(0).json()["sha256"].clone() };
@@ -61,7 +61,7 @@ async fn rotated_it_is_another() {
 }
 
 #[tokio::test]
-async fn what_others_can_read_is_refused() {
+async fn authority_that_others_can_read_is_refused() {
     let scene = Scene::new().await;
     scene.understudy(["ca"]).run().await.expect(0);
     fs::set_permissions(scene.path("config/authority.pem"), PermissionsExt::from_mode(0o644))
@@ -73,7 +73,7 @@ async fn what_others_can_read_is_refused() {
 }
 
 #[tokio::test]
-async fn a_run_without_a_place_for_it_has_one_of_its_own() {
+async fn run_without_a_folder_has_a_temporary_authority() {
     let scene = Scene::new().await;
     scene.file("file", "");
     let cmd = shell(r#"test -s "$SSL_CERT_FILE" && echo trusted"#);
@@ -84,7 +84,7 @@ async fn a_run_without_a_place_for_it_has_one_of_its_own() {
 }
 
 #[tokio::test]
-async fn cmd_is_told_whom_to_trust_and_nothing_is_left() {
+async fn cmd_gets_the_authority_and_no_file_is_left() {
     let scene = Scene::new().await;
     let company = scene.file("company/tls.pem", "");
     scene.understudy(["ca"]).env("UNDERSTUDY_CONFIG", scene.path("other")).run().await.expect(0);
@@ -94,7 +94,7 @@ async fn cmd_is_told_whom_to_trust_and_nothing_is_left() {
         echo "$JAVA_TOOL_OPTIONS" >java; echo "$NODE_USE_ENV_PROXY" >node; ls -ld "$(cat folder)" >mode"#,
     );
     let call = scene.record(&[], &cmd).env("AWS_CA_BUNDLE", &company).env("JAVA_TOOL_OPTIONS", "-Xmx1g");
-    // Whoever runs the tests may have added some.
+    // The environment of the tests may have set these.
     let call = call.env("NODE_EXTRA_CA_CERTS", "").env("DENO_CERT", "");
     call.run().await;
     let ours = scene.read("config/ca.pem");
@@ -112,7 +112,8 @@ async fn cmd_is_told_whom_to_trust_and_nothing_is_left() {
     scene.all_gone().await;
 }
 
-/// `curl` says neither whom it calls nor, by itself, what came of it.
+/// For an address, `curl` sends no server name. It prints the result of the verification only with
+/// `-w`.
 #[tokio::test]
 async fn https_is_recorded_and_answered_by_name_and_by_address() {
     let scene = Scene::new().await;
@@ -129,7 +130,7 @@ async fn https_is_recorded_and_answered_by_name_and_by_address() {
 }
 
 #[tokio::test]
-async fn certificates_are_served_to_an_envoy_of_ones_own() {
+async fn certificates_are_served_to_the_users_envoy() {
     let scene = Scene::new().await;
     fs::create_dir(scene.path("run")).expect("a folder");
     let serve = ["ca", "serve", "--socket", "run/certificates.sock"];

@@ -1,4 +1,4 @@
-//! A command on its way: started, watched, signalled, and what it said and how it ended.
+//! A running command: started, watched and signalled, with its output and its exit status.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
@@ -38,13 +38,13 @@ impl Call {
         self
     }
 
-    /// Where stdout goes.
+    /// Redirects stdout.
     pub(crate) fn stdout(mut self, to: File) -> Self {
         self.stdout = Some(to);
         self
     }
 
-    /// Where stderr goes.
+    /// Redirects stderr.
     pub(crate) fn stderr(mut self, to: File) -> Self {
         self.stderr = Some(to);
         self
@@ -78,7 +78,7 @@ impl Running {
         Pid::from_raw(self.child.id().expect("it runs").cast_signed()).expect("a pid")
     }
 
-    /// Sends a signal to it alone.
+    /// Sends a signal only to this process.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
     }
@@ -103,7 +103,7 @@ impl Running {
 /// A command that has ended.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// The status as a shell gives it.
+    /// The status as a shell reports it.
     pub(crate) code: i32,
     /// Its stdout.
     pub(crate) out: String,

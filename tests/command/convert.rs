@@ -8,10 +8,10 @@ fn fixture(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_sample_goes_there_and_back_and_answers_itself() {
+async fn exported_and_imported_sample_answers_itself() {
     let scene = Scene::new().await;
     let sample = root().join("snapshots/payment").to_string_lossy().into_owned();
-    // Who called the service comes along where the format has a place for it.
+    // Inbound exchanges are exported if the format has a place for them.
     for (format, number) in [("rrpair-jsonl", 477), ("rrpair-md", 477), ("har", 285), ("hoverfly", 285)] {
         let done =
             scene.understudy(["export", &sample, "-o", format, "--format", format]).run().await.expect(0);
@@ -34,7 +34,7 @@ async fn the_sample_goes_there_and_back_and_answers_itself() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_said_to_people_and_to_machines() {
+async fn omissions_are_reported_as_text_and_json() {
     let scene = Scene::new().await;
     let done = scene.understudy(["import", &fixture("shop.har"), "-o", "s", "--json"]).run().await.expect(0);
     let summary = done.json();
@@ -65,7 +65,7 @@ async fn what_is_left_out_is_said_to_people_and_to_machines() {
 }
 
 #[tokio::test]
-async fn what_cant_be_done_is_refused_and_leaves_nothing() {
+async fn impossible_conversion_is_refused_and_leaves_nothing() {
     let scene = Scene::new().await;
     let import = |args: &[&str]| scene.understudy([&["import", "-o", "s"], args].concat());
     import(&["nothing"]).run().await.refused(&["there is nothing at nothing"]);
@@ -97,7 +97,7 @@ async fn what_cant_be_done_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn rules_are_learnt_from_recordings_and_not_from_stubs() {
+async fn rules_are_learned_from_recordings_and_not_from_stubs() {
     let scene = Scene::new().await;
     let url = "http://shop.test/a?nonce=6f1d6f4c-3c1f-4f0e-8f5e-000000000001";
     let request = format!(r#"{{"method":"GET","url":"{url}","httpVersion":"HTTP/1.1","headers":[]}}"#);

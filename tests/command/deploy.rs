@@ -1,4 +1,5 @@
-//! What `deploy/` says, held against the repository. No image is built: there is no Docker here.
+//! Checks the files in `deploy/` against the repository. No image is built: there is no Docker
+//! here.
 
 use crate::scene::root;
 use std::path::Path;
@@ -86,7 +87,7 @@ fn controller_manifests_name_its_image_and_no_subcommand() {
 }
 
 #[test]
-fn the_build_gets_all_that_the_sources_name() {
+fn build_context_has_all_files_of_the_sources() {
     let ignore = read("deploy/Dockerfile.dockerignore");
     let let_in: Vec<_> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
     assert!(ignore.lines().any(|line| line == "*"));

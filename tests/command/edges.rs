@@ -4,7 +4,7 @@ use crate::scene::{Scene, client, shell};
 use understudy_testkit::Upstream;
 
 #[tokio::test]
-async fn a_rate_of_nothing_is_no_rate() {
+async fn run_without_requests_has_no_rate() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let done = scene.respond(&["--json"], &shell("true")).run().await.expect(0);
@@ -13,7 +13,7 @@ async fn a_rate_of_nothing_is_no_rate() {
 }
 
 #[tokio::test]
-async fn what_is_to_be_captured_needs_somewhere_to_go() {
+async fn capture_without_an_output_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let yaml = scene.read("s/snapshot.yaml").replace("on_miss: fail", "on_miss: capture");
@@ -24,7 +24,7 @@ async fn what_is_to_be_captured_needs_somewhere_to_go() {
 }
 
 #[tokio::test]
-async fn an_answer_of_fifteen_megabytes_is_kept_and_comes_back() {
+async fn answer_of_fifteen_megabytes_is_recorded_and_served() {
     let scene = Scene::new().await;
     // The worst of bodies: as JSON it takes six times the room.
     let body = vec![1u8; 15_000_000];

@@ -1,4 +1,5 @@
-//! Latency and faults in `snapshot.yaml` and on the command line: what CMD gets, and what the report, `match`, `tune` and `lint` say.
+//! Latency and faults in `snapshot.yaml` and on the command line: what CMD gets, and what the
+//! report, `match`, `tune` and `lint` say.
 
 use crate::scene::{Scene, client};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ const A: &str = "GET http://api.test/a";
 const B: &str = "GET http://api.test/b";
 
 #[tokio::test]
-async fn faults_are_served_counted_and_told() {
+async fn faults_are_served_counted_and_reported() {
     let scene = Scene::new().await;
     scene.record(&[], &client(&[A, B])).run().await.expect(0);
     let rules = "rules:\n- path: /a\n  fault: { status: 503, body: out of order, every: 2 }\n- path: /c\n  fault: { status: 429 }\n\
@@ -25,7 +26,7 @@ async fn faults_are_served_counted_and_told() {
     let done = done.says(said);
     assert_eq!((&done.json()["faults"], &done.json()["matches"]), (&2.into(), &5.into()));
     assert!(scene.read("r.json").contains(r#""status":429,"fault":"status=429""#));
-    // What was asked then, asked again: the second of the three has it again.
+    // Repeat the requests of the report: the second of the three has the fault again.
     let done = scene.understudy(["match", "s", "r.json", "--json"]).run().await.expect(0);
     assert_eq!(done.json()["faults"], 2, "{done}");
     let done = scene.understudy(["tune", "s"]).run().await.expect(0);

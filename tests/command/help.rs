@@ -32,7 +32,7 @@ async fn every_level_has_an_example_and_its_exit_statuses() {
 }
 
 #[tokio::test]
-async fn the_version_is_told() {
+async fn version_option_prints_the_version() {
     let scene = Scene::new().await;
     let done = scene.understudy(["--version"]).run().await.expect(0);
     assert_eq!(done.out, format!("understudy {}\n", env!("CARGO_PKG_VERSION")));

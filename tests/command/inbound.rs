@@ -31,7 +31,7 @@ async fn ask(to: SocketAddr, path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
+async fn inbound_requests_are_recorded_with_the_calls_that_they_caused() {
     let scene = Scene::new().await;
     let [listen, app] = addresses();
     let running = recording(&scene, [listen, app], &["--json"]).await;
@@ -63,12 +63,12 @@ async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
     assert_eq!(call.id, id("api.test", "/a"));
     assert_eq!(traces.caused_by(&id(&name, "/b")), Caused::Unknown, "it carried nothing");
 
-    // What came in is no answer.
+    // An inbound exchange is no answer.
     let done = scene.understudy(["match", "s", "s", "--json"]).run().await.expect(0);
     assert_eq!(done.json()["matches"], 2);
     scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
 
-    // Where the service was comes along.
+    // The service's address is kept.
     let map = format!("api.test=http://{}", scene.upstream.address());
     let other = crate::scene::client(&["GET http://api.test/other"]);
     let args = ["record", "-o", "b", "--map", &map, "--"].into_iter().chain(other.iter().map(String::as_str));
@@ -80,7 +80,7 @@ async fn who_calls_cmd_is_recorded_with_what_it_has_caused() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_said_and_recorded() {
+async fn missing_service_is_reported_and_recorded() {
     let scene = Scene::new().await;
     let [listen, app] = addresses();
     let request = format!("GET http://{listen}/early");
@@ -94,7 +94,7 @@ async fn a_service_that_is_not_there_is_said_and_recorded() {
 }
 
 #[tokio::test]
-async fn an_interrupted_recording_still_knows_where_the_service_was() {
+async fn recovered_recording_has_the_services_address() {
     let scene = Scene::new().await;
     let [listen, app] = addresses();
     let running = recording(&scene, [listen, app], &[]).await;
@@ -117,7 +117,7 @@ async fn an_interrupted_recording_still_knows_where_the_service_was() {
 }
 
 #[tokio::test]
-async fn ways_in_that_can_not_be() {
+async fn invalid_inbound_listeners_are_refused() {
     let scene = Scene::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = taken.local_addr().expect("an address").to_string();
@@ -132,8 +132,7 @@ async fn ways_in_that_can_not_be() {
         .await;
     check(&["--inbound", "8080"], &["write LISTEN=APP, such as 8080=9000"]).await;
     check(&["--inbound", "8080=8080"], &["both are the same"]).await;
-    check(&["--inbound", "8080=9000", "--inbound", "8080=9001"], &["127.0.0.1:8080 is listened on already"])
-        .await;
+    check(&["--inbound", "8080=9000", "--inbound", "8080=9001"], &["127.0.0.1:8080 is in use already"]).await;
     check(&["--inbound", "192.0.2.1:8080=9000"], &["192.0.2.1"]).await;
     scene.all_gone().await;
 }

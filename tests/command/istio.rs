@@ -1,4 +1,5 @@
-//! `understudy istio`: what it prints is in `envoy/istio`, each file with the command that made it; and what it refuses.
+//! `understudy istio`: what it prints is in `envoy/istio`, each file with the command that made it;
+//! and what it refuses.
 
 use crate::scene::{Scene, root};
 
@@ -26,7 +27,7 @@ async fn each_file_says_how_it_was_made() {
 }
 
 #[tokio::test]
-async fn what_no_cluster_would_take_is_refused() {
+async fn arguments_for_invalid_resources_are_refused() {
     let scene = Scene::new().await;
     let module = ["--module", "oci://registry.test/m:1"];
     for (args, says) in [
@@ -61,7 +62,7 @@ async fn what_no_cluster_would_take_is_refused() {
 }
 
 #[tokio::test]
-async fn certificates_are_signed_by_the_users_authority_whose_key_stays_at_home() {
+async fn certificates_are_signed_by_the_users_authority_without_its_key() {
     let scene = Scene::new().await;
     let hosts = "api.stripe.com,api.hubapi.com";
     let args =

@@ -1,4 +1,5 @@
-//! `merge`: what was recorded later is added, once; what can't be united is refused and changes nothing.
+//! `merge`: what was recorded later is added, once; what can't be united is refused and changes
+//! nothing.
 
 use crate::call::Done;
 use crate::scene::{Scene, client, root};
@@ -23,7 +24,7 @@ fn files(scene: &Scene) -> String {
 }
 
 #[tokio::test]
-async fn what_missed_and_was_captured_is_answered_after_a_merge() {
+async fn captured_miss_is_answered_after_a_merge() {
     let scene = Scene::new().await;
     scene.record(&[], &client(&[A, &with_nonce("b", 1)])).run().await.expect(0);
     capture(&scene, "missed", &[A, &with_nonce("new", 2), &with_nonce("b", 3)]).await;
@@ -56,7 +57,7 @@ async fn what_missed_and_was_captured_is_answered_after_a_merge() {
 }
 
 #[tokio::test]
-async fn the_same_request_with_another_answer_comes_after_the_first() {
+async fn merged_answer_to_the_same_request_comes_second() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let map = format!("api.test=http://{}", scene.upstream.address());
@@ -79,7 +80,8 @@ async fn the_same_request_with_another_answer_comes_after_the_first() {
     let args = ["respond", "both", "--"].map(str::to_owned);
     let done = scene.understudy(args.into_iter().chain(client(&[A, A, A]))).run().await.expect(0);
     assert_eq!(done.out, "200 answer 1 to GET /a\n200 answer 2 to GET /a\n200 answer 3 to GET /a\n");
-    // Where the number of answers counts, equal ones are answers too, but for the very same exchange.
+    // With `fail`, the number of answers matters, so that equal ones are added, except for an
+    // identical exchange.
     let fail =
         scene.read("s/snapshot.yaml").replace("    exchanges: 1", "    exchanges: 1\n    sequence: fail");
     scene.file("s/snapshot.yaml", fail);
@@ -95,7 +97,7 @@ async fn the_same_request_with_another_answer_comes_after_the_first() {
 }
 
 #[tokio::test]
-async fn what_a_person_has_said_wins() {
+async fn settings_by_hand_take_precedence() {
     let scene = Scene::new().await;
     scene.recorded().await;
     capture(&scene, "missed", &[A, "GET http://api.test/new?page=1"]).await;
@@ -114,7 +116,7 @@ async fn what_a_person_has_said_wins() {
 }
 
 #[tokio::test]
-async fn two_keys_are_not_united_where_tokens_are_compared() {
+async fn snapshots_with_two_keys_and_compared_tokens_are_refused() {
     let scene = Scene::new().await;
     let secret = "GET http://api.test/a?password=s3cr3t-of-mine-0001";
     scene.record(&[], &client(&[secret])).run().await.expect(0);
@@ -130,7 +132,7 @@ async fn two_keys_are_not_united_where_tokens_are_compared() {
     refused.refused(&["s and t were redacted with different keys", "line 1 of its", "--on-miss capture"]);
     assert_eq!(files(&scene), before);
     scene.understudy(["merge", "s", "u"]).run().await.expect(0).says(&["1 exchange added"]);
-    // What is captured against a snapshot has its key.
+    // A capture of a run with a snapshot has the snapshot's key.
     capture(&scene, "missed", &["GET http://api.test/b?password=s3cr3t-of-mine-0001"]).await;
     scene.understudy(["merge", "s", "missed"]).run().await.expect(0);
     let cmd = client(&[secret, "GET http://api.test/b?password=s3cr3t-of-mine-0001"]);
@@ -147,7 +149,7 @@ async fn two_keys_are_not_united_where_tokens_are_compared() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_merged_changes_nothing() {
+async fn failed_merge_changes_nothing() {
     let scene = Scene::new().await;
     scene.recorded().await;
     scene.file("junk/snapshot.yaml", scene.read("s/snapshot.yaml"));

@@ -1,4 +1,5 @@
-//! `understudy push` and `bundle --oci-layout`, against a real registry; read back with other tools than ours.
+//! `understudy push` and `bundle --oci-layout`, against a real registry; read back with other tools
+//! than ours.
 
 use crate::registry::{Pulled, Registry, Wanted, push};
 use crate::scene::{Scene, client};
@@ -8,7 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::json;
 use understudy_testkit::{Rig, TestAuthority, Upstream, get};
 
-/// A snapshot `s`, whose backend is gone.
+/// A snapshot `s`, whose backend no longer runs.
 async fn recorded() -> Scene {
     let scene = Scene::new().await;
     scene.record(&[], &client(&["GET http://api.test/a", "POST http://api.test/b x"])).run().await.expect(0);
@@ -20,14 +21,14 @@ async fn bundled(scene: &Scene) -> Vec<u8> {
     std::fs::read(scene.path("s.wasm")).expect("the module")
 }
 
-/// What `docker login` writes; `nina:PASSWORD` in base64.
+/// Writes credentials as `docker login` does; `nina:PASSWORD` in base64.
 fn login(scene: &Scene, registry: &Registry, auth: &str) {
     let config = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#, registry.name);
     scene.file("docker/config.json", config);
 }
 
 #[tokio::test]
-async fn what_is_pushed_comes_back_and_answers_in_envoy() {
+async fn pushed_image_is_pulled_and_answers_in_envoy() {
     let scene = recorded().await;
     let registry = Registry::start(&scene, Wanted::default()).await;
     let module = bundled(&scene).await;
@@ -37,7 +38,7 @@ async fn what_is_pushed_comes_back_and_answers_in_envoy() {
         let done = push(&scene, &registry, &name, &more).await.expect(0).json();
         let digest = done["digest"].as_str().expect("a digest");
         assert_eq!(done["reference"], format!("{}/{name}@{digest}", registry.name));
-        // By its digest: the registry has what we said.
+        // Fetched by digest: the registry has the announced image.
         let from = format!("docker://{}/team/payment-{layout}@{digest}", registry.name);
         let pulled = Pulled::get(&scene, &from, &["--src-tls-verify=false"], layout).await;
         assert_eq!(pulled.manifest["annotations"]["dev.understudy.snapshot"], "s");
@@ -65,7 +66,7 @@ async fn the_same_snapshot_is_the_same_image_and_is_sent_once() {
     assert_eq!(registry.requests("POST"), uploads, "nothing is uploaded again");
     assert_eq!(first["digest"], again["digest"]);
 
-    // For people: the reference alone on stdout, all else beside it.
+    // As text: only the reference is on stdout, everything else on stderr.
     let done = push(&scene, &registry, "a:3", &["--plain-http"]).await.expect(0);
     let digest = first["digest"].as_str().expect("a digest");
     assert_eq!(done.out, format!("{}/a:3@{digest}\n", registry.name));
@@ -74,7 +75,7 @@ async fn the_same_snapshot_is_the_same_image_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_private_registry_wants_what_docker_login_has_kept() {
+async fn private_registry_gets_the_credentials_of_docker_login() {
     let scene = recorded().await;
     let registry = Registry::start(&scene, Wanted { private: true, ..Wanted::default() }).await;
     let login_first = format!("run `docker login {}` first", registry.name);
@@ -111,7 +112,7 @@ async fn a_private_registry_wants_what_docker_login_has_kept() {
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_tokens() {
+async fn registry_with_tokens_accepts_a_push() {
     let scene = recorded().await;
     let authority = TestAuthority::new();
     let leaf = authority.leaf("tokens.test");
@@ -132,7 +133,8 @@ async fn a_registry_that_wants_tokens() {
     registry.stop().await;
 }
 
-/// Gives tokens as Docker's registries want them: signed, for what is asked where nina asks, for nothing where nobody does.
+/// Issues signed tokens like Docker's registries: with the requested rights for the user nina,
+/// without rights for anonymous requests.
 async fn token_service(leaf: &understudy_ca::Leaf) -> Upstream {
     let der = |pem: &str| {
         let body: String = pem.lines().take_while(|line| !line.starts_with("-----END")).skip(1).collect();
@@ -164,7 +166,7 @@ async fn token_service(leaf: &understudy_ca::Leaf) -> Upstream {
 }
 
 #[tokio::test]
-async fn a_registry_with_a_certificate_of_its_own() {
+async fn registry_with_its_own_authority_accepts_a_push() {
     let scene = recorded().await;
     let authority = TestAuthority::new();
     let leaf = authority.leaf("localhost");
@@ -187,7 +189,7 @@ async fn a_registry_with_a_certificate_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_said() {
+async fn failed_push_reports_the_reason() {
     let scene = recorded().await;
     let registry = Registry::start(&scene, Wanted::default()).await;
     push(&scene, &registry, "a:1", &[]).await.expect(2).says(&["speaks no TLS", "--plain-http"]);
@@ -210,13 +212,13 @@ async fn what_stands_in_the_way_is_said() {
 }
 
 #[tokio::test]
-async fn an_image_as_a_folder_is_what_is_pushed() {
+async fn image_in_a_folder_equals_the_pushed_one() {
     let scene = recorded().await;
     let module = bundled(&scene).await;
     for layout in ["image", "artifact"] {
         let args = ["bundle", "s", "--oci-layout", layout, "--layout", layout, "--json"];
         let first = scene.understudy(args).run().await.expect(0).json();
-        // In place of the one that is there.
+        // Replaces the existing one.
         let again = scene.understudy(args).run().await.expect(0).json();
         assert_eq!(first["digest"], again["digest"]);
         let to = format!("{layout}-copied");
@@ -228,7 +230,7 @@ async fn an_image_as_a_folder_is_what_is_pushed() {
     }
     let left: Vec<_> = scene.names().into_iter().filter(|name| name.starts_with('.')).collect();
     assert!(left.is_empty(), "{left:?}");
-    // Nobody's files are lost.
+    // Files of the user are not lost.
     scene.file("mine/thesis.txt", "years of work");
     let args = ["bundle", "s", "--oci-layout", "mine"];
     scene.understudy(args).run().await.expect(2).says(&["mine holds other files"]);

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 /// `correct horse` in bcrypt, which is all that the registry takes.
 const PASSWORDS: &str = "nina:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n";
 
-/// What a registry is to be.
+/// Settings of a registry.
 #[derive(Default)]
 pub(crate) struct Wanted<'a> {
-    /// Whether it knows nina alone, whose password is `correct horse`.
+    /// True if it accepts only nina, whose password is `correct horse`.
     pub(crate) private: bool,
-    /// Whether it wants tokens: of whom, as an address, and the certificate by which it knows them.
+    /// The address of the tokens' issuer, and the certificate that verifies them. `None`: no
+    /// tokens.
     pub(crate) tokens: Option<(&'a str, &'a Path)>,
     /// Its certificate and key, as files.
     pub(crate) tls: Option<(&'a Path, &'a Path)>,
@@ -62,7 +63,7 @@ impl Registry {
         Self { running: Some(running), log, name }
     }
 
-    /// How many requests with this method it has had.
+    /// Number of received requests with this method.
     pub(crate) fn requests(&self, method: &str) -> usize {
         let log = std::fs::read_to_string(&self.log).expect("its log");
         log.matches(&format!("\"{method} /v2/")).count()

@@ -1,4 +1,5 @@
-//! `replay`: a service is driven with its own recorded requests, and what it does otherwise is named. The sample's service, whole and broken.
+//! Tests of `replay`: a service is driven with its own recorded requests, and differences are
+//! named. The service is the sample's, intact and broken.
 
 use crate::call::Done;
 use crate::scene::{Scene, python, root};
@@ -11,7 +12,8 @@ async fn replay_payment(scene: &Scene, args: &[&str], service: &[&str]) -> (Done
     let (target, port) = (format!("http://127.0.0.1:{port}"), port.to_string());
     let report = scene.path("report.json");
     let file = report.to_str().expect("text");
-    // As the driver did when it was recorded: the service counts what it is asked, and says so.
+    // Repeats the driver's earlier requests, since the service counts requests and reports the
+    // number.
     let before = [
         "replay",
         "snapshots/payment",
@@ -85,7 +87,7 @@ async fn a_call_that_is_not_made_any_more_is_named() {
 }
 
 #[tokio::test]
-async fn a_slower_handler_is_named_where_a_goal_says_so() {
+async fn slower_handler_misses_its_goal() {
     let scene = Scene::new().await;
     let slow = ["--fail-if", "p95 > 380ms"];
     let (done, _) = replay_payment(&scene, &slow, &[BROKEN, "slow"]).await;

@@ -1,5 +1,5 @@
-//! The replay that a job of the controller runs: a snapshot from a real registry, and the summary that
-//! the controller reads.
+//! The replay that a job of the controller runs: a snapshot from a real registry, and the summary
+//! that the controller reads.
 
 use crate::registry::{Pulled, Registry, Wanted, push};
 use crate::replay_wire::{get, hello, snapshot};
@@ -39,7 +39,7 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
         .run()
         .await
         .expect(2)
-        .says(&["is there already"]);
+        .says(&["exists already"]);
 
     // As a job runs it.
     let target = format!("--target=http://{}", service.address());
@@ -62,7 +62,7 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
     push(&scene, &registry, "b:1", &["--plain-http"]).await.expect(0);
     let source = format!("oci://{}/b:1", registry.name);
     let args = ["replay", &source, "--mode=generator-only", &target, "--summary=words", "--plain-http"];
-    scene.understudy(args).run().await.expect(2).says(&["has no snapshot in it"]);
+    scene.understudy(args).run().await.expect(2).says(&["contains only the module, and no snapshot"]);
     let failed = summary(&scene);
     assert_eq!(failed["passed"], false);
     assert!(
@@ -72,7 +72,7 @@ async fn a_snapshot_goes_through_a_registry_and_is_replayed_from_there() {
     registry.stop().await;
 }
 
-/// What `--summary=words` has written.
+/// The content of the file that `--summary=words` has written.
 fn summary(scene: &Scene) -> Value {
     serde_json::from_str(&scene.read("words")).expect("a summary")
 }

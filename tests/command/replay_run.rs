@@ -1,4 +1,5 @@
-//! How a replay runs: values that are carried, services that aren't ready, signals, bad arguments, and the formats of the report.
+//! Tests of a replay's course: carried values, services that aren't ready, signals, bad arguments,
+//! and the formats of the report.
 
 use crate::call::{Call, Done};
 use crate::scene::{Scene, python, script, shell};
@@ -6,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use understudy_testkit::ports;
 
-/// Records shop.py and shopper.py into `s`, and gives the port at which the shop listened.
+/// Records shop.py and shopper.py into `s`, and returns the port of the shop.
 async fn shopped(scene: &Scene) -> u16 {
     let [listen, app] = ports();
     let (python, shop, shopper) = (python(), script("shop.py"), script("shopper.py"));
@@ -29,7 +30,7 @@ fn report(scene: &Scene) -> Value {
 }
 
 #[tokio::test]
-async fn what_the_service_issues_is_carried_and_what_it_makes_itself_does_not_count() {
+async fn issued_values_are_carried_and_noise_is_ignored() {
     let scene = Scene::new().await;
     let port = shopped(&scene).await;
     let done = replay(&scene, &["--verbose"], port, "late").run().await.expect(0);
@@ -85,7 +86,7 @@ async fn a_service_that_is_not_ready_is_named_within_the_time() {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_it_and_the_report_says_what_ran() {
+async fn ctrl_c_ends_the_replay_with_a_report() {
     let scene = Scene::new().await;
     let port = shopped(&scene).await;
     let running = replay(&scene, &["--times", "100000"], port, "").start();
@@ -138,7 +139,7 @@ async fn the_report_is_also_a_page_and_xml_that_parse() {
 }
 
 #[tokio::test]
-async fn arguments_that_make_no_sense_are_refused_before_anything_runs() {
+async fn contradictory_arguments_are_refused_before_anything_runs() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let check = async |args: &[&str], says: &[&str]| {
@@ -151,7 +152,7 @@ async fn arguments_that_make_no_sense_are_refused_before_anything_runs() {
     let with = |args: &[&'static str]| [args, &cmd].concat();
     check(&with(&["--target", "http://127.0.0.1:1"]), &["has no inbound requests", "--inbound LISTEN=APP"])
         .await;
-    check(&[], &["say after `--` how the service is started"]).await;
+    check(&[], &["write the service's command after `--`"]).await;
     check(&["--mode", "generator-only"], &["needs --target"]).await;
     check(&with(&["--mode", "generator-only", "--target", "http://x"]), &["starts no service"]).await;
     check(&with(&["--fail-if", "fast"]), &["METRIC OP VALUE"]).await;
@@ -164,7 +165,7 @@ async fn arguments_that_make_no_sense_are_refused_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_not_driven_by_mistake() {
+async fn port_of_another_program_is_not_driven() {
     let scene = Scene::new().await;
     let port = shopped(&scene).await;
     let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port");

@@ -1,4 +1,5 @@
-//! What a replay sends: over HTTP/1.1 and HTTP/2, with and without TLS, gRPC; at its pace; to services that close, stall or aren't there.
+//! Tests of the requests that a replay sends: over HTTP/1.1 and HTTP/2, with and without TLS, gRPC;
+//! at its pace; to services that close, stall or don't exist.
 
 use crate::call::Done;
 use crate::scene::Scene;
@@ -12,7 +13,7 @@ use understudy_testkit::{
     message, metadata, recorded,
 };
 
-/// Writes a snapshot `s` in which somebody has asked the service this, a tenth of a second after another.
+/// Writes a snapshot `s` with these inbound requests, a tenth of a second apart.
 pub(crate) fn snapshot(scene: &Scene, protocol: &str, asked: Vec<Recorded>) {
     let mut lines = Vec::new();
     for (number, recorded) in (1..).zip(asked) {
@@ -50,7 +51,7 @@ fn http(address: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn requests_go_out_as_they_were_recorded_over_connections_that_are_kept() {
+async fn requests_are_sent_as_recorded_over_kept_connections() {
     let scene = Scene::new().await;
     let service = Upstream::start(|_| hello()).await;
     let asked =
@@ -65,7 +66,7 @@ async fn requests_go_out_as_they_were_recorded_over_connections_that_are_kept() 
     assert!(text.contains("host: shop.test\r\n") && text.contains("x-own: 1\r\n"), "{text}");
     assert!(!text.contains("connection: close"), "{text}");
     assert_eq!(seen[0].body, b"body");
-    // One is the question whether somebody listens.
+    // One connection tests whether the service listens.
     assert_eq!(service.connections(), 2);
 }
 
@@ -126,12 +127,12 @@ async fn grpc_is_compared_by_message_and_status() {
 }
 
 #[tokio::test]
-async fn what_a_grpc_service_issues_is_carried_into_later_messages() {
+async fn values_issued_by_grpc_are_carried_into_later_messages() {
     const RECORDED: &str = "ord_8f3kq2LmZ7";
     const LIVE: &str = "ord_5tYpW0aXc9Qe4";
     let scene = Scene::new().await;
     let service = H2Upstream::start(|seen| {
-        // It knows no other order than the one that it has made.
+        // The service accepts only the order that it has created.
         let known = seen.body.windows(LIVE.len()).any(|part| part == LIVE.as_bytes());
         let (body, status) = match seen.path.as_str() {
             "/shop.Orders/Create" => (frames([message(&[(1, LIVE), (2, "new")])]), "0"),
@@ -192,7 +193,7 @@ async fn the_pace_is_that_of_the_recording_or_of_the_rate() {
 }
 
 #[tokio::test]
-async fn a_stall_is_in_the_latency_of_all_that_it_kept_waiting() {
+async fn stall_counts_in_the_latency_of_all_delayed_requests() {
     let scene = Scene::new().await;
     // One answer of ten takes 300 ms; at 100 a second the others wait for it.
     let service = Upstream::start(|seen| {
@@ -211,7 +212,7 @@ async fn a_stall_is_in_the_latency_of_all_that_it_kept_waiting() {
 }
 
 #[tokio::test]
-async fn a_goal_about_some_requests_looks_at_no_others() {
+async fn goal_for_some_requests_ignores_others() {
     let scene = Scene::new().await;
     let service = Upstream::start(|seen| {
         if seen.path().starts_with("/slow") {
@@ -258,9 +259,9 @@ async fn a_service_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_meanwhile_is_no_failure() {
+async fn connection_closed_while_idle_is_no_failure() {
     let scene = Scene::new().await;
-    // Each connection takes one request, and doesn't say so before.
+    // Each connection takes one request, and doesn't announce that before.
     let service = Upstream::script(async |mut wire| {
         if wire.request().await.is_some() {
             wire.send(hello().expect("an answer")).await;
@@ -273,7 +274,7 @@ async fn a_connection_that_was_closed_meanwhile_is_no_failure() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_target_is_never_ready() {
+async fn target_without_a_server_is_never_ready() {
     let scene = Scene::new().await;
     snapshot(&scene, "HTTP/1.1", vec![get("/")]);
     let nobody = Nobody::here();

@@ -1,4 +1,4 @@
-//! What was recorded comes back, and CMD is what it would be without us.
+//! Tests that recorded exchanges are served again, and that CMD behaves as without Understudy.
 
 use crate::call::Done;
 use crate::scene::{HOLD, Scene, client, shell, shell_client, until};
@@ -10,7 +10,7 @@ const REQUESTS: [&str; 3] =
 const ANSWERS: &str = "200 answer 1 to GET /a\n200 answer 2 to POST /b\n200 answer 3 to GET /a\n";
 
 #[tokio::test]
-async fn what_was_recorded_comes_back_each_time() {
+async fn recorded_answers_are_served_each_time() {
     let scene = Scene::new().await;
     let done = scene.record(&[], &client(&REQUESTS)).run().await.expect(0);
     assert_eq!(done.out, ANSWERS, "CMD's stdout is its own");
@@ -63,7 +63,7 @@ async fn a_miss_may_pass_or_be_captured() {
     let capture = ["--map", &map, "--on-miss", "capture", "-o", "missed"];
     let done = scene.respond(&capture, &cmd).run().await.expect(0);
     assert_eq!(done.out, "200 answer 1 to GET /a\n200 answer 3 to GET /more\n");
-    done.says(&["what missed was recorded to missed"]);
+    done.says(&["the misses were recorded to missed"]);
     assert_eq!(scene.names(), ["missed", "s"]);
     assert_eq!(scene.read("missed/exchanges.ndjson").lines().count(), 1);
     let args = ["respond", "missed", "--"]
@@ -94,7 +94,7 @@ async fn the_status_of_cmd_is_passed_on() {
 }
 
 #[tokio::test]
-async fn who_goes_past_the_proxy() {
+async fn client_that_bypasses_the_proxy_is_reported() {
     async fn variable(scene: &Scene, args: &[&str], theirs: &str) -> String {
         let cmd = shell("echo \"$NO_PROXY|$no_proxy|${ALL_PROXY-none}\"");
         let call = scene.respond(args, &cmd).env("no_proxy", theirs).env("ALL_PROXY", "http://127.0.0.1:1");
@@ -108,7 +108,7 @@ async fn who_goes_past_the_proxy() {
 }
 
 #[tokio::test]
-async fn calls_to_this_machine_are_recorded_when_asked_for() {
+async fn calls_to_this_machine_are_recorded_on_request() {
     let scene = Scene::new().await;
     let url = format!("GET http://{}/a", scene.upstream.address());
     let cmd = client(&[&url]);
@@ -122,7 +122,7 @@ async fn calls_to_this_machine_are_recorded_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_replaced_only_when_asked_for() {
+async fn snapshot_is_replaced_only_on_request() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let before = scene.read("s/exchanges.ndjson");
@@ -137,7 +137,7 @@ async fn a_snapshot_is_replaced_only_when_asked_for() {
 }
 
 #[tokio::test]
-async fn two_workers_and_http_2() {
+async fn two_workers_answer_http2() {
     async fn ask(scene: &Scene, call: crate::call::Call) -> (Vec<String>, Done) {
         let running = call.start();
         let proxy = until("no proxy", || std::fs::read_to_string(scene.path("proxy")).ok()).await;

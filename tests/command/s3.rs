@@ -1,4 +1,5 @@
-//! Collectors that share a bucket: what is acknowledged is there, whatever happens to them or to S3, and a snapshot has it once.
+//! Tests of collectors that share a bucket: acknowledged batches are stored, whatever happens to
+//! the collectors or to S3, and a snapshot has them once.
 
 use crate::bucket::{Bucket, Gate, http};
 use crate::call::Running;
@@ -64,7 +65,7 @@ fn body(vm: &str, seq: u64) -> Vec<u8> {
     body
 }
 
-/// The status that a batch gets; none where the connection breaks.
+/// The status for a batch; `None` if the connection breaks.
 pub(crate) async fn post(to: SocketAddr, vm: &str, seq: u64) -> Option<u16> {
     http(to, "POST", "/v1/exchanges", &body(vm, seq)).await.ok().map(|(status, _)| status)
 }
@@ -97,7 +98,8 @@ async fn nothing_acknowledged_is_lost_when_a_collector_is_killed() {
         let (acknowledged, refused) = (acknowledged.clone(), refused.clone());
         tokio::spawn(async move {
             for seq in 1..=BATCHES {
-                // As a Service in Kubernetes spreads them; what isn't acknowledged goes to somebody again.
+                // Distributes requests like a Service in Kubernetes. A batch without an
+                // acknowledgement is sent again, to any collector.
                 let mut to = seq as usize;
                 while post(addresses[to % 2], vm, seq).await != Some(204) {
                     refused.fetch_add(1, Ordering::SeqCst);
@@ -112,7 +114,7 @@ async fn nothing_acknowledged_is_lost_when_a_collector_is_killed() {
         })
     });
     until("nothing is acknowledged", || (acknowledged.load(Ordering::SeqCst) >= 24).then_some(())).await;
-    // Each sender has a batch on its way, which waits for others to come with it.
+    // Each sender has a batch in progress, which waits for others to be grouped with.
     first.kill().await;
     for sender in senders {
         tokio::time::timeout(PATIENCE, sender).await.expect("it gets through").expect("no panic");
@@ -134,7 +136,7 @@ async fn nothing_acknowledged_is_lost_when_a_collector_is_killed() {
 }
 
 #[tokio::test]
-async fn what_s3_does_not_take_is_not_acknowledged() {
+async fn batch_that_s3_refuses_is_not_acknowledged() {
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
     let collector = Collector::start(&scene, &bucket, "collector.log").await;
@@ -158,7 +160,7 @@ async fn what_s3_does_not_take_is_not_acknowledged() {
     assert_eq!(snapshot(&scene, &bucket).await, ["/aa/1"]);
     assert_eq!(post(at, "aa", 2).await, Some(204), "it may come again");
 
-    // It is there, and nobody was told: it goes to the other collector too.
+    // The batch is stored but wasn't acknowledged, so it is sent to the other collector too.
     bucket.set(Gate::Lose);
     assert_eq!(post(at, "aa", 3).await, Some(503));
     bucket.set(Gate::Open);
@@ -183,7 +185,7 @@ async fn what_s3_does_not_take_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_cannot_be_used_is_said_at_the_start() {
+async fn unusable_bucket_is_reported_at_the_start() {
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
     let collect =

@@ -28,8 +28,8 @@ async fn objects_compacted_by_killed_collectors_are_read_once() {
     let scene = Scene::new().await;
     let bucket = Bucket::start(&scene).await;
     let mut seq = 0;
-    // Each collector is killed at another point: at its first compacted object, and a few batches later.
-    // The next one compacts what it has left.
+    // Each collector is killed at another point: at its first compacted object, and a few batches
+    // later. The next one compacts what it has left.
     for (round, more) in [0, 1, 3].into_iter().enumerate() {
         let name = format!("collector-{round}.log");
         let collector = Collector::start_with(&scene, &bucket, &name, &["--compact", "1s"]).await;
@@ -72,7 +72,7 @@ async fn batches_above_the_speed_of_s3_get_429() {
     large.request.body.bytes = vec![b'x'; 12 * MIB];
     let mut record = Vec::new();
     v1::write_record(&large, None, &mut record);
-    // 20 times 12 MiB, of which 128 MiB may be in memory.
+    // 20 times 12 MiB, while 128 MiB may be in memory.
     let sent: Vec<_> = (1..=20)
         .map(|seq| {
             let mut body = Vec::new();
@@ -86,7 +86,8 @@ async fn batches_above_the_speed_of_s3_get_429() {
         let answer = sent.await.expect("no panic");
         statuses.push(answer.expect("an answer").0);
     }
-    // Batches within the limit wait, and get 503 when S3 doesn't answer. The others get 429 at once.
+    // Batches within the limit wait, and get 503 when S3 doesn't answer. The others get 429 at
+    // once.
     assert!(statuses.iter().all(|status| [429, 503].contains(status)), "{statuses:?}");
     assert!(statuses.iter().filter(|status| **status == 429).count() >= 9, "{statuses:?}");
     let status = std::fs::read_to_string(format!("/proc/{}/status", collector.pid())).expect("its status");

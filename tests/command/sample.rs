@@ -28,7 +28,7 @@ async fn the_committed_snapshot_answers_the_service_in_full() {
 }
 
 #[tokio::test]
-async fn a_cent_more_misses_and_the_payment_that_was_recorded_is_named() {
+async fn changed_amount_misses_and_names_the_recorded_payment() {
     let scene = Scene::new().await;
     let changed = script("changed_amount.py");
     let done = with_sample(&scene, &["respond", "snapshots/payment"], &[&changed]).run().await.expect(1);
@@ -60,7 +60,7 @@ async fn the_committed_snapshot_is_sound() {
 }
 
 #[tokio::test]
-async fn recorded_against_its_backends_it_is_answered_without_them() {
+async fn sample_recorded_with_its_backends_is_answered_without_them() {
     let scene = Scene::new().await;
     let (ports, snapshot) = (scene.path("ports.json"), scene.path("s"));
     let (ports, snapshot) = (ports.to_str().expect("text"), snapshot.to_str().expect("text"));

@@ -1,4 +1,5 @@
-//! A scene for one test: a folder, a backend that counts, and `understudy` run as a person would run it.
+//! A scene for one test: a folder, a backend that counts, and `understudy` run as a person would
+//! run it.
 
 use crate::call::Call;
 use std::ffi::OsStr;
@@ -81,7 +82,7 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// Writes a file and gives its path.
+    /// Writes a file and returns its path.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder above")).expect("folders");
@@ -94,13 +95,13 @@ impl Scene {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// What a recording that runs has stored by now.
+    /// The current content of a running recording's capture.
     pub(crate) fn read_capture(&self) -> String {
         let open = std::fs::read_dir(self.path("s.capture/open")).into_iter().flatten().flatten();
         open.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default()).collect()
     }
 
-    /// The names in the scene's folder, but for `tmp` and `config`.
+    /// The names in the scene's folder, except for `tmp` and `config`.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).expect("the folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
@@ -154,7 +155,8 @@ impl Scene {
         self.record(&[], &client(&["GET http://api.test/a"])).run().await.expect(0);
     }
 
-    /// The processes that this scene has started and that still run. A zombie has no environment, and doesn't count.
+    /// The processes that this scene has started and that still run. A zombie has no environment,
+    /// and doesn't count.
     pub(crate) fn processes(&self) -> Vec<String> {
         let mark = format!("{MARK}={}", self.id);
         let has_mark = |pid: &Path| {
@@ -166,7 +168,8 @@ impl Scene {
         entries.filter(|pid| has_mark(pid)).map(|pid| describe(&pid)).collect()
     }
 
-    /// Waits until no process of this scene runs, and panics if one stays. Nothing may be in the temporary folder then.
+    /// Waits until no process of this scene runs, and panics if one stays. Nothing may be in the
+    /// temporary folder then.
     pub(crate) async fn all_gone(&self) {
         until("a process is left behind", || self.processes().is_empty().then_some(())).await;
         let left: Vec<_> =
@@ -180,7 +183,7 @@ fn describe(pid: &Path) -> String {
     format!("{} {}", pid.display(), String::from_utf8_lossy(&command).replace('\0', " "))
 }
 
-/// Waits until there is something, and panics if there isn't.
+/// Waits until `get` returns a value, and panics if it doesn't.
 pub(crate) async fn until<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

@@ -1,4 +1,5 @@
-//! A recording holds no secret, and answers all the same: who asks doesn't matter, what is asked does.
+//! Tests that a recording contains no secret and still answers: credentials have no effect, and the
+//! other parts of a request do.
 
 use crate::scene::{Scene, python, script};
 use understudy_testkit::Upstream;
@@ -36,7 +37,7 @@ fn files(scene: &Scene) -> String {
 }
 
 #[tokio::test]
-async fn a_snapshot_holds_no_secret_and_answers_all_the_same() {
+async fn snapshot_without_secrets_answers() {
     let (scene, upstream) = scene().await;
     record(&scene, &upstream, &[]).await;
     let recorded = files(&scene);
@@ -61,10 +62,10 @@ async fn a_snapshot_holds_no_secret_and_answers_all_the_same() {
 }
 
 #[tokio::test]
-async fn secrets_are_kept_where_that_is_asked_for_and_taken_out_later() {
+async fn secrets_kept_on_request_are_redacted_later() {
     let (scene, upstream) = scene().await;
     let said = record(&scene, &upstream, &["--keep-secrets"]).await;
-    assert!(said.contains("secrets are kept as they are"), "{said}");
+    assert!(said.contains("secrets are kept: share neither"), "{said}");
     let kept = files(&scene);
     assert!(SECRETS.iter().all(|secret| kept.contains(secret)), "{kept}");
     let lint = scene.understudy(["lint", "s", "--strict"]).run().await.expect(1);
@@ -84,7 +85,7 @@ async fn secrets_are_kept_where_that_is_asked_for_and_taken_out_later() {
 }
 
 #[tokio::test]
-async fn names_are_added_and_taken_away() {
+async fn names_are_added_and_excluded() {
     let (scene, upstream) = scene().await;
     record(&scene, &upstream, &["--redact", "limit", "--allow", "client_secret"]).await;
     let recorded = files(&scene);

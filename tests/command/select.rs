@@ -1,9 +1,10 @@
-//! `inspect` shows what is there, `select` chooses what is mocked, and `respond` does as was chosen.
+//! Tests that `inspect` shows a snapshot, `select` changes modes, and `respond` follows them.
 
 use crate::call::Call;
 use crate::scene::{Scene, client, python, root, script};
 
-/// A snapshot `s` of two backends, `one.test` and `two.test`, with a call to each; and how to reach them.
+/// A snapshot `s` of two backends, `one.test` and `two.test`, with a call to each; and how to reach
+/// them.
 async fn scene() -> (Scene, [String; 4]) {
     let scene = Scene::new().await;
     let map = |name: &str| format!("{name}.test=http://{}", scene.upstream.address());
@@ -24,7 +25,7 @@ fn respond(scene: &Scene, maps: &[String], cmd: &[String]) -> Call {
 }
 
 #[tokio::test]
-async fn what_isnt_mocked_goes_to_its_backend_and_the_rest_is_answered() {
+async fn unmocked_backend_is_called_and_others_are_answered() {
     let (scene, maps) = scene().await;
     let asked = || scene.upstream.seen().len();
     let cmd = client(&["GET http://one.test/a", "GET http://two.test/b"]);
@@ -40,7 +41,7 @@ async fn what_isnt_mocked_goes_to_its_backend_and_the_rest_is_answered() {
     assert_eq!(differing.collect::<Vec<_>>(), [("    mode: mock", "    mode: off")]);
     assert_eq!(before.lines().count(), after.lines().count());
 
-    // What isn't mocked may be called with what was never recorded.
+    // A backend that isn't mocked also gets requests that were never recorded.
     let cmd = client(&["GET http://one.test/a", "GET http://two.test/b", "GET http://two.test/new"]);
     let done = respond(&scene, &maps, &cmd).run().await.expect(0);
     let expect = "200 answer 1 to GET /a\n200 answer 3 to GET /b\n200 answer 4 to GET /new\n";
@@ -55,7 +56,7 @@ async fn what_isnt_mocked_goes_to_its_backend_and_the_rest_is_answered() {
 }
 
 #[tokio::test]
-async fn select_says_what_it_would_do_and_refuses_what_it_cant() {
+async fn dry_run_reports_changes_and_impossible_ones_are_refused() {
     let (scene, _) = scene().await;
     let before = scene.read("s/snapshot.yaml");
     let args = [
@@ -87,7 +88,7 @@ async fn select_says_what_it_would_do_and_refuses_what_it_cant() {
 }
 
 #[tokio::test]
-async fn a_backend_that_stands_in_the_exchanges_alone_can_be_chosen() {
+async fn backend_only_in_the_exchanges_can_be_selected() {
     let (scene, _) = scene().await;
     let lines = scene.read("s/exchanges.ndjson").replace("http://two.test", "http://three.test");
     scene.file("s/exchanges.ndjson", lines);
@@ -101,7 +102,7 @@ async fn a_backend_that_stands_in_the_exchanges_alone_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn inspect_tells_technologies_and_draws_the_map() {
+async fn inspect_shows_technologies_and_the_map() {
     let scene = Scene::new().await;
     let here = |args: &[&str]| scene.understudy(args).folder(root()).run();
     let svg = scene.path("map.svg");
@@ -119,7 +120,7 @@ async fn inspect_tells_technologies_and_draws_the_map() {
         assert!(done.out.contains(text), "{text:?}: {done}");
     }
     assert!(done.out.contains("*:8080 (192) ─▶ payment"), "{done}");
-    assert!(!done.out.contains("can't be answered from"), "inbound exchanges aren't to be: {done}");
+    assert!(!done.out.contains("can't be served as answers"), "inbound exchanges aren't to be: {done}");
     let drawn = std::fs::read_to_string(&svg).expect("a map");
     assert!(drawn.starts_with("<svg xmlns=") && drawn.contains("147 requests · 51 %"), "{drawn}");
     let done = here(&["inspect", "snapshots/payment", "--json"]).await.expect(0).json();

@@ -1,4 +1,5 @@
-//! The Envoy bootstraps in envoy/, run as they stand: what they tap is collected, and what is bundled answers.
+//! The Envoy bootstraps in envoy/, run as they stand: what they tap is collected, and what is
+//! bundled answers.
 //!
 //! Their ports are fixed (15000, 15001, 4440): one test, which waits for them to be free.
 
@@ -13,7 +14,7 @@ const INBOUND: &str = "127.0.0.1:15003";
 const APP: &str = "127.0.0.1:8080";
 
 #[tokio::test]
-async fn tapped_collected_bundled_and_answered() {
+async fn sidecar_taps_and_answers_from_the_bundle() {
     let scene = Scene::new().await;
     for address in ["127.0.0.1:15000", PROXY, INBOUND, APP, "127.0.0.1:4440"] {
         until("a port of envoy/*.yaml is in use", || TcpListener::bind(address).ok().map(drop)).await;
@@ -25,7 +26,7 @@ async fn tapped_collected_bundled_and_answered() {
     collect.says("collecting on 127.0.0.1:4440 into s.capture").await;
     let envoy = start(&scene, "envoy.yaml").await;
     assert_eq!(ask(&scene, &url).await, "200 answer 1 to GET /a\n");
-    // Who calls the service, which listens where the file says.
+    // The service, which listens on the address of the file.
     let app = Nobody::at(APP.parse().expect("an address")).listen(|mut wire| async move {
         while wire.request().await.is_some() {
             wire.send("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nthe app").await;
@@ -43,7 +44,7 @@ async fn tapped_collected_bundled_and_answered() {
     stop(envoy).await;
     stop(collect).await;
 
-    // A collector's folder in the place of a recording that was interrupted.
+    // A collector's folder, used like an interrupted recording.
     scene
         .understudy(["record", "-o", "s", "--recover"])
         .run()
@@ -74,7 +75,7 @@ async fn stop(running: Running) {
     running.end().await.expect(0);
 }
 
-/// What the app gets through the proxy.
+/// The app's response through the proxy.
 async fn ask(scene: &Scene, request: &str) -> String {
     let cmd = client(&[request]);
     let call = scene.program(&cmd[0], &cmd[1..]).env("http_proxy", format!("http://{PROXY}"));

@@ -37,7 +37,7 @@ async fn each_signal_ends_everything_and_keeps_the_recording() {
 }
 
 #[tokio::test]
-async fn respond_reports_when_it_is_asked_to_end() {
+async fn respond_ended_by_a_signal_reports() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let running = started(&scene, scene.respond(&["--report", "report.json"], &endless())).await;
@@ -48,7 +48,7 @@ async fn respond_reports_when_it_is_asked_to_end() {
 }
 
 #[tokio::test]
-async fn a_cmd_that_does_not_want_to_end_is_killed() {
+async fn cmd_that_ignores_signals_is_killed() {
     let call = shell_client("'GET http://api.test/a'");
     let stays = "trap 'echo >>asked' INT TERM HUP";
     let deaf = shell(&format!("{stays}; {call}; touch ready; while :; do sleep 1000 & wait; done"));
@@ -59,7 +59,7 @@ async fn a_cmd_that_does_not_want_to_end_is_killed() {
     running.end().await.expect(128 + 9).says(&["1 exchange with 1 backend recorded"]);
     assert_eq!(scene.read("asked"), "\n", "it was asked first");
     scene.all_gone().await;
-    // Without waiting for that, when it is asked for the third time.
+    // The third signal ends the command without waiting.
     let scene = Scene::new().await;
     let running = started(&scene, scene.record(&["--grace", "100000"], &deaf)).await;
     for asked in ["\n", "\n\n"] {
@@ -88,7 +88,7 @@ async fn a_cmd_that_is_stopped_ends_too() {
 }
 
 #[tokio::test]
-async fn a_cmd_that_ends_by_itself_leaves_nothing_behind_either() {
+async fn cmd_that_exits_leaves_no_process() {
     let scene = Scene::new().await;
     let call = shell_client("'GET http://api.test/a'");
     let cmd = shell(&format!("{call}; (trap '' TERM; exec >/dev/null 2>&1; sleep 1000) & exit 5"));
@@ -97,7 +97,7 @@ async fn a_cmd_that_ends_by_itself_leaves_nothing_behind_either() {
 }
 
 #[tokio::test]
-async fn asked_to_end_before_cmd_runs_it_leaves_nothing() {
+async fn signal_before_cmd_runs_leaves_nothing() {
     let scene = Scene::new().await;
     // An Envoy that never becomes ready.
     let slow = scene.file("envoy", "#!/bin/sh\n[ \"$1\" != --version ] || { echo 'envoy  version: x/1.40.0/Clean'; exit; }\ntouch started\nsleep 1000\n");
@@ -112,10 +112,10 @@ async fn asked_to_end_before_cmd_runs_it_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn killed_it_takes_envoy_and_cmd_along_and_the_recording_can_be_recovered() {
+async fn killed_command_ends_envoy_and_cmd_and_its_recording_is_recoverable() {
     let scene = Scene::new().await;
     let running = started(&scene, scene.record(&[], &endless())).await;
-    // What the collector has is what can be recovered.
+    // Only records that the collector has can be recovered.
     until("nothing is stored", || scene.read_capture().contains("api.test").then_some(())).await;
     let other = scene.record(&[], &shell("touch ran")).run().await;
     other.refused(&["is recording to", "right now"]);
@@ -140,7 +140,7 @@ async fn killed_it_takes_envoy_and_cmd_along_and_the_recording_can_be_recovered(
 }
 
 #[tokio::test]
-async fn an_envoy_that_dies_is_named_and_what_was_recorded_is_kept() {
+async fn dead_envoy_is_reported_and_its_recording_is_kept() {
     let scene = Scene::new().await;
     let cmd = shell(&format!("{}; {HOLD}", shell_client("'GET http://api.test/a'")));
     for call in [scene.record(&[], &cmd), scene.respond(&[], &cmd)] {
@@ -149,7 +149,7 @@ async fn an_envoy_that_dies_is_named_and_what_was_recorded_is_kept() {
         let processes = scene.processes();
         let envoy = processes.iter().find(|p| p.contains("envoy.json")).expect("Envoy runs");
         let pid = envoy.trim_start_matches("/proc/").split(' ').next().and_then(|pid| pid.parse().ok());
-        // What was recorded is with the collector after 50 ms; until then it is Envoy's alone.
+        // The collector gets an exchange after 50 ms; until then only Envoy has it.
         if scene.path("s.capture").exists() {
             until("nothing is stored", || scene.read_capture().contains("api.test").then_some(())).await;
         }

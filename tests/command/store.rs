@@ -12,7 +12,7 @@ use understudy_testkit::{Recorded, recorded};
 /// 2026-11-21T08:00:00Z, in microseconds.
 const EIGHT: u64 = 1_795_248_000_000_000;
 
-/// An exchange of some VM, so many minutes after eight.
+/// An exchange of a VM, this number of minutes after eight o'clock.
 pub(crate) fn exchange(id: &str, minute: u64, what: Recorded) -> Exchange {
     Exchange { id: id.to_owned(), time: EIGHT + minute * 60_000_000, ..what.exchange(1) }
 }
@@ -29,7 +29,8 @@ fn get(backend: &str, path: &str) -> Recorded {
     recorded("GET", backend, path)
 }
 
-/// A collector's store in the scene, with a running writer: `payment` has called Stripe and DynamoDB, `other` Stripe.
+/// A collector's store in the scene, with a running writer: `payment` has called Stripe and
+/// DynamoDB, `other` Stripe.
 async fn stored(scene: &Scene) -> Store {
     let store = Store::open(StoreConfig::folder(scene.path("store"))).await.expect("a store");
     let (stripe, dynamodb) = ("https://api.stripe.com", "https://dynamodb.us-east-1.amazonaws.com");
@@ -66,14 +67,14 @@ fn paths(scene: &Scene, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_store_that_is_written_to_becomes_a_snapshot() {
+async fn store_in_use_gives_a_snapshot() {
     let scene = Scene::new().await;
     let store = stored(&scene).await;
     let done = create(&scene, "payment", &["--service", "payment"]).await.expect(0);
     done.says(&[
         "payment: 3 exchanges with 2 backends taken from store",
         "2  https://api.stripe.com",
-        "1 exchange sent more than once, and taken once",
+        "1 exchange sent more than once, and used once",
     ]);
     assert_eq!(paths(&scene, "snapshots/payment"), ["/v1/one", "/two", "/v1/three"]);
     let header = scene.read("snapshots/payment/snapshot.yaml");
@@ -95,7 +96,7 @@ async fn a_store_that_is_written_to_becomes_a_snapshot() {
     let done =
         create(&scene, "payment", &["--service", "payment", "--force", "--json"]).await.expect(0).json();
     assert_eq!((&done["repeated"], &done["backends"][0]["exchanges"]), (&1.into(), &3.into()));
-    // Put away, as it is after a while.
+    // Sealed, as it is after a while.
     assert_eq!(store.close(Duration::from_secs(20)).await, 0);
     let done =
         create(&scene, "closed", &["--service", "payment", "-o", "elsewhere", "--backend", "api.stripe.com"])
@@ -105,7 +106,7 @@ async fn a_store_that_is_written_to_becomes_a_snapshot() {
 }
 
 #[tokio::test]
-async fn times_and_backends_choose() {
+async fn times_and_backends_select_exchanges() {
     let scene = Scene::new().await;
     let _store = stored(&scene).await;
     let check = async |args: &[&str], expect: &[&str]| {
@@ -118,10 +119,7 @@ async fn times_and_backends_choose() {
     check(&["--backend", "api.stripe.com"], &["/v1/one", "/v1/three"]).await;
     check(&["--backend", "dynamodb.*", "--backend", "https://nobody"], &["/two"]).await;
     let nothing = create(&scene, "n", &["--service", "payment", "--to", "9000d ago"]).await;
-    nothing.refused(&[
-        "nothing in store is what was asked for (3 exchanges looked at)",
-        "snapshot list --store store",
-    ]);
+    nothing.refused(&["no exchange in store was selected (3 exchanges read)", "snapshot list --store store"]);
     let backwards = create(&scene, "n", &["--from", "1h", "--to", "2h"]).await;
     backwards.refused(&["--from", "isn't before --to"]);
     create(&scene, "n", &["--from", "yesterday"])
@@ -144,7 +142,7 @@ async fn a_snapshot_is_of_one_service() {
 }
 
 #[tokio::test]
-async fn what_is_no_store_is_refused() {
+async fn folder_that_is_no_store_is_refused() {
     let scene = Scene::new().await;
     scene.file("folder/notes.txt", "mine");
     let check = async |store: &str, says: &[&str]| {
@@ -200,7 +198,7 @@ async fn secrets_match_under_the_filters_key() {
         .expect(0)
         .says(&["if the filter's `redaction` has a key, give it with --redaction"]);
     scene.file("redaction.json", r#"{"key":"of the filter"}"#);
-    // One that the filter has kept.
+    // A secret that the filter has kept.
     let kept = exchange("aa-2", 1, card("4242424242424242"));
     store.append(batch("aa", 2, None, &[kept])).await.expect("to store");
     let done = create(&scene, "s", &["--force", "--redaction", "redaction.json"]).await.expect(0);
@@ -219,7 +217,7 @@ async fn secrets_match_under_the_filters_key() {
 }
 
 #[tokio::test]
-async fn what_there_is_is_listed() {
+async fn snapshots_and_stores_are_listed() {
     let scene = Scene::new().await;
     let list = |args: &[&str]| scene.understudy([&["snapshot", "list"], args].concat()).run();
     let done = list(&[]).await.expect(0);
@@ -275,7 +273,7 @@ async fn a_snapshot_is_deleted_and_nothing_else() {
     scene.file("snapshots/b/notes.txt", "mine");
     scene.file("snapshots/a/.reports/20261121T090000.000000Z.json", "{}");
     scene.file("snapshots/a/.reports/.gitignore", "*");
-    delete(&["a"]).await.refused(&["say --yes"]);
+    delete(&["a"]).await.refused(&["add --yes"]);
     delete(&["a", "--yes"]).await.expect(0).says(&["snapshots/a is deleted"]);
     delete(&["a", "--yes"]).await.refused(&["there is no snapshot at snapshots/a"]);
     delete(&["b", "--yes"]).await.expect(0).says(&["other files in the folder stay"]);
@@ -304,7 +302,7 @@ async fn a_snapshot_is_deleted_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_it_asks_before_it_deletes() {
+async fn delete_on_a_terminal_asks_first() {
     let scene = Scene::new().await;
     let store = stored(&scene).await;
     create(&scene, "a", &["--service", "payment"]).await.expect(0);

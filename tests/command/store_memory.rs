@@ -9,9 +9,9 @@ use understudy_core::v1;
 use understudy_testkit::recorded;
 
 const EXCHANGES: u64 = 192;
-/// Of each request.
+/// Length of each body, in bytes.
 const BODY: usize = 1 << 20;
-/// What the process may hold, in bytes: a quarter of what it reads. Measured: 27 MiB.
+/// Maximum memory of the process, in bytes: a quarter of the data that it reads. Measured: 27 MiB.
 const MOST: u64 = 48 << 20;
 
 /// The most that a process has held, in bytes, from its start to its end.

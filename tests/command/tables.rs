@@ -1,4 +1,4 @@
-//! What `inspect`, `lint`, `bundle` and `match` say, to people and to machines.
+//! Tests of the output of `inspect`, `lint`, `bundle` and `match`, as text and as JSON.
 
 use crate::scene::{Scene, client};
 
@@ -11,7 +11,7 @@ async fn scene() -> Scene {
 }
 
 #[tokio::test]
-async fn inspect_says_what_is_in_a_snapshot() {
+async fn inspect_summarises_a_snapshot() {
     let scene = scene().await;
     let done = scene.understudy(["inspect", "s", "--verbose"]).run().await.expect(0);
     let row: Vec<_> = done.out.lines().filter(|line| line.starts_with("☑ mock")).collect();
@@ -36,7 +36,7 @@ async fn inspect_says_what_is_in_a_snapshot() {
 }
 
 #[tokio::test]
-async fn inspect_says_what_a_module_carries() {
+async fn inspect_summarises_a_module() {
     let scene = scene().await;
     scene
         .understudy(["bundle", "--plain", "-o", "plain.wasm"])
@@ -73,7 +73,7 @@ async fn inspect_says_what_a_module_carries() {
 }
 
 #[tokio::test]
-async fn lint_fails_on_errors_and_on_warnings_where_asked() {
+async fn lint_fails_on_errors_and_with_strict_on_warnings() {
     let scene = scene().await;
     let done = scene.understudy(["lint", "s", "--strict"]).run().await.expect(0);
     assert_eq!(done.out, "s: 0 errors, 0 warnings, 1 note (--verbose lists them)\n");
@@ -104,14 +104,14 @@ async fn lint_fails_on_errors_and_on_warnings_where_asked() {
     let done = scene.understudy(["bundle", "s", "-o", "s.wasm"]).run().await.expect(0);
     done.says(&["warning: 3 recorded exchanges can't be answered", "see `understudy lint`", "0 signatures"]);
     let done = scene.understudy(["inspect", "s"]).run().await.expect(0);
-    assert!(done.out.contains("`understudy lint` says which and why"), "{done}");
+    assert!(done.out.contains("`understudy lint` lists them with reasons"), "{done}");
     let row = done.out.lines().find(|line| line.starts_with("☑ mock")).expect("a row");
     let cells: Vec<_> = row.split_whitespace().collect();
     assert_eq!(cells[6..9], ["3", "0", "2"], "requests, answerable, signatures: {done}");
 }
 
 #[tokio::test]
-async fn match_judges_offline_as_respond_does() {
+async fn match_gives_the_verdicts_of_respond() {
     let scene = scene().await;
     let done = scene.understudy(["match", "s", "s", "--verbose"]).run().await.expect(0);
     for text in [
@@ -147,7 +147,7 @@ async fn match_judges_offline_as_respond_does() {
 }
 
 #[tokio::test]
-async fn match_shows_what_a_rule_changes() {
+async fn match_shows_the_effect_of_a_rule() {
     let scene = Scene::new().await;
     let ask = |page: u8| format!("GET http://api.test/a?page={page}&size=10");
     scene.record(&[], &client(&[&ask(1)])).run().await.expect(0);

@@ -1,4 +1,4 @@
-//! What is delivered to a collector of traces isn't recorded, and goes on when CMD is answered.
+//! Tests that telemetry isn't recorded, and is forwarded when CMD's backends are mocked.
 
 use crate::scene::{Scene, client};
 
@@ -6,7 +6,7 @@ const SPANS: &str = r#"POST http://zipkin.test/api/v2/spans [{"id":"1"}]"#;
 const OTHERS: &str = r#"POST http://zipkin.test/api/v2/spans [{"id":"2"}]"#;
 
 #[tokio::test]
-async fn telemetry_is_left_out_and_let_through_unless_it_is_asked_for() {
+async fn telemetry_is_left_out_and_let_through_by_default() {
     let scene = Scene::new().await;
     let address = scene.upstream.address();
     let zipkin = format!("zipkin.test=http://{address}");

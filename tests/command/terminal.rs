@@ -1,4 +1,5 @@
-//! In a terminal CMD has the keyboard as it would without us: Ctrl-C, Ctrl-Z, what is typed; and nothing is left behind all the same.
+//! Tests that CMD has the terminal as without us: Ctrl-C, Ctrl-Z and typed text; and that no
+//! process is left behind.
 
 use crate::call::Call;
 use crate::scene::{Scene, python, script};
@@ -26,7 +27,7 @@ async fn ctrl_c_ends_cmd_and_keeps_the_recording() {
 }
 
 #[tokio::test]
-async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
+async fn cmd_reads_typed_text_and_can_be_resumed() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let script = scene.file("cmd.sh", "echo CMD asks; read -r line; echo \"CMD read: $line\"");
@@ -34,7 +35,7 @@ async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
     // There is no shell here that could resume what Ctrl-Z stops.
     let done = in_terminal(&scene, &["CMD asks=\\x1atyped\\n"], &command).run().await.expect(0);
     assert!(done.out.contains("CMD read: typed"), "{done}");
-    // Who has started us has the terminal again, even a shell that gives it to nobody itself.
+    // The program that started us gets the terminal back, even a shell that doesn't take it itself.
     let script = format!("{}; read -r line; echo \"then read: $line\"", command.join(" "));
     let keys = ["CMD asks=typed\\n", "CMD read: typed=more\\n"];
     let done = in_terminal(&scene, &keys, &["sh", "-c", &script]).run().await.expect(0);
@@ -47,7 +48,7 @@ async fn cmd_reads_what_is_typed_and_nobody_stops_it_for_ever() {
 }
 
 #[tokio::test]
-async fn a_shell_stops_and_resumes_it() {
+async fn shell_stops_and_resumes_the_command() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let script = scene.file("cmd.sh", "echo CMD asks; read -r line; echo \"CMD read: $line\"; exit 4");

@@ -1,4 +1,5 @@
-//! `tune`: rules with their evidence, applied and undone, and nothing else in `snapshot.yaml` touched.
+//! Tests of `tune`: rules with their evidence are applied and undone, and the rest of
+//! `snapshot.yaml` stays.
 
 use crate::scene::{Scene, client};
 
@@ -56,7 +57,7 @@ async fn rules_are_shown_undone_and_applied_again() {
 }
 
 #[tokio::test]
-async fn a_second_recording_says_what_changes() {
+async fn second_recording_proposes_rules() {
     let scene = scene().await;
     let map = format!("api.test=http://{}", scene.upstream.address());
     let call = ["record", "-o", "again", "--map", &map, "--"].map(str::to_owned);
@@ -70,7 +71,7 @@ async fn a_second_recording_says_what_changes() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_done_is_refused_and_changes_nothing() {
+async fn impossible_change_is_refused_and_changes_nothing() {
     let scene = scene().await;
     let before = scene.read("s/snapshot.yaml");
     for (args, expect) in [

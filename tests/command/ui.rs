@@ -1,4 +1,5 @@
-//! `understudy ui` as a service: started, asked, refused, ended. What its pages do is tested in `tests/browser` and `crates/ui`.
+//! `understudy ui` as a service: started, asked, refused, ended. What its pages do is tested in
+//! `tests/browser` and `crates/ui`.
 
 use crate::scene::{Scene, until};
 use rustix::process::Signal;
@@ -26,7 +27,7 @@ async fn get(port: &str, path: &str, host: &str) -> String {
 }
 
 #[tokio::test]
-async fn it_serves_until_it_is_told_to_end() {
+async fn pages_are_served_until_a_signal() {
     let scene = Scene::new().await;
     scene.recorded().await;
     for (signal, args) in [(Signal::INT, vec!["ui", "s"]), (Signal::TERM, vec!["ui", "."])] {
@@ -46,7 +47,7 @@ async fn it_serves_until_it_is_told_to_end() {
 }
 
 #[tokio::test]
-async fn others_need_the_token_that_is_printed() {
+async fn other_machines_need_the_printed_token() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let log = File::create(scene.path("log")).expect("a file");
@@ -57,13 +58,13 @@ async fn others_need_the_token_that_is_printed() {
     assert!(get(&port, "/s/s", "build.test").await.starts_with("HTTP/1.1 403"));
     let welcome = get(&port, &format!("/?token={token}"), "build.test").await;
     assert!(welcome.starts_with("HTTP/1.1 303") && welcome.contains("HttpOnly"), "{welcome}");
-    assert!(scene.read("log").contains("others can connect"));
+    assert!(scene.read("log").contains("other machines can connect"));
     running.signal(Signal::INT);
     running.end().await.expect(0);
 }
 
 #[tokio::test]
-async fn what_can_not_be_shown_is_refused() {
+async fn path_that_cannot_be_shown_is_refused() {
     let scene = Scene::new().await;
     scene.recorded().await;
     let taken = scene.upstream.address().to_string();

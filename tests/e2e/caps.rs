@@ -1,4 +1,5 @@
-//! What a copy may cost is bounded: for a body, for all bodies of a VM, and in Envoy's memory.
+//! Tests that the cost of copies is bounded: for a body, for all bodies of a VM, and in Envoy's
+//! memory.
 
 use crate::requests::{chunked, head, post};
 use serde_json::json;
@@ -7,7 +8,7 @@ use tokio::sync::Barrier;
 use understudy_testkit::{Connection, Rig, Upstream};
 
 #[tokio::test]
-async fn a_body_over_the_cap_is_cut_and_says_how_long_it_was() {
+async fn body_over_the_cap_is_cut_with_its_full_length() {
     let upstream = Upstream::start(|seen| {
         let body = if seen.path() == "/exact" { vec![b'r'; 1000] } else { vec![b'r'; 70_000] };
         Some(
@@ -49,7 +50,8 @@ async fn a_body_over_the_cap_is_cut_and_says_how_long_it_was() {
 #[tokio::test]
 async fn all_copies_of_a_vm_share_its_memory() {
     const SIZE: usize = 64 << 10;
-    // Nobody gets an answer before all requests have arrived whole: they are copied at the same time.
+    // Nobody gets an answer before all requests have arrived whole: they are copied at the same
+    // time.
     let barrier = Arc::new(Barrier::new(6));
     let upstream = Upstream::script(move |mut wire| {
         let barrier = barrier.clone();

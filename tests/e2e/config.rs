@@ -1,4 +1,5 @@
-//! The filter's configuration: what is refused, what each setting does, and changes while requests come in.
+//! The filter's configuration: what is refused, what each setting does, and changes while requests
+//! come in.
 
 use crate::requests::head;
 use serde_json::{Value, json};
@@ -181,7 +182,7 @@ async fn a_reload_keeps_answering() {
         eventually("and goes on", async || asked.load(Ordering::SeqCst) > before + 40).await;
         assert_eq!(get(rig.proxy(), "http://api.test/").await.text(), text);
     }
-    // What was open before keeps what it had, until it is drained.
+    // Connections that were open before keep the old configuration until they are drained.
     assert_eq!(old.exchange(head("GET", "api.test", "/", ""), false).await.text(), "a");
     // One that is refused leaves everything as it was, and says why.
     rig.reload(&version("d").bundled(), Some(&json!({ "defualt": "mock" })));

@@ -1,4 +1,4 @@
-//! What Envoy's statistics tell of each backend, and the cursor that all workers share.
+//! Tests of Envoy's statistics of each backend, and of the turns that all workers share.
 
 use crate::requests::{head, post};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ fn sequence(of: Sequence, answers: usize) -> RigBuilder {
 }
 
 #[tokio::test]
-async fn sequences() {
+async fn sequence_serves_its_answers_by_its_policy() {
     for (of, expect) in [
         (Sequence::Cycle, ["0 1/3", "1 2/3", "2 3/3", "0 1/3", "1 2/3"]),
         (Sequence::StickLast, ["0 1/3", "1 2/3", "2 3/3", "2 3/3", "2 3/3"]),
@@ -106,9 +106,9 @@ async fn sequences() {
     }
 }
 
-/// For tests: `x-understudy-control` begins the sequences anew, for all workers.
+/// For tests: `x-understudy-control` resets the sequences, for all workers.
 #[tokio::test]
-async fn sequences_begin_anew_on_demand() {
+async fn sequences_are_reset_on_demand() {
     let rig = sequence(Sequence::Cycle, 3).workers(4).start().await;
     for _ in 0..2 {
         for expect in ["0", "1"] {

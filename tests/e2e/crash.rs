@@ -1,4 +1,5 @@
-//! The filter crashes, for real: a mock fails closed and lets nothing through, a tap fails open and is not felt.
+//! The filter crashes, for real: a mock fails closed and lets nothing through, a tap fails open and
+//! is not felt.
 
 use crate::requests::{head, post};
 use serde_json::json;
@@ -10,7 +11,7 @@ use understudy_testkit::{
 const FATAL: &str = "what is in the table, and can't be read";
 
 #[tokio::test]
-async fn a_crash_while_a_request_is_judged() {
+async fn crash_during_a_verdict_fails_closed() {
     let upstream = Upstream::ok().await;
     let builder = Rig::responder()
         .with_backends()
@@ -48,7 +49,7 @@ async fn a_crash_while_a_request_is_judged() {
 }
 
 #[tokio::test]
-async fn a_crash_at_any_callback_of_a_mock() {
+async fn crash_at_any_callback_of_a_mock_fails_closed() {
     let upstream = Upstream::ok().await;
     for export in ["proxy_on_request_headers", "proxy_on_request_body"] {
         for failure in [FilterFailure::Reload, FilterFailure::Closed] {
@@ -70,7 +71,7 @@ async fn a_crash_at_any_callback_of_a_mock() {
 }
 
 #[tokio::test]
-async fn a_crash_of_a_tap_is_not_felt() {
+async fn crash_of_a_tap_lets_traffic_pass() {
     let upstream = Upstream::ok().await;
     for export in
         ["proxy_on_request_headers", "proxy_on_request_body", "proxy_on_response_headers", "proxy_on_delete"]

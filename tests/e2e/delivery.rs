@@ -1,4 +1,5 @@
-//! The collector is slow, dead, full or wrong: the app's requests never fail, and every record is delivered once, or counted as dropped.
+//! The collector is slow, dead, full or wrong: the app's requests never fail, and every record is
+//! delivered once, or counted as dropped.
 
 use crate::requests::head;
 use serde_json::json;
@@ -81,7 +82,7 @@ async fn a_collector_that_comes_up_late_gets_every_record_once() {
 }
 
 #[tokio::test]
-async fn a_collector_that_never_answers_holds_nobody_up() {
+async fn collector_that_never_answers_delays_no_request() {
     let upstream = Upstream::ok().await;
     let collector = Upstream::script(|mut wire| async move { wire.ended().await }).await;
     let rig = builder(&upstream, collector.address()).start().await;
@@ -93,7 +94,7 @@ async fn a_collector_that_never_answers_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_makes_no_record_come_twice() {
+async fn lost_acknowledgement_repeats_no_record() {
     let upstream = Upstream::ok().await;
     let store = tempfile::tempdir().expect("a folder");
     let config = understudy_collector::CollectorConfig::new(store.path());
@@ -129,7 +130,7 @@ async fn an_answer_that_is_lost_makes_no_record_come_twice() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_refused_for_good_is_counted_and_told() {
+async fn batch_refused_for_good_is_counted_and_logged() {
     let upstream = Upstream::ok().await;
     let sink = Sink::start(Nobody::here(), "400 Malformed");
     let rig = builder(&upstream, sink.address()).start().await;

@@ -1,4 +1,5 @@
-//! Faults by rule: what a client sees of them, over HTTP/1.1 and HTTP/2, and that nothing reaches the backend all the same.
+//! Tests of faults by rule: the client's view over HTTP/1.1 and HTTP/2, and that no byte reaches
+//! the backend.
 
 use crate::requests::{head, post};
 use bytes::Bytes;
@@ -30,7 +31,7 @@ fn rig(fault: Value) -> RigBuilder {
 const URL: &str = "http://api.test/";
 
 #[tokio::test]
-async fn a_status_and_a_delay() {
+async fn status_and_delay_faults_are_served() {
     let upstream = Upstream::ok().await;
     let rig = rig(json!({ "status": 503, "body": "out of order", "delay": "300ms" }))
         .with_backends()
@@ -62,7 +63,7 @@ async fn a_status_and_a_delay() {
 
 /// Counted over all workers.
 #[tokio::test]
-async fn every_third_request() {
+async fn every_third_request_has_the_fault() {
     let rig = rig(json!({ "status": 500, "every": 3 })).workers(2).start().await;
     let mut all = JoinSet::new();
     for _ in 0..60 {
@@ -76,7 +77,7 @@ async fn every_third_request() {
 }
 
 #[tokio::test]
-async fn a_reset_is_no_answer_at_all() {
+async fn reset_ends_without_an_answer() {
     for fault in [json!({ "reset": true }), json!({ "reset": true, "delay": "50ms" })] {
         let rig = rig(fault).start().await;
         for request in [head("GET", "api.test", "/", ""), post("api.test", "/", "", b"anything")] {

@@ -1,4 +1,5 @@
-//! gRPC from recording to answering: the client sees the same with the backend and without it, and a mocked backend sees nothing.
+//! gRPC from recording to answering: the client sees the same with the backend and without it, and
+//! a mocked backend sees nothing.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -12,7 +13,7 @@ use understudy_testkit::{
 
 const SERVICE: &str = "http://orders.test/orders.Orders";
 
-/// What the backend says to each method.
+/// The backend's answer to each method.
 fn service(seen: &H2Seen) -> H2Answer {
     let method = seen.path.rsplit('/').next().unwrap_or_default();
     let grpc = [
@@ -87,7 +88,7 @@ fn calls() -> Vec<(&'static str, Vec<u8>)> {
 /// Names and values, sorted.
 type Metadata = Vec<(String, String)>;
 
-/// What a client sees of an answer, but for what Envoy and the filter say themselves.
+/// The client's view of an answer, without the parts that Envoy and the filter add.
 fn seen(mut answer: H2Answer) -> (u16, Metadata, Vec<u8>, Metadata) {
     let pairs = |map: &HeaderMap| {
         let mut pairs: Vec<_> = map
@@ -140,7 +141,7 @@ fn responder(exchanges: Vec<Recorded>) -> RigBuilder {
 }
 
 #[tokio::test]
-async fn the_same_with_the_backend_and_without() {
+async fn mocked_calls_equal_real_ones() {
     let (answers, exchanges) = tapped().await;
     let rig = responder(exchanges).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -180,7 +181,7 @@ fn other() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_miss_is_a_status_that_says_what_differs() {
+async fn miss_is_a_status_with_the_differences() {
     let upstream = Upstream::ok().await;
     let rig = with_backend(&upstream, "fail").start().await;
     let client = H2::open(rig.proxy()).await;
@@ -203,7 +204,7 @@ async fn a_miss_is_a_status_that_says_what_differs() {
 }
 
 #[tokio::test]
-async fn what_is_no_part_of_the_meaning_makes_no_difference() {
+async fn spelling_of_a_message_makes_no_difference() {
     let rig =
         Rig::responder().exchange(order().with("grpc-timeout", "1S").with("user-agent", "a")).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -236,7 +237,7 @@ async fn a_rule_leaves_a_field_out() {
 }
 
 #[tokio::test]
-async fn a_sequence_goes_on() {
+async fn sequence_continues_over_calls() {
     let numbered = |n: &str| order().body(frames([message(&[(1, n)])]));
     let rig = Rig::responder().exchange(numbered("one")).exchange(numbered("two")).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -247,7 +248,7 @@ async fn a_sequence_goes_on() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_undone_for_who_does_not_take_it() {
+async fn compressed_answer_is_decompressed_for_a_client_without_support() {
     let packed = order()
         .with("grpc-accept-encoding", "identity,gzip")
         .header("grpc-encoding", "gzip")
@@ -271,7 +272,7 @@ async fn a_compressed_answer_is_undone_for_who_does_not_take_it() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_cap_has_a_status_at_once() {
+async fn body_over_the_cap_gets_a_status_at_once() {
     let upstream = Upstream::ok().await;
     let rig = with_backend(&upstream, "fail").config("body_cap_bytes", json!(1000)).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -291,7 +292,7 @@ async fn a_body_over_the_cap_has_a_status_at_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_waits_goes_to_the_stub_when_its_time_has_come() {
+async fn delayed_answer_goes_to_the_stub_in_time() {
     let rig =
         Rig::responder().exchange(order().took(300_000)).config("latency", json!("recorded")).start().await;
     let client = H2::open(rig.proxy()).await;
@@ -306,7 +307,7 @@ async fn an_answer_that_waits_goes_to_the_stub_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn a_miss_that_may_pass_reaches_the_backend_as_it_is() {
+async fn passthrough_reaches_the_backend_unchanged() {
     let backend = H2Upstream::start(service).await;
     let rig = Rig::responder().with_backends().map(backend.map("orders.test")).exchange(order());
     let rig = rig.config("on_miss", json!("capture")).collector().start().await;
@@ -330,7 +331,7 @@ async fn a_miss_that_may_pass_reaches_the_backend_as_it_is() {
 
 /// Without the stub, nothing may go on: not even a request that matches.
 #[tokio::test]
-async fn without_the_stub_it_fails_closed() {
+async fn missing_stub_fails_closed() {
     let upstream = Upstream::ok().await;
     let asked = || frames([message(&[(1, "a"), (3, "b")])]);
     let told = async |rig: &Rig, expect: &str| {
@@ -432,7 +433,7 @@ async fn grpc_web_and_connect_are_plain_http() {
 
 /// Clients that want the first message of a stream cancel it then; what they had, they get again.
 #[tokio::test]
-async fn a_client_that_has_had_enough_gets_the_same_again() {
+async fn cancelled_stream_is_served_again() {
     let first = frames([message(&[(1, "first")])]);
     let backend = H2Upstream::endless(first.clone()).await;
     let rig = Rig::tap().map(backend.map("orders.test")).start().await;
@@ -447,13 +448,13 @@ async fn a_client_that_has_had_enough_gets_the_same_again() {
     let rig = responder(vec![record.into()]).start().await;
     let client = H2::open(rig.proxy()).await;
     watch(&client, &first).await;
-    // Who reads on finds an end.
+    // A client that reads on gets an end.
     let answer = call(&client, "Watch", frames([""])).await;
     assert_eq!(answer.trailers.expect("trailers")["grpc-status"], "0");
     rig.assert_sound().await;
 }
 
-/// Asks for a stream, and cancels it after this, by letting go of it.
+/// Requests a stream, and cancels it after this by dropping it.
 async fn watch(client: &H2, first: &[u8]) {
     let request = Request::post(format!("{SERVICE}/Watch")).header("content-type", "application/grpc");
     let (answer, mut up) = client.begin(request.body(()).expect("a request"), false).await.expect("a stream");
@@ -469,7 +470,7 @@ async fn both_sides_of_a_stream_flow_through_the_tap() {
     let client = H2::open(rig.proxy()).await;
     let request = Request::post(format!("{SERVICE}/Chat")).header("content-type", "application/grpc");
     let (answer, mut up) = client.begin(request.body(()).expect("a request"), false).await.expect("a stream");
-    // Each message is sent when the one before has come back.
+    // Each message is sent when the echo of the one before has arrived.
     let pieces: Vec<Bytes> =
         ["one", "two", "three"].map(|text| frames([message(&[(1, text)])]).into()).into();
     up.send_data(pieces[0].clone(), false).expect("data");

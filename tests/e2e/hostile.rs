@@ -1,4 +1,5 @@
-//! Requests that nobody sends in good faith. The filter survives them, and answers right those that have an answer.
+//! Requests that nobody sends in good faith. The filter survives them, and answers right those that
+//! have an answer.
 
 use crate::requests::{head, post};
 use bytes::Bytes;
@@ -26,7 +27,7 @@ async fn exchange(rig: &Rig, bytes: impl AsRef<[u8]>) -> Answer {
     Connection::open(rig.proxy()).await.exchange(bytes, false).await
 }
 
-/// Both rigs still do their work.
+/// Both rigs still answer.
 async fn assert_alive(rigs: &[Rig; 2]) {
     for rig in rigs {
         assert_eq!(exchange(rig, head("GET", HOST, "/", "")).await.text(), "real");
@@ -35,7 +36,7 @@ async fn assert_alive(rigs: &[Rig; 2]) {
 }
 
 #[tokio::test]
-async fn headers() {
+async fn hostile_headers_are_harmless() {
     let (_upstream, rigs) = both().await;
     let many: String = (0..1000).map(|i| format!("x-header-{i}: {i}\r\n")).collect();
     let large = format!("x-large: {}\r\n", "v".repeat(64 << 10));
@@ -46,7 +47,8 @@ async fn headers() {
             assert_eq!(exchange(rig, head("GET", HOST, "/", headers)).await.text(), "real", "{headers:.40}");
         }
     }
-    // A header's value may be any bytes but NUL, CR and LF; its name is a token (RFC 9110, 5.1 and 5.5).
+    // A header's value may be any bytes but NUL, CR and LF; its name is a token (RFC 9110, 5.1 and
+    // 5.5).
     let with = |line: &[u8]| {
         [&format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n").into_bytes()[..], line, b"\r\n\r\n"].concat()
     };
@@ -71,7 +73,7 @@ async fn headers() {
 }
 
 #[tokio::test]
-async fn request_lines() {
+async fn hostile_request_lines_are_harmless() {
     let (_upstream, rigs) = both().await;
     let long = "M".repeat(1000);
     let lines: [(&[u8], &[u16]); 14] = [
@@ -104,7 +106,7 @@ async fn request_lines() {
 }
 
 #[tokio::test]
-async fn pipelined_requests() {
+async fn pipelined_requests_are_answered_in_order() {
     let (_upstream, rigs) = both().await;
     let requests: Vec<u8> = (0..50)
         .flat_map(|i| {
@@ -125,7 +127,7 @@ async fn pipelined_requests() {
 }
 
 #[tokio::test]
-async fn json_that_is_deep_large_or_broken() {
+async fn deep_large_or_broken_json_is_harmless() {
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let objects = "{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000);
     let large = format!("[{}1]", "{\"k\":[1,2.50,\"\\u00e9\"],\"j\":null},".repeat(40_000));
@@ -150,7 +152,7 @@ async fn json_that_is_deep_large_or_broken() {
             exchange(&rig, post(HOST, &format!("/{i}"), &header, &bytes)).await.text(),
             format!("answer {i}")
         );
-        // One byte more that means something: another request.
+        // One more significant byte makes it another request.
         bytes.push(b'1');
         assert_eq!(exchange(&rig, post(HOST, &format!("/{i}"), &header, &bytes)).await.status, 404, "{i}");
     }
@@ -158,7 +160,7 @@ async fn json_that_is_deep_large_or_broken() {
 }
 
 #[tokio::test]
-async fn a_thousand_streams_at_once() {
+async fn thousand_streams_at_once_are_answered() {
     let builder = (0..1000).fold(Rig::responder(), |builder, i| {
         builder
             .exchange(recorded("GET", "http://api.test", &format!("/{i}")).body(format!("answer {i}")))
@@ -198,7 +200,7 @@ async fn a_thousand_streams_at_once() {
 }
 
 #[tokio::test]
-async fn http2_oddities() {
+async fn http2_oddities_are_harmless() {
     let rig = Rig::responder()
         .exchange(recorded("POST", "http://api.test", "/").sent("a=1").body("real"))
         .collector()

@@ -1,4 +1,5 @@
-//! Who calls the service: copied on the way in, and neither changed nor held up. What is recorded says where, and whether there was an answer.
+//! Tests of inbound traffic: it is copied, and neither changed nor delayed. A record states the
+//! service's address, and whether there was an answer.
 
 use crate::requests::{chunked, head, post};
 use bytes::Bytes;
@@ -42,7 +43,7 @@ fn answer(seen: &Seen) -> Vec<u8> {
     bytes
 }
 
-/// What the app sees of each request, and what comes back.
+/// The requests as the app sees them, and the answers as clients see them.
 async fn sides(to: std::net::SocketAddr, app: &Upstream) -> (Vec<Seen>, Vec<Answer>) {
     let (mut answers, before) = (Vec::new(), app.seen().len());
     for request in requests() {
@@ -56,13 +57,13 @@ fn path(record: &Record) -> String {
     String::from_utf8_lossy(&record.exchange.request.path).into_owned()
 }
 
-/// What the service is recorded under where it is called at this address.
+/// Name under which the service is recorded if it is called at this address.
 fn name(rig: &Rig, number: usize) -> String {
     format!("http://{}", rig.inbound(number))
 }
 
 #[tokio::test]
-async fn the_app_and_its_caller_see_what_they_would_without_us() {
+async fn app_and_client_see_no_difference() {
     let app = Upstream::start(|seen| Some(answer(seen))).await;
     let rig = Rig::tap().inbound(app.address()).start().await;
     let expect = sides(app.address(), &app).await;
@@ -136,7 +137,7 @@ async fn a_request_flows_while_it_is_copied() {
 }
 
 #[tokio::test]
-async fn an_app_that_is_down_is_a_503_that_says_so() {
+async fn missing_app_is_503_with_the_reason() {
     let nobody = Nobody::here();
     let rig = Rig::tap().inbound(nobody.address()).start().await;
     let mut caller = Connection::open(rig.inbound(0)).await;
@@ -148,7 +149,7 @@ async fn an_app_that_is_down_is_a_503_that_says_so() {
         (End::NoResponse, Some(503)),
         "and none of the app's"
     );
-    // It is there again.
+    // The app listens again.
     let _app = nobody.listen(|mut wire| async move {
         while wire.request().await.is_some() {
             wire.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
@@ -161,7 +162,7 @@ async fn an_app_that_is_down_is_a_503_that_says_so() {
 }
 
 #[tokio::test]
-async fn two_ways_in_and_what_the_service_calls_are_told_apart() {
+async fn inbound_listeners_and_outbound_calls_are_distinguished() {
     let first =
         Upstream::start(|_| Some(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfirst".to_vec())).await;
     let second =
@@ -199,7 +200,7 @@ async fn two_ways_in_and_what_the_service_calls_are_told_apart() {
 }
 
 #[tokio::test]
-async fn grpc_comes_in_over_http2_in_plain_text() {
+async fn inbound_grpc_over_plain_http2_is_recorded() {
     let app = H2Upstream::start(|seen| H2Answer {
         status: 200,
         headers: metadata(&[("content-type", "application/grpc"), ("x-initial", "1")]),
@@ -238,7 +239,7 @@ async fn grpc_comes_in_over_http2_in_plain_text() {
 }
 
 #[tokio::test]
-async fn what_is_recorded_of_backends_never_answers_who_calls_the_service() {
+async fn recorded_answers_of_backends_never_answer_inbound_requests() {
     let seen = Arc::new(Mutex::new(0));
     let count = seen.clone();
     let app = Upstream::start(move |_| {
@@ -247,7 +248,8 @@ async fn what_is_recorded_of_backends_never_answers_who_calls_the_service() {
     })
     .await;
     let backend = "http://api.test";
-    // The filter of the responder, with its table, where backends are reached too: both directions in one module.
+    // The filter of the responder, with its table, where backends are reached too: both directions
+    // in one module.
     let rig = Rig::responder()
         .with_backends()
         .exchange(recorded("GET", backend, "/").body("recorded"))
@@ -268,7 +270,7 @@ async fn what_is_recorded_of_backends_never_answers_who_calls_the_service() {
 }
 
 #[tokio::test]
-async fn caps_and_redaction_hold_on_the_way_in() {
+async fn caps_and_redaction_apply_to_inbound_traffic() {
     let app = Upstream::ok().await;
     let rig = Rig::tap().inbound(app.address()).config("body_cap_bytes", json!(1000)).start().await;
     let body = [b"card[number]=4242424242424242&rest=".as_slice(), &[b'x'; 2000]].concat();
@@ -287,7 +289,7 @@ async fn caps_and_redaction_hold_on_the_way_in() {
 }
 
 #[tokio::test]
-async fn what_leaves_http_passes_and_is_listed() {
+async fn upgraded_connection_passes_and_is_listed() {
     let app = Upstream::script(|mut wire| async move {
         wire.until(b"\r\n\r\n").await;
         wire.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use understudy_testkit::{Connection, H2, Recorded, Rig, RigBuilder, eventually, get, recorded};
 
-/// A path whose answer took so many milliseconds, and says so.
+/// A path whose answer took this number of milliseconds, and states it.
 fn slow(millis: u64) -> Recorded {
     let path = format!("/{millis}");
     recorded("GET", "http://api.test", &path)
@@ -35,7 +35,7 @@ async fn timed(rig: &Rig, millis: u64) -> Duration {
 }
 
 #[tokio::test]
-async fn an_answer_takes_as_long_as_it_took() {
+async fn answer_has_its_recorded_latency() {
     let rig = rig([0, 30, 400]).start().await;
     // One that waits doesn't hold up others, and one that is due sooner comes sooner.
     let (long, others) = tokio::join!(timed(&rig, 400), async {
@@ -59,7 +59,7 @@ async fn an_answer_takes_as_long_as_it_took() {
 }
 
 #[tokio::test]
-async fn a_factor_and_none() {
+async fn factor_scales_the_latency_and_none_removes_it() {
     let start = |latency: &str| rig([400]).config("latency", json!(latency)).start();
     let half = timed(&start("0.5x").await, 400).await;
     assert!((Duration::from_millis(200)..Duration::from_millis(390)).contains(&half), "{half:?}");
@@ -69,7 +69,7 @@ async fn a_factor_and_none() {
 
 /// The time is counted from the request's head on.
 #[tokio::test]
-async fn a_body_that_comes_slowly_has_waited_already() {
+async fn time_of_a_slow_body_counts_as_latency() {
     let recorded = recorded("POST", "http://api.test", "/").sent("body").took(600_000).body("ok");
     let rig = rig([]).exchange(recorded).start().await;
     let request = post("api.test", "/", "", b"body");
@@ -84,9 +84,10 @@ async fn a_body_that_comes_slowly_has_waited_already() {
     assert!((Duration::from_millis(600)..Duration::from_millis(1000)).contains(&took), "{took:?}");
 }
 
-/// A thousand answers wait on a few connections; a third of the clients leave, by a stream or by a whole connection.
+/// A thousand answers wait on a few connections; a third of the clients leave, by a stream or by a
+/// whole connection.
 #[tokio::test]
-async fn a_thousand_wait_at_once_and_some_leave() {
+async fn thousand_delayed_answers_at_once_are_served() {
     const EACH: usize = 100;
     let times: Vec<u64> = (0..EACH as u64).map(|i| 500 + i * 10).collect();
     let rig = rig(times.iter().copied()).workers(2).start().await;
@@ -135,7 +136,7 @@ async fn count(rig: &Rig, verdict: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_gets_nothing_and_harms_nobody() {
+async fn client_that_leaves_has_no_effect_on_others() {
     let rig = rig([300, 350]).start().await;
     for reset in [false, true] {
         let mut gone = Connection::open(rig.proxy()).await;
@@ -160,7 +161,7 @@ async fn a_client_that_leaves_gets_nothing_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn envoy_ends_while_answers_wait() {
+async fn envoy_ends_with_delayed_answers() {
     let rig = rig([60_000]).start().await;
     let mut apps = Vec::new();
     for _ in 0..50 {

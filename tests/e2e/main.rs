@@ -1,4 +1,5 @@
-//! The end-to-end suite: real Envoy, real sockets, real SDKs. A missing Envoy is an error, never a skip.
+//! The end-to-end suite: real Envoy, real sockets, real SDKs. A missing Envoy is an error, never a
+//! skip.
 
 mod caps;
 mod config;

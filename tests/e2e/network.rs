@@ -1,5 +1,5 @@
-//! A network of a test's own: two network namespaces with a wire between them, `app` here and the backends at the other end. Nothing of it can
-//! reach the machine's network, and it goes with the test.
+//! A network of a test's own: two network namespaces with a wire between them, `app` here and the
+//! backends at the other end. It can't reach the machine's network, and is removed with the test.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,17 +11,18 @@ use std::sync::mpsc;
 use std::time::Duration;
 use understudy_testkit::{HTTP1, Nobody, TestAuthority, TlsFront, Upstream};
 
-/// Set where a test runs in a network of its own.
+/// Set if a test runs in a network of its own.
 const INSIDE: &str = "UNDERSTUDY_TEST_NETWORK";
 const NEEDS: &str = "this test makes a network of its own: run it as root, or where users may make namespaces (newuidmap and lines of \
                      theirs in /etc/subuid and /etc/subgid)";
 const SET_UP: &str = "run `sh scripts/setup-network.sh` first";
 /// Every backend's name, which no DNS server knows.
 pub(crate) const NAME: &str = "api.test";
-/// Where they are, seen from the app.
+/// Addresses of the backends, seen from the app.
 pub(crate) const REMOTE: [&str; 2] = ["10.99.0.2", "fd99::2"];
 
-/// Runs the test of this name in namespaces of its own: this program again, with this test alone.
+/// Runs the test of this name in namespaces of its own: starts this program again, with only this
+/// test.
 pub(crate) fn alone<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -50,7 +51,8 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Lays it. The app's end is `app`; names are asked for at the other end, which knows none. Most containers have no IPv6.
+    /// Creates the network. The app's end is `app`; DNS queries go to the other end, which answers
+    /// none. Most containers have no IPv6.
     pub(crate) fn new(folder: &Path, ipv6: bool) -> Self {
         if !ipv6 {
             std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("a setting");
@@ -89,7 +91,7 @@ impl Network {
         network
     }
 
-    /// How many packets of this protocol (`tcp`, `udp`) have gone out to the wire.
+    /// Number of packets of this protocol (`tcp`, `udp`) that were sent to the wire.
     pub(crate) fn packets(&self, protocol: &str) -> u64 {
         let rule = format!("-A POSTROUTING -o app -p {protocol}");
         let count = |saved: String| {
@@ -100,7 +102,8 @@ impl Network {
         ["iptables-save", "ip6tables-save"].map(|save| count(run(&[save, "-c", "-t", "mangle"]))).iter().sum()
     }
 
-    /// Backends at the other end, at all its addresses: plain on port 80, by TLS on port 443 with a certificate of this authority.
+    /// Backends at the other end, at all its addresses: plain on port 80, by TLS on port 443 with a
+    /// certificate of this authority.
     pub(crate) fn backends(&self, authority: TestAuthority) -> Backends {
         let namespace = File::open(format!("/proc/{}/ns/net", self.holder.id())).expect("the other end");
         let (sender, receiver) = mpsc::channel();
@@ -124,11 +127,11 @@ impl Drop for Network {
     }
 }
 
-/// What is at the other end.
+/// Servers at the other end.
 pub(crate) struct Backends {
     pub(crate) plain: Vec<Upstream>,
     pub(crate) tls: Vec<TlsFront>,
-    /// What is behind TLS.
+    /// The server behind TLS.
     pub(crate) behind_tls: Upstream,
 }
 
@@ -153,13 +156,13 @@ impl Backends {
         Self { plain, tls, behind_tls }
     }
 
-    /// How many connections have come, by plain TCP and by TLS.
+    /// Number of accepted connections, by plain TCP and by TLS.
     pub(crate) fn connections(&self) -> (u64, u64) {
         (self.plain.iter().map(Upstream::connections).sum(), self.tls.iter().map(TlsFront::connections).sum())
     }
 }
 
-/// Runs a program to its end, and gives its stdout.
+/// Runs a program to its end, and returns its stdout.
 #[track_caller]
 pub(crate) fn run(words: &[&str]) -> String {
     let output = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output();
@@ -173,7 +176,8 @@ pub(crate) fn run(words: &[&str]) -> String {
 pub(crate) struct User(pub(crate) u32);
 
 impl User {
-    /// A program as this user, who can read all files: where the repository is closed to others, so is Envoy.
+    /// Makes a program run as this user, who can read all files: if the repository isn't readable
+    /// to others, neither is Envoy.
     pub(crate) fn program(self, words: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         let id = self.0.to_string();

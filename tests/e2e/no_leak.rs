@@ -1,4 +1,5 @@
-//! Nothing reaches a mocked backend: no connection and no byte, whatever the client does. There is a way to it in all of these tests.
+//! Nothing reaches a mocked backend: no connection and no byte, whatever the client does. There is
+//! a way to it in all of these tests.
 
 use crate::network::{Network, alone};
 use crate::requests::{chunked, head, post};
@@ -21,7 +22,7 @@ fn builder(upstream: &Upstream, on_miss: &str) -> RigBuilder {
         .config("body_cap_bytes", json!(CAP))
 }
 
-/// Requests of HTTP/1.1 that are whole. `host` leads to the upstream.
+/// Complete requests of HTTP/1.1. `host` resolves to the upstream.
 fn requests(host: &str) -> Vec<(&'static str, Vec<u8>)> {
     let large = vec![b'x'; 1 << 20];
     let over = vec![b'x'; CAP + 1];
@@ -46,7 +47,7 @@ fn requests(host: &str) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn http1() {
+async fn mocked_http1_request_reaches_no_backend() {
     let upstream = Upstream::ok().await;
     let rig = builder(&upstream, "fail").start().await;
     // By a map, and by the name that everybody can resolve.
@@ -74,9 +75,9 @@ async fn http1() {
     rig.assert_sound().await;
 }
 
-/// The same requests do reach the upstream where they may: the test above can fail.
+/// The same requests reach the upstream if they may, so that the test above can fail.
 #[tokio::test]
-async fn what_may_pass_does() {
+async fn permitted_request_reaches_its_backend() {
     let upstream = Upstream::ok().await;
     let rig = builder(&upstream, "passthrough").start().await;
     let host = upstream.address().to_string();
@@ -95,7 +96,7 @@ async fn what_may_pass_does() {
 }
 
 #[tokio::test]
-async fn http2() {
+async fn mocked_http2_request_reaches_no_backend() {
     let upstream = Upstream::ok().await;
     let rig = builder(&upstream, "fail").start().await;
     let host = upstream.address().to_string();
@@ -131,8 +132,8 @@ async fn http2() {
 }
 
 #[test]
-fn not_even_a_name_is_asked_for() {
-    alone("no_leak::not_even_a_name_is_asked_for", || async {
+fn mocked_backend_causes_no_dns_query() {
+    alone("no_leak::mocked_backend_causes_no_dns_query", || async {
         let folder = tempfile::tempdir().expect("a folder");
         let network = Network::new(folder.path(), false);
         let rig = Rig::responder()
@@ -168,7 +169,7 @@ fn not_even_a_name_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_in_the_middle() {
+async fn client_that_leaves_early_causes_no_connection() {
     let upstream = Upstream::ok().await;
     let rig = builder(&upstream, "fail").start().await;
     let whole = post("api.test", "/a", "", &vec![b'x'; 1 << 20]);

@@ -1,4 +1,5 @@
-//! Mocking that waits for an annotation of the workload's pod, and a module with several snapshots, of which an annotation names one.
+//! Tests of mocking that an annotation of the workload's pod turns on, and of a module with several
+//! snapshots, one of which an annotation names.
 
 use serde_json::{Value, json};
 use understudy_core::table::shelf;
@@ -41,7 +42,7 @@ async fn without_the_annotation_requests_pass_untouched() {
 }
 
 #[tokio::test]
-async fn with_the_annotation_it_is_mocked() {
+async fn annotated_workload_is_mocked() {
     let upstream = Upstream::ok().await;
     for group in ["speedscale.com", "understudy.dev"] {
         let annotation = json!({ (format!("replay.{group}/mode")): "responder-only" });
@@ -55,7 +56,7 @@ async fn with_the_annotation_it_is_mocked() {
 }
 
 #[tokio::test]
-async fn a_workload_that_has_not_opted_in_is_tapped_all_the_same() {
+async fn workload_without_opt_in_is_tapped() {
     let upstream = Upstream::ok().await;
     let rig = rolled_out(&upstream, json!({}))
         .map(upstream.map("tapped.test"))
@@ -71,20 +72,21 @@ async fn a_workload_that_has_not_opted_in_is_tapped_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_the_module_has_not_got_is_no_way_to_the_backend() {
+async fn missing_snapshot_never_reaches_the_backend() {
     let upstream = Upstream::ok().await;
     let annotations = json!({
         "replay.speedscale.com/mode": "responder-only",
         "replay.speedscale.com/snapshot-id": "another",
     });
-    // Whatever the configuration says of what the table doesn't name: which backends it would have named can't be known.
+    // This holds whatever the configuration sets for backends outside of the table, because the
+    // names in the missing table are unknown.
     let rig = rolled_out(&upstream, annotations).config("default", json!("off")).start().await;
     for path in ["known", "new"] {
         assert_eq!(get(rig.proxy(), &format!("http://api.test/{path}")).await.status, 404);
     }
     assert_eq!(upstream.seen().len(), 0);
     let logs = rig.envoy.logs();
-    assert!(logs.contains("another is asked for, and this module has rig"), "{logs}");
+    assert!(logs.contains("another is requested, but this module has rig"), "{logs}");
 }
 
 fn snapshot(name: &str) -> Vec<u8> {
@@ -103,7 +105,7 @@ fn both() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
+async fn each_workload_is_answered_from_its_snapshot() {
     let upstream = Upstream::ok().await;
     let ask = async |metadata: Value, config: Value| {
         let builder = Rig::responder()
@@ -129,9 +131,10 @@ async fn each_workload_is_answered_from_the_snapshot_that_it_names() {
     let (_, text, _) = ask(named("b"), json!({ "snapshot": "a" })).await;
     assert_eq!(text, "b", "the annotation wins");
     for (metadata, says) in
-        [(named("c"), "c is asked for, and this module has a, b"), (json!({}), "no snapshot is asked for")]
+        [(named("c"), "c is requested, but this module has a, b"), (json!({}), "no snapshot is requested")]
     {
-        // Whatever the configuration says of what the table doesn't name: which backends it would have named can't be known.
+        // This holds whatever the configuration sets for backends outside of the table, because the
+        // names in the missing table are unknown.
         let (status, _, logs) = ask(metadata, json!({ "default": "off" })).await;
         assert_eq!(status, 404);
         assert!(logs.contains(says), "{logs}");

@@ -1,4 +1,5 @@
-//! A share of the exchanges: whole traces, the same ones on each way through Envoy, and no more or fewer than the share.
+//! A share of the exchanges: whole traces, the same ones on each way through Envoy, and no more or
+//! fewer than the share.
 
 use crate::requests::head;
 use serde_json::json;
@@ -43,7 +44,7 @@ async fn whole_traces_are_recorded_in_both_directions() {
     for direction in [Direction::Inbound, Direction::Outbound] {
         assert_eq!(traces(&records, direction), expect, "{direction:?}");
     }
-    // What there was is known all the same.
+    // The total is known nevertheless.
     eventually("all are counted", async || {
         let stats = rig.envoy.stats("understudy.backend").await.expect("statistics");
         let taps = stats.iter().filter(|(name, _)| name.ends_with(".tap")).map(|(_, count)| count);
@@ -53,7 +54,7 @@ async fn whole_traces_are_recorded_in_both_directions() {
 }
 
 #[tokio::test]
-async fn what_is_tied_to_nothing_is_chosen_by_its_number() {
+async fn exchange_without_a_trace_is_sampled_by_its_number() {
     let backend = Upstream::ok().await;
     // No header of Envoy's own ties them.
     let rig = Rig::tap().map(backend.map("api.test")).config("sample", json!(0.25)).start().await;
@@ -68,7 +69,7 @@ async fn what_is_tied_to_nothing_is_chosen_by_its_number() {
     })
     .await;
     let records = rig.records(tenth).await.len();
-    // A quarter of 600, give or take four standard deviations (10.6).
+    // A quarter of 600, plus or minus four standard deviations (10.6).
     assert!((108..=192).contains(&records), "{records} of {TRACES}");
     let mut reader = Reader::open(rig.folder().join("store")).await.expect("a store");
     while let Some(batch) = reader.next_batch().await.expect("a batch") {

@@ -1,4 +1,5 @@
-//! Secrets stay between the app and its backend: what the collector stores has tokens in their place, to the last byte of its files.
+//! Secrets stay between the app and its backend: what the collector stores has tokens in their
+//! place, to the last byte of its files.
 
 use crate::requests::{head, post};
 use serde_json::json;
@@ -59,7 +60,7 @@ fn bytes_in(folder: &Path) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_tap_leaves_them_with_the_backend_and_the_collector_has_tokens() {
+async fn tap_sends_secrets_to_the_backend_and_tokens_to_the_collector() {
     let upstream = Upstream::start(|_| Some(answer())).await;
     let redaction = json!({ "key": "0123456789abcdef", "headers": ["x-own"] });
     let rig = Rig::tap().map(upstream.map("api.test")).config("redaction", redaction).start().await;
@@ -94,7 +95,7 @@ async fn a_tap_leaves_them_with_the_backend_and_the_collector_has_tokens() {
 }
 
 #[tokio::test]
-async fn a_verdict_and_a_miss_have_tokens_too() {
+async fn verdicts_and_misses_have_tokens() {
     let rig = Rig::responder().collector().config("redaction", json!({ "key": "k", "headers": ["x-own"] }));
     let rig = rig.start().await;
     let mut told = Vec::new();

@@ -1,4 +1,5 @@
-//! The transparent sidecar: envoy/sidecar.yaml and envoy/redirect.sh as they stand, Envoy as a user of its own, the app as another.
+//! The transparent sidecar: envoy/sidecar.yaml and envoy/redirect.sh as they stand, Envoy as a user
+//! of its own, the app as another.
 
 use crate::network::{Backends, NAME, Network, REMOTE, User, all, alone, run};
 use std::os::unix::fs::chown;
@@ -31,9 +32,9 @@ fn root() -> PathBuf {
 struct Sidecar {
     network: Network,
     backends: Backends,
-    /// By whose certificates the backends are known.
+    /// Authority of the backends' certificates.
     real: PathBuf,
-    /// By whose certificates Envoy is known.
+    /// Authority of Envoy's certificates.
     ours: TestAuthority,
     _sds: Sds,
     envoy: Child,
@@ -58,7 +59,8 @@ impl Sidecar {
         let hosts = REMOTE.map(|address| format!("{address} {NAME}\n")).concat();
         std::fs::write(folder.path().join("hosts"), format!("127.0.0.1 localhost\n{hosts}")).expect("a file");
         let read = |name: &str| std::fs::read_to_string(root().join("envoy").join(name)).expect(name);
-        // The certificate service's place, and whom backends are known by, are this machine's and not the test's.
+        // The socket of the certificate service and the authority of the backends differ from those
+        // of the template.
         let config = read(template)
             .replace("/run/understudy/certificates.sock", socket.to_str().expect("text"))
             .replace("system_root_certs: {}", "trusted_ca: { filename: real.pem }");
@@ -90,7 +92,8 @@ impl Sidecar {
         all(std::fs::File::open(self.folder.path().join("envoy.log")).expect("a log"))
     }
 
-    /// What the app gets, which knows `api.test` by its hosts file and trusts this authority: status, then body.
+    /// The app's response: status, then body. The app resolves `api.test` with its hosts file and
+    /// trusts this authority.
     fn app(&self, trust: &Path, words: &[&str]) -> String {
         let (hosts, trust) = (self.folder.path().join("hosts"), trust.to_str().expect("text"));
         let user = APP.program(words);
@@ -118,7 +121,7 @@ impl Sidecar {
         self.app(trust, &[&fixed, arguments].concat())
     }
 
-    /// How many connections the listener has taken.
+    /// Number of connections that the listener has accepted.
     async fn taken(&self) -> u64 {
         let admin = Admin::new(AdminAddress::Tcp(ADMIN.parse().expect("an address")));
         let stats = admin.stats("tcp.sidecar").await.expect("statistics");
@@ -153,8 +156,8 @@ async fn exchanges(store: &Path) -> Vec<Exchange> {
 }
 
 #[test]
-fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
-    alone("sidecar::redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go", || async {
+fn redirected_connections_are_tapped_and_reach_their_target() {
+    alone("sidecar::redirected_connections_are_tapped_and_reach_their_target", || async {
         let sidecar = Sidecar::start("envoy.yaml", &Rig::tap().bundled(), true).await;
         let store = sidecar.folder.path().join("store");
         let collector = Collector::bind("127.0.0.1:4440", CollectorConfig::new(store.clone())).await;
@@ -187,7 +190,7 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         neither.until(b"neither").await;
         drop(neither);
 
-        // Who calls the app, which listens where `app` says.
+        // The app, which listens on `app`.
         let app = Nobody::at(APP_LISTENS.parse().expect("an address")).listen(|mut wire| async move {
             while wire.request().await.is_some() {
                 wire.send("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nthe app").await;
@@ -196,7 +199,8 @@ fn redirected_connections_are_tapped_and_reach_where_the_app_wanted_to_go() {
         assert_eq!(sidecar.curl(&ours, &[&format!("http://{INBOUND}/in")]), "the app 200");
         assert_eq!(app.connections(), 1);
 
-        // Once each: none has come back to Envoy, and each has reached the address that the app had chosen.
+        // Once each: no connection came back to Envoy, and each reached the address that the app
+        // had chosen.
         assert_eq!(sidecar.taken().await, 7);
         let tls: Vec<_> = sidecar.backends.tls.iter().map(|front| front.connections()).collect();
         assert!(tls[0] + tls[1] <= 5 && tls[1] >= 1, "{tls:?}");
@@ -247,10 +251,11 @@ fn redirected_connections_are_answered_and_no_packet_leaves() {
             sidecar.curl(&ours, &["https://api.test/b"]).ends_with(" 404"),
             "what wasn't recorded misses"
         );
-        // Envoy closes; who reads slowly has all the same.
+        // Envoy closes the connection; a client that reads slowly gets everything.
         let slow = ["--limit-rate", "4M", "--header", "connection: close", "http://api.test/long"];
         assert_eq!(sidecar.curl(&ours, &slow).len(), LONG + " 200".len());
-        // Neither TLS nor HTTP, also where nobody is; the listener itself.
+        // Neither TLS nor HTTP, to an address with a server, to one without, and to the listener
+        // itself.
         for (to, says, expect) in [
             ("10.99.0.2:80", "HELO you\r\n", "isn't answered"),
             ("10.99.0.3:5432", "HELO you\r\n", "isn't answered"),
@@ -271,8 +276,8 @@ fn redirected_connections_are_answered_and_no_packet_leaves() {
 }
 
 #[test]
-fn the_script_says_what_it_needs() {
-    alone("sidecar::the_script_says_what_it_needs", async || {
+fn script_names_missing_requirements() {
+    alone("sidecar::script_names_missing_requirements", async || {
         let script = root().join("envoy/redirect.sh");
         let check = |user: User, arguments: &str, expect: &str| {
             let words: Vec<_> =

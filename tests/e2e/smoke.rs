@@ -1,9 +1,9 @@
-//! The least that has to work: a recorded answer comes back, anything else misses.
+//! The minimum that has to work: a recorded answer is served, anything else misses.
 
 use understudy_testkit::{Rig, get, recorded};
 
 #[tokio::test]
-async fn a_recorded_answer_comes_back_and_anything_else_misses() {
+async fn recorded_answer_is_served_and_anything_else_misses() {
     let rig = Rig::responder()
         .exchange(recorded("GET", "http://api.test", "/a").header("content-type", "text/plain").body("hello"))
         .collector()

@@ -1,5 +1,5 @@
-//! Plain HTTP at its edges, through the tap and from the table: streams of events, trailers, `Expect`, half-closed connections, bodies
-//! over the cap.
+//! Plain HTTP at its edges, through the tap and from the table: streams of events, trailers,
+//! `Expect`, half-closed connections, bodies over the cap.
 
 use crate::requests::{chunked, head};
 use bytes::Bytes;
@@ -20,7 +20,8 @@ fn events() -> String {
     (0..EVENTS).map(event).collect()
 }
 
-/// A backend that sends its events some time apart, in chunks, after a first one that it sends at once.
+/// A backend that sends its events some time apart, in chunks, after a first one that it sends at
+/// once.
 async fn event_source() -> Upstream {
     Upstream::script(|mut wire| async move {
         while wire.request().await.is_some() {
@@ -54,7 +55,7 @@ async fn arrivals(rig: &Rig) -> (Vec<Duration>, String) {
 }
 
 #[tokio::test]
-async fn events_come_one_by_one_and_the_first_no_later_than_without_the_filter() {
+async fn events_are_passed_one_by_one_without_delay() {
     let upstream = event_source().await;
     let without = Rig::tap().without_filter().map(upstream.map("api.test")).start().await;
     let with = Rig::tap().map(upstream.map("api.test")).start().await;
@@ -93,7 +94,8 @@ fn trailers(name: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))])
 }
 
-/// Over HTTP/2, a body before them or none. `http2_with_trailers` in `tap.rs` has how they are recorded.
+/// Over HTTP/2, a body before them or none. `http2_with_trailers` in `tap.rs` has how they are
+/// recorded.
 #[tokio::test]
 async fn http2_trailers_are_answered_as_they_were_recorded() {
     let exchange =
@@ -105,7 +107,7 @@ async fn http2_trailers_are_answered_as_they_were_recorded() {
         .await;
     let client = H2::open(rig.proxy()).await;
     for (path, body) in [("/body", "body"), ("/none", "")] {
-        // Whether the request has trailers makes no difference.
+        // Trailers of the request make no difference.
         for asked in [None, Some(trailers("x-asked"))] {
             let url = format!("http://api.test{path}");
             let sent = Some(Bytes::from_static(b"sent"));
@@ -120,7 +122,7 @@ async fn http2_trailers_are_answered_as_they_were_recorded() {
 
 /// A client that waits for `100 Continue` before it sends its body.
 #[tokio::test]
-async fn expect_100_continue() {
+async fn expect_100_continue_is_answered() {
     let upstream = Upstream::script(|mut wire| async move {
         wire.until(b"\r\n\r\n").await;
         wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -153,8 +155,8 @@ async fn expect_100_continue() {
     assert_eq!(record.response.expect("a response").status, 200);
 }
 
-/// What a client gets that shuts its side down after its request, as `nc -N` does. Over HTTP/1.1 Envoy takes that for the end of the connection,
-/// with the filter as without (docs/reference/envoy.md).
+/// A client closes its side after its request, as `nc -N` does. Over HTTP/1.1, Envoy regards this
+/// as the end of the connection, with and without the filter (docs/reference/envoy.md).
 #[tokio::test]
 async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
     let upstream = Upstream::script(|mut wire| async move {
@@ -179,7 +181,8 @@ async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
             app.finish().await;
             let got = app.skip().await;
             match name {
-                // The answer leaves at once: before the end of the connection is looked at, or not at all.
+                // The answer leaves at once: before the end of the connection is looked at, or not
+                // at all.
                 "mock" => {}
                 _ => assert_eq!(got, 0, "{name}: Envoy can do it now? Say so in docs/reference/envoy.md"),
             }
@@ -189,32 +192,33 @@ async fn a_half_closed_connection_ends_as_it_does_without_the_filter() {
     }
     let ends: Vec<_> = tap.records(2).await.into_iter().map(|record| record.exchange.end).collect();
     assert_eq!(ends, [End::NoResponse; 2]);
-    // Over HTTP/2 a request that has ended is nothing but that.
+    // Over HTTP/2, only the stream of the request has ended.
     let client = H2::open(slow.proxy()).await;
     let answer = client.request("GET", "http://api.test/", &[], None, None).await.expect("an answer");
     assert_eq!(answer.body, b"ok");
 }
 
-/// 100 MB to a mocked backend: refused as soon as it is known to be too much, and nothing is gathered past the cap.
+/// 100 MB to a mocked backend: refused as soon as it is known to be too much, and nothing is
+/// gathered past the cap.
 #[tokio::test]
 async fn an_upload_over_the_cap_gets_its_verdict_at_once() {
     const PIECE: usize = 1 << 20;
     const ALL: usize = 100 * PIECE;
     let rig = Rig::responder().config("body_cap_bytes", json!(PIECE)).start().await;
     let before = allocated(&rig).await;
-    // Its length is said: the head is enough.
+    // Its length is known from the head, so the head suffices.
     let start = Instant::now();
     let mut app = Connection::open(rig.proxy()).await;
     app.send(head("POST", "api.test", "/", &format!("content-length: {ALL}\r\n"))).await;
     let answer = app.answer(false).await;
     assert_eq!((answer.status, answer.json()["reason"].as_str()), (404, Some("body-over-cap")));
-    // Chunked: the client sends on until it is told.
+    // Chunked: the client sends more until it gets the answer.
     let request =
         [head("POST", "api.test", "/", "transfer-encoding: chunked\r\n"), chunks(ALL, PIECE)].concat();
     let mut app = Connection::open(rig.proxy()).await;
     let answer = app.exchange(request, false).await;
     assert_eq!((answer.status, answer.json()["reason"].as_str()), (404, Some("body-over-cap")));
-    // The same over HTTP/2, where the connection lives on.
+    // The same over HTTP/2, where the connection continues.
     let client = H2::open(rig.proxy()).await;
     let request = Request::post("http://api.test/").body(()).expect("a request");
     let (answer, mut stream) = client.begin(request, false).await.expect("a stream");
@@ -245,7 +249,8 @@ async fn allocated(rig: &Rig) -> u64 {
     memory["allocated"].as_str().and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// Beside WebSocket (`an_upgrade_passes_and_is_not_copied` in `tap.rs`): what Docker and Kubernetes upgrade to.
+/// Beside WebSocket (`an_upgrade_passes_and_is_not_copied` in `tap.rs`): what Docker and Kubernetes
+/// upgrade to.
 #[tokio::test]
 async fn other_upgrades_pass_and_are_counted() {
     for protocol in ["tcp", "SPDY/3.1", "WebSocket"] {
@@ -269,7 +274,7 @@ async fn other_upgrades_pass_and_are_counted() {
         assert_eq!(stats.get("http.understudy.downstream_cx_upgrades_total"), 1, "{protocol}");
         assert_eq!(rig.totals().await.captured, 0);
         rig.assert_sound().await;
-        // A mocked backend has no answer to it, and says so.
+        // A mocked backend has no answer to this request, and reports that.
         let mock = Rig::responder().start().await;
         let mut app = Connection::open(mock.proxy()).await;
         app.send(head("POST", "api.test", "/attach", &headers)).await;

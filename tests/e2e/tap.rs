@@ -1,4 +1,5 @@
-//! A tap changes nothing: the backend sees what the app sent, and the app what the backend answered, byte for byte and in the same order of time.
+//! A tap changes nothing: the backend sees what the app sent, and the app what the backend
+//! answered, byte for byte and in the same order of time.
 
 use crate::requests::{chunked, head, post};
 use bytes::Bytes;
@@ -55,7 +56,7 @@ fn answer(seen: &Seen) -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// What the backend saw and what the app saw.
+/// The backend's view and the app's view.
 async fn sides(rig: &Rig, upstream: &Upstream) -> (Vec<Seen>, Vec<Answer>) {
     let mut answers = Vec::new();
     let before = upstream.seen().len();
@@ -68,7 +69,7 @@ async fn sides(rig: &Rig, upstream: &Upstream) -> (Vec<Seen>, Vec<Answer>) {
 }
 
 #[tokio::test]
-async fn the_same_bytes_with_and_without() {
+async fn tap_changes_no_byte() {
     let upstream = Upstream::start(|seen| Some(answer(seen))).await;
     let without = Rig::tap().without_filter().map(upstream.map("api.test")).start().await;
     let with = Rig::tap().map(upstream.map("api.test")).start().await;
@@ -88,7 +89,7 @@ async fn the_same_bytes_with_and_without() {
 }
 
 #[tokio::test]
-async fn http2_with_trailers() {
+async fn http2_trailers_pass_the_tap() {
     let trailers = |name: &'static str| {
         HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))])
     };
@@ -133,7 +134,8 @@ async fn a_stream_flows_while_it_is_copied() {
     let upstream = Upstream::script(move |mut wire| {
         let gate = gate.clone();
         async move {
-            // The upload's first chunk is answered before the second is sent, the answer's second is sent when the first has arrived.
+            // The upload's first chunk is answered before the second is sent, the answer's second
+            // is sent when the first has arrived.
             wire.until(b"first up").await;
             wire.send(
                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -187,7 +189,7 @@ async fn an_upgrade_passes_and_is_not_copied() {
 }
 
 #[tokio::test]
-async fn how_streams_end() {
+async fn end_of_each_stream_is_recorded() {
     let (tell, mut told) = mpsc::unbounded_channel::<&'static str>();
     let tell = Arc::new(Mutex::new(tell));
     let upstream = Upstream::script(move |mut wire| {

@@ -15,7 +15,7 @@ use understudy_testkit::{
 
 const VALID: Duration = Duration::ZERO;
 
-/// A rig that taps, and believes backends whose certificates `authority` has signed.
+/// A rig that taps, and accepts backends whose certificates `authority` has signed.
 async fn tap(authority: &TestAuthority, maps: Vec<understudy_envoy::HostMap>) -> Rig {
     let trust = UpstreamTrust::Roots(authority.certificate());
     maps.into_iter().fold(Rig::tap().tls().upstream_trust(trust), |rig, map| rig.map(map)).start().await
@@ -26,7 +26,7 @@ async fn exchange_of(rig: &Rig) -> Exchange {
 }
 
 #[tokio::test]
-async fn what_is_asked_by_tls_is_recorded() {
+async fn requests_over_tls_are_recorded() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);
     let front = authority.serve("api.test", H2_AND_HTTP1, upstream.address(), VALID).await;
     let rig = tap(&authority, vec![front.map("api.test")]).await;
@@ -43,12 +43,13 @@ async fn what_is_asked_by_tls_is_recorded() {
     rig.assert_sound().await;
 }
 
-/// The upstream speaks HTTP/1.1 alone: what we have agreed to with the app, it doesn't have to know.
+/// The upstream speaks only HTTP/1.1. It needn't support the protocol that Envoy and the app agreed
+/// on.
 #[tokio::test]
 async fn an_app_may_speak_http2_to_a_backend_that_does_not() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);
     let front = authority.serve("api.test", HTTP1, upstream.address(), VALID).await;
-    // Over TLS, and where a map leads to plain HTTP.
+    // Over TLS, and with a map to plain HTTP.
     for map in [front.map("api.test"), upstream.map("api.test")] {
         let rig = tap(&authority, vec![map]).await;
         let stream = rig.tls("api.test:443", H2_AND_HTTP1).await;
@@ -62,7 +63,7 @@ async fn an_app_may_speak_http2_to_a_backend_that_does_not() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_valid_is_refused_and_said_why() {
+async fn invalid_certificate_is_refused_with_the_reason() {
     let (trusted, other, upstream) = (TestAuthority::new(), TestAuthority::new(), Upstream::ok().await);
     let address = upstream.address();
     let day = Duration::from_secs(86_400);
@@ -96,7 +97,7 @@ async fn a_certificate_that_is_not_valid_is_refused_and_said_why() {
     upstream.assert_untouched();
     let records = rig.records(6).await;
     assert!(records.iter().all(|record| record.exchange.end == End::NoResponse), "{records:?}");
-    // The same backends are believed by who says so.
+    // The same backends are accepted with the setting for it.
     let trust = UpstreamTrust::Anyone;
     let rig = fronts
         .iter()
@@ -110,14 +111,14 @@ async fn a_certificate_that_is_not_valid_is_refused_and_said_why() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_trust_us_is_told_of() {
+async fn client_without_trust_is_reported() {
     let rig = Rig::responder().tls().start().await;
     for alpn in [HTTP1, H2_AND_HTTP1] {
         let failed =
             handshake(&distrustful(alpn), tunnel(rig.proxy(), "api.test:443").await, "api.test").await;
         assert!(failed.is_err());
     }
-    // One that does isn't, whether it says something or not.
+    // A client that trusts us isn't listed, whether it sends a request or not.
     drop(rig.tls("other.test:443", HTTP1).await);
     let mut client = Connection::on_tls(rig.tls("other.test:443", HTTP1).await);
     assert_eq!(client.exchange(head("GET", "other.test", "/", ""), false).await.status, 404);
@@ -131,7 +132,7 @@ async fn a_client_that_does_not_trust_us_is_told_of() {
 }
 
 #[tokio::test]
-async fn answers_come_by_tls_and_nothing_reaches_the_backend() {
+async fn mocked_https_reaches_no_backend() {
     let (authority, upstream) = (TestAuthority::new(), Upstream::ok().await);
     let front = authority.serve("api.test", H2_AND_HTTP1, upstream.address(), VALID).await;
     let rig = Rig::responder()
@@ -156,7 +157,7 @@ async fn answers_come_by_tls_and_nothing_reaches_the_backend() {
         // Plain HTTP inside of a tunnel is another backend, and no way past the filter.
         let mut plain = Connection::on(tunnel(rig.proxy(), &to).await);
         assert_eq!(plain.exchange(post(host, "/a", "", b"x=1"), false).await.status, 404);
-        // Neither is anything else.
+        // Other content is no way past the filter either.
         let mut raw = Connection::on(tunnel(rig.proxy(), &to).await);
         raw.send(b"\x00\x01\x02\x03 what is this\r\n\r\n").await;
         raw.until(b"neither TLS nor HTTP").await;
@@ -186,7 +187,7 @@ async fn unusual_names_work() {
     }
 }
 
-/// Whoever calls an address names no server: only the tunnel says which address it is.
+/// A client that calls an address sends no server name: only the tunnel states the address.
 #[tokio::test]
 async fn each_address_has_a_certificate() {
     let authority = TestAuthority::new();
@@ -214,7 +215,7 @@ async fn each_address_has_a_certificate() {
 }
 
 #[tokio::test]
-async fn a_backend_that_can_not_be_reached_is_said_so() {
+async fn unreachable_backend_is_reported() {
     let authority = TestAuthority::new();
     let nobody = understudy_testkit::Nobody::here();
     let map = understudy_testkit::map("api.test", nobody.address());

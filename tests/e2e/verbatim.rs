@@ -1,8 +1,9 @@
-//! What a mock answers is what the backend answered, to the last byte.
+//! Tests that a mock's answer equals the backend's, to the last byte.
 
 use understudy_testkit::{Answer, H2, Rig, Upstream, get, recorded, request};
 
-/// Headers that are made anew for each answer, or are about one connection (docs/reference/envoy.md).
+/// Headers that are computed for each answer, or that apply to one connection
+/// (docs/reference/envoy.md).
 const RECOMPUTED: [&str; 5] = ["date", "transfer-encoding", "connection", "x-understudy", "trailer"];
 
 struct Case {
@@ -89,7 +90,8 @@ fn url(path: &str) -> String {
     format!("http://api.test{path}")
 }
 
-/// What has to be equal besides the body; `content-length` only where it says what the body doesn't.
+/// The parts that have to be equal besides the body; `content-length` only if the body doesn't
+/// determine it.
 fn told(method: &str, answer: &Answer) -> String {
     let bodiless = method == "HEAD" || answer.status == 304;
     let equal = |name: &str| !RECOMPUTED.contains(&name) && (bodiless || name != "content-length");
@@ -104,7 +106,7 @@ fn told(method: &str, answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_is_what_was_recorded() {
+async fn answer_equals_the_recorded_one() {
     let upstream = Upstream::start(|seen| {
         let case = cases().into_iter().find(|case| seen.path().ends_with(case.path));
         Some(case.expect("a path of ours").raw)
@@ -143,7 +145,7 @@ async fn an_answer_is_what_was_recorded() {
 }
 
 #[tokio::test]
-async fn the_same_over_http2() {
+async fn answer_over_http2_equals_the_recorded_one() {
     let rig = Rig::responder()
         .exchange(
             recorded("GET", "http://api.test", "/a")
@@ -168,7 +170,7 @@ async fn the_same_over_http2() {
 }
 
 #[tokio::test]
-async fn trailers_without_a_body() {
+async fn trailers_without_a_body_are_served() {
     let rig = Rig::responder()
         .exchange(recorded("GET", "http://api.test", "/a").header("x-a", "1").trailer("x-sum", "1"))
         .start()
@@ -179,9 +181,10 @@ async fn trailers_without_a_body() {
     rig.assert_sound().await;
 }
 
-/// The rest of docs/reference/envoy.md, "What a mock's answer differs in": what Envoy leaves no way to serve.
+/// The rest of docs/reference/envoy.md, "What a mock's answer differs in": what Envoy leaves no way
+/// to serve.
 #[tokio::test]
-async fn what_cannot_be_as_it_was() {
+async fn unrepeatable_parts_of_an_answer_are_documented() {
     let rig = Rig::responder()
         .exchange(recorded("GET", "http://api.test", "/reason").status(299).header("X-Case", "1").body("b"))
         .exchange(recorded("GET", "http://api.test", "/date").header("date", "then").body("b"))
@@ -203,7 +206,8 @@ async fn what_cannot_be_as_it_was() {
     rig.assert_sound().await;
 }
 
-/// What Envoy joins on the way from a backend, it joins on the way from the table too (docs/reference/envoy.md lists it).
+/// Headers that Envoy joins in answers of a backend, it joins in answers from the table too
+/// (docs/reference/envoy.md lists them).
 #[tokio::test]
 async fn repeats_that_envoy_joins() {
     let joined = "access-control-allow-credentials access-control-allow-headers access-control-allow-methods \

@@ -1,5 +1,5 @@
-//! One conversation: recorded with its backends, answered twice without them. What it was, and where it went wrong, is told by what the client
-//! itself saw (its transcript) and by the report.
+//! One conversation: recorded with its backends, then answered twice without them. The client's
+//! transcript and the report show the result, and any failure.
 
 use crate::process::{Backends, program, python, root, run, rust_client};
 use serde_json::Value;
@@ -11,25 +11,27 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use understudy_testkit_mutation::mutations;
 
-/// How far the clock of the second run is from the first: another day, and another hour of it.
+/// Offset of the second run's clock from the first: another day, and another hour of the day.
 const LATER: &str = "+26h";
-/// Its requests name days, which count by their distance from Envoy's today; and Envoy doesn't start at another time of day than it is.
+/// Its requests name days, which count by their distance from Envoy's today; and Envoy doesn't
+/// start at another time of day than it is.
 const BY_DAY: &str = "plaid_items.py";
 const REPORT: &str = "report.json";
 
 /// A script in `conversations/`.
 pub(crate) struct Conversation {
     pub(crate) script: &'static str,
-    /// What `serve.py` starts for it.
+    /// Backends that `serve.py` starts for the conversation.
     pub(crate) backends: &'static [&'static str],
-    /// How many requests it makes.
+    /// Number of its requests.
     pub(crate) requests: usize,
-    /// How many changes of what it asks for it knows (`CHANGE=1` and so on).
+    /// Number of variants of its requests (`CHANGE=1` and so on).
     pub(crate) changes: usize,
 }
 
 impl Conversation {
-    /// Records it, puts the recording through all changes of its requests, then has it answered in full, twice. Panics where it isn't.
+    /// Records the conversation, tests all changes of its requests against the recording, then
+    /// answers it completely, twice. Panics on a failure.
     pub(crate) async fn holds(&self) {
         let folder = TempDir::with_prefix("understudy-sdk-").expect("a temporary folder");
         let recorded = self.record(folder.path()).await;
@@ -46,7 +48,7 @@ impl Conversation {
         println!("{}: {} requests", self.script, self.requests);
     }
 
-    /// Gives the transcript.
+    /// Returns the transcript.
     async fn record(&self, folder: &Path) -> String {
         let backends = Backends::start(self.backends, folder).await;
         let mut command = program(env!("CARGO_BIN_EXE_understudy"), folder);
@@ -62,7 +64,7 @@ impl Conversation {
         String::from_utf8(output.stdout).expect("a transcript")
     }
 
-    /// Gives what was wrong, as text; nothing if all was well.
+    /// Returns the failures as text; empty if there are none.
     async fn respond(&self, folder: &Path, recorded: &str) -> String {
         let output = run(self.answered(folder)).await;
         let report = report(folder, &output);
@@ -86,8 +88,9 @@ impl Conversation {
         if self.script != BY_DAY {
             command.args(["faketime", "-f", LATER]);
         }
-        // Only the time of day is moved: with the monotonic clock moved too, Python's timed waits don't end. (Its `time.sleep` fails as it is:
-        // no conversation that is answered in full has to sleep.)
+        // Only the time of day is moved: with the monotonic clock moved too, Python's timed waits
+        // don't end. (Its `time.sleep` fails as it is: no conversation that is answered in full has
+        // to sleep.)
         command.args(self.client()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         command
     }
@@ -133,7 +136,8 @@ fn report(folder: &Path, output: &Output) -> Value {
     serde_json::from_slice(&report).expect("a report")
 }
 
-/// A line for each kind of miss: the request, what differs from the nearest one that was recorded, how often.
+/// A line for each kind of miss: the request, what differs from the nearest one that was recorded,
+/// how often.
 fn misses(report: &Value) -> String {
     let mut kinds = BTreeMap::<String, usize>::new();
     let verdicts = report["requests"].as_array().expect("requests").iter();

@@ -1,17 +1,19 @@
-//! Conversations of real SDKs with their backends: recorded once, then answered without the backends, in new processes, a day and two hours
-//! later, with new keys, times, tokens and boundaries. Every request has to match, and every answer has to be the right one;
-//! where the client asks for something else in one place, it has to miss. They call `https://`, at the SDKs' default endpoints where there
-//! are such.
+//! Conversations of real SDKs with their backends. They are recorded once, then answered without
+//! the backends, in new processes, a day and two hours later, with new keys, times, tokens and
+//! boundaries. Every request has to match, and every answer has to be the right one. If the client
+//! changes one request, it has to miss. Conversations call `https://`, at the SDKs' default
+//! endpoints if there are any.
 //!
-//! The conversations are the scripts in `conversations/`; each says at its top what is new in each run. `scripts/setup-sdk.sh` brings what they
-//! need. What is missing is an error, never a skip.
+//! The conversations are the scripts in `conversations/`; each lists at its top what is new in each
+//! run. `scripts/setup-sdk.sh` installs the requirements. A missing one is an error, never a skip.
 
 mod conversation;
 mod process;
 
 use conversation::Conversation;
 
-/// `name: script, backends, requests, changes`: how many requests it makes, and how many changes of meaning it has
+/// `name: script, backends, requests, changes`: how many requests it makes, and how many changes of
+/// meaning it has
 macro_rules! conversations {
     ($($name:ident: $script:literal, $backends:expr, $requests:literal, $changes:literal;)*) => {
         $(

@@ -1,4 +1,5 @@
-//! Programs as the conversations run them: with no proxy or account of whoever runs the tests, and never for ever.
+//! Programs as the conversations run them: without the proxies and accounts of the user who runs
+//! the tests, and with a time limit.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -23,7 +24,7 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
-/// What a Rust client was built as.
+/// Path of the program that a Rust client was built as.
 pub(crate) fn rust_client(source: &Path) -> PathBuf {
     let built = root().join("target/sdk-clients/debug").join(source.file_stem().expect("a name"));
     assert!(built.exists(), "{} is not built: {SET_UP}", built.display());
@@ -54,7 +55,8 @@ pub(crate) async fn run(mut command: Command) -> Output {
             Ok(output) => output.unwrap_or_else(|error| panic!("{command:?}: {error}: {SET_UP}")),
             Err(_) => panic!("it doesn't end: {command:?}"),
         };
-        // faketime names what it shares by its process, and one that was killed has left that behind: the next process has another number.
+        // faketime names what it shares by its process, and one that was killed has left that
+        // behind: the next process has another number.
         let unlucky = String::from_utf8_lossy(&output.stderr).contains("faketime: sem_open: File exists");
         if !unlucky {
             return output;

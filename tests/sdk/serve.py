@@ -19,7 +19,7 @@ sys.path.append(str(HERE.parents[1] / "examples/payment"))
 
 from web import end_with_stdin, serve  # noqa: E402  (it is found by the path set above)
 
-# Where the SDKs find the services by default. boto3 has S3's oldest name for this region.
+# Default endpoints of the SDKs. boto3 has S3's oldest name for this region.
 AWS = tuple(f"{service}.us-east-1.amazonaws.com" for service in ("dynamodb", "kms", "s3", "sqs", "sts"))
 S3 = ("s3.amazonaws.com", "ledger-files.s3.amazonaws.com")
 

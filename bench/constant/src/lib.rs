@@ -1,4 +1,5 @@
-//! A filter that answers every request with the same bytes once it is whole, and looks at nothing: the yardstick for a mock.
+//! A filter that answers every request with the same bytes once it is whole, and looks at nothing:
+//! the yardstick for a mock.
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;

@@ -1,5 +1,5 @@
-//! What a recording shows: which technologies its backends are made of, which values change by themselves, which call has caused which,
-//! and how much of each there is. Reads snapshots; only [`learn::apply`] changes one.
+//! Analyses recordings: technologies of backends, rules for values that change, causes of calls,
+//! and summaries. Only [`learn::apply`] changes a snapshot.
 
 pub mod learn;
 pub mod service_map;

@@ -1,4 +1,5 @@
-//! What is in a snapshot, by backend: how much, which requests, how they were answered and how fast. For `understudy inspect`.
+//! Summarises a snapshot by backend: number and kinds of requests, statuses and durations. For
+//! `understudy inspect`.
 
 use crate::technology::{self, Technologies, Technology};
 use hashbrown::{HashMap, HashSet};
@@ -17,111 +18,113 @@ use understudy_snapshot::SnapshotError;
 use understudy_snapshot::answerable::{unanswerable, whole_response};
 use understudy_snapshot::feed;
 
-/// So many kinds of requests are named for each backend.
+/// Maximum number of request kinds in the summary of a backend.
 const TOP: usize = 10;
 
-/// So many protocols are named for each backend.
+/// Maximum number of protocols in the summary of a backend.
 const PROTOCOLS_MAX: usize = 8;
-/// The statuses of gRPC with which a server says that it failed (OpenTelemetry, "Semantic conventions for gRPC", of a server's span):
-/// UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+/// Statuses of gRPC that are server errors (OpenTelemetry, "Semantic conventions for gRPC", of a
+/// server's span): UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
 const GRPC_FAILED: [&str; 6] = ["2", "4", "12", "13", "14", "15"];
 
-/// What is in a snapshot.
+/// Summary of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// The snapshot's name.
+    /// Name of the snapshot.
     pub name: String,
-    /// The service that was recorded.
+    /// The recorded service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// When, as RFC 3339.
+    /// Time of the recording, as RFC 3339.
     pub recorded: String,
-    /// What becomes of a miss.
+    /// Treatment of a miss.
     pub on_miss: OnMiss,
-    /// How many exchanges there are.
+    /// Number of exchanges.
     pub exchanges: u64,
-    /// What trace headers show of the service itself.
+    /// Technologies of the service itself, from its trace headers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caller: Vec<Technology>,
-    /// By direction (inbound first), then by how many exchanges they have (most first).
+    /// Backends by direction (inbound first), then by number of exchanges (most first).
     pub backends: Vec<BackendSummary>,
 }
 
-/// Which way requests went.
+/// Direction of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
-    /// Somebody called the service.
+    /// Clients called the service.
     Inbound,
     /// The service called a backend.
     Outbound,
 }
 
-/// What was said to one backend, or to the service under one name.
+/// Summary of the requests to one backend, or to the service under one name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BackendSummary {
     /// `scheme://authority`.
     pub name: String,
-    /// `http` or `https`; as the name has it.
+    /// Scheme of the name: `http` or `https`.
     pub scheme: String,
-    /// The host alone. Of a name that is no `scheme://host[:port]`, all of it.
+    /// Host of the name. The whole name if it isn't `scheme://host[:port]`.
     pub host: String,
-    /// The port; 0 where the name has none that can be one.
+    /// Port of the name; 0 if it has no valid one.
     pub port: u16,
-    /// Whether it was called by TLS.
+    /// True if it was called with TLS.
     pub tls: bool,
-    /// Which way.
+    /// Direction.
     pub direction: Way,
-    /// What `snapshot.yaml` says is done with it; `None` for inbound.
+    /// Mode in `snapshot.yaml`; `None` for inbound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// What the service spoke with it, such as `HTTP/1.1`.
+    /// Protocols, such as `HTTP/1.1`.
     pub protocols: BTreeSet<String>,
-    /// What it is made of, each with its evidence, in the order in which it is shown.
+    /// Technologies with their evidence, in display order.
     pub technologies: Vec<Technology>,
-    /// Whether all that was said to it was telemetry.
+    /// True if it received only telemetry.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub telemetry: bool,
-    /// How many exchanges.
+    /// Number of exchanges.
     pub exchanges: u64,
-    /// Their part in all exchanges of this direction, from 0 to 1.
+    /// Share of all exchanges of this direction, from 0 to 1.
     pub share: f64,
-    /// How many of them failed: there was no whole answer, its status was 500 or above, or a status of gRPC said that the server failed.
+    /// Number of failed exchanges: without a complete response, with a status of 500 or above, or
+    /// with a server error of gRPC.
     pub errors: u64,
-    /// How many of them can be answered with.
+    /// Number of exchanges that can be served as answers.
     pub answerable: u64,
-    /// How many different requests.
+    /// Number of different requests.
     pub signatures: u64,
-    /// The most frequent operations, or methods with paths; then by name.
+    /// Most frequent operations, or methods with paths; those with equal counts by name.
     pub top: Vec<Top>,
-    /// How many responses had each status.
+    /// Number of responses by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// How many answers to gRPC had each status (`grpc-status`).
+    /// Number of gRPC responses by status (`grpc-status`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub grpc_statuses: BTreeMap<String, u64>,
-    /// Bytes of the requests' bodies.
+    /// Length of all request bodies, in bytes.
     pub request_bytes: u64,
-    /// Bytes of the responses' bodies.
+    /// Length of all response bodies, in bytes.
     pub response_bytes: u64,
-    /// The median duration, in microseconds.
+    /// Median duration, in microseconds.
     pub p50_us: u64,
-    /// The duration that 95 % don't exceed, in microseconds.
+    /// 95th percentile of the duration, in microseconds.
     pub p95_us: u64,
 }
 
-/// A kind of request and how many there were.
+/// A kind of request and its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Top {
-    /// The operation, such as `DynamoDB_20120810.GetItem`; of gRPC service and method, `orders.v1.Orders/Get`; or method and path.
+    /// Operation, such as `DynamoDB_20120810.GetItem`; gRPC service and method, such as
+    /// `orders.v1.Orders/Get`; or method and path.
     pub request: String,
-    /// How many.
+    /// Number of exchanges.
     pub exchanges: u64,
 }
 
-/// Sums a snapshot up.
+/// Summarises a snapshot.
 ///
 /// # Errors
-/// The first of its files or lines that can't be read.
+/// [`SnapshotError`] for the first file or line that can't be read.
 pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
     let header = snapshot.header();
     let mut counts: BTreeMap<(Way, String), Counts> = BTreeMap::new();
@@ -157,7 +160,7 @@ pub fn summary(snapshot: &Snapshot) -> Result<Summary, SnapshotError> {
     Ok(Summary { name, service, recorded, on_miss: header.on_miss, exchanges, caller, backends })
 }
 
-/// Says of each backend which part of its direction's exchanges it has, to four digits.
+/// Sets the share of each backend in the exchanges of its direction, rounded to four digits.
 fn share(backends: &mut [BackendSummary]) {
     for way in [Way::Inbound, Way::Outbound] {
         let ours = || backends.iter().filter(|backend| backend.direction == way);
@@ -209,7 +212,8 @@ impl Counts {
         self.durations.push(exchange.duration);
     }
 
-    /// What is known in the end. What the calls show of the caller goes to `caller`, where the service made them.
+    /// Completes the summary. Technologies of the caller are added to `caller` for outbound
+    /// exchanges.
     fn finish(
         mut self,
         name: String,
@@ -261,7 +265,8 @@ impl Counts {
     }
 }
 
-/// The operation says more than a path that all operations share.
+/// Label of a request: its operation, since all operations may share one path, or else its method
+/// and path.
 fn label(signature: &Signature) -> String {
     let text = |key: &[u8]| signature.get(key).map(String::from_utf8_lossy);
     let grpc = signature.get(b"content-type").is_some_and(facts::is_grpc);
@@ -272,26 +277,26 @@ fn label(signature: &Signature) -> String {
     }
 }
 
-/// Whether an exchange failed, as [`BackendSummary::errors`] says.
+/// Returns whether an exchange failed, as [`BackendSummary::errors`] defines it.
 fn failed(exchange: &Exchange) -> bool {
     let Ok(response) = whole_response(exchange) else { return true };
     let status = grpc_status(&exchange.request, response);
     response.status >= 500 || status.is_some_and(|status| GRPC_FAILED.contains(&status.as_str()))
 }
 
-/// What became of a gRPC call: the status is a trailer, or a header where there are no messages.
+/// Status of a gRPC call: a trailer, or a header if there are no messages.
 fn grpc_status(request: &Request, response: &Response) -> Option<String> {
     request.headers.get(b"content-type").filter(|content_type| facts::is_grpc(content_type))?;
     let status = response.trailers.get(b"grpc-status").or_else(|| response.headers.get(b"grpc-status"))?;
     Some(String::from_utf8_lossy(status).into_owned())
 }
 
-/// How long a body was, also where not all of it was kept.
+/// Original length of a body, which may have been truncated.
 fn length(body: &understudy_core::exchange::Body) -> u64 {
     body.truncated.unwrap_or(body.bytes.len() as u64)
 }
 
-/// The least of the sorted values that `percent` of them don't exceed; 0 where there are none.
+/// Percentile of sorted values; 0 if there are none.
 fn quantile(sorted: &[u64], percent: usize) -> u64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or(0)
@@ -319,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_what_the_server_failed_at() {
+    fn server_error_counts_as_failure() {
         let check = |status: u16, grpc: &str, end: End, expect: bool| {
             let content_type = if grpc.is_empty() { "text/plain" } else { "application/grpc" };
             let request = Request {
@@ -344,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles() {
+    fn quantile_of_few_durations_is_one_of_them() {
         let check = |values: &[u64], p50, p95| {
             assert_eq!((quantile(values, 50), quantile(values, 95)), (p50, p95), "{values:?}");
         };

@@ -1,7 +1,9 @@
-//! Which outbound calls an inbound request has caused, as far as the service itself says so: by the trace context that it passes on.
+//! Relates outbound calls to the inbound request that caused them, by the trace context that the
+//! service propagates.
 //!
-//! The trace identifier of `traceparent` (W3C Trace Context) or of B3, else `x-request-id`. Where a service passes none on, nothing is
-//! related to anything: times say what happened meanwhile, not what was caused, and are never asked.
+//! The context is the trace identifier of `traceparent` (W3C Trace Context) or of B3, or else
+//! `x-request-id`. Calls of a service that propagates no context aren't related: times show what
+//! happened meanwhile and not what was caused, so they aren't used.
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -12,17 +14,18 @@ use understudy_snapshot::Snapshot;
 use understudy_snapshot::SnapshotError;
 use understudy_snapshot::feed;
 
-/// What ties exchanges together.
+/// Trace context, by which exchanges are related.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Context {
-    /// The identifier of a trace: 32 hexadecimal digits in lower case. W3C's and B3's are one: tracers translate between them.
+    /// Trace identifier of W3C or B3, between which tracers translate: 32 hexadecimal digits in
+    /// lower case.
     Trace(String),
     /// The value of `x-request-id`.
     RequestId(String),
 }
 
-/// What a request carries of a trace: each identifier that is there, the stronger first.
+/// Trace contexts of a request, the most specific first.
 pub fn contexts(exchange: &Exchange) -> Vec<Context> {
     let headers = &exchange.request.headers;
     let trace = trace::trace_id(headers).map(Context::Trace);
@@ -30,60 +33,61 @@ pub fn contexts(exchange: &Exchange) -> Vec<Context> {
     trace.into_iter().chain(request).collect()
 }
 
-/// An exchange of a snapshot.
+/// Position and identifier of an exchange in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// Its line in `exchanges.ndjson`, counted from 1.
     pub line: u64,
-    /// Its identifier.
+    /// Identifier.
     pub id: String,
 }
 
-/// What has one context.
+/// Exchanges with the same context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Trace {
-    /// Who called the service. More than one where the caller's own trace is longer than one call.
+    /// Inbound calls of the trace. There are several if the client's own trace is longer than one
+    /// call.
     pub inbound: Vec<Place>,
-    /// What the service called.
+    /// Outbound calls of the trace.
     pub outbound: Vec<Place>,
 }
 
-/// Which exchanges of a snapshot belong together.
+/// Related exchanges of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traces {
     traces: BTreeMap<Context, Trace>,
-    /// By identifier.
+    /// Contexts by identifier of the exchange.
     context_of: HashMap<String, Context>,
     counts: TraceCounts,
 }
 
-/// How much is known.
+/// Number of exchanges and of known causes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TraceCounts {
     /// Inbound exchanges.
     pub inbound: u64,
     /// Outbound exchanges.
     pub outbound: u64,
-    /// Those of the outbound ones of which it is known which inbound one has caused them.
+    /// Outbound exchanges that are related to one inbound exchange.
     pub caused: u64,
 }
 
-/// What is known of what an inbound request has caused.
+/// Outbound calls that an inbound request caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caused<'a> {
-    /// These; perhaps none.
+    /// These exchanges; the list may be empty.
     These(&'a [Place]),
-    /// These, or another inbound request of the same trace.
+    /// These exchanges, or others that another inbound request of the same trace caused.
     Shared(&'a Trace),
-    /// Nothing: the request carried no context, or the snapshot has no such inbound exchange.
+    /// Unknown: the request had no context, or the snapshot has no such inbound exchange.
     Unknown,
 }
 
 impl Traces {
-    /// Finds what belongs together.
+    /// Relates the exchanges of a snapshot.
     ///
     /// # Errors
-    /// The first line of the snapshot that can't be read.
+    /// [`SnapshotError`] for the first line that can't be read.
     pub fn of(snapshot: &Snapshot) -> Result<Self, SnapshotError> {
         let mut seen = Vec::new();
         feed::each(snapshot, |item| {
@@ -96,10 +100,10 @@ impl Traces {
         Ok(Self::relate(seen))
     }
 
-    /// Inbound requests first: what they carry is what can have been passed on.
+    /// Inbound requests first, since outbound calls can only propagate the context of these.
     fn relate(seen: Vec<(Direction, Vec<Context>, Place)>) -> Self {
         let mut traces = Self::default();
-        // Each context that an inbound request carries, and the one that its trace goes by.
+        // Contexts of inbound requests, with the context by which the trace is stored.
         let mut carried: HashMap<Context, Context> = HashMap::new();
         let (inbound, outbound): (Vec<_>, Vec<_>) =
             seen.into_iter().partition(|(direction, ..)| *direction == Direction::Inbound);
@@ -124,17 +128,17 @@ impl Traces {
         traces
     }
 
-    /// All of them, with what ties each together.
+    /// All traces with their contexts.
     pub fn iter(&self) -> impl Iterator<Item = (&Context, &Trace)> {
         self.traces.iter()
     }
 
-    /// The one that an exchange belongs to, by its identifier; `None` where it carried no context.
+    /// Trace of an exchange, by the exchange's identifier; `None` if it had no context.
     pub fn with(&self, id: &str) -> Option<(&Context, &Trace)> {
         self.traces.get_key_value(self.context_of.get(id)?)
     }
 
-    /// What an inbound exchange, by its identifier, has caused.
+    /// Calls that an inbound exchange caused, by its identifier.
     pub fn caused_by(&self, id: &str) -> Caused<'_> {
         match self.with(id) {
             Some((_, trace)) if !trace.inbound.iter().any(|place| place.id == id) => Caused::Unknown,
@@ -144,7 +148,7 @@ impl Traces {
         }
     }
 
-    /// How much is known.
+    /// Number of exchanges and of known causes.
     pub fn counts(&self) -> TraceCounts {
         self.counts
     }
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_says_what_trace_it_is_of() {
+    fn trace_context_in_headers_is_read() {
         let check = |headers: &[(&str, &str)], expect: &[Context]| {
             assert_eq!(contexts(&with(headers)), expect, "{headers:?}");
         };
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_caused_is_known_where_the_service_says_so() {
+    fn call_with_the_inbound_context_is_related() {
         use Direction::{Inbound, Outbound};
         let trace = |id: &str| Context::Trace(id.into());
         let request = |id: &str| Context::RequestId(id.into());

@@ -1,5 +1,5 @@
-//! The summary of an old snapshot stays the same. `BLESS=1 cargo test -p understudy-analyse --test golden` writes what is expected anew,
-//! for a change that is meant.
+//! The summary of an old snapshot stays the same. `BLESS=1 cargo test -p understudy-analyse --test
+//! golden` updates the expected files after an intended change.
 
 #[path = "../../snapshot/tests/common/golden.rs"]
 mod golden;
@@ -7,7 +7,7 @@ mod golden;
 use understudy_analyse::summary::summary;
 
 #[test]
-fn golden_snapshots_give_the_summaries_they_gave() {
+fn golden_snapshots_give_their_golden_summaries() {
     golden::each(env!("CARGO_MANIFEST_DIR"), "summary.json", |snapshot| {
         golden::pretty(&summary(snapshot).unwrap())
     });

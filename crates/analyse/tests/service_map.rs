@@ -1,5 +1,6 @@
-//! The service map of 1, 5 and 60 backends, as text and as SVG, and what hostile names become in it.
-//! `BLESS=1 cargo test -p understudy-analyse --test service_map` writes what is expected anew, for a change that is meant.
+//! The service map of 1, 5 and 60 backends, as text and as SVG, and its treatment of hostile names.
+//! `BLESS=1 cargo test -p understudy-analyse --test service_map` writes the expected output again,
+//! after an intended change.
 
 #[path = "../../snapshot/tests/common/mod.rs"]
 mod common;
@@ -13,7 +14,7 @@ use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::headers::Headers;
 
-/// So many exchanges with a backend.
+/// This number of exchanges with a backend.
 fn calls(backend: &str, count: u64, at: &mut u64) -> Vec<Exchange> {
     let call = |_| {
         *at += 1;
@@ -95,7 +96,7 @@ fn golden(name: &str, actual: &str) {
 }
 
 #[test]
-fn maps_look_as_they_did() {
+fn maps_equal_their_goldens() {
     for (name, map) in [("1", one()), ("5", five()), ("60", sixty())] {
         golden(&format!("{name}.txt"), &map.to_text(100));
         golden(&format!("{name}.narrow.txt"), &map.to_text(48));
@@ -104,7 +105,7 @@ fn maps_look_as_they_did() {
 }
 
 #[test]
-fn the_model_says_what_was_recorded() {
+fn model_has_the_recorded_calls() {
     let map = five();
     assert_eq!(map.incoming.iter().map(|i| (i.port, i.requests)).collect::<Vec<_>>(), [(8080, 192)]);
     assert_eq!((map.backends, map.requests), (5, 285));
@@ -131,7 +132,7 @@ fn many_backends_share_places_and_none_is_lost() {
 }
 
 #[test]
-fn text_fits_the_terminal_down_to_what_can_be_read() {
+fn text_map_fits_the_terminal_down_to_a_minimum() {
     for map in [one(), five(), sixty()] {
         for width in 44..140 {
             for line in map.to_text(width).lines() {
@@ -142,7 +143,7 @@ fn text_fits_the_terminal_down_to_what_can_be_read() {
 }
 
 #[test]
-fn hostile_names_are_text_and_nothing_else() {
+fn hostile_names_stay_text() {
     let mut exchanges = Vec::new();
     let mut at = 0;
     let names = [
@@ -175,7 +176,7 @@ fn hostile_names_are_text_and_nothing_else() {
 }
 
 #[test]
-fn nothing_recorded_is_a_map_too() {
+fn empty_recording_has_a_map() {
     let map = map(&[], &[]);
     assert_eq!((map.backends, map.rows.len()), (0, 0));
     assert!(map.to_svg().contains("0 requests to 0 backends"));

@@ -1,4 +1,4 @@
-//! What the summary counts.
+//! Tests of the counts in a summary.
 
 #[path = "../../snapshot/tests/common/mod.rs"]
 mod common;

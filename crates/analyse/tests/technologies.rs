@@ -1,5 +1,5 @@
-//! `docs/reference/technologies.md` says what the tables say. `BLESS=1 cargo test -p understudy-analyse --test technologies` writes its tables
-//! anew.
+//! Checks that `docs/reference/technologies.md` has the content of the tables. `BLESS=1 cargo test
+//! -p understudy-analyse --test technologies` writes its tables again.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -44,7 +44,7 @@ fn tables() -> String {
 }
 
 #[test]
-fn the_page_says_what_the_tables_say() {
+fn page_equals_the_tables() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/technologies.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let at = page.find(MARK).expect("the mark") + MARK.len();

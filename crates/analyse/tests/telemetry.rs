@@ -1,4 +1,4 @@
-//! What is left out as telemetry: all that was said to a backend, or nothing of it.
+//! Tests that telemetry is left out: either all exchanges with a backend, or none.
 
 #[path = "../../snapshot/tests/common/mod.rs"]
 mod common;
@@ -36,7 +36,7 @@ fn write(
 }
 
 #[test]
-fn a_backend_of_telemetry_alone_is_left_out_whole() {
+fn backend_with_only_telemetry_is_left_out() {
     let mut inbound = spans(9, "http://me:8080");
     inbound.direction = Direction::Inbound;
     let exchanges = [
@@ -66,7 +66,7 @@ fn a_backend_of_telemetry_alone_is_left_out_whole() {
 }
 
 #[test]
-fn what_the_header_says_of_it_stays() {
+fn settings_of_a_telemetry_backend_stay() {
     let backends = [("http://zipkin".to_owned(), Backend { mode: Mode::Tap, ..Backend::default() })].into();
     let header = Header { backends, ..header("s") };
     let (_, snapshot, _folder) = write(&[spans(1, "http://zipkin")], header, true);

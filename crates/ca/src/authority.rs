@@ -40,13 +40,14 @@ struct AuthorityInner {
 }
 
 impl Authority {
-    /// The folder of the user's authority: `$UNDERSTUDY_CONFIG`, or `understudy` in `$XDG_CONFIG_HOME` or
-    /// `~/.config`.
+    /// The folder of the user's authority: `$UNDERSTUDY_CONFIG`, or `understudy` in
+    /// `$XDG_CONFIG_HOME` or `~/.config`.
     ///
     /// # Errors
     /// [`Error::NoFolder`] if none of the variables is set.
     pub fn folder() -> Result<PathBuf, Error> {
-        // An empty variable counts as unset. The specification requires an absolute `XDG_CONFIG_HOME`.
+        // An empty variable counts as unset. The specification requires an absolute
+        // `XDG_CONFIG_HOME`.
         let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let config = || path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
         path("UNDERSTUDY_CONFIG")
@@ -58,11 +59,12 @@ impl Authority {
             .ok_or(Error::NoFolder)
     }
 
-    /// Opens the authority in a folder, or creates it. If several processes call this at once, one creates
-    /// it.
+    /// Opens the authority in a folder, or creates it. If several processes call this at once, one
+    /// creates it.
     ///
     /// # Errors
-    /// The authority isn't usable (readable by others, expired, damaged), or the folder isn't writable.
+    /// The authority isn't usable (readable by others, expired, damaged), or the folder isn't
+    /// writable.
     pub fn open_or_create(folder: &Path) -> Result<Self, Error> {
         let folder = AuthorityFolder::at(folder);
         // An intact authority needs no write, so the folder may be read-only.
@@ -80,8 +82,8 @@ impl Authority {
         }
     }
 
-    /// Replaces the authority by a new one, whatever the state of the old one. Processes that have opened
-    /// the old one keep it.
+    /// Replaces the authority by a new one, whatever the state of the old one. Processes that have
+    /// opened the old one keep it.
     ///
     /// # Errors
     /// The folder isn't writable, or others can write in it.

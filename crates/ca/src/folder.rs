@@ -1,8 +1,8 @@
 //! The folder of the authority: a private file with key and certificate, a public copy of the
 //! certificate, and a lock.
 //!
-//! Files are written under a temporary name and renamed. The private file is authoritative: the public
-//! copy is restored from it if it is missing or differs.
+//! Files are written under a temporary name and renamed. The private file is authoritative: the
+//! public copy is restored from it if it is missing or differs.
 
 use crate::error::Error;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -84,7 +84,7 @@ impl AuthorityFolder {
         if self.has(certificate) { Ok(()) } else { self.put(&self.certificate(), certificate, 0o644) }
     }
 
-    /// Whether the public copy is intact.
+    /// Returns whether the public copy is intact.
     pub(crate) fn has(&self, certificate: &str) -> bool {
         fs::read_to_string(self.certificate()).is_ok_and(|text| text == certificate)
     }

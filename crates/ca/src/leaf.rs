@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) const LIFETIME: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// The maximum lifetime. Some clients refuse more than 398 days, and [`SKEW`] is added.
 const LIFETIME_MAX: Duration = Duration::from_secs(397 * DAY.as_secs());
-/// How far a client's clock may be behind.
+/// Maximum lag of a client's clock.
 const SKEW: Duration = DAY;
 
 /// A certificate for one server name, with its key.
@@ -27,8 +27,8 @@ pub struct Leaf {
     pub not_after: SystemTime,
 }
 
-/// Issues certificates. They share one key, which lives as long as the minter, so that issuing one takes
-/// as long as a signature.
+/// Issues certificates. They share one key, which lives as long as the minter, so that issuing one
+/// takes as long as a signature.
 pub struct Minter {
     authority: Authority,
     lifetime: Duration,
@@ -73,8 +73,8 @@ impl Minter {
     }
 }
 
-/// The subject. It is never empty: otherwise the alternative name would have to be critical, which not
-/// all clients support. Long names are only in the alternative name.
+/// The subject. It is never empty: otherwise the alternative name would have to be critical, which
+/// not all clients support. Long names are only in the alternative name.
 fn subject(names: &[ServerName]) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "Understudy");

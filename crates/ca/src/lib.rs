@@ -1,5 +1,5 @@
-//! The user's certificate authority, the service that gives Envoy a certificate per server name, and the
-//! files and variables by which clients trust the authority.
+//! The user's certificate authority, the service that gives Envoy a certificate per server name,
+//! and the files and variables by which clients trust the authority.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), understudy_ca::Error> {
@@ -13,7 +13,8 @@
 //! # }
 //! ```
 //!
-//! The authority's key never leaves its file and this process: no socket sends it, no message shows it.
+//! The authority's key never leaves its file and this process: no socket sends it, no message shows
+//! it.
 
 mod authority;
 mod error;

@@ -20,11 +20,12 @@ pub enum ServerName {
 }
 
 impl ServerName {
-    /// Parses a TLS server name or an authority without its port: `API.test.`, `10.0.0.1`, `::1`, `[::1]`.
+    /// Parses a TLS server name or an authority without its port: `API.test.`, `10.0.0.1`, `::1`,
+    /// `[::1]`.
     ///
     /// # Errors
-    /// [`Error::Name`] if a certificate can't carry the name: empty, too long, a wildcard, or with bytes
-    /// that host names don't have.
+    /// [`Error::Name`] if a certificate can't carry the name: empty, too long, a wildcard, or with
+    /// bytes that host names don't have.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         if let Ok(address) = bare.parse() {

@@ -1,4 +1,5 @@
-//! The authority in its folder: created once, private, and refused with a reason if it isn't usable.
+//! The authority in its folder: created once, private, and refused with a reason if it isn't
+//! usable.
 
 mod common;
 

@@ -22,13 +22,13 @@ use std::process::ExitCode;
 #[command(name = "understudy", version, max_term_width = 110)]
 #[command(after_help = "\
 Examples:
-  understudy record  -o snapshots/payment -- python payment.py    keep what it says to its backends
+  understudy record  -o snapshots/payment -- python payment.py    record its calls to backends
   understudy respond snapshots/payment -- python payment.py       run it without them
-  understudy replay  snapshots/payment -- python payment.py       drive it with its recorded requests
+  understudy replay  snapshots/payment -- python payment.py       send its recorded requests
   understudy bundle  snapshots/payment -o filter.wasm             one file for the sidecar
 
 Exit status: 0 as expected; 1 a check failed (misses, findings); 2 could not run.
-record and respond give the status of CMD where it isn't 0.")]
+record and respond exit with the status of CMD if it isn't 0.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

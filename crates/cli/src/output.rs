@@ -64,7 +64,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Whether the path exists and is neither a file nor a folder: a device, a pipe, a socket.
+/// Returns whether the path exists and is neither a file nor a folder: a device, a pipe, a socket.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }

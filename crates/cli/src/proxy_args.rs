@@ -38,13 +38,13 @@ pub(crate) struct ProxyArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// How long CMD may take to exit after Ctrl-C or SIGTERM before it is killed
+    /// Time that CMD has to exit after Ctrl-C or SIGTERM before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     grace: u32,
 }
 
 impl ProxyArgs {
-    /// The settings that the arguments stand for.
+    /// The settings from the arguments.
     pub(crate) fn settings(&self) -> ProxySettings {
         let upstream_trust = match &self.upstream_ca {
             Some(file) => {

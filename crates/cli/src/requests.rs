@@ -63,7 +63,7 @@ pub(crate) fn each_request(
     Ok(())
 }
 
-/// Whether a line starts a batch. Collectors store such lines.
+/// Returns whether a line starts a batch. Collectors store such lines.
 fn is_batch(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {

@@ -19,8 +19,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a time and returns it in microseconds since 1970: `2026-11-21T08:00:00Z`,
-/// `2026-11-21T09:00:00+01:00`, `now`, or a duration that is subtracted from `now`, such as `10m` or
-/// `2h ago`.
+/// `2026-11-21T09:00:00+01:00`, `now`, or a duration that is subtracted from `now`, such as `10m`
+/// or `2h ago`.
 ///
 /// # Errors
 /// The text is no time; the message says what can be written instead.

@@ -1,5 +1,6 @@
-//! A mesh at test size against collectors that share a bucket: `fleet_bench [SIDECARS RATE BODY SECONDS]` plays sidecars against two collectors, each
-//! a process of its own, with moto as S3, and prints the figures that `docs/reference/sizing.md` counts with. Checks that nothing is lost or
+//! A mesh at test size against collectors that share a bucket: `fleet_bench [SIDECARS RATE BODY
+//! SECONDS]` plays sidecars against two collectors, each a process of its own, with moto as S3, and
+//! prints the figures that `docs/reference/sizing.md` counts with. Checks that nothing is lost or
 //! doubled. `fleet_bench collect MOTO` is one of these collectors.
 
 #[path = "../tests/common/fleet.rs"]

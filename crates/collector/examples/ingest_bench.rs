@@ -1,9 +1,10 @@
-//! How many exchanges a second the collector makes durable over HTTP with N clients, beside the bare disk: the same bytes
-//! appended and fsynced, once with an fsync for each batch, once in groups of the size that the collector formed.
+//! Measures how many exchanges a second the collector makes durable over HTTP with N clients, and
+//! compares with the disk alone: the same bytes appended and fsynced, once with an fsync for each
+//! batch, once in groups of the size that the collector formed.
 //!
-//! `cargo run --release -p understudy-collector --example ingest_bench -- [--clients 64] [--seconds 5] [--records 50]
-//! [--bytes 1000] [--folder DIR] [--json]`: `--records` in a batch, `--bytes` in a record. The folder's disk is what is
-//! measured; the default is the system's temporary folder.
+//! `cargo run --release -p understudy-collector --example ingest_bench -- [--clients 64] [--seconds
+//! 5] [--records 50] [--bytes 1000] [--folder DIR] [--json]`: `--records` in a batch, `--bytes` in
+//! a record. The folder's disk is what is measured; the default is the system's temporary folder.
 
 use std::fs::File;
 use std::io::Write;
@@ -27,7 +28,7 @@ struct Args {
     json: bool,
 }
 
-/// What was made durable, in which time.
+/// Durable exchanges of a run, and its duration.
 struct Run {
     batches: u64,
     took: Duration,
@@ -132,7 +133,8 @@ async fn collect(args: &Args, folder: &Path) -> Result<Run, Failure> {
     Ok(Run { batches: summary.stats.batches, took, fsyncs, latencies })
 }
 
-/// Appends the same bytes to a file, with an fsync after each `group` batches. Not for longer than the collector.
+/// Appends the same bytes to a file, with an fsync after each `group` batches. Not for longer than
+/// the collector.
 fn append(args: &Args, folder: &Path, batches: u64, group: u64) -> Result<Run, Failure> {
     let body = batch(args, 0, 1);
     let mut file = File::create(folder.join("plain"))?;

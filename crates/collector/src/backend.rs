@@ -22,7 +22,7 @@ pub(crate) trait Backend: Send + 'static {
     /// Why a group can't be stored.
     type Error: Display;
 
-    /// How long the first batch of a group waits for more batches than those already queued.
+    /// Time that the first batch of a group waits for more batches than those already queued.
     fn linger(&self) -> Duration;
 
     /// Makes all batches of a group durable, or none, and returns how long the write took.
@@ -36,7 +36,7 @@ pub(crate) trait Backend: Send + 'static {
         self.probe()
     }
 
-    /// How long until [`Backend::tidy`] has something to do.
+    /// Time until [`Backend::tidy`] has something to do.
     fn patience(&self) -> Duration {
         IDLE
     }

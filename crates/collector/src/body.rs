@@ -1,5 +1,6 @@
-//! Receives the body of a request within its limits: the size of one body, the memory of all bodies,
-//! and time. Gzip is decompressed piece by piece under the same limits. Never trusts a stated length.
+//! Receives the body of a request within its limits: the size of one body, the memory of all
+//! bodies, and time. Gzip is decompressed piece by piece under the same limits. Never trusts a
+//! stated length.
 
 use std::io::{self, Write};
 use std::pin::pin;
@@ -15,8 +16,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::IngestError;
 
-/// Memory is reserved in steps of this size, so that not every small piece acquires a permit, and that
-/// each request counts.
+/// Memory is reserved in steps of this size, so that not every small piece acquires a permit, and
+/// that each request counts.
 const STEP: usize = 16 << 10;
 
 /// The memory for bodies. One permit is one byte.
@@ -60,8 +61,8 @@ pub(crate) struct BodyLimits {
     pub(crate) memory: BodyMemory,
 }
 
-/// Receives `body`. After an error, receives and discards some of the rest, because a sender that is
-/// still sending might not read the response.
+/// Receives `body`. After an error, receives and discards some of the rest, because a sender that
+/// is still sending might not read the response.
 pub(crate) async fn collect(
     body: Body,
     encoding: Option<&str>,

@@ -1,5 +1,6 @@
-//! The collector as a running service: serves HTTP/1.1 and HTTP/2 (with prior knowledge) until it is
-//! stopped, and then finishes what it has begun. Never installs signal handlers: its caller stops it.
+//! The collector as a running service: serves HTTP/1.1 and HTTP/2 (with prior knowledge) until it
+//! is stopped, and then finishes what it has begun. Never installs signal handlers: its caller
+//! stops it.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,8 +21,8 @@ use crate::ledger::Accepted;
 use crate::metrics::Stats;
 use crate::store::Store;
 
-/// A running collector. Dropped without [`Collector::shutdown`], it stops at once; acknowledged batches
-/// are durable.
+/// A running collector. Dropped without [`Collector::shutdown`], it stops at once; acknowledged
+/// batches are durable.
 pub struct Collector {
     ingest: Ingest,
     address: SocketAddr,
@@ -38,11 +39,11 @@ pub struct CollectorSummary {
     pub stats: Stats,
     /// The missing batches.
     pub gaps: GapReport,
-    /// The number of connections cut at the deadline in the middle of a request. Their batches weren't
-    /// acknowledged.
+    /// The number of connections cut at the deadline in the middle of a request. Their batches
+    /// weren't acknowledged.
     pub cut_connections: usize,
-    /// The number of segments not sealed before the deadline. They are durable, and the next start seals
-    /// them.
+    /// The number of segments not sealed before the deadline. They are durable, and the next start
+    /// seals them.
     pub unsealed_segments: u64,
 }
 
@@ -124,8 +125,8 @@ impl Collector {
         self.shutdown().await
     }
 
-    /// Stops accepting connections, finishes the requests in flight up to the deadline, and closes the
-    /// store.
+    /// Stops accepting connections, finishes the requests in flight up to the deadline, and closes
+    /// the store.
     pub async fn shutdown(self) -> CollectorSummary {
         // A server that has ended needs no stop.
         let _ = self.stop.send(());

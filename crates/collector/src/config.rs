@@ -11,7 +11,7 @@ use crate::error::CollectorError;
 use crate::folder::disk::{Disk, LocalDisk};
 use crate::frame::MAX_BATCH;
 
-/// Where and how a [`crate::Store`] keeps batches.
+/// Kind and settings of a [`crate::Store`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreConfig {
@@ -51,20 +51,20 @@ impl From<BucketConfig> for StoreConfig {
 pub struct FolderConfig {
     /// The capture folder. It is created if it doesn't exist, and locked while the store is open.
     pub path: PathBuf,
-    /// Size in bytes at which a segment is closed. Default 64 MiB. Compression happens in memory, so
-    /// this also bounds that memory.
+    /// Size in bytes at which a segment is closed. Default 64 MiB. Compression happens in memory,
+    /// so this also bounds that memory.
     pub segment_bytes: u64,
     /// Age at which a segment that holds a batch is closed. Default 5 minutes.
     pub segment_age: Duration,
-    /// The maximum number of VMs whose batches are recognised when sent again. Default 16,384. Above
-    /// it, the VMs that were silent longest are forgotten, an eighth at a time. A batch that a
-    /// forgotten VM sends again is stored again.
+    /// The maximum number of VMs whose batches are recognised when sent again. Default 16,384.
+    /// Above it, the VMs that were silent longest are forgotten, an eighth at a time. A batch that
+    /// a forgotten VM sends again is stored again.
     pub max_vms: usize,
     /// The maximum number of separate runs of `seq` for each VM. Default 4,096. A batch that would
     /// open one more gap is refused.
     pub max_runs: usize,
-    /// The object store for closed segments; `None` (default) keeps them in the folder. It must belong
-    /// to this collector alone.
+    /// The object store for closed segments; `None` (default) keeps them in the folder. It must
+    /// belong to this collector alone.
     pub objects: Option<Arc<dyn ObjectStore>>,
     /// The file operations for open segments. Tests replace them.
     pub disk: Arc<dyn Disk>,
@@ -91,16 +91,17 @@ impl FolderConfig {
 pub struct BucketConfig {
     /// The bucket. Any number of collectors may share it.
     pub objects: Arc<dyn ObjectStore>,
-    /// How long a batch waits for others. Batches that arrive within this time become one object,
+    /// Time that a batch waits for others. Batches that arrive within this time become one object,
     /// before they are acknowledged. Default 250 ms.
     pub linger: Duration,
     /// Age at which small objects are compacted into one and deleted; `None` leaves them. Default 5
     /// minutes.
     pub compact_age: Option<Duration>,
-    /// See [`FolderConfig::max_vms`]. Default 65,536: each collector receives batches of a whole mesh.
+    /// See [`FolderConfig::max_vms`]. Default 65,536: each collector receives batches of a whole
+    /// mesh.
     pub max_vms: usize,
-    /// The maximum number of separate runs of `seq` for each VM. Default 4,096. Above it, the runs of
-    /// the VM are forgotten.
+    /// The maximum number of separate runs of `seq` for each VM. Default 4,096. Above it, the runs
+    /// of the VM are forgotten.
     pub max_runs: usize,
 }
 
@@ -124,13 +125,13 @@ pub struct IngestConfig {
     /// The maximum size of a body in bytes, before and after decompression. Default 16 MiB, at most
     /// 1 GiB.
     pub max_body: usize,
-    /// The maximum number of bytes of bodies in memory, over all requests. Default 128 MiB, at least
-    /// `max_body`. Requests above it get 429.
+    /// The maximum number of bytes of bodies in memory, over all requests. Default 128 MiB, at
+    /// least `max_body`. Requests above it get 429.
     pub max_in_flight: usize,
-    /// How long the body of one request may take to arrive. Default 30 s.
+    /// Time limit for the arrival of a request's body. Default 30 s.
     pub body_timeout: Duration,
-    /// When a sender that got 429 or 503 should try again. Default 1 s; sent in whole seconds, rounded
-    /// up.
+    /// When a sender that got 429 or 503 should try again. Default 1 s; sent in whole seconds,
+    /// rounded up.
     pub retry_after: Duration,
 }
 
@@ -153,10 +154,10 @@ pub struct CollectorConfig {
     pub store: StoreConfig,
     /// The ingest.
     pub ingest: IngestConfig,
-    /// How long a shutdown waits for requests in flight, and then again for the last segments to be
-    /// sealed. Default 10 s. Unsealed segments are durable, and the next start seals them.
+    /// Time limit of a shutdown for requests in flight, and then again for sealing the last
+    /// segments. Default 10 s. Unsealed segments are durable, and the next start seals them.
     pub shutdown_deadline: Duration,
-    /// How long a connection may be without a request in progress before it is closed. Default 120 s.
+    /// Time after which a connection without a request in progress is closed. Default 120 s.
     pub idle_timeout: Duration,
 }
 

@@ -209,7 +209,7 @@ impl IngestError {
         }
     }
 
-    /// Whether the same batch may be accepted later. Otherwise sending it again is useless.
+    /// Returns whether the same batch may be accepted later. Otherwise sending it again is useless.
     pub fn is_temporary(&self) -> bool {
         self.status() == 429 || self.status() >= 500
     }

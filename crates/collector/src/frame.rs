@@ -4,14 +4,15 @@
 //! {"type":"frame","v":1,"kind":"batch","bytes":412,"crc32":"9ae0daaf"}\n
 //! …412 bytes: the lines of one batch as they were sent…
 //! ```
-//! The first frame of a segment has kind `segment`. It holds the segment's number, and the content of
-//! the index when the segment was begun ([`crate::index::Checkpoint`]). Never does I/O.
+//! The first frame of a segment has kind `segment`. It holds the segment's number, and the content
+//! of the index when the segment was begun ([`crate::index::Checkpoint`]). Never does I/O.
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Deserialize;
 
 const VERSION: u64 = 1;
-/// The maximum size of a batch in bytes. A reader holds one batch at a time, so this bounds its memory.
+/// The maximum size of a batch in bytes. A reader holds one batch at a time, so this bounds its
+/// memory.
 pub(crate) const MAX_BATCH: usize = 1 << 30;
 /// The maximum length of a head line. Head lines have about 80 bytes.
 const MAX_HEAD: usize = 256;
@@ -62,7 +63,8 @@ struct FrameHead<'a> {
     crc32: Option<&'a str>,
 }
 
-/// Finds frames in the bytes of a segment, which arrive in pieces of any size. Holds one frame at most.
+/// Finds frames in the bytes of a segment, which arrive in pieces of any size. Holds one frame at
+/// most.
 #[derive(Default)]
 pub(crate) struct FrameParser {
     buffer: BytesMut,

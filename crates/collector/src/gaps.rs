@@ -1,5 +1,5 @@
-//! Missing batches: the proof, or the refutation, that a capture is whole. Batches after the last one
-//! that arrived can't be known, so senders have to flush before a report is made.
+//! Missing batches: the proof, or the refutation, that a capture is whole. Batches after the last
+//! one that arrived can't be known, so senders have to flush before a report is made.
 
 use std::ops::RangeInclusive;
 
@@ -23,7 +23,7 @@ pub struct VmGaps {
     pub vm: String,
     /// The service in its latest batch.
     pub service: Option<String>,
-    /// Whether one of its batches was stored since this store was opened.
+    /// True if one of its batches was stored since this store was opened.
     pub active: bool,
     /// The highest `seq` stored.
     pub highest: u64,
@@ -34,7 +34,8 @@ pub struct VmGaps {
 }
 
 impl GapReport {
-    /// Whether every batch up to the highest of each VM is stored and no VM has dropped a record.
+    /// Returns whether every batch up to the highest of each VM is stored and no VM has dropped a
+    /// record.
     pub fn is_complete(&self) -> bool {
         self.missing_batches() == 0 && self.dropped_records() == 0
     }

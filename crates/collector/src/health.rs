@@ -1,4 +1,5 @@
-//! Whether the store is writable, and if not, why. The queue's thread sets it, readiness reads it.
+//! Health of the store: whether it is writable, and the reason if it isn't. The queue's thread sets
+//! it, readiness reads it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,5 @@
-//! The HTTP routes of the collector: batches in, health and metrics out. Decides nothing about a batch.
+//! The HTTP routes of the collector: batches in, health and metrics out. Decides nothing about a
+//! batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

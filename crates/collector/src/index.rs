@@ -1,5 +1,6 @@
-//! The index of stored batches and of batches that are being stored: recognises a batch that is sent
-//! again, and finds gaps. Its memory is bounded by the maximum numbers of VMs and runs. Never does I/O.
+//! The index of stored batches and of batches that are being stored: recognises a batch that is
+//! sent again, and finds gaps. Its memory is bounded by the maximum numbers of VMs and runs. Never
+//! does I/O.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::gaps::{GapReport, VmGaps};
 use crate::ranges::Ranges;
 use crate::wire::BatchMeta;
 
-/// How a batch became durable.
+/// The way in which a batch became durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It was stored now.
@@ -30,7 +31,7 @@ pub(crate) enum Refusal {
     NotWritable(Arc<str>),
 }
 
-/// What to do with a batch that arrives.
+/// Decision about an arriving batch.
 pub(crate) enum Admission {
     /// Nothing: it is stored already.
     Stored,
@@ -74,7 +75,7 @@ pub(crate) struct Index {
     vms: HashMap<String, IndexedVm>,
     max_vms: usize,
     max_runs: usize,
-    /// Whether other collectors receive batches of the same VMs. Then a gap doesn't mean a missing
+    /// True if other collectors receive batches of the same VMs. Then a gap doesn't mean a missing
     /// batch, and readers skip batches that were stored twice.
     is_shared: bool,
     /// The number of missing batches over all VMs, kept up to date for the metrics.
@@ -155,8 +156,8 @@ impl Index {
         }
     }
 
-    /// Records a batch as durable. [`Committed::report`] reports to those who wait, so that the caller
-    /// can update the metrics before.
+    /// Records a batch as durable. [`Committed::report`] reports to those who wait, so that the
+    /// caller can update the metrics before.
     pub(crate) fn commit(&mut self, meta: &BatchMeta) -> Committed {
         let dropped = self.restore(meta);
         let waiters = self.vms.get_mut(&meta.vm).and_then(|vm| {

@@ -31,7 +31,7 @@ pub struct Ingest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// Whether it was stored now or before.
+    /// The way in which the batch became durable: now or before.
     pub appended: Appended,
     /// The number of exchanges in it.
     pub exchanges: u64,
@@ -47,7 +47,8 @@ impl Ingest {
         Ingest { store, limits: Arc::new(limits) }
     }
 
-    /// Checks and stores a batch that is in memory, like `POST /v1/exchanges`. Returns when it is durable.
+    /// Checks and stores a batch that is in memory, like `POST /v1/exchanges`. Returns when it is
+    /// durable.
     ///
     /// # Errors
     /// The batch isn't stored. [`IngestError::is_temporary`] tells whether it may be sent again.
@@ -137,7 +138,7 @@ fn log_refusal(error: &IngestError) {
         _ => None,
     };
     if error.is_temporary() {
-        tracing::debug!(code, "a batch is put off");
+        tracing::debug!(code, "a batch is refused for now");
     } else {
         tracing::warn!(code, line, "a batch is refused");
     }

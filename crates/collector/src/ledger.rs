@@ -1,5 +1,5 @@
-//! What both kinds of store know about their batches: the index that makes each batch stored once,
-//! health, metrics, and observers. Never does I/O.
+//! State that both kinds of store keep about their batches: the index by which each batch is stored
+//! once, health, metrics, and observers. Never does I/O.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::wire::{Batch, BatchMeta};
 
-/// How many [`Accepted`] events an observer may lag behind before it misses some.
+/// Maximum number of [`Accepted`] events that an observer may lag behind before it misses some.
 const OBSERVED: usize = 1024;
 
 /// A batch was stored: the event that observers receive.
@@ -53,7 +53,8 @@ impl Ledger {
         self.observers.subscribe()
     }
 
-    /// Reports a stored batch to the observers. Never waits: an observer that is too slow misses events.
+    /// Reports a stored batch to the observers. Never waits: an observer that is too slow misses
+    /// events.
     pub(crate) fn accepted(&self, batch: &Batch) {
         if self.observers.receiver_count() > 0 {
             let _ = self.observers.send(Accepted {

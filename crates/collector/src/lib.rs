@@ -1,14 +1,14 @@
 //! Receives what the filter taps and keeps it durably.
 //!
 //! [`Collector`] is the HTTP service (`POST /v1/exchanges`, health, metrics). [`Ingest`] checks and
-//! stores one batch. [`Store`] keeps batches, in a folder or a bucket, and [`Reader`] streams them back:
-//! all of them, or those of a [`Selection`]. The wire format is `docs/reference/wire.md`.
+//! stores one batch. [`Store`] keeps batches, in a folder or a bucket, and [`Reader`] streams them
+//! back: all of them, or those of a [`Selection`]. The wire format is `docs/reference/wire.md`.
 //!
-//! A batch is acknowledged when it is durable, never earlier. It is kept once, however often it is sent.
-//! A [`GapReport`] counts the batches that never arrived, per VM.
+//! A batch is acknowledged when it is durable, never earlier. It is kept once, however often it is
+//! sent. A [`GapReport`] counts the batches that never arrived, per VM.
 //!
-//! Of a record, the collector only reads `type`, `id` and `v`. It never changes or loses a byte. Small
-//! objects of a bucket are compacted: copied verbatim into one object, and then deleted.
+//! Of a record, the collector only reads `type`, `id` and `v`. It never changes or loses a byte.
+//! Small objects of a bucket are compacted: copied verbatim into one object, and then deleted.
 
 mod backend;
 mod body;
@@ -47,8 +47,8 @@ pub use ingest::{Ingest, Receipt};
 pub use ledger::Accepted;
 pub use location::StoreUrl;
 pub use metrics::Stats;
-/// The crate whose [`object_store::ObjectStore`] holds closed segments; re-exported so that callers use
-/// the same version.
+/// The crate whose [`object_store::ObjectStore`] holds closed segments; re-exported so that callers
+/// use the same version.
 pub use object_store;
 pub use read::{Position, Reader, Start, StoredBatch, StoredRecord, TornTail};
 pub use select::{Selected, Selection, SelectionCounts};

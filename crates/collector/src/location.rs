@@ -1,5 +1,5 @@
-//! The address of a capture store, as `--store` takes it. A new kind of address is one more variant of
-//! [`StoreUrl`], and one more arm in [`StoreConfig::at`] and [`Reader::at_from`].
+//! The address of a capture store, as `--store` takes it. A new kind of address is one more variant
+//! of [`StoreUrl`], and one more arm in [`StoreConfig::at`] and [`Reader::at_from`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -76,8 +76,8 @@ impl fmt::Display for StoreUrl {
 }
 
 impl StoreConfig {
-    /// The defaults for the store at `url`. `endpoint` is the address of a service compatible with S3;
-    /// `None` takes the one from the environment.
+    /// The defaults for the store at `url`. `endpoint` is the address of a service compatible with
+    /// S3; `None` takes the one from the environment.
     ///
     /// # Errors
     /// The environment's settings for a bucket aren't valid.
@@ -159,8 +159,8 @@ impl Reader {
         Reader::bucket_from(objects, Start::Beginning).await
     }
 
-    /// Reads a bucket from `start` on. Objects are ordered by name: an object that another collector
-    /// writes later under an earlier timestamp is skipped.
+    /// Reads a bucket from `start` on. Objects are ordered by name: an object that another
+    /// collector writes later under an earlier timestamp is skipped.
     ///
     /// # Errors
     /// The bucket can't be read.
@@ -169,7 +169,8 @@ impl Reader {
     }
 }
 
-/// Decodes an absolute path of percent-encoded bytes (RFC 3986, 2.1), given without its first slash.
+/// Decodes an absolute path of percent-encoded bytes (RFC 3986, 2.1), given without its first
+/// slash.
 fn unescaped(path: &str) -> Option<Vec<u8>> {
     let (mut out, mut bytes) = (vec![b'/'], path.bytes());
     let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);

@@ -14,8 +14,8 @@ use crate::index::Refusal;
 use crate::ledger::Ledger;
 use crate::wire::Batch;
 
-/// The approximate maximum size of a group in bytes, which bounds how long its first batch waits. One
-/// batch may be longer.
+/// The approximate maximum size of a group in bytes, which bounds how long its first batch waits.
+/// One batch may be longer.
 const GROUP_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -27,8 +27,8 @@ pub(crate) enum Command {
     Close(oneshot::Sender<()>),
 }
 
-/// A batch on its way into the store. If it is dropped before it is stored, those who wait for it get
-/// an error.
+/// A batch on its way into the store. If it is dropped before it is stored, those who wait for it
+/// get an error.
 pub(crate) struct Job {
     ledger: Arc<Ledger>,
     batch: Batch,
@@ -93,8 +93,8 @@ pub(crate) fn run(mut backend: impl Backend, ledger: Arc<Ledger>, commands: &Rec
     }
 }
 
-/// Collects a group: `first`, the batches queued behind it and those that arrive within `linger`, up to
-/// the first command that isn't a batch.
+/// Collects a group: `first`, the batches queued behind it and those that arrive within `linger`,
+/// up to the first command that isn't a batch.
 fn gather(first: Command, commands: &Receiver<Command>, linger: Duration) -> (Vec<Job>, Option<Command>) {
     let until = Instant::now() + linger;
     let mut group = Vec::new();

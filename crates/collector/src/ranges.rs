@@ -31,7 +31,7 @@ impl Ranges {
         true
     }
 
-    /// Whether adding `n` would begin another run.
+    /// Returns whether adding `n` would begin another run.
     pub(crate) fn opens_run(&self, n: u64) -> bool {
         let neighbours = n.saturating_sub(1)..=n.saturating_add(1);
         !neighbours.into_iter().any(|n| self.contains(n))

@@ -1,5 +1,5 @@
-//! Streams what a capture store holds, also while a collector writes to it. Holds one batch at a time.
-//! Never writes.
+//! Streams what a capture store holds, also while a collector writes to it. Holds one batch at a
+//! time. Never writes.
 
 use std::sync::Arc;
 
@@ -182,8 +182,8 @@ impl Reader {
         }
     }
 
-    /// The place after the last batch returned. Before the first batch: the place where reading began,
-    /// or `None` if that is the beginning of the store.
+    /// The place after the last batch returned. Before the first batch: the place where reading
+    /// began, or `None` if that is the beginning of the store.
     pub fn position(&self) -> Option<Position> {
         self.walk.position()
     }

@@ -1,5 +1,5 @@
-//! The format of a segment's first frame and of a closed segment, which both stores share. Never does
-//! I/O.
+//! The format of a segment's first frame and of a closed segment, which both stores share. Never
+//! does I/O.
 
 use std::io;
 

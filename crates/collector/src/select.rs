@@ -13,7 +13,7 @@ use crate::ranges::Ranges;
 use crate::read::{Reader, StoredBatch};
 use crate::wire::RecordKind;
 
-/// Which exchanges to select. The default selects all.
+/// Selection of exchanges. The default selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Only exchanges of this service.
@@ -22,8 +22,8 @@ pub struct Selection {
     pub from: Option<u64>,
     /// Only exchanges that began before this time.
     pub to: Option<u64>,
-    /// Only exchanges with one of these backends; an empty list selects all. Inbound exchanges have no
-    /// backend and are always selected.
+    /// Only exchanges with one of these backends; an empty list selects all. Inbound exchanges have
+    /// no backend and are always selected.
     pub backends: Vec<Pattern>,
 }
 
@@ -55,8 +55,8 @@ pub struct SelectionCounts {
     pub read: u64,
     /// The number of repeated exchanges.
     pub repeated: u64,
-    /// The share of all exchanges that the selected ones are a sample of; the smallest, if there are
-    /// several.
+    /// The share of all exchanges that the selected ones are a sample of; the smallest, if there
+    /// are several.
     pub sample: Sample,
 }
 
@@ -114,8 +114,8 @@ impl Selected {
     }
 }
 
-/// The identifiers seen so far. A filter numbers its exchanges, so the identifiers of a VM are a few
-/// runs, however many there are.
+/// The identifiers seen so far. A filter numbers its exchanges, so the identifiers of a VM are a
+/// few runs, however many there are.
 #[derive(Default)]
 pub(crate) struct SeenIds {
     numbered: HashMap<Box<str>, Ranges>,
@@ -133,8 +133,8 @@ impl SeenIds {
     }
 }
 
-/// Splits an identifier into the part before its number, and the number, if the two give the same text
-/// again.
+/// Splits an identifier into the part before its number, and the number, if the two give the same
+/// text again.
 fn numbered(id: &str) -> Option<(&str, u64)> {
     let digits = id.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (vm, digits) = id.split_at(id.len() - digits);

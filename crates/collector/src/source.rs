@@ -20,8 +20,8 @@ const DECODED_PIECE: usize = 256 << 10;
 /// The result of reading on in a segment.
 pub(crate) enum NextFrame {
     Frame(Frame),
-    /// The end of the segment. With `Some`, the segment ends in the middle of a frame, and this many
-    /// bytes aren't used.
+    /// The end of the segment. With `Some`, the segment ends in the middle of a frame, and this
+    /// many bytes aren't used.
     End(Option<u64>),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct FrameReader {
     left: u64,
     /// The number of bytes read from `source`.
     total: u64,
-    /// Whether the segment may end in a torn frame. The newest open segment may, after a crash.
+    /// True if the segment may end in a torn frame. The newest open segment may, after a crash.
     may_be_torn: bool,
 }
 
@@ -128,7 +128,7 @@ pub(crate) struct ObjectSource {
     at: u64,
     piece: Bytes,
     decoder: Decoder<'static>,
-    /// Whether the compressed data ended where a zstd frame ends.
+    /// True if the compressed data ended where a zstd frame ends.
     is_complete: bool,
 }
 

@@ -18,7 +18,7 @@ use crate::read::Reader;
 use crate::wire::Batch;
 use crate::{bucket, folder};
 
-/// How long a successful readiness check counts. The store is probed once a second at most.
+/// Validity of a successful readiness check. The store is probed at most once a second.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,11 +35,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store. A folder is created if it doesn't exist, and repaired after a crash. Needs a
-    /// tokio runtime.
+    /// Opens the store. A folder is created if it doesn't exist, and repaired after a crash. Needs
+    /// a tokio runtime.
     ///
     /// # Errors
-    /// The folder is in use, isn't writable or holds damaged segments; or the bucket isn't writable.
+    /// The folder is in use, isn't writable or holds damaged segments; or the bucket isn't
+    /// writable.
     pub async fn open(config: impl Into<StoreConfig>) -> Result<Store, StoreError> {
         match config.into() {
             StoreConfig::Folder(config) => {
@@ -71,8 +72,8 @@ impl Store {
         Ok(Store { ledger, contents, commands, background, closing, probed: Default::default() })
     }
 
-    /// Stores a batch, unless it is stored already, and returns when it is durable. The batch is also
-    /// stored if the caller drops this future.
+    /// Stores a batch, unless it is stored already, and returns when it is durable. The batch is
+    /// also stored if the caller drops this future.
     ///
     /// # Errors
     /// The batch isn't stored, and may be appended again.
@@ -157,8 +158,8 @@ impl Store {
     }
 
     /// Stores the batches on their way, closes the segment, and waits up to `deadline` until closed
-    /// segments are sealed. Returns how many aren't. They are durable, and the next start seals them.
-    /// After this, no batch is stored.
+    /// segments are sealed. Returns how many aren't. They are durable, and the next start seals
+    /// them. After this, no batch is stored.
     pub async fn close(&self, deadline: Duration) -> u64 {
         let until = tokio::time::Instant::now() + deadline;
         let (reply, closed) = oneshot::channel();

@@ -61,8 +61,8 @@ impl ServiceSurvey {
 }
 
 impl Reader {
-    /// Surveys the batches that the reader has yet to return. Each exchange counts once. `tick` is called
-    /// for each.
+    /// Surveys the batches that the reader has yet to return. Each exchange counts once. `tick` is
+    /// called for each.
     ///
     /// # Errors
     /// A segment or a record can't be read.

@@ -1,5 +1,6 @@
-//! The wire format from filter to collector, v1 (`docs/reference/wire.md`). Checks a batch as far as
-//! the collector has to understand it: of a record, only `type`, `id` and `v`. Never changes a byte.
+//! The wire format from filter to collector, v1 (`docs/reference/wire.md`). Checks a batch as far
+//! as the collector has to understand it: of a record, only `type`, `id` and `v`. Never changes a
+//! byte.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub struct Batch {
 pub struct Malformed {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong, and what is expected. May quote the body.
+    /// The fault, and the expected form. May quote the body.
     pub reason: String,
     code: &'static str,
 }
@@ -146,7 +147,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Every key is optional here: an unknown version is reported before any key that it may have changed.
+/// Every key is optional here: an unknown version is reported before any key that it may have
+/// changed.
 #[derive(Deserialize)]
 struct BatchLine<'a> {
     #[serde(borrow)]

@@ -103,8 +103,8 @@ async fn batches_that_arrive_together_are_one_object() {
             tokio::spawn(async move { store.append(parsed("vm", seq, 3)).await })
         })
         .collect();
-    // On this single thread each task has queued its batch by now. None is acknowledged before the object
-    // is written.
+    // On this single thread each task has queued its batch by now. None is acknowledged before the
+    // object is written.
     tokio::task::yield_now().await;
     assert!(appends.iter().all(|append| !append.is_finished()));
     // Closing the store writes the queued batches.

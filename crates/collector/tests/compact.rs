@@ -1,5 +1,5 @@
-//! Compaction of a bucket's small objects: interrupted at any point, by any number of collectors, under
-//! readers on their way. In each case each batch is read once.
+//! Compaction of a bucket's small objects: interrupted at any point, by any number of collectors,
+//! under readers on their way. In each case each batch is read once.
 
 mod common;
 
@@ -31,7 +31,7 @@ const BATCHES: u64 = 24;
 struct BlockingStore {
     objects: Arc<InMemory>,
     calls: Arc<Semaphore>,
-    /// Whether the blocked call is executed before it blocks.
+    /// True if the blocked call is executed before it blocks.
     executes: bool,
     is_blocked: Arc<AtomicBool>,
 }

@@ -1,5 +1,6 @@
-//! A collector killed by SIGKILL under load, repeatedly in the same folder: each acknowledged batch is
-//! stored once. The collector runs in its own process: this test's binary, started with `collect`.
+//! A collector killed by SIGKILL under load, repeatedly in the same folder: each acknowledged batch
+//! is stored once. The collector runs in its own process: this test's binary, started with
+//! `collect`.
 
 mod common;
 
@@ -62,7 +63,8 @@ async fn acknowledged_batches_survive_a_kill() {
             let (http, total) = (Http::at(&address, false), total.clone());
             clients.push(tokio::spawn(async move {
                 let mut last = from;
-                // Without a response the batch isn't acknowledged, and the next round sends it again.
+                // Without a response the batch isn't acknowledged, and the next round sends it
+                // again.
                 while let Some(answer) = http.try_post(batch(&vm, last + 1, 3)).await {
                     assert_eq!(answer.status, 204, "{}", answer.text);
                     last += 1;

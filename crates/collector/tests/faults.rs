@@ -144,7 +144,7 @@ async fn store_on_a_full_disk_does_not_open() {
 #[tokio::test]
 async fn segments_that_cannot_be_sealed_are_sealed_later() {
     let dir = tempdir().unwrap();
-    // A file stands in the place of the folder of objects.
+    // A file has the name of the folder of objects.
     std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
     let disk = FaultDisk::default();
     let mut config = store_config(dir.path(), &disk);

@@ -1,5 +1,5 @@
-//! A small mesh: sidecars that send like the filter, to collectors that share a bucket in moto, compact
-//! its objects, and are killed.
+//! A small mesh: sidecars that send like the filter, to collectors that share a bucket in moto,
+//! compact its objects, and are killed.
 
 #[path = "common/fleet.rs"]
 mod fleet;

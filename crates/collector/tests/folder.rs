@@ -109,7 +109,8 @@ async fn batch_sent_again_after_a_restart_is_a_duplicate_and_gaps_are_kept() {
     let dir = tempdir().unwrap();
     for round in 0..4u64 {
         let mut config = FolderConfig::new(dir.path());
-        // Each batch fills a segment, so the index is loaded from the checkpoint of the newest segment.
+        // Each batch fills a segment, so the index is loaded from the checkpoint of the newest
+        // segment.
         config.segment_bytes = 300;
         let store = open(config).await;
         for seq in [1, 2, 5].into_iter().map(|seq| seq + 5 * round) {
@@ -455,7 +456,8 @@ proptest! {
     }
 }
 
-/// Copies `open` before `segments`, so that a segment that is sealed meanwhile is copied at least once.
+/// Copies `open` before `segments`, so that a segment that is sealed meanwhile is copied at least
+/// once.
 fn copy(from: &Path, to: &Path) {
     for folder in ["open", "segments"] {
         std::fs::create_dir_all(to.join(folder)).unwrap();

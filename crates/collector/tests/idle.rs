@@ -1,5 +1,5 @@
-//! Idle connections at a low limit of open files don't stop ingest. The collector runs in its own process:
-//! this test's binary, started with `collect` below the limit.
+//! Idle connections at a low limit of open files don't stop ingest. The collector runs in its own
+//! process: this test's binary, started with `collect` below the limit.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! A selection from a store holds each exchange acknowledged before, once, while a collector writes,
-//! closes and seals segments.
+//! A selection from a store holds each exchange acknowledged before, once, while a collector
+//! writes, closes and seals segments.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! The `TrafficReplay` that the annotations of a workload ask for. Annotations of its pods are read by
-//! the filter instead (`understudy_core::workload`).
+//! The `TrafficReplay` that the annotations of a workload ask for. Annotations of its pods are read
+//! by the filter instead (`understudy_core::workload`).
 
 use crate::resource::{Group, KIND};
 use crate::spec::WorkloadRef;
@@ -8,7 +8,8 @@ use understudy_core::workload::{GROUPS, MODE, SNAPSHOT};
 
 /// Label of a resource that annotations created.
 pub(crate) const ANNOTATED: &str = "understudy.dev/annotated";
-/// Annotations that are optional beside `snapshot-id`, each with the field of the resource that it sets.
+/// Annotations that are optional beside `snapshot-id`, each with the field of the resource that it
+/// sets.
 const OPTIONAL: [(&str, &str); 5] = [
     ("testconfig-id", "testConfigID"),
     ("build-tag", "buildTag"),

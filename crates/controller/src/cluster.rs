@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 /// The controller's name as a field manager: server-side apply keeps the fields of each manager.
 pub(crate) const MANAGER: &str = "understudy-controller";
-/// Finalizer that keeps a resource until its mocks in other namespaces are removed. Owner references
-/// don't reach across namespaces.
+/// Finalizer that keeps a resource until its mocks in other namespaces are removed. Owner
+/// references don't reach across namespaces.
 pub(crate) const FINALIZER: &str = "understudy.dev/mocks-elsewhere";
 
 /// Kinds of resources that the controller reads or writes.
@@ -98,8 +98,8 @@ impl Cluster {
         Ok(applied)
     }
 
-    /// Deletes an object by its identifier. An object that was created later under the same name stays;
-    /// an object that is gone already is no error.
+    /// Deletes an object by its identifier. An object that was created later under the same name
+    /// stays; an object that is gone already is no error.
     pub(crate) async fn delete(&self, kind: ResourceKind, object: &DynamicObject) -> Result<(), Error> {
         let metadata = &object.metadata;
         let (namespace, name) =
@@ -145,8 +145,8 @@ impl Cluster {
         Ok(found.items.iter().map(value).collect())
     }
 
-    /// Replaces the status of an object as it was read. The API server answers with a conflict if the
-    /// object has changed since.
+    /// Replaces the status of an object as it was read. The API server answers with a conflict if
+    /// the object has changed since.
     pub(crate) async fn write_status(
         &self,
         kind: ResourceKind,

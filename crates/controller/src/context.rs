@@ -75,8 +75,8 @@ impl Context {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
-    /// Reports a condition as an event. An event that can't be written is only logged: the status has
-    /// the condition too.
+    /// Reports a condition as an event. An event that can't be written is only logged: the status
+    /// has the condition too.
     pub(crate) async fn report(&self, kind: ResourceKind, object: &DynamicObject, condition: &Condition) {
         let good = condition.status != "False" || ["TestSucceeded", "Running"].contains(&&*condition.reason);
         let event = Event {
@@ -179,8 +179,8 @@ impl ClusterView {
         )
     }
 
-    /// Triggers the reconciliation of all resources that a workload concerns: those that target it, and
-    /// those whose EnvoyFilters select its pods.
+    /// Triggers the reconciliation of all resources that a workload concerns: those that target it,
+    /// and those whose EnvoyFilters select its pods.
     pub(crate) fn wake_users(&self, kind: &'static str, workload: &DynamicObject) {
         let Some(target) = target(kind, workload) else { return };
         self.wake_targeting(std::slice::from_ref(&target), None);
@@ -199,8 +199,8 @@ impl ClusterView {
         }
     }
 
-    /// Triggers the reconciliation of all resources with one of these targets, except for the resource
-    /// with the identifier `except`.
+    /// Triggers the reconciliation of all resources with one of these targets, except for the
+    /// resource with the identifier `except`.
     pub(crate) fn wake_targeting(&self, targets: &[WorkloadRef], except: Option<&str>) {
         for (group, replay) in self.all_replays() {
             let namespace = replay.metadata.namespace.as_deref().unwrap_or_default();

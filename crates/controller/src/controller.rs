@@ -1,5 +1,5 @@
-//! The controller as a whole: waits for the lease, watches, reconciles, and finishes what is under way
-//! when it is stopped.
+//! The controller as a whole: waits for the lease, watches, reconciles, and finishes what is under
+//! way when it is stopped.
 
 use crate::cluster::{Cluster, ResourceKind};
 use crate::context::{self, ClusterView, Context};
@@ -62,7 +62,8 @@ impl Controller {
         Self::new(client, settings).run_until(shutdown).await;
     }
 
-    /// Serves `/healthz`, `/readyz` and `/metrics` at this address. Returns the address with its port.
+    /// Serves `/healthz`, `/readyz` and `/metrics` at this address. Returns the address with its
+    /// port.
     ///
     /// # Errors
     /// [`Error::Listen`].
@@ -167,8 +168,8 @@ impl Controller {
             workload_ends.push((kind, writer, receiver));
         }
         let context = Arc::new(Context::new(cluster, self.settings.clone(), view));
-        // Ready once all stores are filled. A controller that may not watch a kind stays unready, and
-        // its log has the reason.
+        // Ready once all stores are filled. A controller that may not watch a kind stays unready,
+        // and its log has the reason.
         self.health.ready.store(false, Relaxed);
         let (health, waiting, end) = (self.health.clone(), context.clone(), ended(stopped.clone()));
         let ready = async move {
@@ -260,8 +261,8 @@ fn watch_replays(
         Ok(replay)
     });
     let waiting = context.clone();
-    // All resources and workloads must be known before anything is decided: two resources may be for
-    // one workload, and two workloads may share labels.
+    // All resources and workloads must be known before anything is decided: two resources may be
+    // for one workload, and two workloads may share labels.
     let ready = async move { waiting.view.wait().await }.shared();
     Runtime::for_stream_with(changes, reader, kind.api())
         .reconcile_on(watch::received(woken))
@@ -293,8 +294,8 @@ fn wake_others(replay: &DynamicObject, view: &ClusterView) {
     view.wake_targeting(&targets, metadata.uid.as_deref());
 }
 
-/// Watches workloads: a change triggers the reconciliation of the resources that it concerns, and of
-/// the workload's annotations.
+/// Watches workloads: a change triggers the reconciliation of the resources that it concerns, and
+/// of the workload's annotations.
 fn watch_workloads(
     context: &Arc<Context>,
     kind: &'static str,

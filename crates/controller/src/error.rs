@@ -39,8 +39,8 @@ impl Error {
         }
     }
 
-    /// Whether the object has changed since it was read. Nothing is wrong: the attempt is repeated with
-    /// the new object.
+    /// Returns whether the object has changed since it was read. Nothing is wrong: the attempt is
+    /// repeated with the new object.
     pub(crate) fn is_conflict(&self) -> bool {
         self.code() == "api-conflict"
     }

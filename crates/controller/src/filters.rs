@@ -40,8 +40,8 @@ impl ReplayId {
         format!("{}-{}", stem.trim_end_matches('-'), sum.get(..10).unwrap_or_default())
     }
 
-    /// Marks an object as created for this resource. In the resource's namespace, Kubernetes deletes the
-    /// object together with the resource.
+    /// Marks an object as created for this resource. In the resource's namespace, Kubernetes
+    /// deletes the object together with the resource.
     pub(crate) fn mark(&self, object: &mut Value) {
         let metadata = &mut object["metadata"];
         metadata["labels"]["app.kubernetes.io/managed-by"] = json!("understudy");
@@ -59,9 +59,9 @@ impl ReplayId {
     }
 }
 
-/// Labels by which an `EnvoyFilter` selects the pods of a workload: `spec.selector.matchLabels`. The API
-/// server guarantees that every pod of the workload has them, and that they never change: a roll-out
-/// changes the labels of the pod template, and both generations of pods stay selected.
+/// Labels by which an `EnvoyFilter` selects the pods of a workload: `spec.selector.matchLabels`.
+/// The API server guarantees that every pod of the workload has them, and that they never change: a
+/// roll-out changes the labels of the pod template, and both generations of pods stay selected.
 pub(crate) fn selector_of(workload: &Value) -> BTreeMap<String, String> {
     labels(&workload["spec"]["selector"]["matchLabels"])
 }
@@ -78,7 +78,7 @@ fn labels(labels: &Value) -> BTreeMap<String, String> {
     labels.into_iter().flatten().filter_map(text).filter(|(_, value)| !value.is_empty()).collect()
 }
 
-/// Whether a selector selects pods with these labels.
+/// Returns whether a selector selects pods with these labels.
 pub(crate) fn selects(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
     selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }

@@ -27,7 +27,8 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(500);
 /// State that the probes ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// Whether the controller works, or waits for the lease. Not ready: it waits for the API server.
+    /// True if the controller works, or waits for the lease. Not ready: it waits for the API
+    /// server.
     pub(crate) ready: AtomicBool,
 }
 

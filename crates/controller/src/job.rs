@@ -1,5 +1,5 @@
-//! The job that sends a replay's requests. Its pod runs `understudy replay`, and leaves a summary of the
-//! result in its termination message.
+//! The job that sends a replay's requests. Its pod runs `understudy replay`, and leaves a summary
+//! of the result in its termination message.
 
 use crate::filters::ReplayId;
 use crate::spec::ValidSpec;
@@ -22,12 +22,12 @@ const MESSAGE_MAX: usize = 400;
 pub struct JobSettings {
     /// Image with the `understudy` command; without one, no replay runs.
     pub image: Option<String>,
-    /// Secret (`kubernetes.io/dockerconfigjson`) with the registry's credentials, in the namespace of the
-    /// replay.
+    /// Secret (`kubernetes.io/dockerconfigjson`) with the registry's credentials, in the namespace
+    /// of the replay.
     pub registry_secret: Option<String>,
-    /// Whether jobs use HTTP without TLS to the registry.
+    /// True if jobs use HTTP without TLS to the registry.
     pub plain_http: bool,
-    /// Whether the job's pod gets a sidecar, which a mesh with strict mutual TLS requires.
+    /// True if the job's pod gets a sidecar, which a mesh with strict mutual TLS requires.
     pub sidecar: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct JobSettings {
 /// defaults, and fields that it adds are ignored. `crates/cli/src/cmd/replay/summary.rs` writes it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct ReplaySummary {
-    /// Whether all goals were reached.
+    /// True if all goals were reached.
     pub(crate) passed: bool,
     /// Number of requests that were answered as recorded.
     #[serde(default)]
@@ -56,8 +56,8 @@ pub(crate) struct ReplaySummary {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum JobProgress {
     Running,
-    /// The job has ended. `reason`: Kubernetes' reason for a failure, with the end of the pod's log if
-    /// there is no summary.
+    /// The job has ended. `reason`: Kubernetes' reason for a failure, with the end of the pod's log
+    /// if there is no summary.
     Ended {
         completed: bool,
         reason: String,
@@ -194,7 +194,8 @@ fn termination_message(pod: &Value) -> Option<String> {
     (!message.trim().is_empty()).then(|| message.to_owned())
 }
 
-/// URL of the only Service port that leads to pods with these labels: `http://NAME.NAMESPACE.svc:PORT`.
+/// URL of the only Service port that leads to pods with these labels:
+/// `http://NAME.NAMESPACE.svc:PORT`.
 ///
 /// # Errors
 /// The reason why no URL is found, and what to do.

@@ -1,5 +1,5 @@
-//! Leader election: of several controllers, the holder of a `Lease` works. A holder that can't renew the
-//! lease in time stops before another controller may take it.
+//! Leader election: of several controllers, the holder of a `Lease` works. A holder that can't
+//! renew the lease in time stops before another controller may take it.
 
 use crate::error::{Attempting, Error};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -54,8 +54,8 @@ impl Election {
         }
     }
 
-    /// Renews the lease until it is lost: taken by another controller, or not renewed for two thirds of
-    /// its duration. Returns the reason.
+    /// Renews the lease until it is lost: taken by another controller, or not renewed for two
+    /// thirds of its duration. Returns the reason.
     pub(crate) async fn hold(&mut self) -> String {
         let mut last = Instant::now();
         loop {

@@ -1,9 +1,10 @@
-//! `TrafficReplay` resources and their controller, which creates `EnvoyFilter`s that mock and jobs that
-//! send requests.
+//! `TrafficReplay` resources and their controller, which creates `EnvoyFilter`s that mock and jobs
+//! that send requests.
 //!
-//! The wanted objects are a pure function of the resources (`spec`, `filters`, `job`, `annotations`,
-//! `status`); the other modules read and write the cluster. Every reconciliation starts from the state
-//! of the cluster alone, so that it can be interrupted anywhere and continued by another process.
+//! The wanted objects are a pure function of the resources (`spec`, `filters`, `job`,
+//! `annotations`, `status`); the other modules read and write the cluster. Every reconciliation
+//! starts from the state of the cluster alone, so that it can be interrupted anywhere and continued
+//! by another process.
 //!
 //! [`Controller::run`] runs a controller in this process:
 //! `Controller::run(client, Settings::default(), shutdown).await`.

@@ -64,7 +64,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Registers all metrics. The registry adds `_total` to counters, and a full stop to help texts.
+    /// Registers all metrics. The registry adds `_total` to counters, and a full stop to help
+    /// texts.
     fn registered(mut self) -> Self {
         let registry = &mut self.registry;
         registry.register("leader", "1 if this controller holds the lease", self.leader.clone());

@@ -16,7 +16,7 @@ pub(crate) struct WantedMocks {
     pub(crate) filters: Vec<Value>,
     /// State of the condition MocksReady once the `EnvoyFilter`s are applied.
     pub(crate) state: ConditionState,
-    /// Whether these are all that the resource asks for.
+    /// True if these are all that the resource asks for.
     pub(crate) complete: bool,
 }
 
@@ -181,8 +181,8 @@ pub(crate) async fn apply(id: &ReplayId, wanted: &[Value], context: &Context) ->
     Ok(())
 }
 
-/// Whether the resource still exists. If it was deleted, the watch may report its `EnvoyFilter` as
-/// deleted before the resource itself: then the `EnvoyFilter` must not come back.
+/// Returns whether the resource still exists. If it was deleted, the watch may report its
+/// `EnvoyFilter` as deleted before the resource itself: then the `EnvoyFilter` must not come back.
 async fn exists(id: &ReplayId, context: &Context) -> Result<bool, Error> {
     let found = context.cluster.get(ResourceKind::Replay(id.group), &id.namespace, &id.name).await?;
     let same = |found: &DynamicObject| found.metadata.uid.as_ref() == Some(&id.uid);

@@ -1,5 +1,6 @@
 //! Reconciles one `TrafficReplay`: applies its mocks, runs its replay, and writes its status. Each
-//! reconciliation starts from the state of the cluster alone, so that it can be interrupted anywhere.
+//! reconciliation starts from the state of the cluster alone, so that it can be interrupted
+//! anywhere.
 
 use crate::cluster::{FINALIZER, ResourceKind, value};
 use crate::context::{self, Context};
@@ -123,7 +124,8 @@ impl Reconciliation<'_> {
         let registry = self.context.settings.registry.as_deref();
         let replay = match ValidSpec::read(&self.object.data["spec"], &self.id.namespace, registry) {
             Ok(replay) => replay,
-            // The current mocks stay: a mistake in an edit must not let requests reach mocked backends.
+            // The current mocks stay: a mistake in an edit must not let requests reach mocked
+            // backends.
             Err(why) => {
                 self.set_both(&ConditionState::unmet("InvalidSpec", why));
                 return Ok(Action::await_change());
@@ -345,7 +347,8 @@ impl Reconciliation<'_> {
         Ok(Action::await_change())
     }
 
-    /// Whether the stored status has the end already. Until then, the job that proves the result stays.
+    /// Returns whether the stored status has the end already. Until then, the job that proves the
+    /// result stays.
     fn is_written(&self) -> bool {
         self.object.data["status"]["finishedTime"].is_string()
     }

@@ -16,8 +16,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Time without a change by others after which the count of repairs starts again.
 const CALM: Duration = Duration::from_secs(600);
 
-/// Last state and repairs of every object that was applied, by the identifier of its resource and its
-/// own `NAMESPACE/NAME`.
+/// Last state and repairs of every object that was applied, by the identifier of its resource and
+/// its own `NAMESPACE/NAME`.
 #[derive(Default)]
 pub(crate) struct Repairs {
     applied: Mutex<HashMap<(String, String), AppliedObject>>,
@@ -56,8 +56,8 @@ impl Repairs {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the object in the cluster is the one that was applied last, from the same manifest. Then
-    /// nothing has to be written.
+    /// Returns whether the object in the cluster is the one that was applied last, from the same
+    /// manifest. Then nothing has to be written.
     pub(crate) fn is_current(
         &self,
         uid: &str,
@@ -72,8 +72,8 @@ impl Repairs {
         })
     }
 
-    /// The time left until the repair of an object that was changed or deleted since it was applied;
-    /// `None` if it wasn't.
+    /// The time left until the repair of an object that was changed or deleted since it was
+    /// applied; `None` if it wasn't.
     pub(crate) fn repair_due(
         &self,
         uid: &str,
@@ -98,7 +98,8 @@ impl Repairs {
         let mut applied = self.lock();
         let last = applied.entry((uid.to_owned(), name.to_owned())).or_default();
         let generation = object.metadata.generation.unwrap_or(0);
-        // An object that the watch hasn't reported yet only seems to be deleted: apply leaves it as is.
+        // An object that the watch hasn't reported yet only seems to be deleted: apply leaves it as
+        // is.
         let differs = object.metadata.uid != last.uid || generation > last.generation;
         let repaired = repair && differs && last.uid.is_some();
         last.uid.clone_from(&object.metadata.uid);

@@ -1,6 +1,8 @@
-//! The resource `TrafficReplay`: its fields, as `kubectl apply` takes them, and the definitions (CRDs) that tell a cluster of it.
+//! The resource `TrafficReplay`: its fields as `kubectl apply` accepts them, and its definitions
+//! (CRDs) for a cluster.
 //!
-//! The fields are those of the contract that users of Speedscale know; there is one definition under our group, and the same under theirs.
+//! The fields follow the contract that users of Speedscale know. One definition is in our group,
+//! and an equal one in theirs.
 #![allow(clippy::duplicated_attributes, reason = "several columns are of one type")]
 #![allow(unreachable_pub, reason = "`KubeSchema` makes a type of its own of each, inside of a function")]
 
@@ -28,7 +30,7 @@ impl Group {
         }
     }
 
-    /// What the resource is to the API server.
+    /// Description of the resource for the API server.
     pub fn api(self) -> ApiResource {
         let (group, version) = self.version();
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, KIND), "trafficreplays")
@@ -50,7 +52,7 @@ impl Group {
 /// The resource's kind.
 pub const KIND: &str = "TrafficReplay";
 
-/// What is to be replayed or mocked, for which workloads.
+/// The snapshot to mock or replay, and the workloads to do it for.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "understudy.dev",
@@ -90,41 +92,42 @@ pub struct TrafficReplaySpec {
     /// Taken for compatibility. How answers are compared is in the snapshot's `replay.yaml`.
     #[serde(rename = "testConfigID", default, skip_serializing_if = "Option::is_none")]
     pub test_config_id: Option<String>,
-    /// Which build is tested; for the report.
+    /// Name of the tested build, for the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_tag: Option<String>,
-    /// What is removed when a replay has ended: its job (`inventory`), the resource too (`all`), or neither (`none`). Mocks are always removed.
+    /// Objects to remove after the end of a replay: its job (`inventory`), also the resource
+    /// (`all`), or neither (`none`). Mocks are always removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<Cleanup>,
-    /// Where requests are sent, in place of the workload's Service.
+    /// URL to send requests to instead of the workload's Service.
     #[serde(rename = "customURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://\S+$"))]
     pub custom_url: Option<String>,
-    /// What is done: mock until the resource is removed (`responder-only`); mock and send the recorded requests (`full-replay`, the default); only
-    /// send (`generator-only`).
+    /// Mode of the run: mock until the resource is removed (`responder-only`), mock and send the
+    /// recorded requests (`full-replay`, the default), or only send (`generator-only`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// Taken for compatibility: the result is always in `status` and in the job's log.
+    /// Accepted for compatibility: the result is always in `status` and in the job's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_report: Option<bool>,
-    /// How long a replay may take, such as 10m; not for responder-only.
+    /// Time limit of a replay, such as 10m; not for responder-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub timeout: Option<String>,
-    /// How long after its end a replay's resource is removed, such as 24h.
+    /// Time after which an ended replay's resource is removed, such as 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub ttl_after_ready: Option<String>,
     /// Secrets whose keys are variables for `${NAME}` in `replay.yaml`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_refs: Vec<SecretRef>,
-    /// Whom it is for.
+    /// The workloads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub workloads: Vec<WorkloadSpec>,
 }
 
-/// What is done.
+/// Mode of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -137,11 +140,11 @@ pub enum Mode {
     GeneratorOnly,
 }
 
-/// What is removed when a replay has ended.
+/// Objects to remove after the end of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cleanup {
-    /// What was made for it.
+    /// Objects that were created for the replay.
     #[default]
     Inventory,
     /// The resource too.
@@ -158,25 +161,25 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// One workload, and what is done with it.
+/// One workload, with its mocks and requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadSpec {
-    /// Which one.
+    /// The workload.
     #[serde(rename = "ref")]
     pub target: TargetRef,
-    /// Where its requests are sent, in place of its Service.
+    /// URL to send its requests to instead of its Service.
     #[serde(rename = "customURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://\S+$"))]
     pub custom_uri: Option<String>,
-    /// Which of the recorded requests are sent: `*`, all of them, is what there is.
+    /// Recorded requests to send: only `*`, which means all of them, is supported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<String>,
-    /// Which backends are mocked: `service:host:port`, or a part of it that only one of the snapshot's backends has; `*` is all. Without any, none is.
+    /// Backends to mock: `service:host:port`, a part of it that only one of the snapshot's backends has, or `*` for all. Without any, none is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 512)))]
     pub mocks: Vec<String>,
-    /// Taken for compatibility, and not looked at: traffic isn't routed elsewhere.
+    /// Accepted for compatibility, and ignored: traffic isn't routed elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "anything")]
     pub routing: Option<serde_json::Value>,
@@ -200,21 +203,21 @@ pub struct TargetRef {
     pub namespace: Option<String>,
 }
 
-/// What has become of it.
+/// Status of the resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficReplayStatus {
-    /// Whether anything is mocked or sent for it now.
+    /// True while backends are mocked or requests are sent.
     #[serde(default)]
     pub active: bool,
     /// `MocksReady`, `Ready` and `Finished`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// When the controller first saw this generation of it.
+    /// Time at which the controller first saw this generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_time: Option<String>,
-    /// When the mocks were in place, as far as the API server is asked.
+    /// Time at which the API server had the mocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialized_time: Option<String>,
     /// When the replay ended.
@@ -223,33 +226,33 @@ pub struct TrafficReplayStatus {
     /// The name of the job whose log has the report.
     #[serde(rename = "reportID", default, skip_serializing_if = "Option::is_none")]
     pub report_id: Option<String>,
-    /// Where the report can be read; nothing sets it as yet.
+    /// URL of the report; not set yet.
     #[serde(rename = "reportURL", default, skip_serializing_if = "Option::is_none")]
     pub report_url: Option<String>,
-    /// The generation that all of this is about.
+    /// The generation that this status applies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// How often in a row the controller has failed to bring about what is asked.
+    /// Number of consecutive failed reconciliations.
     #[serde(default)]
     pub reconcile_failures: u32,
 }
 
-/// One thing that holds, or doesn't, or isn't known. As `metav1.Condition`.
+/// A condition that is true, false or unknown. As `metav1.Condition`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What.
+    /// Type of the condition.
     #[serde(rename = "type")]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// Why, in one word.
+    /// The reason in one word.
     pub reason: String,
-    /// Why, and what to do.
+    /// The reason in words, and a remedy.
     pub message: String,
-    /// Since when.
+    /// Time of the last change of the status.
     pub last_transition_time: String,
-    /// The generation that it is about.
+    /// The generation that the condition applies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }

@@ -11,11 +11,11 @@ pub struct Settings {
     pub registry: Option<String>,
     /// The only namespace to watch; all of them without it.
     pub namespace: Option<String>,
-    /// Whether resources of `speedscale.com/v1` are watched too.
+    /// True if resources of `speedscale.com/v1` are watched too.
     pub contract_group: bool,
-    /// Whether a resource may mock workloads of another namespace.
+    /// True if a resource may mock workloads of another namespace.
     pub other_namespaces: bool,
-    /// Whether annotations of workloads become resources.
+    /// True if annotations of workloads become resources.
     pub annotations: bool,
     /// The lease that this controller must hold to work; without one, it works at once.
     pub lease: Option<LeaseSettings>,

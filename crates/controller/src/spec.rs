@@ -1,5 +1,5 @@
-//! Validates a resource's specification. The definition's schema refuses some mistakes earlier, but not
-//! every cluster checks its rules.
+//! Validates a resource's specification. The definition's schema refuses some mistakes earlier, but
+//! not every cluster checks its rules.
 
 use crate::resource::{Cleanup, Mode, TargetRef, TrafficReplaySpec, WorkloadSpec};
 use crate::time;
@@ -24,7 +24,7 @@ pub(crate) struct ValidSpec {
     pub(crate) ttl: Option<Duration>,
     pub(crate) secrets: Vec<String>,
     pub(crate) workloads: Vec<WorkloadMocks>,
-    /// Where requests are sent, if any are.
+    /// Destination of the requests, if any are sent.
     pub(crate) destination: Option<Destination>,
     /// Settings that have no effect, each with the reason.
     pub(crate) ignored: Vec<String>,
@@ -56,7 +56,7 @@ pub(crate) enum MockedBackends {
     Named(Vec<String>),
 }
 
-/// Where requests are sent.
+/// Destination of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// To this URL.
@@ -72,8 +72,8 @@ impl std::fmt::Display for WorkloadRef {
 }
 
 impl ValidSpec {
-    /// Validates the specification of a resource in this namespace. `registry` is for snapshots without a
-    /// registry in their name.
+    /// Validates the specification of a resource in this namespace. `registry` is for snapshots
+    /// without a registry in their name.
     ///
     /// # Errors
     /// The mistake, and what to do about it.
@@ -109,7 +109,7 @@ impl ValidSpec {
         })
     }
 
-    /// Whether the resource is a replay, which ends by itself.
+    /// Returns whether the resource is a replay, which ends by itself.
     pub(crate) fn ends(&self) -> bool {
         self.mode != Mode::ResponderOnly
     }
@@ -177,7 +177,7 @@ fn image(id: &str, registry: Option<&str>) -> Result<String, String> {
     Ok(image)
 }
 
-/// Where requests are sent: to the URL or workload that is named, or to the only workload.
+/// Destination of the requests: the named URL or workload, or the only workload.
 fn destination(spec: &TrafficReplaySpec) -> Result<Destination, String> {
     let url =
         |key: &str, url: &str| match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {

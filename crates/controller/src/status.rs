@@ -1,14 +1,15 @@
-//! The status of a resource, as a function of the old status and the new state. A status without news
-//! stays equal, and isn't written.
+//! The status of a resource, as a function of the old status and the new state. A status without
+//! news stays equal, and isn't written.
 
 use crate::resource::{Condition, TrafficReplayStatus};
 use crate::time;
 use k8s_openapi::jiff::Timestamp;
 
-/// Condition: the sidecars answer from the mocks. Unknown once the EnvoyFilters are applied, since no
-/// sidecar is asked; false where they can't be applied.
+/// Condition: the sidecars answer from the mocks. Unknown once the EnvoyFilters are applied, since
+/// no sidecar is asked; false where they can't be applied.
 pub(crate) const MOCKS_READY: &str = "MocksReady";
-/// Condition: the EnvoyFilters are applied until the resource is removed, or the replay has succeeded.
+/// Condition: the EnvoyFilters are applied until the resource is removed, or the replay has
+/// succeeded.
 pub(crate) const READY: &str = "Ready";
 /// Condition: the replay has ended, with either result.
 pub(crate) const FINISHED: &str = "Finished";
@@ -22,7 +23,7 @@ pub(crate) struct ConditionState {
     pub(crate) message: String,
 }
 
-/// Whether a condition is met.
+/// Status of a condition: met, not met, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConditionStatus {
     True,
@@ -54,8 +55,8 @@ impl ConditionState {
     }
 }
 
-/// The status to start from. Of an earlier generation's status, only the conditions and `active` stay
-/// until they are set again.
+/// The status to start from. Of an earlier generation's status, only the conditions and `active`
+/// stay until they are set again.
 pub(crate) fn of_generation(
     old: &TrafficReplayStatus,
     generation: i64,

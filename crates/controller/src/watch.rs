@@ -1,4 +1,5 @@
-//! Changes in the cluster, as a stream without an end. A watch that fails is logged and started again.
+//! Changes in the cluster, as a stream without an end. A watch that fails is logged and started
+//! again.
 
 use crate::metrics::Metrics;
 use futures_util::{Stream, StreamExt, stream};
@@ -119,8 +120,8 @@ fn key(object: &DynamicObject) -> Key {
     (object.metadata.namespace.clone(), object.metadata.name.clone())
 }
 
-/// Fingerprint of a `TrafficReplay`: without the status, which the controller itself writes, except for
-/// the end of a replay.
+/// Fingerprint of a `TrafficReplay`: without the status, which the controller itself writes, except
+/// for the end of a replay.
 pub(crate) fn replay_fingerprint(object: &DynamicObject, hasher: &mut DefaultHasher) {
     let metadata = &object.metadata;
     (&metadata.uid, metadata.generation, &metadata.finalizers).hash(hasher);

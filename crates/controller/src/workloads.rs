@@ -82,7 +82,7 @@ fn watched_replay(context: &Context, namespace: &str, name: &str) -> Option<Arc<
     store.get(&ObjectRef::new_with(name, Group::Own.api()).within(namespace))
 }
 
-/// Whether this workload's annotations created a resource.
+/// Returns whether this workload's annotations created a resource.
 fn is_owned(replay: &DynamicObject, workload: &DynamicObject) -> bool {
     let annotated = replay.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(ANNOTATED));
     let owners = replay.metadata.owner_references.as_ref();

@@ -1,5 +1,6 @@
-//! The controller under load and under attack: many resources at once, an API server that refuses and
-//! forgets, controllers that die, other managers that write the same objects, and hostile texts.
+//! The controller under load and under attack: many resources at once, an API server that refuses
+//! and forgets, controllers that die, other managers that write the same objects, and hostile
+//! texts.
 
 #[path = "load/cluster.rs"]
 mod cluster;

@@ -24,7 +24,7 @@ fn program(home: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// How a program ended.
+/// Exit status and output of a program.
 #[derive(Debug)]
 struct Ended {
     status: Option<i32>,

@@ -1,6 +1,8 @@
-//! What reading a request, its normal form and its digest cost, by kind and size of the body. The same program runs natively and as wasm:
+//! Measures the cost of reading a request, of its normal form and of its digest, by kind and size
+//! of the body. The same program runs natively and as wasm:
 //!
-//! `cargo run --release -p understudy-core --example canonical_bench`, and as `scripts/bench.sh` does under `bench/wasi.mjs`.
+//! `cargo run --release -p understudy-core --example canonical_bench`, and as `scripts/bench.sh`
+//! does under `bench/wasi.mjs`.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -10,11 +12,12 @@ use understudy_core::facts::Facts;
 use understudy_core::headers::Headers;
 use understudy_core::rules::Rules;
 
-/// A round is so short that it mostly fits between two interruptions by something else; the best counts.
+/// A round is so short that it mostly fits between two interruptions by something else; the best
+/// counts.
 const ROUND: Duration = Duration::from_millis(2);
 const ROUNDS: usize = 60;
 
-/// A request: what it is called, its headers and its body.
+/// A request: its description, headers and body.
 struct Case {
     name: &'static str,
     headers: Headers,

@@ -51,7 +51,7 @@ pub fn parts(backend: &str) -> Option<(&str, &str, u16)> {
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether the pattern matches a backend.
+    /// Returns whether the pattern matches a backend.
     pub fn matches(&self, backend: &str) -> bool {
         // Names lack the scheme's default port, but patterns may state it.
         let whole = parts(backend).map(|(scheme, host, port)| format!("{scheme}://{host}:{port}"));
@@ -87,8 +87,8 @@ impl std::fmt::Display for Pattern {
     }
 }
 
-/// Whether a text fits a pattern. The text between two `*` is taken at its first occurrence: if any
-/// occurrence fits, the first one does.
+/// Returns whether a text fits a pattern. The text between two `*` is taken at its first
+/// occurrence: if any occurrence fits, the first one does.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut parts: Vec<&str> = pattern.split('*').collect();
     let last = parts.pop().unwrap_or_default();

@@ -57,7 +57,7 @@ impl Headers {
         self.block.len()
     }
 
-    /// Whether there are no pairs.
+    /// Returns whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }

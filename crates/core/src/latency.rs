@@ -31,7 +31,7 @@ impl Latency {
         held.min(DELAY_MAX)
     }
 
-    /// Whether answers aren't delayed.
+    /// Returns whether answers aren't delayed.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }

@@ -19,13 +19,13 @@ impl Sample {
     /// All exchanges.
     pub const WHOLE: Self = Self { parts: PARTS };
 
-    /// Whether all exchanges are recorded.
+    /// Returns whether all exchanges are recorded.
     pub fn is_whole(&self) -> bool {
         *self == Self::WHOLE
     }
 
-    /// Whether exchanges with this key are recorded. A larger share includes the keys of every
-    /// smaller share.
+    /// Returns whether exchanges with this key are recorded. A larger share includes the keys of
+    /// every smaller share.
     pub fn takes(self, key: &[u8]) -> bool {
         let place = prefix(&sha1(key)).checked_rem(u64::from(PARTS));
         self.is_whole() || place.is_some_and(|place| place < u64::from(self.parts))

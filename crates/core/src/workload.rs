@@ -22,13 +22,13 @@ const QUOTED_MAX: usize = 100;
 /// The annotations of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// Whether the workload has opted in to mocking.
+    /// Consent of the workload to mocking.
     pub consent: Consent,
     /// The requested snapshot.
     pub snapshot: Option<String>,
 }
 
-/// Whether a workload has opted in to mocking.
+/// Consent of a workload to mocking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Consent {
     /// No annotation.
@@ -36,7 +36,7 @@ pub enum Consent {
     None,
     /// The workload has opted in.
     Given,
-    /// The annotations can't be used. The text says why, and what to do.
+    /// The annotations can't be used. The text has the reason and a remedy.
     Not(String),
 }
 

@@ -1,5 +1,5 @@
-//! A client for Envoy's admin interface, over TCP or a Unix socket. It reads state and drains listeners.
-//! It never changes the configuration.
+//! A client for Envoy's admin interface, over TCP or a Unix socket. It reads state and drains
+//! listeners. It never changes the configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,8 +15,8 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::error::Error;
 
-/// The time limit of a request. Envoy's main thread serves the admin interface, and normally responds at
-/// once.
+/// The time limit of a request. Envoy's main thread serves the admin interface, and normally
+/// responds at once.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The address of the admin interface.
@@ -65,7 +65,8 @@ impl Admin {
         self.request("POST", path).await
     }
 
-    /// The counters and gauges whose names match the regular expression `filter`; all if it is empty.
+    /// The counters and gauges whose names match the regular expression `filter`; all if it is
+    /// empty.
     pub async fn stats(&self, filter: &str) -> Result<EnvoyStats, Error> {
         let path = format!("/stats?format=json&filter={}", escape(filter));
         let json = self.json(&path).await?;
@@ -179,7 +180,7 @@ impl EnvoyStats {
         self.values.get(name).copied().unwrap_or(0)
     }
 
-    /// Whether Envoy has a statistic called `name`.
+    /// Returns whether Envoy has a statistic called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }

@@ -1,5 +1,5 @@
-//! Envoy's configuration as JSON: the templates in `envoy/*.yaml`, changed by typed settings. Everything
-//! else stays as in the template, so that the files and the command can't drift apart.
+//! Envoy's configuration as JSON: the templates in `envoy/*.yaml`, changed by typed settings.
+//! Everything else stays as in the template, so that the files and the command can't drift apart.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -125,8 +125,8 @@ impl Bootstrap {
         Self::new(Template::Responder)
     }
 
-    /// The filter answers, and requests that it passes on (`on_miss: passthrough` or `capture`) reach their
-    /// backends.
+    /// The filter answers, and requests that it passes on (`on_miss: passthrough` or `capture`)
+    /// reach their backends.
     pub fn responder_with_backends() -> Self {
         Self::new(Template::ResponderWithBackends)
             .on_filter_failure(FilterFailure::Reload)
@@ -139,8 +139,8 @@ impl Bootstrap {
         self
     }
 
-    /// One socket per worker instead of one for all. Spreads connections better, but then a second Envoy can
-    /// take the same port unnoticed.
+    /// One socket per worker instead of one for all. Spreads connections better, but then a second
+    /// Envoy can take the same port unnoticed.
     pub fn reuse_port(mut self, yes: bool) -> Self {
         self.reuse_port = Some(yes);
         self
@@ -159,8 +159,8 @@ impl Bootstrap {
         self
     }
 
-    /// How long Envoy may take to load the filter's module: V8 reads it completely, including the table.
-    /// About 20 MiB/s were measured on two cores; a quarter of that is assumed.
+    /// Time that Envoy may take to load the filter's module: V8 reads it completely, including the
+    /// table. About 20 MiB/s were measured on two cores; a quarter of that is assumed.
     pub fn loading_time(&self) -> Duration {
         const BYTES_PER_SECOND: u64 = 5 << 20;
         let length =
@@ -192,8 +192,8 @@ impl Bootstrap {
         self
     }
 
-    /// Redirects a backend to another address. Has no effect on [`Bootstrap::responder`], which sends no
-    /// requests.
+    /// Redirects a backend to another address. Has no effect on [`Bootstrap::responder`], which
+    /// sends no requests.
     pub fn map(mut self, map: HostMap) -> Self {
         self.maps.push(map);
         self
@@ -212,7 +212,8 @@ impl Bootstrap {
         self
     }
 
-    /// The certificates of backends that Envoy accepts. Default: those signed by the system's roots.
+    /// The certificates of backends that Envoy accepts. Default: those signed by the system's
+    /// roots.
     pub fn upstream_trust(mut self, trust: UpstreamTrust) -> Self {
         self.upstream_trust = Some(trust);
         self
@@ -224,7 +225,8 @@ impl Bootstrap {
         self
     }
 
-    /// The maximum size in bytes of a body that the filter can hold. Envoy answers larger ones with 413.
+    /// The maximum size in bytes of a body that the filter can hold. Envoy answers larger ones with
+    /// 413.
     pub fn buffer_limit(mut self, bytes: u32) -> Self {
         self.buffer_limit = Some(bytes);
         self
@@ -264,8 +266,8 @@ impl Bootstrap {
         };
         let mut config = parse(text)?;
         if self.template == Template::ResponderWithBackends {
-            // The filter holds a request until its body has arrived, so the backend's `100 Continue` would
-            // never come.
+            // The filter holds a request until its body has arrived, so the backend's `100
+            // Continue` would never come.
             for manager in managers(&mut config)? {
                 manager["proxy_100_continue"] = false.into();
             }

@@ -19,7 +19,7 @@ impl EnvoyExit {
         self.0.signal()
     }
 
-    /// Whether the exit code is 0: Envoy stopped as requested.
+    /// Returns whether the exit code is 0: Envoy stopped as requested.
     pub fn success(&self) -> bool {
         self.0.success()
     }

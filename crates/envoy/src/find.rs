@@ -81,8 +81,8 @@ impl EnvoyBinary {
     }
 }
 
-/// Finds Envoy: `$ENVOY`; `PATH`; `.venv/bin/envoy` in the current folder, above it, or above the running
-/// program.
+/// Finds Envoy: `$ENVOY`; `PATH`; `.venv/bin/envoy` in the current folder, above it, or above the
+/// running program.
 ///
 /// A wrong `$ENVOY` is an error, and no other place is tried.
 pub fn find() -> Result<EnvoyBinary, Error> {

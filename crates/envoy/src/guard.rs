@@ -1,9 +1,9 @@
 //! Kills a process group if this process dies without having stopped it, even by SIGKILL.
 //!
-//! A small shell waits until our end of a pipe closes. The kernel closes it however this process dies.
-//! Unlike Linux's `PR_SET_PDEATHSIG`, this works on macOS too, needs no `unsafe`, covers the whole group,
-//! and doesn't mistake the end of the thread that started the child for the end of the process. It never
-//! signals a group after `release`.
+//! A small shell waits until our end of a pipe closes. The kernel closes it however this process
+//! dies. Unlike Linux's `PR_SET_PDEATHSIG`, this works on macOS too, needs no `unsafe`, covers the
+//! whole group, and doesn't mistake the end of the thread that started the child for the end of the
+//! process. It never signals a group after `release`.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -11,8 +11,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::error::Error;
 
-/// The first line that the shell reads names the group. The second line, or the end of file, decides
-/// whether it is killed.
+/// The first line that the shell reads names the group. The second line, or the end of file,
+/// decides whether it is killed.
 const SCRIPT: &str = r#"
 read -r group || exit 0
 read -r word
@@ -35,15 +35,16 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts the watcher. It must start before the process that it watches, so that there is no gap.
+    /// Starts the watcher. It must start before the process that it watches, so that there is no
+    /// gap.
     pub fn new() -> Result<Self, Error> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "understudy-guard"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // The watcher has its own group: Ctrl-C in the terminal goes to ours, and must not end the
-            // watcher first.
+            // The watcher has its own group: Ctrl-C in the terminal goes to ours, and must not end
+            // the watcher first.
             .process_group(0)
             .spawn()
             .map_err(|error| Error::io("start /bin/sh", error))?;
@@ -56,8 +57,8 @@ impl Guard {
         self.send(&format!("{group}\n")).map_err(|error| Error::io("talk to the watcher", error))
     }
 
-    /// Ends the watcher without a signal to the group. Must be called before the group's number can be
-    /// reused.
+    /// Ends the watcher without a signal to the group. Must be called before the group's number can
+    /// be reused.
     pub fn release(mut self) {
         // The watcher may have ended already.
         let _ = self.send("release\n");

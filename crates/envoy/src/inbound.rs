@@ -1,5 +1,5 @@
-//! `LISTEN=APP`: the address on which Envoy accepts requests for the service, and the address of the
-//! service itself. Built from the template's listener `inbound` and its cluster `app`.
+//! `LISTEN=APP`: the address on which Envoy accepts requests for the service, and the address of
+//! the service itself. Built from the template's listener `inbound` and its cluster `app`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -113,8 +113,8 @@ impl Inbound {
         cluster
     }
 
-    /// The filter's configuration for this listener, derived from the outbound one without its keys about
-    /// backends.
+    /// The filter's configuration for this listener, derived from the outbound one without its keys
+    /// about backends.
     pub(crate) fn plugin_config(&self, outbound: &Value) -> Value {
         let mut config = outbound.clone();
         if let Some(keys) = config.as_object_mut() {

@@ -5,7 +5,8 @@
 //! use std::time::Duration;
 //! use understudy_envoy::{Bootstrap, Envoy, Options};
 //!
-//! let bootstrap = Bootstrap::tap().listen(([127, 0, 0, 1], 0).into()).filter("target/filter.wasm");
+//! let listen = ([127, 0, 0, 1], 0).into();
+//! let bootstrap = Bootstrap::tap().listen(listen).filter("target/filter.wasm");
 //! let envoy = Envoy::start(&bootstrap, &Options::default()).await?;
 //! println!("HTTP_PROXY=http://{}", envoy.proxy_addr());
 //! envoy.stop(Duration::from_secs(5)).await;

@@ -71,12 +71,13 @@ pub(crate) fn address_in_use(log: &str) -> Option<String> {
     Some(address.to_owned())
 }
 
-/// Whether Envoy has refused its configuration.
+/// Returns whether Envoy has refused its configuration.
 pub(crate) fn refused(log: &str) -> bool {
     log.contains("initializing config")
 }
 
-/// The level and the message in `[2026-11-21 08:19:52.919][12216][critical][wasm] [source/…/wasm.cc:626] Plugin … failed`.
+/// The level and the message in `[2026-11-21 08:19:52.919][12216][critical][wasm]
+/// [source/…/wasm.cc:626] Plugin … failed`.
 fn parse(line: &str) -> Option<(&str, &str)> {
     let mut fields = line.strip_prefix('[')?.splitn(4, "][");
     let level = fields.nth(2)?;

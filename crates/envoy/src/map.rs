@@ -120,8 +120,8 @@ impl HostMap {
         if self.tls {
             return vec![route(json!({ "filter_state": http2 }), false), route(json!({}), true)];
         }
-        // Over TLS, apps use HTTP/2 because Envoy has offered it. Without TLS, nothing tells whether the
-        // backend supports HTTP/2, except that gRPC requires it.
+        // Over TLS, apps use HTTP/2 because Envoy has offered it. Without TLS, nothing tells
+        // whether the backend supports HTTP/2, except that gRPC requires it.
         let https = header(":scheme", json!({ "exact": "https" }));
         let grpc = header("content-type", json!({ "prefix": "application/grpc" }));
         vec![
@@ -136,8 +136,8 @@ impl HostMap {
         if http1 { format!("{name}_http1") } else { name }
     }
 
-    /// Clusters with the limits and protocols of the models, for this address. The models are: the app's
-    /// protocol without TLS; TLS with the best common protocol; TLS with HTTP/1.1.
+    /// Clusters with the limits and protocols of the models, for this address. The models are: the
+    /// app's protocol without TLS; TLS with the best common protocol; TLS with HTTP/1.1.
     pub(crate) fn clusters(&self, [plain, tls, tls_http1]: &[Value; 3]) -> [Value; 2] {
         let model = if self.tls { tls } else { plain };
         [(model, false), (tls_http1, true)]
@@ -168,8 +168,8 @@ impl HostMap {
     }
 }
 
-/// A virtual host for each mapped value of the Host header: the maps' routes first, then those of the
-/// virtual host `any`.
+/// A virtual host for each mapped value of the Host header: the maps' routes first, then those of
+/// the virtual host `any`.
 pub(crate) fn virtual_hosts(maps: &[HostMap], any: &Value) -> Vec<Value> {
     let mut hosts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let (with_port, without_port): (Vec<&HostMap>, Vec<&HostMap>) =
@@ -198,8 +198,8 @@ pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// Parses `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`. Returns the host in lower case and without
-/// brackets.
+/// Parses `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`. Returns the host in lower case and
+/// without brackets.
 pub(crate) fn authority(text: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (

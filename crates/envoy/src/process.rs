@@ -1,4 +1,5 @@
-//! One running Envoy: started, watched, stopped. Leaves no process behind, however this process ends.
+//! One running Envoy: started, watched, stopped. Leaves no process behind, however this process
+//! ends.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,7 +42,7 @@ pub struct Options {
     pub concurrency: u32,
     /// The detail of its log.
     pub log_level: LogLevel,
-    /// How long Envoy may take to become ready. A large module gets more; see
+    /// Time limit for Envoy to become ready. A large module gets more; see
     /// [`Bootstrap::loading_time`].
     pub ready_within: Duration,
     /// The listener for apps. Envoy counts as ready when it exists.
@@ -85,8 +86,8 @@ impl Envoy {
         let Some(any_port) = free_port_wanted else {
             return Self::start_once(bootstrap.clone(), options, binary).await;
         };
-        // Envoy could choose the port itself, but its configuration contains the port (see `self` in the
-        // template). If another process takes the port first, another one is tried.
+        // Envoy could choose the port itself, but its configuration contains the port (see `self`
+        // in the template). If another process takes the port first, another one is tried.
         for _ in 1..PORT_TRIES {
             let free = free_port(any_port)?;
             let bootstrap = bootstrap.clone().listen(free);
@@ -149,8 +150,8 @@ impl Envoy {
         }
     }
 
-    /// The listeners, once they accept traffic: Envoy is configured and its workers run. While the admin
-    /// interface doesn't respond, Envoy isn't ready.
+    /// The listeners, once they accept traffic: Envoy is configured and its workers run. While the
+    /// admin interface doesn't respond, Envoy isn't ready.
     async fn ready_listeners(&self) -> Option<BTreeMap<String, SocketAddr>> {
         if self.admin.get("/ready").await.ok()?.status != 200 {
             return None;
@@ -204,7 +205,8 @@ impl Envoy {
         &self.admin
     }
 
-    /// The counters and gauges whose names match the regular expression `filter`; all if it is empty.
+    /// The counters and gauges whose names match the regular expression `filter`; all if it is
+    /// empty.
     pub async fn stats(&self, filter: &str) -> Result<EnvoyStats, Error> {
         self.admin.stats(filter).await
     }
@@ -215,8 +217,8 @@ impl Envoy {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The tunnels that Envoy couldn't read. It logs the last ones when it ends, so this is complete after
-    /// [`Envoy::stop`].
+    /// The tunnels that Envoy couldn't read. It logs the last ones when it ends, so this is
+    /// complete after [`Envoy::stop`].
     pub fn tunnels(&self) -> Vec<Tunnel> {
         let bytes = std::fs::read(self.dir.path().join(TUNNEL_LOG)).unwrap_or_default();
         tunnels::read(&String::from_utf8_lossy(&bytes))
@@ -242,8 +244,8 @@ impl Envoy {
         Err(Error::Admin { request, reason: format!("status {}", response.status) })
     }
 
-    /// Ends Envoy by SIGTERM, and by SIGKILL if it still runs after `timeout`. Envoy waits neither for
-    /// requests in flight nor for the filter's batches: callers have to wait for these before.
+    /// Ends Envoy by SIGTERM, and by SIGKILL if it still runs after `timeout`. Envoy waits neither
+    /// for requests in flight nor for the filter's batches: callers have to wait for these before.
     pub async fn stop(&self, timeout: Duration) -> EnvoyExit {
         self.child.signal(Signal::TERM);
         if let Ok(exit) = tokio::time::timeout(timeout, self.child.wait()).await {
@@ -254,8 +256,8 @@ impl Envoy {
     }
 }
 
-/// Raises the limit of open files, because each connection is one and the usual limit is 1,024. The shell
-/// replaces itself by Envoy, so that its process number is Envoy's.
+/// Raises the limit of open files, because each connection is one and the usual limit is 1,024. The
+/// shell replaces itself by Envoy, so that its process number is Envoy's.
 const MANY_FILES: &str = r#"ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@""#;
 
 fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -> Result<Command, Error> {
@@ -275,8 +277,8 @@ fn command(binary: &EnvoyBinary, config: &Path, options: &Options, dir: &Path) -
         .stdin(Stdio::null())
         .stdout(file.try_clone().map_err(failed)?)
         .stderr(file)
-        // Envoy has its own group: Ctrl-C in the terminal goes to this process, which first stores what is
-        // in flight.
+        // Envoy has its own group: Ctrl-C in the terminal goes to this process, which first stores
+        // what is in flight.
         .process_group(0);
     Ok(command)
 }

@@ -63,9 +63,9 @@ impl TunnelLogLine {
         if self.flags.as_deref().is_some_and(|flags| flags.split(',').any(|flag| flag == "DPE")) {
             return Some(TunnelProblem::TlsButNotHttp);
         }
-        // An app that has sent data trusts the certificate, even if its connection breaks later. An app
-        // that leaves without an alert, which is an error of the system's library, isn't counted either: an
-        // app that doesn't trust the certificate sends a TLS alert.
+        // An app that has sent data trusts the certificate, even if its connection breaks later. An
+        // app that leaves without an alert, which is an error of the system's library, isn't
+        // counted either: an app that doesn't trust the certificate sends a TLS alert.
         let sent_alert = self.failure.as_deref().is_some_and(|failure| failure.contains("SSL_routines"));
         (self.received_bytes == Some(0) && sent_alert).then_some(TunnelProblem::NotTrusted)
     }

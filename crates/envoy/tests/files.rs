@@ -14,7 +14,7 @@ fn yaml(name: &str) -> Value {
 }
 
 #[test]
-fn what_the_two_bootstraps_share_is_the_same() {
+fn common_parts_of_the_two_bootstraps_are_equal() {
     let (tap, responder) = (yaml("envoy.yaml"), yaml("responder.yaml"));
     let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
     let same =
@@ -48,7 +48,7 @@ fn what_the_two_bootstraps_share_is_the_same() {
 }
 
 #[test]
-fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
+fn compose_files_mount_existing_paths_and_pin_the_tested_envoy() {
     for (file, mounts) in [("docker-compose.yaml", 3), ("docker-compose.sidecar.yaml", 6)] {
         let compose = yaml(file);
         let services = compose["services"].as_object().unwrap();
@@ -63,7 +63,8 @@ fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
                 source.starts_with("../target/") || root().join("envoy").join(source).exists(),
                 "{source}"
             );
-            // What is mounted lies in the container where it lies in the repository: the paths in envoy.yaml hold.
+            // A mounted file has the same path in the container as in the repository, so that the
+            // paths in envoy.yaml are valid.
             if let Ok(inside) = Path::new(target).strip_prefix("/understudy") {
                 assert!(Path::new("envoy").join(source).ends_with(inside.file_name().unwrap()), "{source}");
                 assert!(inside.starts_with("target") || root().join(inside).exists(), "{target}");
@@ -75,7 +76,7 @@ fn the_compose_files_mount_what_there_is_and_pin_the_tested_envoy() {
 }
 
 #[test]
-fn the_way_in_changes_as_little_as_the_way_out() {
+fn inbound_listener_changes_as_little_as_the_outbound_one() {
     let tap = yaml("envoy.yaml");
     let listener = |name: &str| {
         let listeners = tap["static_resources"]["listeners"].as_array().unwrap();
@@ -85,7 +86,7 @@ fn the_way_in_changes_as_little_as_the_way_out() {
     let manager =
         |listener: &Value| listener.pointer("/filter_chains/0/filters/0/typed_config").unwrap().clone();
     let (out, own) = (manager(&way_out), manager(&way_in));
-    // What only one of them has: whom it leads to, and what each has to say.
+    // Parts that only one of the two has: the destination, and the expected content of each.
     let apart = [
         "stat_prefix",
         "http_filters",
@@ -114,7 +115,7 @@ fn the_way_in_changes_as_little_as_the_way_out() {
 }
 
 #[test]
-fn the_sidecar_the_script_and_the_compose_file_agree() {
+fn sidecar_script_and_compose_file_agree() {
     let (sidecar, compose) = (yaml("sidecar.yaml"), yaml("docker-compose.sidecar.yaml"));
     let script = std::fs::read_to_string(root().join("envoy/redirect.sh")).unwrap();
     let listener = &sidecar["static_resources"]["listeners"][0];

@@ -24,7 +24,7 @@ fn body(
     Full::from(text.to_owned()).with_trailers(std::future::ready(Some(Ok(trailers))))
 }
 
-/// Says what it was asked, in the body, and adds a trailer.
+/// Echoes the request in the body, and adds a trailer.
 async fn echo(
     request: Request<Incoming>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
@@ -61,7 +61,7 @@ where
 }
 
 #[tokio::test]
-async fn it_stays_http2_with_its_trailers() {
+async fn http2_request_stays_http2_with_its_trailers() {
     let addr = upstream().await;
     let envoy = start(&tap()).await;
     let mut client = client(envoy.proxy_addr()).await;
@@ -78,7 +78,7 @@ async fn it_stays_http2_with_its_trailers() {
 }
 
 #[tokio::test]
-async fn a_thousand_streams_at_once() {
+async fn thousand_streams_at_once_are_answered() {
     let addr = upstream().await;
     let envoy = start(&tap()).await;
     let client = client(envoy.proxy_addr()).await;
@@ -98,7 +98,7 @@ async fn a_thousand_streams_at_once() {
 }
 
 #[tokio::test]
-async fn the_responder_takes_it_too() {
+async fn responder_accepts_http2() {
     let envoy = start(&responder()).await;
     let mut client = client(envoy.proxy_addr()).await;
     let request = Request::get("http://api.example.com/").body(Full::<Bytes>::default()).unwrap();

@@ -17,7 +17,7 @@ use understudy_envoy::{Bootstrap, Envoy, Error, Options, validate};
 const VICTIM: &str = "TEST_ENVOY_VICTIM";
 
 #[tokio::test]
-async fn starts_on_a_free_port_and_stops() {
+async fn envoy_starts_on_a_free_port_and_stops() {
     let envoy = start(&tap()).await;
     let address = envoy.proxy_addr();
     assert_ne!(address.port(), 0);
@@ -33,7 +33,7 @@ async fn starts_on_a_free_port_and_stops() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn it_may_open_as_many_files_as_the_system_allows() {
+async fn envoy_has_the_systems_limit_of_open_files() {
     let envoy = start(&tap()).await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", envoy.pid())).unwrap();
     let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
@@ -45,7 +45,7 @@ async fn it_may_open_as_many_files_as_the_system_allows() {
 }
 
 #[tokio::test]
-async fn two_at_once() {
+async fn two_envoys_run_at_once() {
     let (tap, responder) = (tap(), responder());
     let (one, two) = tokio::join!(start(&tap), start(&responder));
     assert_ne!(one.proxy_addr(), two.proxy_addr());
@@ -54,7 +54,7 @@ async fn two_at_once() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_an_error_of_its_own() {
+async fn port_in_use_has_its_own_error() {
     let first = start(&tap()).await;
     let address = first.proxy_addr();
     let error = Envoy::start(&tap().listen(address), &Options::default()).await.unwrap_err();
@@ -67,7 +67,7 @@ async fn a_port_in_use_is_an_error_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_bad_plugin_configuration_is_refused_in_the_filters_words() {
+async fn bad_plugin_configuration_is_refused_with_the_filters_message() {
     for bootstrap in [tap(), tap().on_filter_failure(understudy_envoy::FilterFailure::Reload)] {
         let bad = bootstrap.plugin_config(json!("no object"));
         for error in
@@ -99,7 +99,7 @@ async fn a_missing_or_broken_module_is_refused() {
 }
 
 #[tokio::test]
-async fn its_death_is_noticed() {
+async fn death_of_envoy_is_noticed() {
     let envoy = start(&tap()).await;
     let pid = Pid::from_raw(i32::try_from(envoy.pid()).unwrap()).unwrap();
     let (exit, _) = tokio::join!(envoy.wait_exit(), async { kill_process(pid, Signal::KILL).unwrap() });
@@ -110,7 +110,7 @@ async fn its_death_is_noticed() {
 }
 
 #[tokio::test]
-async fn dropped_it_is_killed() {
+async fn envoy_dropped_is_killed() {
     let envoy = start(&tap()).await;
     let pid = Pid::from_raw(i32::try_from(envoy.pid()).unwrap()).unwrap();
     drop(envoy);
@@ -118,21 +118,21 @@ async fn dropped_it_is_killed() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_ready_in_time_is_not_left_behind() {
+async fn envoy_not_ready_in_time_is_killed() {
     let options = Options { ready_within: Duration::ZERO, ..Options::default() };
     let error = Envoy::start(&tap(), &options).await.unwrap_err();
     assert_eq!(error.code(), "envoy-not-ready");
 }
 
 #[tokio::test]
-async fn none_is_left_when_the_parent_is_killed() {
+async fn envoy_ends_when_its_parent_is_killed() {
     if std::env::var_os(VICTIM).is_some() {
         let envoy = start(&tap()).await;
         println!("{VICTIM} {}", envoy.pid());
         std::future::pending::<()>().await;
     }
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "none_is_left_when_the_parent_is_killed", "--nocapture"])
+        .args(["--exact", "envoy_ends_when_its_parent_is_killed", "--nocapture"])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
@@ -162,7 +162,7 @@ fn is_zombie(pid: Pid) -> bool {
 }
 
 #[test]
-fn both_files_are_valid_and_so_is_every_setting() {
+fn bootstraps_with_every_setting_are_valid() {
     let maps =
         ["a.example=http://127.0.0.1:1", "b.example:8080=https://b.internal", "[::1]:9=http://[::1]:10"];
     let full = |bootstrap: Bootstrap| {

@@ -1,4 +1,5 @@
-//! Requests through a real Envoy with the templates' settings: what the app and the backend see of it.
+//! Requests through a real Envoy with the templates' settings: what the app and the backend see of
+//! it.
 
 mod common;
 
@@ -49,7 +50,7 @@ async fn methods_trailers_and_expectations_pass() {
 }
 
 #[tokio::test]
-async fn a_responder_that_gathers_bodies_asks_for_them() {
+async fn responder_that_buffers_bodies_sends_100_continue() {
     let upstream = Upstream::start(REPLY).await;
     for bootstrap in [responder(), Bootstrap::responder_with_backends().listen(([127, 0, 0, 1], 0).into())] {
         let envoy = start(&bootstrap.filter(common::tap_filter())).await;
@@ -64,7 +65,7 @@ async fn a_responder_that_gathers_bodies_asks_for_them() {
 }
 
 #[tokio::test]
-async fn the_apps_own_forwarded_proto_arrives() {
+async fn forwarded_proto_of_the_app_is_kept() {
     let upstream = Upstream::start(REPLY).await;
     let envoy = start(&tap()).await;
     let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Forwarded-Proto: https\r\n\r\n", upstream.addr);
@@ -74,7 +75,7 @@ async fn the_apps_own_forwarded_proto_arrives() {
 }
 
 #[tokio::test]
-async fn a_map_leads_elsewhere_under_the_same_name() {
+async fn mapped_backend_is_called_under_its_own_name() {
     let (mapped, other) = (Upstream::start(REPLY).await, Upstream::start(REPLY).await);
     let envoy = start(
         &tap()
@@ -146,7 +147,7 @@ async fn large_and_many_headers_pass() {
 }
 
 #[tokio::test]
-async fn asked_for_itself_it_says_so() {
+async fn request_to_the_proxy_itself_is_answered_with_advice() {
     let envoy = start(&tap()).await;
     for host in ["127.0.0.1", "localhost"] {
         let request = format!("GET / HTTP/1.1\r\nHost: {host}:{}\r\n\r\n", envoy.proxy_addr().port());
@@ -191,10 +192,10 @@ async fn the_responder_answers_and_refuses_tunnels() {
 }
 
 #[tokio::test]
-async fn tunnels_lead_each_to_its_own_place() {
+async fn each_tunnel_reaches_its_own_target() {
     let envoy = start(&tap()).await;
     let mut tunnels = Vec::new();
-    // All open at the same time: what is kept of one must not be used for another.
+    // All are open at the same time: state of one must not be used for another.
     for reply in ["\x01one\r\n", "\x02two\r\n", "\x03three\r\n"] {
         let upstream = Upstream::start(reply).await;
         let mut tunnel = TcpStream::connect(envoy.proxy_addr()).await.unwrap();
@@ -215,7 +216,7 @@ async fn tunnels_lead_each_to_its_own_place() {
 }
 
 #[tokio::test]
-async fn the_responder_reaches_nobody_when_the_filter_lets_a_request_through() {
+async fn responder_without_routes_answers_503_to_a_request_let_through() {
     let upstream = Upstream::start(REPLY).await;
     let map = format!("api.example.com=http://{}", upstream.addr).parse().unwrap();
     let envoy = start(&responder().filter(common::tap_filter()).map(map)).await;
@@ -229,7 +230,7 @@ async fn the_responder_reaches_nobody_when_the_filter_lets_a_request_through() {
 }
 
 #[tokio::test]
-async fn a_responder_with_backends_passes_what_the_filter_lets_through() {
+async fn responder_with_routes_forwards_a_request_let_through() {
     let upstream = Upstream::start(REPLY).await;
     let bootstrap = Bootstrap::responder_with_backends().listen(([127, 0, 0, 1], 0).into());
     let envoy = start(&bootstrap.filter(common::tap_filter())).await;
@@ -239,7 +240,7 @@ async fn a_responder_with_backends_passes_what_the_filter_lets_through() {
 }
 
 #[tokio::test]
-async fn what_envoy_answers_by_itself() {
+async fn envoy_answers_some_requests_itself() {
     let envoy = start(&tap()).await;
     let proxy = envoy.proxy_addr();
     for (request, end, expect) in [
@@ -276,9 +277,10 @@ async fn http_1_0_is_served() {
     stop(envoy).await;
 }
 
-/// What Envoy does all the same, and has no setting for: docs/reference/envoy.md lists it for users.
+/// Changes that Envoy makes without a setting to prevent them: docs/reference/envoy.md lists them
+/// for users.
 #[tokio::test]
-async fn what_a_tap_changes_all_the_same() {
+async fn tap_has_the_documented_changes() {
     let upstream =
         Upstream::start("HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 4\r\n\r\nbody").await;
     let envoy = start(&tap()).await;

@@ -1,11 +1,11 @@
-//! What [`crate::Https`] needs in a workload: certificates for the sidecar, the authority for the app, and
-//! the lines of the pod template that mount both.
+//! Resources that [`crate::Https`] needs in a workload: certificates for the sidecar, the authority
+//! for the app, and the lines of the pod template that mount both.
 
 use crate::scope::Scope;
 use serde_json::{Value, json};
 
-/// Label of pods that have the certificates. Its value identifies one scope, so that two resources never
-/// meet in one sidecar.
+/// Label of pods that have the certificates. Its value identifies one scope, so that two resources
+/// never meet in one sidecar.
 pub(crate) const LABEL: &str = "understudy.dev/https";
 /// Folder of the certificates in the sidecar's container.
 pub(crate) const FOLDER: &str = "/etc/understudy/https";
@@ -43,7 +43,7 @@ pub struct Certificates {
     pub key: String,
     /// The authority that signed it.
     pub authority: String,
-    /// That authority, and all others that the app trusts.
+    /// The authority that signed the certificates, and all others that the app trusts.
     pub bundle: String,
 }
 
@@ -70,8 +70,9 @@ impl Certificates {
     }
 }
 
-/// A patch of a workload's pod template for `kubectl patch`. It mounts the certificates into the sidecar and
-/// the authority into the app's container, and makes the usual clients trust the authority.
+/// A patch of a workload's pod template for `kubectl patch`. It mounts the certificates into the
+/// sidecar and the authority into the app's container, and makes the usual clients trust the
+/// authority.
 pub fn pod_patch(scope: &Scope, container: &str) -> Value {
     let volume = |name: &str, what: Value| json!({ name: what }).to_string();
     let env = |names: &[&str], file: &str| {

@@ -1,9 +1,11 @@
-//! HTTPS of the app, read in the sidecar. TLS ends there, with a certificate that the app trusts, so that
-//! the filter can read it. Calls to real backends leave by TLS again, and the backends are verified.
+//! HTTPS of the app, read in the sidecar. TLS ends there, with a certificate that the app trusts,
+//! so that the filter can read it. Calls to real backends leave by TLS again, and the backends are
+//! verified.
 //!
-//! The resource selects only pods with [`LABEL`], which comes with the certificates (`certificates.rs`):
-//! other pods have no certificate to answer with. No resource here has a private key: Istio's agent reads
-//! the keys from files in the sidecar's container and hands them to Envoy, renewed ones too.
+//! The resource selects only pods with [`LABEL`], which comes with the certificates
+//! (`certificates.rs`): other pods have no certificate to answer with. No resource here has a
+//! private key: Istio's agent reads the keys from files in the sidecar's container and hands them
+//! to Envoy, renewed ones too.
 
 use crate::certificates::{FOLDER, LABEL};
 use crate::error::Error;
@@ -13,8 +15,8 @@ use crate::stub;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Time that a listener waits for the certificate before it starts without it. Then only connections to
-/// these hosts are closed.
+/// Time that a listener waits for the certificate before it starts without it. Then only
+/// connections to these hosts are closed.
 const WAIT_FOR_CERTIFICATE: &str = "5s";
 /// Longest host name (RFC 1035, 2.3.4), without the dot of the root.
 const HOST_MAX: usize = 253;
@@ -45,13 +47,13 @@ pub(crate) struct ChainSettings<'a> {
     pub(crate) priority: i32,
     /// The filter, as the chain lists it.
     pub(crate) filter: Value,
-    /// Whether the chain has a route to the gRPC stub.
+    /// True if the chain has a route to the gRPC stub.
     pub(crate) with_stub: bool,
 }
 
 impl Https {
-    /// HTTPS to these hosts on this port. `roots`: a file in the sidecar's container with the authorities
-    /// of real backends; without it, those of the container's system.
+    /// HTTPS to these hosts on this port. `roots`: a file in the sidecar's container with the
+    /// authorities of real backends; without it, those of the container's system.
     ///
     /// # Errors
     /// [`Error::Host`], [`Error::NoHost`], [`Error::Port`], [`Error::Roots`].
@@ -95,8 +97,8 @@ impl Https {
         envoy_filter(&scope.and(LABEL, &scope.identity()), &name, chain.priority, &patches)
     }
 
-    /// A patch of all listeners for the port. By Istio's rules, `virtualOutbound` is for every port: it takes
-    /// all connections that no other listener is for.
+    /// A patch of all listeners for the port. By Istio's rules, `virtualOutbound` is for every
+    /// port: it takes all connections that no other listener is for.
     fn in_listeners(&self, apply_to: &str, value: &Value) -> Value {
         json!({
             "applyTo": apply_to,
@@ -105,8 +107,8 @@ impl Https {
         })
     }
 
-    /// Reads the server name. Disabled on other ports: where the server speaks first, the inspector would
-    /// wait for the client's first bytes until its timeout.
+    /// Reads the server name. Disabled on other ports: where the server speaks first, the inspector
+    /// would wait for the client's first bytes until its timeout.
     fn inspector(&self) -> Value {
         let end = u32::from(self.port).saturating_add(1);
         let port = json!({ "destination_port_range": { "start": self.port, "end": end } });
@@ -118,10 +120,10 @@ impl Https {
     }
 
     fn chain(&self, cluster: &str, scope: &Scope, chain: &ChainSettings<'_>) -> Value {
-        // Envoy prefers the more specific of two matching chains, and refuses two equal ones. Istio's own
-        // chains for a host name no transport protocol, so this chain comes first. A mock's chain comes
-        // before a tap's in the same way: it also matches the source address, as two halves of all
-        // addresses.
+        // Envoy prefers the more specific of two matching chains, and refuses two equal ones.
+        // Istio's own chains for a host name no transport protocol, so this chain comes first. A
+        // mock's chain comes before a tap's in the same way: it also matches the source address, as
+        // two halves of all addresses.
         let mut chain_match = json!({ "server_names": self.hosts, "transport_protocol": "tls" });
         if chain.precedence == Precedence::First {
             let halves = ["0.0.0.0", "128.0.0.0", "::", "8000::"];
@@ -196,9 +198,9 @@ impl Https {
 
 /// Restores the destination of a connection before the TLS inspector looks at its port.
 ///
-/// `virtualOutbound` has `use_original_dst`, by which Envoy restores the destination only after all listed
-/// listener filters. Until then the port is that of the listener (15001), the inspector stays disabled,
-/// and the connection reaches the real backend unread.
+/// `virtualOutbound` has `use_original_dst`, by which Envoy restores the destination only after all
+/// listed listener filters. Until then the port is that of the listener (15001), the inspector
+/// stays disabled, and the connection reaches the real backend unread.
 fn original_destination() -> Value {
     json!({
         "name": "envoy.filters.listener.original_dst",
@@ -206,14 +208,14 @@ fn original_destination() -> Value {
     })
 }
 
-/// Prefix of the name of the resource with the chain, for the prefix of the resource with the filter. No
-/// service's name makes the two equal.
+/// Prefix of the name of the resource with the chain, for the prefix of the resource with the
+/// filter. No service's name makes the two equal.
 pub(crate) fn name(prefix: &str) -> String {
     prefix.replacen("understudy-", "understudy-https-", 1)
 }
 
-/// The certificate that Istio's agent reads from files. Without the files, only connections to these
-/// hosts fail.
+/// The certificate that Istio's agent reads from files. Without the files, only connections to
+/// these hosts fail.
 fn certificate() -> Value {
     json!({
         "name": format!("file-cert:{FOLDER}/tls.crt~{FOLDER}/tls.key"),
@@ -230,7 +232,7 @@ fn certificate() -> Value {
     })
 }
 
-/// Whether a text is a host name for TLS (RFC 6066, 3: no address) and for a certificate.
+/// Returns whether a text is a host name for TLS (RFC 6066, 3: no address) and for a certificate.
 fn is_host(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

@@ -1,14 +1,16 @@
 //! Resources that bring the filter into a mesh of Istio: `EnvoyFilter`s, and a `WasmPlugin` or a
 //! `TrafficExtension` for the simplest tap.
 //!
-//! They are a pure function of settings: no cluster, no files, no clock. The same settings give the same
-//! text. `envoy/istio/` has the resources of default settings, and `docs/how-to/istio.md` is the guide. The
-//! resources differ in what happens when something is missing:
+//! They are a pure function of settings: no cluster, no files, no clock. The same settings give the
+//! same text. `envoy/istio/` has the resources of default settings, and `docs/how-to/istio.md` is
+//! the guide. The resources differ in what happens when something is missing:
 //!
-//! | | tap | mock | mock by annotation |
+//! | | tap | mock | mock by annotation, if present |
 //! |---|---|---|---|
-//! | the module can't be fetched | traffic passes | 403, nothing leaves | 403 with the annotation; without it, traffic passes |
-//! | the filter crashes | traffic passes | 503 | 503 with the annotation; without it, traffic passes |
+//! | the module can't be fetched | traffic passes | 403, nothing leaves | 403, nothing leaves |
+//! | the filter crashes | traffic passes | 503 | 503 |
+//!
+//! Traffic of workloads without the annotation passes in both cases.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod certificates;

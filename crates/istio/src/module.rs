@@ -3,7 +3,8 @@
 use crate::error::Error;
 use serde_json::{Value, json};
 
-/// Time that Istio's agent gets to fetch a module. Its default of 5 s is short for a module with a table.
+/// Time that Istio's agent gets to fetch a module. Its default of 5 s is short for a module with a
+/// table.
 const FETCH_TIMEOUT: &str = "60s";
 
 /// The source of a sidecar's module.
@@ -14,7 +15,8 @@ pub struct Module {
 }
 
 impl Module {
-    /// An image (`oci://`), a download (`https://`, `http://`), or a file in the sidecar's container (`/…`).
+    /// An image (`oci://`), a download (`https://`, `http://`), or a file in the sidecar's
+    /// container (`/…`).
     ///
     /// # Errors
     /// [`Error::Module`], [`Error::Checksum`].
@@ -34,7 +36,7 @@ impl Module {
         Ok(Self { address: address.to_owned(), sha256: sha256.map(str::to_ascii_lowercase) })
     }
 
-    /// Whether the module is a file in the sidecar's container.
+    /// Returns whether the module is a file in the sidecar's container.
     pub fn is_file(&self) -> bool {
         self.address.starts_with('/')
     }
@@ -47,7 +49,8 @@ impl Module {
         self.sha256.as_deref()
     }
 
-    /// The `code` of a plugin's VM. Istio's agent fetches a remote module and replaces it by a local file.
+    /// The `code` of a plugin's VM. Istio's agent fetches a remote module and replaces it by a
+    /// local file.
     pub(crate) fn code(&self) -> Value {
         if self.is_file() {
             return json!({ "local": { "filename": self.address } });

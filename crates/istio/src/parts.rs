@@ -27,8 +27,8 @@ impl Direction {
     }
 }
 
-/// An `EnvoyFilter` with these patches. Of two for one workload, the one with the higher priority is
-/// applied later, and its filter is nearer to the router.
+/// An `EnvoyFilter` with these patches. Of two for one workload, the one with the higher priority
+/// is applied later, and its filter is nearer to the router.
 pub(crate) fn envoy_filter(scope: &Scope, name: &str, priority: i32, patches: &[Value]) -> Value {
     let mut spec = json!({});
     if let Some(selector) = scope.selector("labels") {
@@ -69,7 +69,8 @@ pub(crate) fn before_router(direction: Direction, value: &Value) -> Value {
 /// Reaction of Envoy to a crash of the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnCrash {
-    /// Traffic passes without the filter, also requests in flight. Only the deprecated `fail_open` does that.
+    /// Traffic passes without the filter, also requests in flight. Only the deprecated `fail_open`
+    /// does that.
     Open,
     /// Requests in flight get 503, then a new VM starts.
     Reload,
@@ -92,10 +93,11 @@ pub(crate) fn plugin(name: &str, module: &Module, on_crash: OnCrash, config: &Va
     json!({ "name": name, "typed_config": { "@type": WASM, "config": plugin } })
 }
 
-/// The filter in the chain, whose configuration Envoy gets by discovery (ECDS). `stand_in` works while the
-/// module is missing.
+/// The filter in the chain, whose configuration Envoy gets by discovery (ECDS). `stand_in` works
+/// while the module is missing.
 ///
-/// RBAC is among the types because Istio's agent sends an RBAC filter for a module that it can't fetch.
+/// RBAC is among the types because Istio's agent sends an RBAC filter for a module that it can't
+/// fetch.
 pub(crate) fn discovered_filter(name: &str, stand_in: &Value) -> Value {
     json!({
         "name": name,

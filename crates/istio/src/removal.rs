@@ -5,8 +5,8 @@ use crate::tap::Simple;
 use crate::{https, respond, tap};
 use serde_json::{Value, json};
 
-/// All resources that a tap and a mock of this scope may have created, with the fields that deleting needs.
-/// Without the certificates: pods that mount them couldn't start any more.
+/// All resources that a tap and a mock of this scope may have created, with the fields that
+/// deleting needs. Without the certificates: pods that mount them couldn't start any more.
 pub fn removal(scope: &Scope) -> Vec<Value> {
     // The chains first, since they use the filters.
     let prefixes =

@@ -1,4 +1,5 @@
-//! Resources for a mock: a workload's calls to its backends are answered from the table in the module.
+//! Resources for a mock: a workload's calls to its backends are answered from the table in the
+//! module.
 
 use crate::https::{ChainSettings, Https, Precedence};
 use crate::module::Module;
@@ -17,7 +18,8 @@ const PRIORITY: i32 = 10;
 const MODE: &str = "understudy.mode";
 /// Value of an annotation that turns mocking on. The filter ignores surrounding space.
 const OPTED_IN: &str = r"[\s\p{Z}]*responder-only[\s\p{Z}]*";
-/// The annotations that turn mocking on, as `understudy_core::workload` has them; a test compares them.
+/// The annotations that turn mocking on, as `understudy_core::workload` has them; a test compares
+/// them.
 const ANNOTATIONS: [&str; 2] = ["replay.understudy.dev/mode", "replay.speedscale.com/mode"];
 
 /// A mock.
@@ -27,20 +29,21 @@ pub struct Respond {
     pub scope: Scope,
     /// A bundle: the filter with a table.
     pub module: Module,
-    /// Whether only workloads with the annotation are mocked.
+    /// True if only workloads with the annotation are mocked.
     pub opt_in: bool,
     /// Snapshot of the module to use, unless the workload names one.
     pub snapshot: Option<String>,
     /// Backends of the snapshot to mock (`mocks` in the filter's configuration); empty for all.
     pub mocks: Vec<String>,
-    /// What happens to a request that no recorded request matches: `fail`, `passthrough` or `capture`.
-    /// Without it, the snapshot's own setting.
+    /// Treatment of a request that no recorded request matches: `fail`, `passthrough` or `capture`.
+    /// Default: the snapshot's own setting.
     pub on_miss: Option<String>,
     /// Collector of the verdicts, if they are wanted one by one.
     pub collector: Option<Collector>,
     /// Name of the service in the records.
     pub service: Option<String>,
-    /// HTTPS to read too. Excludes `opt_in`, which has no effect there: the pod's label is the opt-in.
+    /// HTTPS to read too. Excludes `opt_in`, which has no effect there: the pod's label is the
+    /// opt-in.
     pub https: Option<Https>,
 }
 
@@ -98,8 +101,8 @@ fn key(number: usize) -> String {
     format!("{MODE}.{number}")
 }
 
-/// The filter behind a matcher for workloads with the annotation. Requests of other workloads never reach
-/// the filter, whatever its state: Envoy doesn't create the filter for them.
+/// The filter behind a matcher for workloads with the annotation. Requests of other workloads never
+/// reach the filter, whatever its state: Envoy doesn't create the filter for them.
 fn for_opted_in(name: &str, filter: &Value) -> Value {
     let says = |number| {
         let input = json!({
@@ -134,8 +137,8 @@ fn for_opted_in(name: &str, filter: &Value) -> Value {
     })
 }
 
-/// Copies the annotations of the workload's pod into the filter state, since matchers can't read the
-/// node's metadata.
+/// Copies the annotations of the workload's pod into the filter state, since matchers can't read
+/// the node's metadata.
 fn annotations() -> Value {
     let kept: Vec<_> = ANNOTATIONS
         .iter()

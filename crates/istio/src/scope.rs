@@ -9,8 +9,8 @@ pub const ROOT_NAMESPACE: &str = "istio-system";
 /// Maximum length of a label's value (Kubernetes, "Labels and Selectors"), used for names too.
 const NAME_MAX: usize = 63;
 
-/// The workloads that a resource is for: those of a namespace with these labels, or all of them without
-/// labels. In Istio's root namespace: the workloads of the mesh.
+/// The workloads that a resource is for: those of a namespace with these labels, or all of them
+/// without labels. In Istio's root namespace: the workloads of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     namespace: String,
@@ -46,8 +46,8 @@ impl Scope {
         Ok(self)
     }
 
-    /// Names the resources after `name` instead of the labels' values, so that several resources for one
-    /// workload have different names.
+    /// Names the resources after `name` instead of the labels' values, so that several resources
+    /// for one workload have different names.
     ///
     /// # Errors
     /// [`Error::Name`].
@@ -59,12 +59,13 @@ impl Scope {
         Ok(self)
     }
 
-    /// Whether the scope is all workloads of its namespace.
+    /// Returns whether the scope is all workloads of its namespace.
     pub fn is_wide(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Name of a resource for this scope: the prefix, and the name of the scope or its labels' values.
+    /// Name of a resource for this scope: the prefix, and the name of the scope or its labels'
+    /// values.
     pub(crate) fn name(&self, prefix: &str) -> String {
         if let Some(called) = &self.called {
             return short(&format!("{prefix}-{called}"));
@@ -74,8 +75,8 @@ impl Scope {
         short(&name)
     }
 
-    /// Name in a sidecar's configuration. Several resources can be for one workload, and Envoy's names must
-    /// be unique.
+    /// Name in a sidecar's configuration. Several resources can be for one workload, and Envoy's
+    /// names must be unique.
     pub(crate) fn unique(&self, prefix: &str) -> String {
         format!("{}.{}", self.name(prefix), self.namespace)
     }
@@ -116,7 +117,7 @@ fn short(name: &str) -> String {
     name.chars().take(NAME_MAX).collect::<String>().trim_end_matches('-').to_owned()
 }
 
-/// Whether a text is a label by RFC 1123.
+/// Returns whether a text is a label by RFC 1123.
 fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     bounded(text, |byte| byte != b'-') && text.bytes().all(inner)

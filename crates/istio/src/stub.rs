@@ -1,6 +1,6 @@
-//! The stub that answers to gRPC need in a sidecar: an internal listener of Envoy, a cluster for it, and a
-//! route that only the filter uses. `envoy/responder.yaml` has nearly the same; Istio's bootstrap has the
-//! extension for internal listeners.
+//! The stub that answers to gRPC need in a sidecar: an internal listener of Envoy, a cluster for
+//! it, and a route that only the filter uses. `envoy/responder.yaml` has nearly the same; Istio's
+//! bootstrap has the extension for internal listeners.
 
 use crate::parts::{Direction, add};
 use serde_json::{Value, json};
@@ -24,9 +24,9 @@ pub(crate) fn name(resource: &str) -> String {
     format!("stub-of-{resource}")
 }
 
-/// A patch that adds the route to each virtual host, including the one for all names. A virtual host of
-/// its own would be simpler, but two resources for one workload would give two virtual hosts with one
-/// name, and Envoy would refuse all routes.
+/// A patch that adds the route to each virtual host, including the one for all names. A virtual
+/// host of its own would be simpler, but two resources for one workload would give two virtual
+/// hosts with one name, and Envoy would refuse all routes.
 fn first_route(name: &str) -> Value {
     json!({
         "applyTo": "HTTP_ROUTE",

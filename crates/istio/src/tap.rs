@@ -1,5 +1,5 @@
-//! Resources for a tap: copies of a workload's calls to its backends, and optionally of the requests to
-//! it, go to the collector.
+//! Resources for a tap: copies of a workload's calls to its backends, and optionally of the
+//! requests to it, go to the collector.
 
 use crate::error::Error;
 use crate::https::{ChainSettings, Https, Precedence};
@@ -24,8 +24,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector at `HOST:PORT`. `through_mesh`: by Istio's own cluster for the service, and so with mutual
-    /// TLS if the mesh has it.
+    /// A collector at `HOST:PORT`. `through_mesh`: by Istio's own cluster for the service, and so
+    /// with mutual TLS if the mesh has it.
     ///
     /// # Errors
     /// [`Error::Collector`].
@@ -105,7 +105,7 @@ pub struct Tap {
     pub module: Module,
     /// Collector of the copies.
     pub collector: Collector,
-    /// Whether requests to the workload are copied too.
+    /// True if requests to the workload are copied too.
     pub inbound: bool,
     /// Name of the service in the records.
     pub service: Option<String>,
@@ -139,8 +139,8 @@ impl Tap {
         [filter].into_iter().chain(https).collect()
     }
 
-    /// A simpler resource for the same tap. It is shorter, and leaves it to Istio what a crash of the filter
-    /// does. The collector's service must be in the mesh.
+    /// A simpler resource for the same tap. It is shorter, and leaves it to Istio what a crash of
+    /// the filter does. The collector's service must be in the mesh.
     ///
     /// # Errors
     /// [`Error::SimpleFile`], [`Error::SimpleHttps`].

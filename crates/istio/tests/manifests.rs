@@ -1,6 +1,6 @@
 //! The files in `envoy/istio` are the resources of default settings, and the filter accepts their
-//! configuration. `BLESS=1` rewrites the files. `tests/schemas` holds them against the published schemas of
-//! Istio and Kubernetes.
+//! configuration. `BLESS=1` rewrites the files. `tests/schemas` holds them against the published
+//! schemas of Istio and Kubernetes.
 
 use serde_json::Value;
 use std::path::PathBuf;

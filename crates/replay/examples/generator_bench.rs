@@ -1,5 +1,6 @@
-//! The generator beside wrk and h2load, against one server that does nothing: `generator_bench [SECONDS]`. Prints how late requests are at 1,000 a
-//! second, what it sends at most, what memory that takes, and how long reports of many pairs take.
+//! The generator beside wrk and h2load, against one server that does nothing: `generator_bench
+//! [SECONDS]`. Prints how late requests are at 1,000 a second, what it sends at most, what memory
+//! that takes, and how long reports of many pairs take.
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};

@@ -27,12 +27,13 @@ pub struct Carry {
     pub recorded: Vec<u8>,
     /// Steps whose requests contain the value, with the place.
     pub to: Vec<(usize, At)>,
-    /// Whether `replay.yaml` says so; otherwise the value was learned.
+    /// True if `replay.yaml` says so; otherwise the value was learned.
     pub told: bool,
 }
 
 impl Carry {
-    /// Whether `step`, the last request that was added, already has the value at this place.
+    /// Returns whether `step`, the last request that was added, already has the value at this
+    /// place.
     fn is_carried_to(&self, step: usize, at: &At) -> bool {
         self.to.iter().rev().take_while(|(last, _)| *last == step).any(|(_, known)| known == at)
     }
@@ -41,7 +42,7 @@ impl Carry {
 /// Rules of `replay.yaml` about carried values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CarryRules {
-    /// Whether learning is turned off.
+    /// True if learning is turned off.
     pub off: bool,
     /// Pairs of source and destination.
     pub rules: Vec<(RequestPlace, RequestPlace)>,
@@ -105,7 +106,7 @@ impl Carries {
         carries
     }
 
-    /// Whether a value is carried to this place of a step's request.
+    /// Returns whether a value is carried to this place of a step's request.
     pub(crate) fn is_carried_to(&self, step: usize, at: &At) -> bool {
         self.to.get(&step).into_iter().flatten().any(|(_, known)| known == at)
     }
@@ -300,7 +301,8 @@ impl Sources {
     }
 }
 
-/// Whether a value may have been issued: it looks random, or its name is that of an identifier.
+/// Returns whether a value may have been issued: it looks random, or its name is that of an
+/// identifier.
 fn is_worth(at: &At, value: &[u8]) -> bool {
     const NAMES: [&str; 12] = [
         "token", "key", "cursor", "next", "code", "csrf", "nonce", "session", "secret", "etag", "uuid",
@@ -316,7 +318,7 @@ fn is_worth(at: &At, value: &[u8]) -> bool {
     }
 }
 
-/// Whether a value is too random to occur by coincidence.
+/// Returns whether a value is too random to occur by coincidence.
 fn is_random(value: &[u8]) -> bool {
     let has = |test: fn(&u8) -> bool| value.iter().any(test);
     let plain = value.iter().all(|b| b.is_ascii_graphic());

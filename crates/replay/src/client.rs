@@ -135,7 +135,7 @@ async fn shake(
 pub struct Failure {
     /// The problem, for a person.
     pub problem: String,
-    /// Whether the service may not have seen the request, because it had closed the connection.
+    /// True if the service may not have seen the request, because it had closed the connection.
     stale: bool,
 }
 
@@ -161,7 +161,7 @@ impl Failure {
     }
 }
 
-/// Whether an error means that the other side has closed the connection.
+/// Returns whether an error means that the other side has closed the connection.
 fn is_closed(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)

@@ -33,7 +33,7 @@ pub struct Compared {
 /// Differences of an earlier run of the same build, by exchange: place and kind of change.
 pub type Baseline = HashMap<String, Vec<(String, Change)>>;
 
-/// How answers are compared.
+/// Settings for the comparison of answers.
 #[derive(Debug, Default)]
 pub struct Comparer {
     /// Headers that are compared, in lower case.
@@ -181,8 +181,8 @@ fn value<'a>(parts: &'a [Part], key: &str) -> Option<&'a [u8]> {
     first.filter(|_| own.next().is_none()).map(|part| &part.value[..])
 }
 
-/// Whether a rule ignores a difference. `times`: times of the two requests, from which days are
-/// counted.
+/// Returns whether a rule ignores a difference. `times`: times of the two requests, from which days
+/// are counted.
 fn excuses(rule: &Rule, key: &str, sides: (Option<&[u8]>, Option<&[u8]>), times: (u64, u64)) -> bool {
     let names = |places: &[Place]| places.iter().any(|place| is_at(place, key));
     if names(&rule.ignore) {

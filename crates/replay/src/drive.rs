@@ -30,7 +30,7 @@ use understudy_core::exchange::{Exchange, Response};
 const UNDER_WAY: usize = 256;
 /// Number of timeouts in a row after which the service counts as hanging.
 const HANGS: u32 = 3;
-/// How long requests in flight may take after a stop.
+/// Time that requests in flight have after a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// The requests of a replay, and how their answers are judged.
@@ -42,7 +42,7 @@ pub struct Plan {
     pub carries: Carries,
     /// Values that are sent instead of recorded ones.
     pub set: Vec<Set>,
-    /// How answers are compared.
+    /// Comparison of answers.
     pub comparer: Comparer,
     /// Requests that goals name, which are counted separately.
     pub watched: Vec<Requests>,
@@ -51,9 +51,9 @@ pub struct Plan {
 /// The result of driving a service.
 #[derive(Debug)]
 pub struct Driven {
-    /// How the run ended.
+    /// End of the run.
     pub end: Ending,
-    /// How long the run took.
+    /// Duration of the run.
     pub duration: Duration,
     /// When the run started.
     pub started: SystemTime,

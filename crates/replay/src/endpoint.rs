@@ -36,7 +36,7 @@ impl Requests {
         Ok(Self { method, path: PathPattern::try_from((*path).to_owned())? })
     }
 
-    /// Whether a request is selected.
+    /// Returns whether a request is selected.
     pub fn is_about(&self, request: &Request) -> bool {
         let path = request.path.split(|&b| b == b'?').next().unwrap_or_default();
         self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)

@@ -32,7 +32,7 @@ pub enum Error {
     /// A goal or a condition can't be read.
     #[error("{text:?} is no condition: {problem}")]
     Goal {
-        /// What was given.
+        /// The given text.
         text: String,
         /// The problem, and what can be written.
         problem: String,
@@ -42,13 +42,13 @@ pub enum Error {
     Report {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// Description of the fault.
         problem: String,
     },
     /// Certificates can't be used.
     #[error("{problem}")]
     Trust {
-        /// What is wrong.
+        /// Description of the fault.
         problem: String,
     },
     /// The snapshot can't be read.

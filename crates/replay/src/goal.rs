@@ -92,7 +92,8 @@ pub struct Goal {
     metric: Metric,
     op: Op,
     value: Value,
-    /// Whether the run fails if the condition holds, instead of if it doesn't.
+    /// True if the run fails when the condition holds, and false if it fails when the condition
+    /// doesn't.
     fails: bool,
 }
 
@@ -255,7 +256,7 @@ impl Metric {
         .filter(|_| endpoint.sent > 0)
     }
 
-    /// Whether the measure exists for single endpoints.
+    /// Returns whether the measure exists for single endpoints.
     fn is_of_requests(self) -> bool {
         matches!(self, Self::Success | Self::Errors | Self::Different | Self::Latency(_) | Self::Throughput)
     }

@@ -1,7 +1,8 @@
 //! Drives a service with its own recorded traffic and reports whether it still behaves as recorded.
 //!
 //! ```text
-//! snapshot ─► Recording ─► Plan (what is carried, what is noise) ─► Driver ─► Driven ─► Report ─► text, HTML, JUnit, Markdown
+//! snapshot ─► Recording ─► Plan (carried values, noise) ─► Driver ─► Driven ─► Report
+//! Report ─► text, HTML, JUnit, Markdown
 //! ```
 //!
 //! Starts neither a service nor a proxy: the caller tells where the service is and which calls its

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How fast the recording is played.
+/// Pace at which the recording is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
     /// Multiple of the recorded speed.
@@ -29,7 +29,7 @@ impl FromStr for Speed {
     }
 }
 
-/// How many requests are sent, and how fast.
+/// Number and rate of the requests.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// Speed of each pass.
@@ -38,14 +38,14 @@ pub struct Load {
     pub rps: Option<f64>,
     /// Number of virtual users. Each plays the whole recording.
     pub vus: u32,
-    /// How often each virtual user plays the recording. `None` with `duration`: until the time is
-    /// over.
+    /// Number of times that each virtual user plays the recording. `None` with `duration`: until
+    /// the time is over.
     pub times: Option<u64>,
     /// Time after which no request is sent.
     pub duration: Option<Duration>,
     /// With a rate: time until the rate is reached. Without: time over which virtual users start.
     pub ramp: Duration,
-    /// How long one answer may take.
+    /// Time limit for one answer.
     pub request_timeout: Duration,
 }
 
@@ -64,12 +64,12 @@ impl Default for Load {
 }
 
 impl Load {
-    /// Whether the recording is played once, and to its end.
+    /// Returns whether the recording is played once, and to its end.
     pub fn is_single_pass(&self) -> bool {
         self.vus == 1 && self.duration.is_none() && self.times.unwrap_or(1) == 1
     }
 
-    /// How often each virtual user plays the recording. `None`: until the time is over.
+    /// Number of times that each virtual user plays the recording. `None`: until the time is over.
     pub fn passes(&self) -> Option<u64> {
         match (self.times, self.duration) {
             (Some(times), _) => Some(times),
@@ -122,7 +122,7 @@ impl Schedule {
         self.start + self.load.ramp * user / self.load.vus.max(1)
     }
 
-    /// Whether the time for new requests is over.
+    /// Returns whether the time for new requests is over.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.load.duration.is_some_and(|duration| now >= self.start + duration)
     }

@@ -92,8 +92,8 @@ pub(crate) fn without(text: &[u8], passes: impl Fn(Shape) -> bool) -> Vec<u8> {
     out
 }
 
-/// Whether a word is an identifier with a prefix that names its kind, such as `cus_8wHpCOymnkcDH9`,
-/// and a random rest.
+/// Returns whether a word is an identifier with a prefix that names its kind, such as
+/// `cus_8wHpCOymnkcDH9`, and a random rest.
 fn is_made_up(word: &[u8]) -> bool {
     let Some(at) = word.iter().rposition(|&b| b == b'_').filter(|at| *at > 0) else { return false };
     let (prefix, rest) = (&word[..at], &word[at + 1..]);
@@ -233,7 +233,7 @@ pub(crate) fn place_of(key: &str) -> Option<String> {
     Some(format!("body/{}", steps.join("/")))
 }
 
-/// Whether a place in a rule is that of a part.
+/// Returns whether a place in a rule is that of a part.
 pub(crate) fn is_at(place: &Place, key: &str) -> bool {
     use understudy_core::rules::Root;
     let Root::Body(steps) = place.root() else { return place.as_str() == key };

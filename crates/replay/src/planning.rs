@@ -86,7 +86,7 @@ fn notes(plan: &Plan) -> Vec<String> {
     }
     for (place, count) in secrets {
         notes.push(format!(
-            "{count} requests send a placeholder at {place}, since the recording holds no secrets: give the real one under `set` in replay.yaml"
+            "{count} requests send a placeholder at {place}, since the recording contains no secrets: write the real value under `set` in replay.yaml"
         ));
     }
     notes

@@ -21,11 +21,11 @@ const HEADERS: [&str; 6] =
 pub struct Settings {
     /// Goals; `None` if the file has none.
     pub goals: Option<Vec<Goal>>,
-    /// Which headers of answers are compared.
+    /// Headers of answers that are compared.
     pub headers: Vec<String>,
     /// Rules for what doesn't count in answers.
     pub noise: Vec<Rule>,
-    /// Whether further such rules are learned.
+    /// True if further such rules are learned.
     pub learn_noise: bool,
     /// Rules for carried values.
     pub carry: CarryRules,

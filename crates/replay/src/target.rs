@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, S
 /// The address of the service that is driven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Whether the service speaks TLS.
+    /// True if the service speaks TLS.
     pub tls: bool,
     /// Host, without brackets.
     pub host: String,
@@ -55,7 +55,7 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// Which certificates of the service are accepted.
+/// Certificates of the service that are accepted.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// Certificates that one of these authorities (DER) has signed.

@@ -96,8 +96,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts a recording. Everything that would prevent the snapshot from being written fails here,
-    /// before CMD runs.
+    /// Starts a recording. Everything that would prevent the snapshot from being written fails
+    /// here, before CMD runs.
     ///
     /// # Errors
     /// The snapshot can't be written, or an interrupted recording is in the way.
@@ -166,7 +166,7 @@ impl Capture {
     pub async fn finish(self, observer: &dyn Observer) -> anyhow::Result<Option<Snapshot>> {
         let snapshot = self.write(observer).await.with_context(|| {
             format!(
-                "the recording is kept in {}; when the cause is mended, run `understudy record -o {} --recover`",
+                "the recording is kept in {}; when the cause is removed, run `understudy record -o {} --recover`",
                 self.folder().display(),
                 self.target.display()
             )
@@ -206,7 +206,7 @@ impl Capture {
         draft.finish(header).map(Some)
     }
 
-    /// Removes what the recording has made in its folder, and nothing else.
+    /// Removes only the files that the recording has made in its folder.
     fn remove(&self, observer: &dyn Observer) {
         let absent_is_fine = |result: io::Result<()>| match result {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

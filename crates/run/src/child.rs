@@ -27,16 +27,17 @@ pub struct CmdEnvironment<'a> {
     pub proxy: SocketAddr,
     /// Files and variables that make CMD trust the certificates of this run.
     pub trust: &'a Trust,
-    /// Whether calls to this machine go through Envoy too.
+    /// True if calls to this machine go through Envoy too.
     pub include_localhost: bool,
-    /// Whether CMD's stdout goes to our stderr, because a machine reads ours.
+    /// True if CMD's stdout goes to our stderr, because a machine reads ours.
     pub stdout_to_stderr: bool,
-    /// How long CMD may take to exit after it was asked to.
+    /// Time that CMD has to exit after it was asked to.
     pub grace: Duration,
 }
 
-/// Runs CMD in a process group of its own until it exits, ends what it has left behind, and returns
-/// the status that a shell would give. An Envoy that dies is reported and ends CMD.
+/// Runs CMD in a process group of its own until it exits, ends the processes that it has left
+/// behind, and returns its status as a shell does. If Envoy dies, this is reported, and CMD is
+/// ended.
 pub(crate) async fn run(
     command: &[String],
     environment: CmdEnvironment<'_>,

@@ -47,7 +47,7 @@ impl<'a> SnapshotDraft<'a> {
         Ok(())
     }
 
-    /// Whether the snapshot has no exchanges.
+    /// Returns whether the snapshot has no exchanges.
     pub fn is_empty(&self) -> bool {
         self.writer.is_empty()
     }

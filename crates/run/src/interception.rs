@@ -1,5 +1,6 @@
 //! Makes CMD's HTTPS calls visible for one run: the user's certificate authority, the service that
-//! issues certificates, and the files that make CMD trust them. Only the authority outlives the run.
+//! issues certificates, and the files that make CMD trust them. Only the authority outlives the
+//! run.
 
 use crate::observer::{Event, Observer};
 use anyhow::Context;
@@ -56,8 +57,8 @@ impl Interception {
     }
 }
 
-/// The user's own authority. If there is no place for one, as in a container without a home, the run
-/// gets a temporary one in `folder`. That is as good: only CMD has to trust it.
+/// The user's own authority. If there is no place for one, as in a container without a home, the
+/// run gets a temporary one in `folder`. That is as good: only CMD has to trust it.
 fn authority(folder: &Path, observer: &dyn Observer) -> anyhow::Result<Authority> {
     let kept = Authority::folder().and_then(|folder| Authority::open_or_create(&folder));
     match kept {

@@ -16,7 +16,7 @@ pub struct ModuleParts<'a> {
     path: Option<&'a Path>,
     filter: Vec<u8>,
     table: Vec<u8>,
-    /// How many signatures the tables hold.
+    /// Number of signatures in the tables.
     pub entries: u64,
 }
 

@@ -1,5 +1,5 @@
-//! What a run reports while it is under way. This crate prints nothing: the caller decides what
-//! becomes of an event.
+//! Events of a run in progress. This crate prints nothing: the caller decides what to do with an
+//! event.
 
 use crate::text::count;
 use std::fmt::{self, Display};
@@ -17,16 +17,16 @@ pub trait Observer {
 
 /// A step under way.
 pub trait Progress {
-    /// How many items of the step are done.
+    /// Sets the number of finished items of the step.
     fn set(&self, done: u64);
 }
 
-/// How serious an event is.
+/// Severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// As expected.
     Notice,
-    /// Not as it should be, but the run goes on.
+    /// Something is wrong, but the run continues.
     Warning,
 }
 
@@ -55,28 +55,28 @@ pub enum Event<'a> {
     TunnelNotRecorded {
         /// The tunnels.
         tunnel: &'a Tunnel,
-        /// What the bootstrap does with tunnels that hold neither TLS nor HTTP.
+        /// Treatment of tunnels with neither TLS nor HTTP by the bootstrap.
         opaque: OpaqueTunnels,
     },
     /// Exchanges with a backend were left out of a snapshot as telemetry.
     TelemetryLeftOut {
         /// The backend.
         backend: &'a str,
-        /// How many exchanges.
+        /// Number of exchanges.
         exchanges: u64,
     },
     /// Envoy could not deliver requests to a backend.
     Undelivered {
         /// The backend, or the service behind an inbound listener.
         backend: &'a str,
-        /// How many requests.
+        /// Number of requests.
         requests: u64,
         /// Envoy's own words.
         reason: &'a str,
     },
     /// A table can't hold some exchanges of a snapshot.
     NotInTable {
-        /// How many exchanges.
+        /// Number of exchanges.
         exchanges: u64,
         /// Why not.
         reason: String,
@@ -100,7 +100,7 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// How serious the event is.
+    /// Severity of the event.
     pub fn severity(&self) -> Severity {
         match self {
             Self::ProxyListens(_)
@@ -130,13 +130,13 @@ impl Display for Event<'_> {
             Self::BatchesMissing(batches) => write!(f, "{} never arrived", count(*batches, "batch")),
             Self::RecordsDropped(records) => write!(
                 f,
-                "{} given up by the filter and lost: the way to the collector was full, or it refused them",
+                "{} dropped by the filter: its queue was full, or the collector refused them",
                 count(*records, "record")
             ),
             Self::TunnelNotRecorded { tunnel, opaque } => f.write_str(&describe_tunnel(tunnel, *opaque)),
             Self::TelemetryLeftOut { backend, exchanges } => write!(
                 f,
-                "{} with {} left out as telemetry: it is let through (`mode: off`), --keep-telemetry keeps such",
+                "{} with {} left out as telemetry: it is let through (`mode: off`), --keep-telemetry records it",
                 count(*exchanges, "exchange"),
                 backend.escape_debug()
             ),
@@ -166,7 +166,7 @@ impl Display for Event<'_> {
     }
 }
 
-/// What a bootstrap does with tunnels that hold neither TLS nor HTTP.
+/// Treatment by a bootstrap of tunnels with neither TLS nor HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpaqueTunnels {
     /// Passed through to the address that the client named.
@@ -223,7 +223,7 @@ pub enum Step {
     WaitingForService,
     /// Recorded requests are sent to the service; counted.
     Sending {
-        /// How many requests there are in all, where that is known.
+        /// Total number of requests, if known.
         planned: Option<u64>,
     },
 }
@@ -235,14 +235,14 @@ impl Step {
             Self::LastRecords => "waiting for the last records",
             Self::Table => "making the table",
             Self::WritingExchanges => "exchanges written:",
-            Self::Learning => "learning what changes by itself",
-            Self::ReadingRecording => "reading what was recorded",
+            Self::Learning => "looking for values that change by themselves",
+            Self::ReadingRecording => "reading the recording",
             Self::WaitingForService => "waiting until the service is ready",
             Self::Sending { .. } => "requests answered:",
         }
     }
 
-    /// Whether the number of items done is worth showing.
+    /// Returns whether the number of items done is worth showing.
     pub fn is_counted(self) -> bool {
         matches!(self, Self::WritingExchanges | Self::Sending { .. })
     }

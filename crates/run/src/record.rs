@@ -12,17 +12,17 @@ use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, Inbound};
 use understudy_snapshot::{Existing, Snapshot};
 
-/// What [`record`] records, and where to.
+/// Input and output of [`record`].
 pub struct Record<'a> {
     /// The snapshot to write.
     pub target: &'a Path,
-    /// Whether a snapshot at `target` may be replaced.
+    /// Treatment of an existing snapshot at `target`.
     pub existing: Existing,
     /// Settings by which secrets are replaced; `None` keeps secrets.
     pub redaction: Option<Settings>,
     /// Listeners for requests to CMD.
     pub inbound: &'a [Inbound],
-    /// Whether exchanges with telemetry backends are kept.
+    /// True if exchanges with telemetry backends are kept.
     pub keep_telemetry: bool,
     /// Settings of Envoy and CMD.
     pub proxy: &'a ProxySettings,
@@ -30,7 +30,7 @@ pub struct Record<'a> {
     pub command: &'a [String],
 }
 
-/// What [`record`] has recorded.
+/// Result of [`record`].
 pub struct Recorded {
     /// The session, with CMD's exit status.
     pub finished: Finished<u8>,
@@ -130,7 +130,7 @@ fn resolve_listeners(listeners: &[Inbound]) -> anyhow::Result<Vec<Inbound>> {
     for listener in listeners {
         let listener = listener.clone().settled()?;
         if resolved.iter().any(|other| other.listen() == listener.listen()) {
-            bail!("--inbound {listener}: {} is listened on already; choose another port", listener.listen());
+            bail!("--inbound {listener}: {} is in use already; choose another port", listener.listen());
         }
         resolved.push(listener);
     }

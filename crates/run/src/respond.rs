@@ -14,12 +14,12 @@ use understudy_core::redact::Settings;
 use understudy_envoy::{Bootstrap, FilterFailure};
 use understudy_snapshot::{Existing, Snapshot};
 
-/// How backends are mocked. What isn't set is as the snapshot says.
+/// Settings for mocking backends. Unset ones are taken from the snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct MockSettings {
-    /// What becomes of a request that matches nothing recorded.
+    /// Treatment of a request that matches no recorded one.
     pub on_miss: Option<OnMiss>,
-    /// How long answers are held back.
+    /// Latency of answers.
     pub latency: Option<Latency>,
     /// Whether a match that rests on an assumption is a miss.
     pub strict: bool,
@@ -28,8 +28,8 @@ pub struct MockSettings {
 }
 
 impl MockSettings {
-    /// Whether a miss of some backend can have this outcome. The setting takes precedence over the
-    /// snapshot's for a backend, and that over the snapshot's for all.
+    /// Returns whether a miss of some backend can have this outcome. The setting takes precedence
+    /// over the snapshot's for a backend, and that over the snapshot's for all.
     pub fn allows(&self, outcome: OnMiss, snapshot: &Snapshot) -> bool {
         let header = snapshot.header();
         let mocked = header.backends.values().filter(|backend| backend.mode == Mode::Mock);
@@ -66,11 +66,11 @@ impl MockSettings {
     }
 }
 
-/// What [`respond`] runs.
+/// Settings of [`respond`].
 pub struct Respond<'a> {
     /// The snapshot to answer from.
     pub snapshot: &'a Snapshot,
-    /// How backends are mocked.
+    /// Settings for mocking backends.
     pub mock: MockSettings,
     /// The snapshot to write what missed to, where misses are captured.
     pub missed: Option<&'a Path>,
@@ -80,11 +80,11 @@ pub struct Respond<'a> {
     pub command: &'a [String],
 }
 
-/// What came of [`respond`].
+/// Result of [`respond`].
 pub struct Responded {
     /// The session, with CMD's exit status.
     pub finished: Finished<u8>,
-    /// What became of each request.
+    /// Verdicts on the requests.
     pub report: ResponderReport,
     /// The recording of what missed. The caller finishes it.
     pub missed: Option<Capture>,

@@ -1,4 +1,4 @@
-//! The report of `respond` and `match`: what became of each request.
+//! The report of `respond` and `match`: the verdict on each request.
 //!
 //! `docs/reference/report.md` describes the file. The responder rate is matches ÷ all requests to
 //! mocked backends.
@@ -42,14 +42,14 @@ pub struct ResponderSummary {
     pub misses: u64,
     /// Requests that were sent on.
     pub passthroughs: u64,
-    /// `matches / requests`, in percent. `None` without requests: a rate of nothing must not pass for
-    /// a good one.
+    /// `matches / requests`, in percent. `None` without requests: a rate of nothing must not pass
+    /// for a good one.
     pub responder_rate: Option<f64>,
-    /// Whether every verdict is in the report.
+    /// True if every verdict is in the report.
     pub complete: bool,
     /// Counts by backend.
     pub backends: BTreeMap<String, VerdictCounts>,
-    /// Changes of verdicts, where the requests came with earlier ones.
+    /// Changes of verdicts, if the requests have earlier ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<VerdictChanges>,
 }
@@ -75,7 +75,7 @@ impl JudgedRequest {
         self.record.verdict.as_ref().map(|verdict| verdict.kind)
     }
 
-    /// Whether the request matched before, and whether it matches now.
+    /// Returns whether the request matched before, and whether it matches now.
     fn change(&self) -> Option<(bool, bool)> {
         let matched = |kind| kind == Kind::Match;
         Some((matched(self.then?), matched(self.kind()?)))
@@ -90,7 +90,7 @@ pub struct VerdictCounts {
     passthroughs: u64,
 }
 
-/// What became of each request to a mocked backend.
+/// Verdicts on all requests to mocked backends.
 pub struct ResponderReport {
     /// Sums over all requests.
     pub summary: ResponderSummary,

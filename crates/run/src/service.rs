@@ -18,8 +18,8 @@ use understudy_replay::report::Logs;
 
 /// Maximum number of bytes that are kept of the service's output, from its end.
 const OUTPUT_KEPT: usize = 256 << 10;
-/// How long output is still read after the service has exited. A process that the service started
-/// may hold the pipe open.
+/// Time for which output is still read after the service has exited. A process that the service
+/// started may hold the pipe open.
 const OUTPUT_DRAIN: Duration = Duration::from_secs(1);
 
 /// A service that has been started.
@@ -75,13 +75,13 @@ impl Service {
         }
     }
 
-    /// Whether the service has exited with this status.
+    /// Returns whether the service has exited with this status.
     pub(crate) fn exited_with(&self, code: i32) -> bool {
         self.status.is_some_and(|status| status.code() == Some(code))
     }
 
-    /// Asks the service to exit and kills what is left of it after `grace`, or at once when a signal
-    /// arrives. Returns the end of its output.
+    /// Asks the service to exit and kills what is left of it after `grace`, or at once when a
+    /// signal arrives. Returns the end of its output.
     pub(crate) async fn stop(mut self, grace: Duration, signals: &mut Signals) -> anyhow::Result<Logs> {
         if self.status.is_none() {
             let _ = kill_process_group(self.group, Signal::TERM);

@@ -1,7 +1,7 @@
 //! One session: Envoy with the filter between CMD and its backends, and a collector beside it.
 //!
-//! Used by `record`, `respond` and `replay`. A session knows neither what the work behind Envoy is
-//! nor what becomes of the records.
+//! Used by `record`, `respond` and `replay`. A session knows neither the work behind Envoy nor the
+//! later use of the records.
 
 use crate::child::CmdEnvironment;
 use crate::interception::Interception;
@@ -16,19 +16,19 @@ use tokio::time::Instant;
 use understudy_collector::{Collector, CollectorConfig, GapReport};
 use understudy_envoy::{Bootstrap, Envoy, HostMap, Inbound, Options, Tunnel, UpstreamTrust};
 
-/// How long the filter may take to hand over its records once the work is done.
+/// Time that the filter has to hand over its records once the work is done.
 const DRAIN: Duration = Duration::from_secs(15);
-/// How long requests may still run once the work is done.
+/// Time that requests in progress have once the work is done.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 /// Pause between two looks at Envoy's statistics.
 const POLL: Duration = Duration::from_millis(20);
-/// How long Envoy may take to stop.
+/// Time that Envoy has to stop.
 const STOP: Duration = Duration::from_secs(5);
 /// Maximum recorded length of a body, in bytes. Envoy's own limit
 /// (`per_connection_buffer_limit_bytes`) is four times as much.
 const BODY_CAP: u32 = 16 << 20;
-/// Maximum length of a batch that the collector takes, in bytes. One exchange fits whose two bodies
-/// are at the cap and grow sixfold when they are written as JSON, as control characters do.
+/// Maximum length of a batch that the collector accepts, in bytes. It fits one exchange whose two
+/// bodies are at the cap and grow sixfold in JSON, as control characters do.
 const BATCH_MAX: usize = 13 * (BODY_CAP as usize);
 
 /// Settings of Envoy and CMD that all kinds of runs share.
@@ -36,25 +36,26 @@ const BATCH_MAX: usize = 13 * (BODY_CAP as usize);
 pub struct ProxySettings {
     /// Backends that are sent elsewhere while they keep their names.
     pub maps: Vec<HostMap>,
-    /// Whose certificates Envoy accepts from backends. `None`: the roots that CMD would trust.
+    /// Certificates of backends that Envoy accepts. `None`: those signed by the roots that CMD
+    /// would trust.
     pub upstream_trust: Option<UpstreamTrust>,
     /// Address on which Envoy accepts CMD's requests; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Whether calls to localhost go through Envoy too.
+    /// True if calls to localhost go through Envoy too.
     pub include_localhost: bool,
     /// Number of Envoy's worker threads.
     pub workers: u32,
-    /// Whether CMD's stdout goes to our stderr, because a machine reads ours.
+    /// True if CMD's stdout goes to our stderr, because a machine reads ours.
     pub stdout_to_stderr: bool,
-    /// How long CMD may take to exit after it was asked to, before it is killed.
+    /// Time that CMD has to exit after it was asked to, before it is killed.
     pub grace: Duration,
 }
 
-/// What a session runs.
+/// Settings of a session.
 pub struct Plan<'a> {
     /// The bootstrap to start from.
     pub bootstrap: Bootstrap,
-    /// What the bootstrap does with tunnels that hold neither TLS nor HTTP.
+    /// Treatment of tunnels with neither TLS nor HTTP by the bootstrap.
     pub opaque_tunnels: OpaqueTunnels,
     /// Path of the filter's module.
     pub module: &'a Path,
@@ -71,13 +72,13 @@ pub struct Plan<'a> {
 pub struct Finished<T> {
     /// The result of the work behind Envoy.
     pub result: T,
-    /// Why Envoy exited, where it did so before it was stopped.
+    /// Reason why Envoy exited before it was stopped, if it did.
     pub envoy_death: Option<String>,
     /// Records that were lost.
     pub losses: Losses,
     /// Tunnels that could not be recorded or answered.
     pub tunnels: Vec<Tunnel>,
-    /// What became of those that hold neither TLS nor HTTP.
+    /// Treatment of the tunnels with neither TLS nor HTTP.
     opaque_tunnels: OpaqueTunnels,
 }
 
@@ -87,7 +88,7 @@ impl<T> Finished<T> {
         self.tunnels.iter().map(|tunnel| describe_tunnel(tunnel, self.opaque_tunnels)).collect()
     }
 
-    /// Whether every record has arrived. Nobody knows what an Envoy that died still held.
+    /// Returns whether every record has arrived. Nobody knows what an Envoy that died still held.
     pub fn is_complete(&self) -> bool {
         self.losses.is_empty()
     }
@@ -140,11 +141,11 @@ impl Losses {
     }
 }
 
-/// Starts Envoy, does `work` behind it, and stops everything again. Reports to `observer` what was
-/// lost and which tunnels were not understood.
+/// Starts Envoy, does `work` behind it, and stops everything again. Reports losses, and tunnels
+/// with an unknown protocol, to `observer`.
 ///
 /// # Errors
-/// The session did not start, with [`Interrupted`] where a signal was the reason; or `work` failed.
+/// The session did not start, with [`Interrupted`] if a signal was the reason; or `work` failed.
 pub async fn run<T>(
     plan: Plan<'_>,
     settings: &ProxySettings,
@@ -259,11 +260,11 @@ async fn start_envoy(
 /// Envoy's last statistics.
 #[derive(Debug, Default)]
 struct LastStatistics {
-    /// How many records the filter had not handed over yet.
+    /// Number of records that the filter had not yet handed over.
     waiting: u64,
-    /// How many records the filter has dropped.
+    /// Number of records that the filter has dropped.
     dropped: u64,
-    /// Whether Envoy answered the last question.
+    /// True if Envoy answered the last question.
     answered: bool,
 }
 

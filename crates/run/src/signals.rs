@@ -40,7 +40,7 @@ impl Signals {
 pub struct Interrupted {
     /// The signal.
     pub signal: Signal,
-    /// What had not happened yet, such as `CMD ran`.
+    /// The event that had not happened yet, such as `CMD ran`.
     pub before: &'static str,
 }
 

@@ -2,8 +2,8 @@
 //! Ctrl-Z and typed text reach CMD as they would without us, and the group can still be ended as a
 //! whole.
 //!
-//! If stdout is no terminal, the command may be part of a pipeline that ends in a pager, which needs
-//! the terminal too. Then CMD gets the terminal only when it tries to read from it.
+//! If stdout is no terminal, the command may be part of a pipeline that ends in a pager, which
+//! needs the terminal too. Then CMD gets the terminal only when it tries to read from it.
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process_group, waitid,
@@ -27,8 +27,8 @@ impl Terminal {
         }
         let children = unix::signal(SignalKind::child())?;
         let resumed = unix::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        // A background process, as we will be, is stopped when it takes the terminal back, or when it
-        // writes to it after `stty tostop`.
+        // A background process, as we will be, is stopped when it takes the terminal back, or when
+        // it writes to it after `stty tostop`.
         disposition(libc::SIGTTOU, libc::SIG_IGN);
         let terminal = Self { group, children, resumed };
         if stdout().is_terminal() && is_in_foreground(getpgrp()) {
@@ -57,8 +57,8 @@ impl Terminal {
         if wants_terminal && (is_in_foreground(getpgrp()) || is_in_foreground(self.group)) {
             return self.lend();
         }
-        // CMD and we are one job to the shell, which sees us stop and resumes us. Without a shell to
-        // resume us, the signal doesn't stop us.
+        // CMD and we are one job to the shell, which sees us stop and resumes us. Without a shell
+        // to resume us, the signal doesn't stop us.
         self.take_back();
         let _ = kill_current_process_group(Signal::TSTP);
         if !wants_terminal || is_in_foreground(getpgrp()) {

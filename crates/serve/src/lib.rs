@@ -1,7 +1,7 @@
-//! Serves an [`axum::Router`] over HTTP/1.1 and HTTP/2 (with prior knowledge), with limits that axum's own
-//! server doesn't have: connections without a request in progress are closed after a time, and the number
-//! of connections is bounded. At the maximum, the connection that was idle longest makes room, so that
-//! idle connections never keep a request out.
+//! Serves an [`axum::Router`] over HTTP/1.1 and HTTP/2 (with prior knowledge), with limits that
+//! axum's own server doesn't have: connections without a request in progress are closed after a
+//! time, and the number of connections is bounded. At the maximum, the connection that was idle
+//! longest makes room, so that idle connections never keep a request out.
 //!
 //! Never installs signal handlers: the caller stops the server.
 
@@ -31,9 +31,9 @@ use tokio::task::{Id, JoinSet};
 
 use activity::Activity;
 
-/// How long a client may take to answer an HTTP/2 ping.
+/// Time that a client has to answer an HTTP/2 ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long to wait after a connection couldn't be accepted, for example at the limit of open files.
+/// Pause after a connection couldn't be accepted, for example at the limit of open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// The maximum number of connections, whatever the limit of open files.
 const MAX_CONNECTIONS: u64 = 10_000;
@@ -42,13 +42,13 @@ const MAX_CONNECTIONS: u64 = 10_000;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServeLimits {
-    /// How long a connection may be without a request in progress before it is closed. The time in which
-    /// the head of a request arrives counts. Default 120 s.
+    /// Time after which a connection without a request in progress is closed. The time in which the
+    /// head of a request arrives counts as idle. Default 120 s.
     pub idle_timeout: Duration,
-    /// The maximum number of connections. Default: what the process's limit of open files allows, and at
-    /// most 10,000.
+    /// The maximum number of connections. Default: what the process's limit of open files allows,
+    /// and at most 10,000.
     pub max_connections: usize,
-    /// How long a shutdown waits for requests in progress. Default 10 s.
+    /// Time that a shutdown waits for requests in progress. Default 10 s.
     pub shutdown_deadline: Duration,
 }
 
@@ -72,8 +72,8 @@ fn connections_for(files: u64) -> usize {
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-/// Serves `router` until `stopped` is sent or its sender is dropped. After a send, requests in progress are
-/// finished up to the deadline. Returns how many connections were cut.
+/// Serves `router` until `stopped` is sent or its sender is dropped. After a send, requests in
+/// progress are finished up to the deadline. Returns how many connections were cut.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -1,38 +1,41 @@
-//! Which exchanges can be answered with, and why the others can't. The table writer, the linter and the summary all ask here, so that
-//! what is said of an exchange is what is done with it.
+//! Decides whether a recorded exchange can be served as an answer, and if not, why. The table
+//! writer, the linter and the summary share this decision, so that a report on an exchange agrees
+//! with its treatment.
 
 use understudy_core::encoding;
 use understudy_core::exchange::{Direction, End, Exchange, Response};
 use understudy_core::facts;
 use understudy_core::headers::Headers;
 
-/// Envoy takes no more header pairs than this from a filter (Envoy 1.40).
+/// Maximum number of header pairs that Envoy accepts from a filter (Envoy 1.40).
 pub const HEADERS_MAX: usize = 1024;
-/// Nor a longer block of them, in bytes.
+/// Maximum size of a header block that Envoy accepts from a filter, in bytes (Envoy 1.40).
 pub const HEADERS_MAX_BYTES: usize = 1 << 20;
 
-/// One signature may have at most this many answers: the filter reads the list of them for each request.
+/// Maximum number of answers to one signature. The filter reads the list of answers for each
+/// request.
 pub const ANSWERS_MAX: usize = 100_000;
 
-/// Why an exchange is kept in the snapshot and not put into the table.
+/// Reason for leaving an exchange out of the table. The exchange stays in the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Unanswerable {
-    /// Somebody called the service: there is nobody to stand in for.
+    /// The exchange is inbound: a client called the service, so there is no backend to mock.
     Inbound,
     /// There is no response.
     NoResponse,
-    /// The stream stopped in the middle.
+    /// The stream was aborted.
     Incomplete,
-    /// The request's body was cut: its signature would be that of another request.
+    /// The request's body is truncated: its signature would belong to another request.
     RequestTruncated,
-    /// The response's body was cut: it would be a wrong answer.
+    /// The response's body is truncated: it would be a wrong answer.
     ResponseTruncated,
-    /// The status can't be that of a final answer: below 200 or above 599.
+    /// The status isn't that of a final response: below 200 or above 599.
     Status,
-    /// A response header's name or value can't be sent: empty name, or a line break or NUL in it.
+    /// A response header or trailer can't be sent: its name is empty, or it holds a line break or
+    /// NUL.
     Header,
-    /// More response headers than Envoy takes.
+    /// More response headers than Envoy accepts.
     HeadersOverLimit,
 }
 
@@ -51,7 +54,7 @@ impl std::fmt::Display for Unanswerable {
     }
 }
 
-/// Why the table has no answer from this exchange; `None` where it has one.
+/// Returns the reason why an exchange can't be served as an answer, or `None` if it can.
 pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     if exchange.direction == Direction::Inbound {
         return Some(Unanswerable::Inbound);
@@ -75,14 +78,14 @@ pub fn unanswerable(exchange: &Exchange) -> Option<Unanswerable> {
     if !sendable(&response.headers) || !sendable(&response.trailers) {
         return Some(Unanswerable::Header);
     }
-    // Room for `x-understudy` and what Envoy adds itself.
+    // Leave room for `x-understudy` and for the headers that Envoy adds.
     let fits = |headers: &Headers| {
         headers.iter().count() <= HEADERS_MAX - 16 && headers.size() <= HEADERS_MAX_BYTES - 4096
     };
     (!fits(&response.headers) || !fits(&response.trailers)).then_some(Unanswerable::HeadersOverLimit)
 }
 
-/// The answer, where there was a whole one, whoever was called.
+/// Returns the response if it is complete, for inbound and outbound exchanges alike.
 pub fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
     match (&exchange.response, exchange.end) {
         (None, _) | (_, End::NoResponse) => Err(Unanswerable::NoResponse),
@@ -93,16 +96,20 @@ pub fn whole_response(exchange: &Exchange) -> Result<&Response, Unanswerable> {
 }
 
 impl Unanswerable {
-    /// Whether the client was given an answer, which can't be given again. Where others were given to the same request, the next one isn't
-    /// the answer in its place. (After a stream that broke, a client asks again: that is the answer in its place.)
+    /// Returns whether the client got a response that can't be served again. In a sequence of
+    /// answers to one request, such an exchange leaves a gap: the next recorded answer must not be
+    /// served instead of it. An aborted stream leaves no gap, because the client retries and the
+    /// retry's answer takes the place.
     pub fn leaves_gap(self) -> bool {
         matches!(self, Self::ResponseTruncated | Self::Status | Self::Header | Self::HeadersOverLimit)
     }
 }
 
-/// Whether a client that left in the middle of a response may have had all that it wanted of it: whole events or lines, or whole messages.
-/// Clients leave when they have seen the event that they take for the last, such as `data: [DONE]`, before the server has said that it has
-/// ended (WHATWG HTML, "Server-sent events": an empty line ends an event); and gRPC's cancel a stream of which they want the first message.
+/// Returns whether a client that cancelled a response had received whole events, lines or messages,
+/// and so may have had all it wanted. Clients of event streams often close the connection after the
+/// event that they regard as the last, such as `data: [DONE]`, before the server ends the stream
+/// (WHATWG HTML, "Server-sent events": an empty line ends an event). gRPC clients cancel a stream
+/// when they need only its first message.
 fn had_enough(response: &Response) -> bool {
     let body = &response.body.bytes;
     let Some(content_type) = response.headers.get(b"content-type") else { return false };
@@ -117,7 +124,7 @@ fn had_enough(response: &Response) -> bool {
     ends.iter().any(|end| body.ends_with(end)) && response.headers.get(b"content-encoding").is_none()
 }
 
-/// RFC 9110, 5.5: these would end the field, or worse.
+/// Returns whether a field contains no byte that would end it (RFC 9110, 5.5).
 fn is_clean(bytes: &[u8]) -> bool {
     !bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }
@@ -139,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cant_be_answered_with_says_why() {
+    fn exchange_that_cannot_be_served_has_a_reason() {
         let cut = Body { bytes: b"a".to_vec(), truncated: Some(9) };
         check(|_| {}, None);
         check(|e| e.direction = Direction::Inbound, Some(Unanswerable::Inbound));

@@ -1,5 +1,7 @@
-//! What of an answer was said in its request: the live value belongs in its place. Only values that rules leave out, and headers that
-//! name a request: all others are compared, so that they are the same anyway.
+//! Finds the values of a request that its recorded answer repeats. When the answer is served, the
+//! live value replaces the recorded one. Only values that rules leave out and headers that identify
+//! a request are considered: all other values are compared, so that the live value equals the
+//! recorded one.
 
 use crate::served::Served;
 use understudy_core::canonical::{self, RequestView, Signature, Spelling};
@@ -9,7 +11,7 @@ use understudy_core::headers::Headers;
 use understudy_core::rules::{Actions, Root, Rules, Shape, Step, Token, tokens};
 use understudy_core::table::{Echo, EchoSpelling, Source};
 
-/// Request headers whose value a backend may well repeat, and that don't count.
+/// Request headers that aren't compared and whose value a backend may repeat.
 const HEADERS: [&str; 7] = [
     "idempotency-key",
     "x-idempotency-key",
@@ -20,23 +22,24 @@ const HEADERS: [&str; 7] = [
     "x-client-request-id",
 ];
 
-/// A value shorter than this, in bytes, may stand anywhere by accident: it counts only as a member of the same name.
+/// Length in bytes below which a value may occur in an answer by accident. A shorter value counts
+/// only as a member of the same name.
 const SHORT: usize = 8;
-/// One answer has at most so many.
+/// Maximum number of echoes in one answer.
 const MOST: usize = 256;
 
-/// A value of the request that may come back.
+/// A value of the request that the answer may repeat.
 struct Said {
     source: Source,
-    /// The text to look for.
+    /// The text to search for.
     text: Vec<u8>,
-    /// Where in it the value is.
+    /// Range of the value within the text.
     within: std::ops::Range<usize>,
-    /// Whether it is a JSON value there, so that it says itself whether it is a string.
+    /// True if the value is JSON in the request, so that its spelling tells a string from a number.
     json: bool,
-    /// Whether it counts only as a member of the same name.
+    /// True if the value counts only as a member of the same name.
     common: bool,
-    /// The name that it goes by in the request.
+    /// Name of the value in the request.
     name: Vec<u8>,
 }
 
@@ -51,7 +54,7 @@ impl Said {
     }
 }
 
-/// What of an answer was said in the request, by header and offset.
+/// Finds the values of a request in its answer, ordered by header and offset.
 pub fn find(
     exchange: &Exchange,
     signature: &Signature,
@@ -76,7 +79,8 @@ pub fn find(
             });
         }
     }
-    // A body in an encoding that can't be undone is left alone, and one that says how long its texts are.
+    // A body that can't be decoded stays as it is, and so does a binary one, which holds lengths of
+    // its texts.
     let is_binary = headers
         .get(b"content-type")
         .is_some_and(|content_type| facts::is_binary(facts::media_type(content_type)));
@@ -109,7 +113,8 @@ fn said(request: &Headers, signature: &Signature, actions: &Actions<'_>, rules: 
     said
 }
 
-/// What may stand anywhere by accident doesn't with all the text around it: `batch-1795248000`.
+/// Adds values that may occur by accident together with the text around them, such as
+/// `batch-1795248000`, which can't.
 fn with_context(exchange: &Exchange, said: &mut Vec<Said>) {
     if !said.iter().any(|value| value.common) {
         return;
@@ -129,7 +134,7 @@ fn with_context(exchange: &Exchange, said: &mut Vec<Said>) {
     said.extend(wider);
 }
 
-/// The name that a value goes by: of `metadata[at]` it is `at`.
+/// Name of the value at a place: `at` for `metadata[at]`.
 fn last_name(root: &Root) -> Vec<u8> {
     let name = match root {
         Root::Query(name) => name,
@@ -143,7 +148,8 @@ fn last_name(root: &Root) -> Vec<u8> {
     inner.unwrap_or(name).to_vec()
 }
 
-/// Whether a value may stand in an answer by accident: it is short, or a second at which much else happened.
+/// Returns whether a value may occur in an answer by accident: it is short, or a time in whole
+/// seconds.
 fn is_common(text: &[u8]) -> bool {
     let second = |token: &Token| token.shape == Shape::Time && !text.contains(&b'.');
     text.len() < SHORT
@@ -167,7 +173,7 @@ fn in_body(said: &[Said], body: &[u8], echoes: &mut Vec<Echo>) {
             let whole = text == value.text;
             if whole && value.is_all() && (named || !value.common) {
                 let bytes = body.get(range.clone()).unwrap_or_default();
-                // A number that was said as text stays one: the recorded answer knows what it is.
+                // A request's text that the answer gives as a number stays a number.
                 let is_text = value.json || leaf.starts_with(b"\"");
                 let spelling = if is_text { EchoSpelling::JsonValue } else { EchoSpelling::JsonLiteral };
                 push(value, None, range.start, bytes, spelling, echoes);
@@ -184,7 +190,7 @@ fn in_string(value: &Said, body: &[u8], range: std::ops::Range<usize>, echoes: &
     let raw = body.get(range.clone()).unwrap_or_default();
     occurrences(raw, inner, |at| match value.is_all() {
         true => push(value, None, range.start + at, inner, EchoSpelling::JsonText, echoes),
-        // With escapes in it the place of the value would be another.
+        // Escapes would shift the value's range.
         false if inner == value.text => {
             push_inner(value, None, range.start + at, EchoSpelling::JsonText, echoes);
         }
@@ -213,7 +219,8 @@ fn push(
     }
 }
 
-/// Where a value stands in a text by itself: no letter or digit goes before or after it.
+/// Calls `each` with the offset of each occurrence of a value that has no letter or digit next to
+/// it.
 fn occurrences(text: &[u8], value: &[u8], mut each: impl FnMut(usize)) {
     let mut from = 0;
     while let Some(at) = find_from(text, value, from) {
@@ -238,7 +245,7 @@ fn find_from(text: &[u8], value: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// The longer of two that overlap stays.
+/// Removes overlaps; the longer of two echoes stays.
 fn without_overlaps(echoes: Vec<Echo>) -> Vec<Echo> {
     let mut kept: Vec<Echo> = Vec::new();
     for echo in echoes {

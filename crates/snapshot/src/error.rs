@@ -1,27 +1,28 @@
-//! Why a snapshot can't be read or written. Each error names the file, the place in it, the reason, and what to do.
+//! Errors of reading and writing snapshots. Each error names the file, the position, the reason and
+//! a remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use understudy_core::v1::LineError;
 
-/// Why a snapshot can't be read or written.
+/// Error of reading or writing a snapshot.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// Nothing is there.
+    /// The folder doesn't exist.
     #[error("there is no snapshot at {}: {hint}", path.display())]
     NotFound {
         /// The snapshot's folder.
         path: PathBuf,
-        /// What to do.
+        /// Remedy.
         hint: String,
     },
-    /// Something is there, and it is no snapshot.
+    /// The path exists and isn't a snapshot.
     #[error("{} is no snapshot: {problem}", path.display())]
     NotASnapshot {
-        /// What was taken for the snapshot's folder.
+        /// Path that was given as a snapshot.
         path: PathBuf,
-        /// What it is instead, and what to do.
+        /// Description of the path's content, and the remedy.
         problem: String,
     },
     /// One of the two files of a snapshot is missing.
@@ -35,14 +36,14 @@ pub enum SnapshotError {
     Yaml {
         /// The file.
         path: PathBuf,
-        /// Counted from 1; 0 where it isn't known.
+        /// Counted from 1; 0 if unknown.
         line: u64,
-        /// Counted from 1; 0 where it isn't known.
+        /// Counted from 1; 0 if unknown.
         column: u64,
-        /// What is wrong, and what to do.
+        /// Reason and remedy.
         problem: String,
     },
-    /// Written in a version that this one doesn't know.
+    /// The snapshot's version is unknown.
     #[error(
         "{}:{line}: snapshot version {version} is unknown here (known: {}); use a newer understudy",
         path.display(),
@@ -63,20 +64,20 @@ pub enum SnapshotError {
         path: PathBuf,
         /// Counted from 1.
         line: u64,
-        /// What is wrong.
+        /// Reason.
         source: LineError,
     },
-    /// A line of `exchanges.ndjson` can be read, and must not stand there.
+    /// A line of `exchanges.ndjson` is readable but not allowed in a snapshot.
     #[error("{}:{line}: {problem}", path.display())]
     Record {
         /// The file.
         path: PathBuf,
         /// Counted from 1.
         line: u64,
-        /// What is wrong, and what to do.
+        /// Reason and remedy.
         problem: String,
     },
-    /// Two lines have one identifier.
+    /// Two lines have the same identifier.
     #[error("{}:{line}: another exchange before it has the id {id:?} too; give this one another", path.display())]
     DuplicateId {
         /// The file.
@@ -86,48 +87,48 @@ pub enum SnapshotError {
         /// The identifier.
         id: String,
     },
-    /// A snapshot is there already, and nobody said that it may be replaced.
-    #[error("there is a snapshot at {} already: name another folder, or say that it may be replaced (--force)", path.display())]
+    /// A snapshot exists, and replacing it wasn't allowed.
+    #[error("there is a snapshot at {} already: name another folder, or allow replacing it (--force)", path.display())]
     Exists {
         /// The snapshot's folder.
         path: PathBuf,
     },
-    /// `snapshot.yaml` isn't what it was when its reader chose what to change in it.
-    #[error("{} has changed since it was read, and nothing is written: look at it again, and choose anew", path.display())]
+    /// `snapshot.yaml` was changed after the caller read it.
+    #[error("{} has changed since it was read, and nothing is written: look at it, and choose again", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// What is to be changed can't be changed without touching the rest of the file.
+    /// The requested change would touch other parts of the file.
     #[error("{}: {problem}", path.display())]
     Edit {
         /// The file.
         path: PathBuf,
-        /// What, and what to do.
+        /// Description of the change, and the remedy.
         problem: String,
     },
-    /// The path names no folder that could be replaced.
+    /// The path can't be the folder of a snapshot.
     #[error("{} can't be the folder of a snapshot: {problem}", path.display())]
     Path {
         /// The path.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         problem: &'static str,
     },
-    /// The system refused.
+    /// I/O error.
     #[error("can't {action} {}{}", path.display(), advice(source))]
     Io {
-        /// What was tried: a verb, as in "can't read".
+        /// Attempted action, a verb as in "can't read".
         action: &'static str,
-        /// With what.
+        /// File or folder.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
 impl SnapshotError {
-    /// A stable code.
+    /// Stable code of the error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "snapshot-not-found",
@@ -146,7 +147,7 @@ impl SnapshotError {
         }
     }
 
-    /// The line of the file that is at fault, counted from 1.
+    /// Faulty line of the file, counted from 1.
     pub fn line(&self) -> Option<u64> {
         match self {
             Self::Yaml { line, .. } | Self::Version { line, .. } => (*line > 0).then_some(*line),
@@ -157,19 +158,19 @@ impl SnapshotError {
         }
     }
 
-    /// Makes an I/O error say what was tried, for `map_err`.
+    /// Adds the attempted action and the path to an I/O error, for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
 }
 
-/// What a person can do about the system's errors that are theirs to mend.
+/// Advice for I/O errors that a user can fix.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on the disk and try again",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; choose another folder, or give yourself the right to it"
+            "; choose another folder, or get access to it"
         }
         _ => "",
     }

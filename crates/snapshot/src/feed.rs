@@ -1,28 +1,30 @@
-//! Reads the exchanges of a snapshot on a thread of its own, while what is made of them is made on the caller's: reading is half of the work
-//! everywhere. Never holds more than a few batches.
+//! Reads the exchanges of a snapshot on a separate thread while the caller processes them: reading
+//! takes half of the time of most commands. At most a few batches are in memory.
 
 use crate::error::SnapshotError;
 use crate::reader::{Located, Snapshot};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use understudy_core::exchange::Exchange;
 
-/// A batch is sent when it has so many exchanges, or so many bytes of bodies.
+/// Number of exchanges after which a batch is sent.
 const BATCH: usize = 256;
+/// Length of bodies, in bytes, after which a batch is sent.
 const BATCH_BYTES: usize = 1 << 20;
-/// So many batches wait at most.
+/// Maximum number of batches that wait for the caller.
 const WAITING: usize = 4;
 
-/// Exchanges, and what is wrong with the line after them.
+/// Exchanges, and the error in the line after them.
 #[derive(Default)]
 struct Batch {
     exchanges: Vec<Located>,
     error: Option<SnapshotError>,
 }
 
-/// Gives each exchange of the snapshot, or what is wrong with its line, to `take`, in the order of the file, until that fails.
+/// Passes each exchange of the snapshot, or the error in its line, to `take`, in the order of the
+/// file. Stops at the first error that `take` returns.
 ///
 /// # Errors
-/// Where the file can't be opened, and those of `take`.
+/// [`SnapshotError::Io`] if the file can't be opened, and the errors of `take`.
 pub fn each<E: From<SnapshotError>>(
     snapshot: &Snapshot,
     mut take: impl FnMut(Result<&Located, SnapshotError>) -> Result<(), E>,
@@ -42,12 +44,13 @@ fn take_batch<E>(
     give_back: &Sender<Vec<Located>>,
 ) -> Result<(), E> {
     batch.exchanges.iter().try_for_each(|located| take(Ok(located)))?;
-    // Memory goes back to the thread that took it: freed here, the two would wait for each other all the time.
+    // Return the memory to the thread that allocated it: freeing it here makes both threads contend
+    // for the allocator's lock.
     let _ = give_back.send(batch.exchanges);
     batch.error.map_or(Ok(()), |error| take(Err(error)))
 }
 
-/// Ends early where nobody takes any more.
+/// Sends all exchanges in batches. Stops early if the receiver is gone.
 fn feed(
     exchanges: impl Iterator<Item = Result<Located, SnapshotError>>,
     to: &SyncSender<Batch>,
@@ -70,7 +73,7 @@ fn feed(
             used.try_iter().for_each(drop);
         }
     }
-    // Whether the last ones are taken is the taker's business.
+    // A receiver that has stopped doesn't need the last batch.
     let _ = to.send(batch);
 }
 

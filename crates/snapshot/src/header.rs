@@ -1,7 +1,9 @@
-//! `snapshot.yaml`: what a snapshot is called, and what is done with each backend. A person reads and edits it.
+//! `snapshot.yaml`: the snapshot's name, its settings and the mode of each backend. People read and
+//! edit it.
 //!
-//! `docs/reference/snapshot-format.md` describes it. The types that YAML is read into are the format's own (`v1`); a key that isn't
-//! known is refused with its line, so that a slip of the hand isn't passed over. Never touches a file.
+//! `docs/reference/snapshot-format.md` describes the format. YAML is read into types of the
+//! format's own (`v1`). An unknown key is an error with its line, so that a typing error has no
+//! silent effect. This module never touches a file.
 
 use crate::error::SnapshotError;
 use serde::{Deserialize, Serialize};
@@ -15,83 +17,84 @@ use understudy_core::sample::Sample;
 use understudy_core::table::Sequence;
 use understudy_core::{backend, time};
 
-/// The format's version.
+/// Version of the format.
 pub const VERSION: u64 = 1;
 
-/// What stands at the top of each `snapshot.yaml` that is written.
+/// Comment at the top of each new `snapshot.yaml`.
 const COMMENT: &str = "\
-# What a service said to its backends, and what they answered: the exchanges are in exchanges.ndjson beside this file.
-# Both are yours to edit. A key that isn't known is refused.
+# A recording of a service and its backends. The recorded exchanges are in exchanges.ndjson beside this file.
+# You may edit both files. An unknown key is an error.
 #
-# on_miss    what becomes of a request that nothing recorded matches: fail (404, with the nearest recorded requests),
-#            passthrough (it goes to the real backend), capture (passthrough, and it is recorded)
-# latency    how long answers are held back: none (the default), recorded, or a factor such as 0.5x
-# redaction  the key that secrets were replaced with: requests are matched by it, and a guess can be checked with it
-# backends   for each, by scheme://host[:port]:
-#   mode       mock (answer from this recording), tap (let through and record), off (let through)
-#   on_miss    as above, for this backend alone
-#   latency    as above, for this backend alone
-#   sequence   which of several answers to one request comes next: cycle (after the last the first; the default),
-#              stick-last (the last again), fail (a miss)
-#   exchanges  how many were recorded; for information only
-# inbound    where somebody called the service, by http://host[:port]:
-#   app        where the service itself listened: a replay calls it there
-#   exchanges  how many were recorded; for information only
-# rules      what of a request doesn't count, and what does besides; `understudy tune` proposes them and shows what they change
+# on_miss    treatment of a request that matches no recorded one: fail (404, with the nearest recorded requests),
+#            passthrough (send it to the real backend), capture (passthrough, and record it)
+# latency    delay of answers: none (the default), recorded, or a factor such as 0.5x
+# redaction  key with which secrets were replaced by tokens: needed for matching, and usable to check a guessed secret
+# backends   settings of each backend, by scheme://host[:port]:
+#   mode       mock (answer from this recording), tap (forward and record), off (forward)
+#   on_miss    as above, for this backend only
+#   latency    as above, for this backend only
+#   sequence   order of several answers to one request: cycle (after the last, the first again; the default),
+#              stick-last (repeat the last), fail (a miss after the last)
+#   exchanges  number of recorded exchanges; for information only
+# inbound    addresses at which the service was called, by http://host[:port]:
+#   app        address on which the service itself listened: a replay sends its requests there
+#   exchanges  number of recorded exchanges; for information only
+# rules      parts of requests to leave out of the comparison or to add to it; `understudy tune` proposes rules
 ";
 
-/// What `snapshot.yaml` says.
+/// Content of `snapshot.yaml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// The snapshot's name.
     pub name: String,
-    /// The service that was recorded, where its name is known.
+    /// Name of the recorded service, if known.
     pub service: Option<String>,
-    /// When it was recorded, in microseconds since 1970.
+    /// Time of the recording, in microseconds since 1970.
     pub recorded: u64,
-    /// What becomes of a request to a mocked backend that nothing recorded matches.
+    /// Treatment of a request to a mocked backend that matches no recorded request.
     pub on_miss: OnMiss,
-    /// How long answers are held back.
+    /// Latency of answers.
     pub latency: Latency,
-    /// Which share of the exchanges that there were was recorded.
+    /// Share of the exchanges that was recorded.
     pub sample: Sample,
-    /// With which key and names secrets were replaced by tokens, where they were.
+    /// Key and names with which secrets were replaced by tokens, if they were.
     pub redaction: Option<Settings>,
     /// The backends by name (`scheme://authority`).
     pub backends: BTreeMap<String, Backend>,
-    /// Where somebody called the service, by the names that inbound exchanges have for it (`scheme://authority`).
+    /// Addresses at which the service was called, by the names in inbound exchanges
+    /// (`scheme://authority`).
     pub inbound: BTreeMap<String, Inbound>,
-    /// What of a request doesn't count, and what does besides.
+    /// Rules: parts of requests that are left out of the comparison, or added to it.
     pub rules: Vec<Rule>,
 }
 
-/// What is said of one address that the service was called at.
+/// One address at which the service was called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inbound {
-    /// Where the service itself listened: `host:port`.
+    /// Address on which the service itself listened: `host:port`.
     pub app: String,
-    /// How many exchanges were recorded; for information only.
+    /// Number of recorded exchanges; for information only.
     #[serde(default)]
     pub exchanges: u64,
 }
 
-/// What is said of one backend.
+/// Settings of one backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
-    /// Mock, tap or off.
+    /// Mode: mock, tap or off.
     pub mode: Mode,
-    /// How many exchanges were recorded; for information only.
+    /// Number of recorded exchanges; for information only.
     #[serde(default)]
     pub exchanges: u64,
-    /// What becomes of a miss, where it isn't what the header says.
+    /// Treatment of a miss, if it differs from the header's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_miss: Option<OnMiss>,
-    /// Which of several answers comes next. Default: [`Sequence::Cycle`].
+    /// Order in which several answers to one request are served. Default: [`Sequence::Cycle`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
-    /// How long answers are held back, where it isn't what the header says.
+    /// Latency of answers, if it differs from the header's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
 }
@@ -103,22 +106,22 @@ impl Default for Backend {
 }
 
 impl Header {
-    /// What is said of a backend: that it is mocked, where nothing is.
+    /// Settings of a backend. A backend that isn't listed is mocked.
     pub fn backend(&self, name: &str) -> Backend {
         self.backends.get(name).copied().unwrap_or_default()
     }
 
-    /// How many outbound exchanges were recorded, as it says.
+    /// Number of recorded outbound exchanges according to the header.
     pub fn outbound(&self) -> u64 {
         self.backends.values().map(|backend| backend.exchanges).sum()
     }
 
-    /// How many inbound exchanges were recorded, as it says.
+    /// Number of recorded inbound exchanges according to the header.
     pub fn inbound(&self) -> u64 {
         self.inbound.values().map(|inbound| inbound.exchanges).sum()
     }
 
-    /// Reads `snapshot.yaml`. `path` is for the errors.
+    /// Parses the text of a `snapshot.yaml`. `path` is used in errors.
     ///
     /// # Errors
     /// [`SnapshotError::Yaml`] or [`SnapshotError::Version`], with the line.
@@ -147,7 +150,7 @@ impl Header {
         })
     }
 
-    /// Writes `snapshot.yaml`, with the comment that tells a person what may be edited.
+    /// Returns the text of `snapshot.yaml`, with a comment that explains its keys.
     pub fn to_yaml(&self) -> String {
         let backends =
             self.backends.iter().map(|(name, backend)| (v1::Name(name.clone()), *backend)).collect();
@@ -168,13 +171,13 @@ impl Header {
                 .collect(),
             rules: self.rules.clone(),
         };
-        // Strings, numbers and maps of them: there is nothing in it that YAML couldn't say.
+        // Strings, numbers and maps of them always have a YAML form.
         let yaml = serde_saphyr::to_string(&out).unwrap_or_default();
         format!("{COMMENT}{yaml}")
     }
 }
 
-/// The section of rules as it stands in `snapshot.yaml`.
+/// The `rules` section of `snapshot.yaml`.
 pub(crate) fn rules_to_yaml(rules: &[Rule]) -> String {
     #[derive(Serialize)]
     struct Section<'a> {
@@ -183,7 +186,7 @@ pub(crate) fn rules_to_yaml(rules: &[Rule]) -> String {
     serde_saphyr::to_string(&Section { rules }).unwrap_or_default()
 }
 
-/// The line on which each rule of a `snapshot.yaml` begins, counted from 1. None where it can't be read.
+/// First line of each rule in a `snapshot.yaml`, counted from 1. Empty if the text can't be parsed.
 pub(crate) fn rule_lines(text: &str) -> Vec<u64> {
     #[derive(Deserialize)]
     struct Lines {
@@ -194,7 +197,8 @@ pub(crate) fn rule_lines(text: &str) -> Vec<u64> {
     lines.iter().map(|rule| rule.referenced.line()).collect()
 }
 
-/// Where the mode of each backend of a `snapshot.yaml` stands: line and column, counted from 1. None where it can't be read.
+/// Position of the mode of each backend in a `snapshot.yaml`: line and column, counted from 1.
+/// Empty if the text can't be parsed.
 pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
     #[derive(Deserialize)]
     struct Places {
@@ -211,7 +215,10 @@ pub(crate) fn mode_places(text: &str) -> BTreeMap<String, (usize, usize)> {
     backends.into_iter().map(|(name, backend)| (name, place(backend.mode.referenced))).collect()
 }
 
-/// Whether a backend's name is in its one normal form; else what is wrong with it.
+/// Checks that a backend's name is in its normal form.
+///
+/// # Errors
+/// A description of the fault, for a person.
 pub fn check_name(name: &str) -> Result<(), String> {
     if backend::parts(name).is_none() {
         return Err(format!("{name:?} is no backend: write scheme://host[:port]"));
@@ -223,12 +230,13 @@ pub fn check_name(name: &str) -> Result<(), String> {
     if normal == name { Ok(()) } else { Err(format!("the backend {name:?} must be written as {normal:?}")) }
 }
 
-/// The reason alone, on one line, and what stands there: the error's own text repeats the place and shows a snippet over several lines.
+/// The reason of an error on one line, with the faulty line of the file. The error's own text
+/// repeats the position and shows a snippet of several lines.
 fn reason(error: &serde_saphyr::Error, file: &str) -> String {
     let reason = error.without_snippet().to_string();
     let Some(at) = error.location() else { return reason };
     let reason = reason.replace(&format!(" at line {}, column {}", at.line(), at.column()), "");
-    // A hint to the programmer, not to the person who edits the file.
+    // Remove a hint to programmers: the reader edits the file.
     let reason = reason.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
     let line = usize::try_from(at.line()).ok().and_then(|line| file.lines().nth(line.checked_sub(1)?));
     match line.map(str::trim) {
@@ -237,14 +245,14 @@ fn reason(error: &serde_saphyr::Error, file: &str) -> String {
     }
 }
 
-/// The file's own types.
+/// Types of the file format.
 mod v1 {
     use super::{
         BTreeMap, Backend, Deserialize, Inbound, Latency, OnMiss, Rule, Sample, Serialize, Settings,
         check_name, time,
     };
 
-    /// What is looked at before the rest, so that another version gives its own error.
+    /// The version alone, which is parsed first so that an unknown version has an error of its own.
     #[derive(Deserialize)]
     pub(super) struct Version {
         pub(super) version: serde_saphyr::Spanned<u64>,
@@ -360,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back_and_is_for_people() {
+    fn written_header_reads_back_and_is_commented() {
         let text = example().to_yaml();
         assert_eq!(read(&text).unwrap(), example());
         let expect = r#"version: 1

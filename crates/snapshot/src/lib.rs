@@ -1,11 +1,12 @@
-//! Snapshots: the folder that a person reads, edits and commits, how it is written, edited and merged, and what is wrong with it.
+//! Snapshots: the folder that a person reads, edits and commits. This crate reads, writes, edits,
+//! merges and lints it.
 //!
 //! ```text
 //! exchanges ─► SnapshotWriter ─► snapshot.yaml + exchanges.ndjson ─► Snapshot
 //! ```
 //!
-//! A snapshot is the only source: everything after it is derived, and equal for equal input. No network and no clock: times come in
-//! as arguments.
+//! A snapshot is the only source: everything else is derived from it, and equal input gives equal
+//! output. The crate uses no network and no clock; times come in as arguments.
 
 pub mod answerable;
 pub mod echo;

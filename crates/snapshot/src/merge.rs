@@ -1,7 +1,9 @@
-//! Unites recordings: the exchanges of others are added to a snapshot, but for those that it holds already.
+//! Merges recordings: adds the exchanges of other snapshots to a base, except for those that the
+//! base holds.
 //!
-//! `docs/reference/snapshot-format.md`, "Merging", says what counts as held. What the snapshot says of its backends and rules wins.
-//! The result is written whole or not at all; the others are only read.
+//! `docs/reference/snapshot-format.md`, "Merging", defines when an exchange counts as held.
+//! Settings and rules of the base take precedence. The result is written atomically; the other
+//! snapshots are only read.
 
 mod held;
 mod keys;
@@ -20,44 +22,45 @@ use understudy_core::exchange::Exchange;
 use understudy_core::redact::Redactor;
 use understudy_core::rules::{Rule, Rules};
 
-/// Gives a snapshot the rules that it speaks for, of those that the filter takes; returns the rules that were added.
+/// Function that learns rules from a snapshot, adds those that the filter accepts, and returns the
+/// added rules.
 pub type Learn = fn(&mut Snapshot, &dyn Fn(&Rule) -> bool) -> Result<Vec<Rule>, SnapshotError>;
 
-/// What has become of a merge.
+/// Result of a merge.
 #[derive(Debug)]
 pub struct Merged {
-    /// The snapshot that was written, or that stayed as it was.
+    /// The merged snapshot.
     pub snapshot: Snapshot,
-    /// What came from each of the others, in their order.
+    /// Contribution of each of the other snapshots, in their order.
     pub from: Vec<Share>,
-    /// The rules that the snapshot has now and hadn't before: those that somebody wrote into the others, then those that the united
-    /// recording speaks for.
+    /// The rules that the merge added: rules written by hand in the other snapshots, then rules
+    /// with evidence in the merged recording.
     pub rules: Vec<Rule>,
-    /// The one of the others whose key the snapshot has now.
+    /// The other snapshot whose redaction key was adopted.
     pub key_of: Option<PathBuf>,
 }
 
-/// What came from one snapshot.
+/// Exchanges from one of the other snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// Its folder.
     pub path: PathBuf,
-    /// How many of its exchanges were added.
+    /// Number of exchanges that were added.
     pub added: u64,
-    /// How many were there already.
+    /// Number of exchanges that the base held already.
     pub held: u64,
-    /// How many hold tokens of another key, where nothing is compared.
+    /// Number of exchanges with tokens of another key in parts that aren't compared.
     pub foreign: u64,
 }
 
-/// Why snapshots can't be merged.
+/// Error of merging snapshots.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
-    /// One of them can't be read, or the new one can't be written.
+    /// A snapshot can't be read, or the merged one can't be written.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// Secrets stand for themselves by tokens, and two keys make two tokens of one secret.
+    /// The snapshots were redacted with different keys, so that one secret has two tokens.
     #[error(
         "{} and {} were redacted with different keys, and {count} requests of the latter hold tokens where they are compared (the first in \
          line {line} of its exchanges.ndjson): they could never match; record them again with `understudy respond {} --on-miss capture`, \
@@ -65,19 +68,19 @@ pub enum MergeError {
         base.display(), other.display(), base.display(), base.join(crate::HEADER_FILE).display()
     )]
     Keys {
-        /// The snapshot that is added to.
+        /// The base.
         base: PathBuf,
-        /// The one with another key.
+        /// The snapshot with another key.
         other: PathBuf,
-        /// How many requests it is about.
+        /// Number of requests with tokens in compared parts.
         count: u64,
-        /// The first of them.
+        /// Line of the first of these requests.
         line: u64,
     },
 }
 
 impl MergeError {
-    /// A stable code.
+    /// Stable code of the error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Snapshot(error) => error.code(),
@@ -86,11 +89,11 @@ impl MergeError {
     }
 }
 
-/// Adds the exchanges of others to those of a snapshot and writes the result to `target`, which may be the snapshot itself.
-/// `learn` gives the result the rules that it speaks for.
+/// Adds the exchanges of other snapshots to those of a base and writes the result to `target`,
+/// which may be the base itself. `learn` adds rules that are learned from the result.
 ///
 /// # Errors
-/// [`MergeError`]; then there is what was there before.
+/// [`MergeError`]; the target is unchanged then.
 pub fn merge(
     base: &Snapshot,
     others: &[Snapshot],
@@ -126,8 +129,9 @@ pub fn merge(
     Ok(Merged { snapshot, from, rules, key_of: keys.key_of })
 }
 
-/// What the snapshot says, then what the others say besides; and the rules that came from those. Learnt rules are left to be learnt again: what
-/// one recording takes for random, an answer in the other may have issued.
+/// Merges the headers, and returns the rules that come from the other snapshots. Learned rules
+/// aren't adopted but learned again: a value that is random in one recording may be issued by an
+/// answer of another.
 fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
     let (mut header, mut taken) = (base.clone(), Vec::new());
     for other in others.iter().map(Snapshot::header) {
@@ -148,7 +152,7 @@ fn united(base: &Header, others: &[Snapshot]) -> (Header, Vec<Rule>) {
     (header, taken)
 }
 
-/// Whether a rule is about one of these requests.
+/// Returns whether a rule applies to one of these requests.
 fn is_about(rule: &Rule, about: &BTreeSet<About>) -> bool {
     let rules = Rules::new(vec![rule.clone()]);
     about.iter().any(|(backend, method, path, operation)| {
@@ -160,7 +164,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// What rules ask of a request: backend, method, path, operation.
+/// Properties of a request that rules select by: backend, method, path, operation.
 type About = (Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
 struct Merge {
@@ -180,7 +184,8 @@ impl Merge {
         })
     }
 
-    /// How many were added, and how many were there already.
+    /// Adds another snapshot's exchanges. Returns the number of added ones and of those that were
+    /// held.
     fn other(&mut self, other: &Snapshot, redactor: Option<&Redactor>) -> Result<(u64, u64), SnapshotError> {
         let (mut added, mut held) = (0, 0);
         let mut news = self.held.besides();
@@ -205,7 +210,8 @@ impl Merge {
             exchange.id = self.ids.free(exchange.id);
             self.writer.push(&exchange)
         })?;
-        // Only now: what was asked twice there was answered twice.
+        // Insert the keys only now, so that a request recorded twice in the other snapshot is added
+        // twice.
         taken.into_iter().for_each(|key| self.held.insert(key));
         Ok((added, held))
     }
@@ -219,9 +225,10 @@ fn redacted(exchange: &Exchange, redactor: Option<&Redactor>) -> Exchange {
     exchange
 }
 
-/// The identifiers that are in use, where they are names and not the numbers of lines.
+/// Identifiers in use.
 #[derive(Default)]
 struct Ids {
+    /// True if an identifier is a name, and not just a line's number.
     named: bool,
     used: BTreeSet<String>,
 }
@@ -232,7 +239,7 @@ impl Ids {
         self.used.insert(id.to_owned());
     }
 
-    /// The identifier, with a number behind it where it is in use.
+    /// Returns the identifier, with a number appended if it is in use.
     fn free(&mut self, id: String) -> String {
         let mut number = 1u64;
         let mut free = id.clone();

@@ -1,4 +1,4 @@
-//! Opens a snapshot's folder and reads its exchanges one at a time. Never writes.
+//! Opens a snapshot's folder and reads its exchanges one at a time. It never writes.
 
 use crate::error::SnapshotError;
 use crate::header::Header;
@@ -14,19 +14,20 @@ use understudy_core::{digest, v1};
 pub const HEADER_FILE: &str = "snapshot.yaml";
 /// The name of the exchanges' file in a snapshot's folder.
 pub const EXCHANGES_FILE: &str = "exchanges.ndjson";
-/// A line longer than this, in bytes, is refused: two bodies at the largest cap there is, as base64, are shorter.
+/// A line longer than this, in bytes, is refused: two bodies at the largest cap there is, as
+/// base64, are shorter.
 pub const LINE_MAX: u64 = 1 << 30;
 
-/// A snapshot that has been opened.
+/// An open snapshot.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     path: PathBuf,
     header: Header,
-    /// Of the text that the header was read from.
+    /// Digest of the text that the header was read from.
     header_digest: String,
 }
 
-/// An exchange and where it stands.
+/// An exchange and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// The line in `exchanges.ndjson`, counted from 1.
@@ -39,7 +40,8 @@ impl Snapshot {
     /// Opens the snapshot in a folder and reads its header.
     ///
     /// # Errors
-    /// [`SnapshotError`] says what is missing or wrong, and where. The exchanges aren't looked at yet.
+    /// [`SnapshotError`] names the missing or wrong part and its place. The exchanges aren't read
+    /// yet.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SnapshotError> {
         let path = path.as_ref();
         check_folder(path)?;
@@ -49,10 +51,10 @@ impl Snapshot {
         Ok(Self { path: path.to_owned(), header, header_digest: digest_of(&text) })
     }
 
-    /// The text of `snapshot.yaml`, as it is now.
+    /// Reads the current text of `snapshot.yaml`.
     ///
     /// # Errors
-    /// Where it can't be read, or isn't text.
+    /// [`SnapshotError`] if the file can't be read or isn't UTF-8.
     pub fn header_text(&self) -> Result<String, SnapshotError> {
         read_text(&self.path.join(HEADER_FILE))
     }
@@ -62,7 +64,7 @@ impl Snapshot {
         &self.path
     }
 
-    /// What `snapshot.yaml` says.
+    /// The content of `snapshot.yaml`.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -74,7 +76,7 @@ impl Snapshot {
         self
     }
 
-    /// A digest of `snapshot.yaml` as it was when it was read: equal where the file is, byte for byte.
+    /// Digest of `snapshot.yaml` at the time it was read. Equal digests mean equal bytes.
     pub fn header_digest(&self) -> &str {
         &self.header_digest
     }
@@ -84,10 +86,11 @@ impl Snapshot {
         self.header_digest = digest_of(text);
     }
 
-    /// The exchanges in the order of the file. Memory doesn't grow with them but for 16 bytes each, to find repeated identifiers.
+    /// The exchanges in the order of the file. Memory grows by 16 bytes for each exchange, which
+    /// are needed to find repeated identifiers.
     ///
     /// # Errors
-    /// [`SnapshotError::Io`] where the file can't be opened.
+    /// [`SnapshotError::Io`] if the file can't be opened.
     pub fn exchanges(&self) -> Result<Exchanges<BufReader<File>>, SnapshotError> {
         let path = self.path.join(EXCHANGES_FILE);
         let file = File::open(&path).map_err(SnapshotError::io("read", &path))?;
@@ -109,7 +112,7 @@ pub(crate) fn read_text(file: &Path) -> Result<String, SnapshotError> {
     })
 }
 
-/// Says in what way a path isn't the folder of a snapshot.
+/// Checks that a path is the folder of a snapshot; the error names the difference.
 fn check_folder(path: &Path) -> Result<(), SnapshotError> {
     let not = |problem: &str| {
         Err(SnapshotError::NotASnapshot { path: path.to_owned(), problem: problem.to_owned() })
@@ -132,7 +135,8 @@ fn check_folder(path: &Path) -> Result<(), SnapshotError> {
     }
 }
 
-/// What to do about a missing folder: where a replacement was interrupted, the old snapshot still is beside.
+/// Advice for a missing folder. After an interrupted replacement the old snapshot is in a folder
+/// beside it.
 fn hint(path: &Path) -> String {
     let beside = crate::writer::kept_beside(path);
     match beside {
@@ -143,7 +147,8 @@ fn hint(path: &Path) -> String {
     }
 }
 
-/// Iterates over the exchanges of a snapshot. After an error about one line it goes on with the next.
+/// Iterator over the exchanges of a snapshot. After an error in one line it continues with the
+/// next.
 #[derive(Debug)]
 pub struct Exchanges<R> {
     lines: R,
@@ -160,7 +165,8 @@ impl<R: BufRead> Exchanges<R> {
         Self { lines, path, line: 0, buffer: Vec::new(), seen: HashSet::new(), ended: false }
     }
 
-    /// Fills the buffer with the next line that isn't blank. `false`: there is none.
+    /// Fills the buffer with the next line that isn't blank. Returns `false` at the end of the
+    /// file.
     fn fill(&mut self) -> Result<bool, SnapshotError> {
         loop {
             self.buffer.clear();
@@ -190,10 +196,10 @@ impl<R: BufRead> Exchanges<R> {
             source,
         })?;
         if record.verdict.is_some() {
-            let problem = "a verdict has no place in a snapshot; delete the line".to_owned();
+            let problem = "a snapshot contains no verdicts; delete the line".to_owned();
             return Err(SnapshotError::Record { path: path(), line, problem });
         }
-        // 128 bits of SHA-1: two identifiers that are not equal won't meet there.
+        // 128 bits of SHA-1 don't collide by accident.
         let [id @ .., _, _, _, _] = digest::sha1(record.exchange.id.as_bytes());
         if !self.seen.insert(u128::from_le_bytes(id)) {
             return Err(SnapshotError::DuplicateId { path: path(), line, id: record.exchange.id });
@@ -216,7 +222,7 @@ impl<R: BufRead> Iterator for Exchanges<R> {
                 None
             }
             Err(error) => {
-                // What follows can't be told from the rest of the line at fault.
+                // The rest of the faulty line can't be told apart from the lines that follow.
                 self.ended = true;
                 Some(Err(error))
             }

@@ -1,4 +1,4 @@
-//! Which backends there are to choose from, and what patterns choose of them.
+//! Lists the backends that can be selected, and applies patterns to them.
 
 use crate::error::SnapshotError;
 use crate::feed;
@@ -9,10 +9,10 @@ use understudy_core::backend::Pattern;
 use understudy_core::config::Mode;
 use understudy_core::exchange::Direction;
 
-/// What the patterns choose, the later ones over the earlier: the mode of each backend that one of them names.
+/// Returns the mode of each backend that a pattern matches. Later patterns override earlier ones.
 ///
 /// # Errors
-/// The first pattern that names none of the backends.
+/// The first pattern that matches no backend.
 pub fn choose<'a>(
     backends: impl IntoIterator<Item = &'a str> + Clone,
     choices: &'a [(Pattern, Mode)],
@@ -28,10 +28,11 @@ pub fn choose<'a>(
     Ok(modes)
 }
 
-/// The backends that can be chosen, with their modes: those that `snapshot.yaml` names, and those that stand in the exchanges alone.
+/// The backends that can be selected, with their modes: those in `snapshot.yaml`, and those that
+/// only the exchanges name.
 ///
 /// # Errors
-/// The first line that can't be read.
+/// [`SnapshotError`] for the first line that can't be read.
 pub fn backends(snapshot: &Snapshot) -> Result<BTreeMap<String, Mode>, SnapshotError> {
     let header = snapshot.header();
     let mut modes: BTreeMap<String, Mode> =
@@ -41,7 +42,7 @@ pub fn backends(snapshot: &Snapshot) -> Result<BTreeMap<String, Mode>, SnapshotE
         let exchange = &item?.exchange;
         if exchange.direction == Direction::Outbound && !seen.contains(&exchange.backend) {
             seen.insert(exchange.backend.clone());
-            // A name that isn't normal can't stand in the header. The linter lists it.
+            // A name that isn't in normal form can't be in the header. The linter reports it.
             if check_name(&exchange.backend).is_ok() {
                 modes.insert(exchange.backend.clone(), header.backend(&exchange.backend).mode);
             }

@@ -1,10 +1,12 @@
-//! What of a recorded response is served: `docs/reference/matching.md`, "Serving". Bytes are never changed, only left out.
+//! Selects the parts of a recorded response that are served (`docs/reference/matching.md`,
+//! "Serving"). Bytes are left out, never changed.
 
 use understudy_core::exchange::{End, Exchange, Request};
 use understudy_core::headers::Headers;
 use understudy_core::{encoding, facts};
 
-/// Headers that are Envoy's to say, that are about one connection (RFC 9110, 7.6.1), or that would lie in a replay.
+/// Headers that Envoy sets, that describe one connection (RFC 9110, 7.6.1), or that are no longer
+/// true when the answer is served.
 const DROPPED: [&[u8]; 11] = [
     b"transfer-encoding",
     b"connection",
@@ -15,51 +17,52 @@ const DROPPED: [&[u8]; 11] = [
     b"upgrade",
     b"date",
     b"alt-svc",
-    // Recorded from another understudy.
+    // Recorded from another instance of Understudy.
     VERDICT_HEADER,
     b"content-length",
 ];
 
-/// An answer is undone up to this length, in bytes.
+/// Maximum length of a decoded body, in bytes.
 const PLAIN_MAX: usize = 64 << 20;
 
-/// Says which answer was served, and is the last header of each.
+/// Name of the header that tells which answer was served. It is the last header of each answer.
 pub const VERDICT_HEADER: &[u8] = b"x-understudy";
 
-/// What is served of a response.
+/// The parts of a recorded response that are served.
 #[derive(Clone, Debug)]
 pub struct Served<'a> {
     /// The status.
     pub status: u16,
-    /// Without [`VERDICT_HEADER`].
+    /// The headers, without [`VERDICT_HEADER`].
     pub headers: Headers,
     /// The body.
     pub body: &'a [u8],
     /// The trailers.
     pub trailers: Headers,
-    /// There is a body and nobody said of what type.
+    /// True if the response has a body without a content type.
     pub untyped: bool,
-    /// The same without its content-encoding, where the client offered that.
+    /// The decoded response, if the recorded client had offered the response's content encoding.
     pub plain: Option<PlainServed>,
 }
 
-/// What is served to a client that doesn't offer the recorded encoding.
+/// The response served to a client that doesn't offer the recorded encoding.
 #[derive(Clone, Debug)]
 pub struct PlainServed {
-    /// The encodings that it must offer for the other.
+    /// Encodings that a client must offer to get the encoded response.
     pub coding: Vec<u8>,
     /// The headers, without the one that names the encoding.
     pub headers: Headers,
-    /// The body, undone.
+    /// The decoded body.
     pub body: Vec<u8>,
 }
 
-/// What is served of an exchange. `None` where it has no response.
+/// Returns the parts of an exchange's response that are served, or `None` if it has no response.
 pub fn served(exchange: &Exchange) -> Option<Served<'_>> {
     let (request, response) = (&exchange.request, exchange.response.as_ref()?);
     let method = request.method.as_slice();
     let bodiless = method == b"HEAD" || matches!(response.status, 204 | 304);
-    // There it says how long the body would be, which nothing else can say (RFC 9110, 8.6); a 204 must not have it.
+    // On an answer to HEAD and on a 304, content-length tells the length that the body would have
+    // (RFC 9110, 8.6). A 204 must not have the header.
     let keeps_length = method == b"HEAD" && response.status != 204 || response.status == 304;
     let nominated = nominated(&response.headers);
     let kept = response.headers.iter().filter(|(name, _)| {
@@ -70,20 +73,21 @@ pub fn served(exchange: &Exchange) -> Option<Served<'_>> {
         let dropped = DROPPED.iter().any(is) || nominated.iter().any(is);
         !dropped && !starts_with(name, b"x-envoy-") && !name.starts_with(b":")
     });
-    // HTTP/2 knows names in lower case alone; HTTP/1 doesn't care.
+    // HTTP/2 allows only lower-case names; HTTP/1 ignores the case.
     let headers = Headers::from_pairs(kept.map(|(name, value)| (name.to_ascii_lowercase(), value)));
     let body = if bodiless { &[][..] } else { &response.body.bytes };
     let untyped = !body.is_empty() && headers.get(b"content-type").is_none();
     let plain = plain(request, &headers, body);
     let mut trailers = response.trailers.clone();
     if exchange.end == End::ClientLeft && headers.get(b"content-type").is_some_and(facts::is_grpc) {
-        // What the backend would have said at the end, the client didn't want to know; but gRPC has no end without.
+        // The client cancelled before the trailers came, but a gRPC stream must end with a status.
         trailers = Headers::from_pairs([("grpc-status", "0")]);
     }
     Some(Served { status: response.status, headers, body, trailers, untyped, plain })
 }
 
-/// The answer without its content-encoding. None where the recorded client hadn't offered it: then it is part of what it asked for.
+/// Returns the decoded answer, or `None` if the recorded client hadn't offered the encoding: such
+/// an encoding belongs to the requested resource.
 fn plain(request: &Request, headers: &Headers, body: &[u8]) -> Option<PlainServed> {
     let grpc = request.headers.get(b"content-type").is_some_and(facts::is_grpc);
     let (coding_header, accept_header) = facts::compression_headers(grpc);
@@ -99,7 +103,7 @@ fn plain(request: &Request, headers: &Headers, body: &[u8]) -> Option<PlainServe
     Some(PlainServed { coding: coding.to_vec(), headers: Headers::from_pairs(kept), body })
 }
 
-/// The names that the response's `connection` header says are about the connection too.
+/// Names of further connection headers, as listed in the response's `connection` header.
 fn nominated(headers: &Headers) -> Vec<&[u8]> {
     let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
     connection.flat_map(|(_, value)| value.split(|&b| b == b',').map(<[u8]>::trim_ascii)).collect()
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_envoys_or_would_lie_is_left_out() {
+    fn headers_of_a_connection_or_of_envoy_are_left_out() {
         let all = [
             ("Content-Type", "a"),
             ("date", "x"),
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn no_body_where_there_can_be_none() {
+    fn answer_that_cannot_have_a_body_has_none() {
         let length = [("content-length", "4")];
         assert_eq!(check("HEAD", 200, &length, "body", &length), (vec![], false));
         assert_eq!(check("GET", 304, &length, "", &length), (vec![], false));

@@ -1,23 +1,25 @@
-//! Which backends of a snapshot in the making get nothing but telemetry, and which of its lines are theirs.
+//! Finds the backends that receive only telemetry while a snapshot is being written, and the lines
+//! of their exchanges. The caller decides whether an exchange delivers telemetry.
 
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use understudy_core::exchange::{Direction, Exchange};
 
-/// Looks at exchanges as they come. Memory grows by 8 bytes for each that delivers telemetry.
+/// Traffic of each backend so far. Memory grows by 8 bytes for each exchange that delivers
+/// telemetry.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
-    /// Whether an exchange delivers telemetry.
+    /// True if an exchange delivers telemetry.
     is_telemetry: fn(&Exchange) -> bool,
     backends: BTreeMap<String, Seen>,
 }
 
-/// What was seen of a backend.
+/// Kind of traffic that one backend received.
 #[derive(Debug)]
 enum Seen {
-    /// Telemetry alone: where its lines begin.
+    /// Only telemetry, with the offsets of its lines.
     Telemetry(Vec<u64>),
-    /// Something else too.
+    /// Other exchanges too.
     Other,
 }
 
@@ -26,7 +28,7 @@ impl Telemetry {
         Self { is_telemetry, backends: BTreeMap::new() }
     }
 
-    /// Takes note of an exchange whose line begins at `line`.
+    /// Counts an exchange whose line begins at the offset `line`.
     pub(crate) fn add(&mut self, exchange: &Exchange, line: u64) {
         if exchange.direction == Direction::Inbound {
             return;
@@ -41,7 +43,7 @@ impl Telemetry {
         }
     }
 
-    /// The backends that got nothing else, and how many exchanges they had.
+    /// The backends that received only telemetry, and the number of their exchanges.
     pub(crate) fn backends(&self) -> impl Iterator<Item = (&str, u64)> {
         self.backends.iter().filter_map(|(name, seen)| match seen {
             Seen::Telemetry(lines) => Some((name.as_str(), lines.len() as u64)),
@@ -49,7 +51,7 @@ impl Telemetry {
         })
     }
 
-    /// Where their lines begin.
+    /// Offsets of the lines of these backends.
     pub(crate) fn lines(&self) -> HashSet<u64> {
         let lines = self.backends.values().filter_map(|seen| match seen {
             Seen::Telemetry(lines) => Some(lines),

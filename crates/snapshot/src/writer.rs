@@ -1,7 +1,8 @@
-//! Writes a snapshot's folder, whole or not at all: into a folder beside, which takes the place at the end.
+//! Writes a snapshot's folder atomically: into a temporary folder beside the target, which is
+//! renamed at the end.
 //!
-//! Never leaves half a snapshot where one is looked for, and never removes an old one, or anything else in its folder, before the new one
-//! is whole.
+//! A partial snapshot is never visible at the target. An old snapshot and the other files in its
+//! folder are removed only after the new one is complete.
 
 use crate::error::SnapshotError;
 use crate::header::{Backend, Header, check_name};
@@ -16,10 +17,10 @@ use understudy_core::config::Mode;
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::v1;
 
-/// What comes in, before it is in order.
+/// Name of the file that holds the exchanges before they are sorted.
 const UNSORTED_FILE: &str = ".unsorted";
 
-/// What becomes of a snapshot that is there already.
+/// Treatment of an existing snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// It is an error.
@@ -30,9 +31,9 @@ pub enum Existing {
 
 /// Writes one snapshot. Dropped before [`Self::finish`], it leaves nothing behind.
 ///
-/// Exchanges may come in any order; they are written in order of time and numbered `1`, `2`, `3` …, so that a recording that is made
-/// again differs where what was recorded differs, and an exchange's identifier is its line. The lines wait on disk: memory holds
-/// some 60 bytes for each.
+/// Exchanges may arrive in any order. They are written in order of time and numbered `1`, `2`, `3`
+/// …, so that two recordings differ only where their exchanges differ, and an exchange's identifier
+/// is its line. The unsorted lines are on disk; memory holds about 60 bytes for each.
 #[derive(Debug)]
 pub struct SnapshotWriter {
     target: PathBuf,
@@ -46,26 +47,27 @@ pub struct SnapshotWriter {
     buffer: Vec<u8>,
     keeps_ids: bool,
     text: Option<String>,
-    /// Where telemetry is to be left out: what is.
+    /// Telemetry found so far, if telemetry is left out.
     telemetry: Option<Telemetry>,
 }
 
-/// Where a line is, and what it is ordered by.
+/// Position of a line in the unsorted file, and its sort key.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     time: u64,
-    /// The identifier but for the number at its end, and that number: `vm-9` comes before `vm-10`.
+    /// Identifier without the number at its end, and that number: `vm-9` is before `vm-10`.
     id: (Box<str>, u64),
     offset: u64,
     length: u64,
 }
 
 impl SnapshotWriter {
-    /// Begins a snapshot at `path`; folders above it are made where they are missing.
+    /// Begins a snapshot at `path` and creates missing parent folders.
     ///
     /// # Errors
-    /// [`SnapshotError::Exists`] where a snapshot is there and `existing` doesn't allow to replace it; [`SnapshotError::NotASnapshot`]
-    /// where anything else is there but an empty folder; [`SnapshotError::Io`] where nothing can be written.
+    /// [`SnapshotError::Exists`] if a snapshot exists and `existing` is [`Existing::Refuse`],
+    /// [`SnapshotError::NotASnapshot`] if the path is a file or a folder with other files,
+    /// [`SnapshotError::Io`].
     pub fn create(path: impl AsRef<Path>, existing: Existing) -> Result<Self, SnapshotError> {
         let target = target(path.as_ref())?;
         check_target(&target, existing)?;
@@ -90,24 +92,29 @@ impl SnapshotWriter {
         })
     }
 
-    /// Keeps the exchanges' identifiers instead of numbering them, for exchanges that have names elsewhere. They must differ. Exchanges of
-    /// one time stay in the order in which they came.
+    /// Keeps the exchanges' identifiers, which must be unique, instead of numbering the exchanges.
+    /// Use it if other files refer to the identifiers. Exchanges of the same time stay in the order
+    /// of [`Self::push`].
     pub fn keep_ids(&mut self) {
         self.keeps_ids = true;
     }
 
-    /// Keeps the text of a `snapshot.yaml`, remarks and all, as far as it says what the header says: only rules and counts are changed in it.
+    /// Keeps the text of an existing `snapshot.yaml` with its comments, and changes only rules and
+    /// counts in it. If the text differs from the header in anything else, it is written again.
     pub fn keep_text(&mut self, text: String) {
         self.text = Some(text);
     }
 
-    /// Leaves out the exchanges of backends that get nothing but telemetry, from now on: nobody waits for their answers, and no two bodies
-    /// are the same. In `snapshot.yaml` they stand as let through (`mode: off`). `is_telemetry` says whether an exchange delivers telemetry.
+    /// Leaves out the exchanges of backends that receive only telemetry, from the next exchange on.
+    /// No code depends on their answers, and no two bodies are the same. `snapshot.yaml` lists
+    /// these backends with `mode: off`. `is_telemetry` decides whether an exchange delivers
+    /// telemetry.
     pub fn leave_out_telemetry(&mut self, is_telemetry: fn(&Exchange) -> bool) {
         self.telemetry.get_or_insert_with(|| Telemetry::new(is_telemetry));
     }
 
-    /// The backends whose exchanges are left out as telemetry, as far as is known by now, and how many these are.
+    /// The backends that are left out as telemetry according to the exchanges so far, with their
+    /// exchange counts.
     pub fn telemetry(&self) -> Vec<(String, u64)> {
         let backends = self.telemetry.iter().flat_map(Telemetry::backends);
         backends.map(|(name, count)| (name.to_owned(), count)).collect()
@@ -116,7 +123,7 @@ impl SnapshotWriter {
     /// Adds an exchange.
     ///
     /// # Errors
-    /// [`SnapshotError::Io`], for instance where the disk is full.
+    /// [`SnapshotError::Io`], for instance if the disk is full.
     pub fn push(&mut self, exchange: &Exchange) -> Result<(), SnapshotError> {
         let counts = match exchange.direction {
             Direction::Outbound => &mut self.backends,
@@ -144,25 +151,26 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    /// How many exchanges there are by now, those that may be left out included.
+    /// Number of exchanges so far, including those that may be left out.
     pub fn len(&self) -> u64 {
         self.index.len() as u64
     }
 
-    /// Whether there are none.
+    /// Returns whether no exchange has been added.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// Puts the snapshot in its place. Backends of outbound exchanges that `header` doesn't name are added as mocked; all get their
-    /// counts.
+    /// Completes the snapshot and moves it to its target. Backends of outbound exchanges that
+    /// `header` doesn't name are added as mocked, and all backends get their counts.
     ///
     /// # Errors
-    /// [`SnapshotError`]; then there is what was there before.
+    /// [`SnapshotError`]; the target is unchanged then.
     pub fn finish(mut self, mut header: Header) -> Result<Snapshot, SnapshotError> {
         header.backends.values_mut().for_each(|backend| backend.exchanges = 0);
         self.drop_telemetry(&mut header);
-        // A name that isn't normal can't stand in the header: nobody could be asked for it. The linter lists it.
+        // A name that isn't in normal form can't be in the header, since no request has it. The
+        // linter reports it.
         for (name, &count) in self.backends.iter().filter(|(name, _)| check_name(name).is_ok()) {
             header.backends.entry(name.clone()).or_default().exchanges = count;
         }
@@ -188,7 +196,8 @@ impl SnapshotWriter {
         Snapshot::open(&self.target)
     }
 
-    /// Forgets the lines that are left out, and says in the header that their backends are let through, where it says nothing of them.
+    /// Removes the lines of telemetry, and lists its backends in the header as `off` unless they
+    /// are listed.
     fn drop_telemetry(&mut self, header: &mut Header) {
         let Some(telemetry) = self.telemetry.take() else { return };
         let lines = telemetry.lines();
@@ -210,7 +219,8 @@ impl SnapshotWriter {
         let mut line = Vec::new();
         write_synced(&path, |out| {
             for (number, place) in (1u64..).zip(&self.index) {
-                // Within what is buffered this is no system call: most exchanges come nearly in order.
+                // A seek within the buffer is no system call, and most exchanges are nearly in
+                // order.
                 from.seek_relative(place.offset.wrapping_sub(at).cast_signed())?;
                 line.clear();
                 from.by_ref().take(place.length).read_to_end(&mut line)?;
@@ -226,10 +236,11 @@ impl SnapshotWriter {
     }
 }
 
-/// Writes a line with a number for its identifier.
+/// Writes a line with a number as its identifier.
 fn write_numbered(line: &[u8], number: u64, out: &mut impl Write) -> io::Result<()> {
     const KEY: &[u8] = b"\"id\":\"";
-    // Unescaped quotes can't stand inside a JSON string, and no other key of the format is `id`: the first is the one.
+    // A JSON string holds no unescaped quotes, and the format has one key `id`: the first match is
+    // the key.
     let start = line.windows(KEY.len()).position(|window| window == KEY).map(|at| at + KEY.len());
     let end = start.and_then(|start| Some(start + closing_quote(line.get(start..)?)?));
     let (Some(start), Some(end)) = (start, end) else {
@@ -240,7 +251,7 @@ fn write_numbered(line: &[u8], number: u64, out: &mut impl Write) -> io::Result<
     out.write_all(&line[end..])
 }
 
-/// Where the JSON string ends whose inside begins here.
+/// Offset of the quote that closes a JSON string, in a text that begins inside the string.
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut escaped = false;
     text.iter().position(|&byte| {
@@ -307,14 +318,16 @@ fn beside(target: &Path, what: &str) -> io::Result<TempDir> {
     builder.prefix(&prefix);
     #[cfg(unix)]
     {
-        // What the umask leaves of it, as for any folder: it becomes the snapshot's own.
+        // The permissions that the umask allows, as for any folder: the folder becomes the
+        // snapshot's own.
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(Permissions::from_mode(0o777));
     }
     builder.tempdir_in(parent)
 }
 
-/// Fills a folder beside `target` and puts it there. `target` is absolute, and nothing or an empty folder.
+/// Fills a folder beside `target` and puts it there. `target` is absolute, and nothing or an empty
+/// folder.
 pub fn put_new<T, E: From<SnapshotError>>(
     target: &Path,
     fill: impl FnOnce(&Path) -> Result<T, E>,
@@ -360,8 +373,9 @@ fn sync_folder(path: &Path) -> Result<(), SnapshotError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(SnapshotError::io("write", path))
 }
 
-/// Renames the new folder into its place. Where an old one is there, it steps aside first and is removed last: at each moment one of the
-/// two is whole, and [`Snapshot::open`] knows where to look.
+/// Renames the new folder into its place. Where an old one is there, it steps aside first and is
+/// removed last: at each moment one of the two is whole, and [`Snapshot::open`] knows where to
+/// look.
 fn put(new: TempDir, target: &Path) -> Result<(), SnapshotError> {
     let parent = target.parent().unwrap_or(Path::new("/"));
     let replaces = target.join(HEADER_FILE).exists() || target.join(EXCHANGES_FILE).exists();
@@ -383,7 +397,8 @@ fn put(new: TempDir, target: &Path) -> Result<(), SnapshotError> {
     remove_old(&old, target).map_err(SnapshotError::io("clear away the old snapshot in", &old))
 }
 
-/// Moves what isn't the snapshot's from the old folder into the new one, and removes the rest.
+/// Moves files that aren't part of the snapshot from the old folder into the new one, and removes
+/// the rest.
 fn remove_old(old: &Path, target: &Path) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let name = entry?.file_name();

@@ -1,4 +1,5 @@
-//! Snapshots on disk: what is written reads back, bad files say what is wrong and where, and nothing is lost on the way.
+//! Snapshots on disk: a written snapshot reads back, errors in bad files name the position, and
+//! replacing loses nothing.
 
 mod common;
 
@@ -41,7 +42,7 @@ fn exchanges_come_back_in_order_of_time_and_numbered() {
 }
 
 #[test]
-fn the_header_keeps_what_was_said_and_gets_the_counts() {
+fn header_keeps_its_settings_and_gets_the_counts() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = SnapshotWriter::create(folder.path().join("deep/er/s"), Existing::Refuse).unwrap();
     let odd = Exchange { backend: "http://H:80".into(), ..get("1", 1, "/", "") };
@@ -62,7 +63,7 @@ fn the_header_keeps_what_was_said_and_gets_the_counts() {
 }
 
 #[test]
-fn no_exchanges_are_a_snapshot_too() {
+fn snapshot_without_exchanges_is_valid() {
     let (_folder, snapshot) = snapshot(&[]);
     assert_eq!(read(&snapshot), []);
 }
@@ -72,7 +73,7 @@ fn open_error(path: &Path) -> SnapshotError {
 }
 
 #[test]
-fn what_is_no_snapshot_says_so() {
+fn folder_without_a_snapshot_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     let check = |code: &str, text: &str| {
@@ -99,7 +100,7 @@ fn what_is_no_snapshot_says_so() {
 }
 
 #[test]
-fn a_bad_line_names_its_number_and_the_next_ones_are_read_all_the_same() {
+fn bad_line_names_its_number_and_later_lines_are_read() {
     let (_folder, snapshot) =
         snapshot(&[get("a", 0, "/a", ""), get("b", 1, "/b", ""), get("c", 2, "/c", "")]);
     let file = snapshot.path().join(EXCHANGES_FILE);
@@ -146,7 +147,7 @@ fn a_bad_line_names_its_number_and_the_next_ones_are_read_all_the_same() {
 }
 
 #[test]
-fn a_snapshot_is_replaced_only_when_told_so_and_other_files_stay() {
+fn snapshot_is_replaced_only_on_request_and_other_files_stay() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     write(&path, &[get("a", 0, "/old", "")], Existing::Refuse);
@@ -161,7 +162,7 @@ fn a_snapshot_is_replaced_only_when_told_so_and_other_files_stay() {
 }
 
 #[test]
-fn what_isnt_a_snapshot_is_never_replaced() {
+fn folder_without_a_snapshot_is_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let check = |path: &Path, code: &str| {
         assert_eq!(
@@ -183,7 +184,7 @@ fn what_isnt_a_snapshot_is_never_replaced() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_leaves_what_was_there() {
+fn dropped_writer_leaves_the_old_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     let mut writer = SnapshotWriter::create(&path, Existing::Refuse).unwrap();
@@ -198,7 +199,7 @@ fn a_writer_that_is_dropped_leaves_what_was_there() {
 }
 
 #[test]
-fn a_snapshot_that_came_meanwhile_is_not_replaced() {
+fn snapshot_written_meanwhile_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     let late = SnapshotWriter::create(&path, Existing::Refuse).unwrap();
@@ -220,9 +221,10 @@ fn an_interrupted_replacement_is_found() {
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
-    // The limit of a file's size stands in for a full disk: it applies to this process's writes alone, and needs no rights.
+    // The limit of a file's size stands in for a full disk: it applies to this process's writes
+    // alone, and needs no rights.
     let output = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact writes_until_the_disk_is_full"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact write_fails_when_the_disk_is_full"])
         .arg(std::env::current_exe().unwrap())
         .env("UNDERSTUDY_TEST_FULL_DISK", "1")
         .output()
@@ -230,9 +232,10 @@ fn a_full_disk_leaves_nothing_half_written() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Runs by itself only inside the test above, with a limit; without one it writes a small snapshot.
+/// Child process of the test above, which sets a limit. Without the limit it writes a small
+/// snapshot.
 #[test]
-fn writes_until_the_disk_is_full() {
+fn write_fails_when_the_disk_is_full() {
     let limited = std::env::var_os("UNDERSTUDY_TEST_FULL_DISK").is_some();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
@@ -257,7 +260,7 @@ fn times_are_microseconds() {
 
 proptest! {
     #[test]
-    fn any_exchange_comes_back_but_for_its_id(
+    fn any_exchange_reads_back_except_for_its_id(
         ids in proptest::collection::vec(".{0,8}", 1..6),
         path: Vec<u8>,
         text: String,

@@ -1,4 +1,4 @@
-//! What the linter finds, one fault at a time.
+//! Tests of the linter, one fault at a time.
 
 mod common;
 
@@ -9,7 +9,7 @@ use understudy_core::headers::Headers;
 use understudy_snapshot::lint::{Finding, Severity, lint};
 use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
 
-/// The findings about these exchanges, as `severity code line count`.
+/// Findings as `severity code line count`.
 fn short(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| finding.line.map_or("-".to_owned(), |line| line.to_string());
     findings.iter().map(|f| format!("{:?} {} {} {}", f.severity, f.code, line(f), f.count)).collect()
@@ -37,7 +37,7 @@ fn a_good_snapshot_has_no_findings() {
 }
 
 #[test]
-fn what_cant_be_answered_is_told_once_with_its_number() {
+fn unanswerable_exchanges_are_one_finding_with_their_number() {
     let cut = Body { bytes: b"x".to_vec(), truncated: Some(9) };
     let findings = check(
         &[
@@ -71,13 +71,13 @@ fn different_answers_to_one_request_are_a_sequence() {
     let together: Vec<_> = (0..).zip(answers).map(|(i, answer)| get("", i * 10, "/poll", answer)).collect();
     let findings = check(&together, &["Warning ambiguous-sequence 1 3"]);
     assert!(
-        findings[0].message.contains("2 of the requests began while another was under way"),
+        findings[0].message.contains("2 of the requests began while another was in progress"),
         "{findings:?}"
     );
 }
 
 #[test]
-fn answers_that_differ_in_their_headers_alone_are_told_once() {
+fn answers_that_differ_only_in_headers_are_one_finding() {
     let given: Vec<_> = (0..6u64)
         .map(|i| {
             let headers = Headers::from_pairs([("request-id", i.to_string())]);
@@ -109,7 +109,7 @@ fn many_sequences_are_counted_after_the_first_fifty() {
 }
 
 #[test]
-fn large_bodies_are_told() {
+fn large_bodies_are_findings() {
     let large = body(vec![b'x'; (512 << 10) + 1]);
     check(
         &[
@@ -121,7 +121,7 @@ fn large_bodies_are_told() {
 }
 
 #[test]
-fn secrets_are_told_by_kind() {
+fn secrets_are_findings_by_kind() {
     // Put together here, so that no scanner takes this file for a leak.
     let key = format!("{}{}", "sk_live_", "51H8xAbCdEfGhIj");
     let bearer = Headers::from_pairs([("authorization", "Bearer abc"), ("cookie", "redacted")]);
@@ -144,7 +144,7 @@ fn secrets_are_told_by_kind() {
 }
 
 #[test]
-fn backends_that_only_one_file_knows_are_told() {
+fn backends_in_only_one_file_are_findings() {
     let odd = with(plain(2), |e| e.backend = "http://H:80".into());
     let (_folder, snapshot) = snapshot(&[plain(1), odd]);
     let file = snapshot.path().join(HEADER_FILE);
@@ -156,7 +156,7 @@ fn backends_that_only_one_file_knows_are_told() {
 }
 
 #[test]
-fn that_not_all_was_recorded_is_told() {
+fn sampled_recording_is_a_finding() {
     let (_folder, snapshot) = snapshot(&[plain(1), plain(2)]);
     let file = snapshot.path().join(HEADER_FILE);
     let yaml = fs::read_to_string(&file).unwrap().replace("backends:\n", "sample: 0.01\nbackends:\n");
@@ -167,7 +167,7 @@ fn that_not_all_was_recorded_is_told() {
 }
 
 #[test]
-fn bad_lines_are_findings_and_the_others_are_looked_at() {
+fn bad_lines_are_findings_and_other_lines_are_checked() {
     let (_folder, snapshot) = snapshot(&[plain(1), plain(2), plain(3)]);
     let file = snapshot.path().join(EXCHANGES_FILE);
     let text = fs::read_to_string(&file).unwrap();
@@ -191,7 +191,8 @@ fn findings_are_json_for_machines() {
     assert_eq!(lint(&snapshot).unwrap()[0].severity, Severity::Warning);
 }
 
-/// The findings about rules, as `severity code line: the beginning of the message`, of a snapshot with these rules.
+/// Checks the findings about rules of a snapshot, as `severity code line: beginning of the
+/// message`.
 fn check_rules(rules: &str, exchanges: &[Exchange], expect: &[&str]) {
     let (_folder, snapshot) = snapshot(exchanges);
     let file = snapshot.path().join(HEADER_FILE);
@@ -210,7 +211,7 @@ fn check_rules(rules: &str, exchanges: &[Exchange], expect: &[&str]) {
 }
 
 #[test]
-fn rules_that_do_nothing_are_told_with_their_line() {
+fn rules_without_effect_are_findings_with_their_line() {
     let order = |id: &str, body_text: &str| {
         with(get(id, 1000, "/orders/4711?page=2", "ok"), |e| {
             e.request.method = b"POST".to_vec();
@@ -226,37 +227,37 @@ fn rules_that_do_nothing_are_told_with_their_line() {
         bad,
         &orders,
         &[
-            "Warning rule-matches-nothing +2: no recorded request is what the rule is about: c",
-            "Warning rule-says-nothing +4: the rule says nothing: name places, or remove it",
+            "Warning rule-matches-nothing +2: the rule applies to no recorded request: check i",
+            "Warning rule-says-nothing +4: the rule has no effect: name places, or remove i",
             "Warning rule-place-nothing +5: none of its requests has the header x-b: it can'",
-            "Warning rule-place-nothing +5: path.1: in none of its requests that segment loo",
-            "Warning rule-place-nothing +5: query.pages stands in none of its requests",
-            "Warning rule-place-nothing +5: body/nope stands in none of its requests",
-            "Warning rule-place-nothing +5: body/n/x stands in none of its requests",
-            "Warning rule-place-nothing +5: header.x-c stands in none of its requests",
-            "Warning rule-volatile-nothing +5: body/n never holds what `volatile` is about (a U",
-            "Warning rule-volatile-nothing +5: body/at never holds what `jwt` is about (a JSON ",
-            "Warning rule-shadowed +12: body/at stands here under `mask` and in the rule",
+            "Warning rule-place-nothing +5: path.1: this segment looks like an identifier in",
+            "Warning rule-place-nothing +5: none of its requests has query.pages",
+            "Warning rule-place-nothing +5: none of its requests has body/nope",
+            "Warning rule-place-nothing +5: none of its requests has body/n/x",
+            "Warning rule-place-nothing +5: none of its requests has header.x-c",
+            "Warning rule-volatile-nothing +5: body/n never has a value for `volatile` (a UUID,",
+            "Warning rule-volatile-nothing +5: body/at never has a value for `jwt` (a JSON Web ",
+            "Warning rule-shadowed +12: body/at is listed here under `mask` and in the r",
         ],
     );
 }
 
 #[test]
-fn rules_that_make_different_answers_equal_are_told() {
+fn rules_that_make_requests_with_different_answers_equal_are_findings() {
     let pages: Vec<_> = (1..=3)
         .map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), &format!("page {n}")))
         .collect();
     let rule = "rules:\n- path: /a\n  mask: [query.page]\n";
-    let by_hand = "Warning collision +2: GET /a?page=2 and requests like it but for query";
+    let by_hand = "Warning collision +2: GET /a?page=2 and requests that differ from it o";
     check_rules(rule, &pages, &[by_hand]);
-    // Learnt, with its evidence, it is only noted.
+    // For a learned rule with evidence, it is only a note.
     let learnt = format!("{rule}  exchanges: 3\n");
     check_rules(&learnt, &pages, &[&by_hand.replace("Warning", "Info")]);
     // Unless the same value has the same answer again.
     let again = get("4", 40_000, "/a?page=1", "page 1");
     let all: Vec<_> = pages.iter().cloned().chain([again]).collect();
     check_rules(&learnt, &all, &[by_hand]);
-    // Equal answers harm nobody.
+    // Equal answers have no effect.
     let same: Vec<_> =
         (1..=3).map(|n| get(&n.to_string(), n * 10_000, &format!("/a?page={n}"), "ok")).collect();
     check_rules(rule, &same, &[]);

@@ -1,4 +1,5 @@
-//! Puts snapshots through their changes: `cargo run -p understudy-testkit-mutation --example mutations FOLDER...`. Rules are taken as they are.
+//! Puts snapshots through their changes: `cargo run -p understudy-testkit-mutation --example
+//! mutations FOLDER...`. Rules are taken as they are.
 
 fn main() {
     let mut wrong = false;

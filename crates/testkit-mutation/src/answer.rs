@@ -1,4 +1,4 @@
-//! Whether an answer is the recorded one, but for live values in the place of recorded ones.
+//! Checks that an answer is the recorded one, except for live values that replace recorded ones.
 
 use crate::reference::{Reading, header};
 use std::collections::HashSet;
@@ -60,7 +60,7 @@ pub(super) fn check(
     Err(format!("{:?} in place of {:?}", show(&reply.body), show(old)))
 }
 
-/// Whether a text is another but for some occurrences of recorded values, which are live ones.
+/// Returns whether two texts differ only in recorded values that are replaced by live ones.
 fn equal_but_for(recorded: &[u8], live: &[u8], swaps: &[(Vec<u8>, Vec<u8>)]) -> bool {
     let mut open = vec![(0, 0)];
     let mut seen = HashSet::new();

@@ -1,29 +1,29 @@
-//! Changes: what is different, and whether that has to make a difference.
+//! Changes of a request, each with its effect on matching.
 
 use crate::said::{Said, What, claims, lasting};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use understudy_core::rules::{Shape, Token, dates, tokens};
 
-/// Whether a change has to make a difference.
+/// Effect that a change must have on matching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It asks for something else.
+    /// The request differs.
     Counts,
-    /// It asks for the same.
+    /// The request stays the same.
     Volatile,
-    /// The reference says which.
+    /// The reference decides.
     Reference,
 }
 
 impl Meaning {
-    /// What it means that there is something at a place, or nothing.
+    /// Meaning of a change from a value to none at a place, or the reverse.
     pub(super) fn of_presence(said: &Said<'_>, place: &str) -> Self {
         if said.of_place(place) == Some(What::Ignore) { Self::Volatile } else { Self::Counts }
     }
 }
 
-/// Changed texts, each with what was done and what it means.
+/// Changed texts, each with a description and its effect.
 #[derive(Default)]
 pub(super) struct Changes(pub(super) Vec<(String, Vec<u8>, Meaning)>);
 
@@ -33,7 +33,7 @@ impl Changes {
     }
 }
 
-/// Other values in the place of one.
+/// Values to replace a value with.
 pub(super) fn values(what: Option<What>, text: &[u8], today: u64) -> Vec<(String, Vec<u8>, Meaning)> {
     let longer = || ("longer".to_owned(), [text, b"x"].concat());
     let other = || ("another".to_owned(), b"another value".to_vec());
@@ -91,7 +91,7 @@ fn another(token: &[u8], shape: Shape) -> Vec<u8> {
     let turn = |byte: &mut u8, first: u8, last: u8| *byte = if *byte == last { first } else { *byte + 1 };
     match shape {
         Shape::Uuid => {
-            // The first digit is part of no version and no variant.
+            // These digits aren't part of the version or variant.
             for at in [1, 9, 35] {
                 new[at] = if new[at] == b'7' { b'6' } else { b'7' };
             }
@@ -132,7 +132,7 @@ fn another(token: &[u8], shape: Shape) -> Vec<u8> {
     new
 }
 
-/// The first letter in the other case, or another digit: the least that can be different.
+/// Changes the case of the first letter, or the first digit: the smallest possible difference.
 fn one_letter(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     let Some(at) = text.iter().position(u8::is_ascii_alphanumeric) else { return Vec::new() };
     let new = match text[at] {

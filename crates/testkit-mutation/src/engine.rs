@@ -1,4 +1,4 @@
-//! The engine that the filter runs, asked one request after the other, each as if it were the first.
+//! Runs the filter's engine on one request at a time, each as if it were the first.
 
 use understudy_core::config::Config;
 use understudy_core::engine::{Action, Fixup, MemoryHost, Reply, STUB_HEADER, Stream, Vm};
@@ -18,7 +18,7 @@ pub(super) struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     pub(super) fn new(table: &'a [u8]) -> Self {
-        // A miss isn't explained where it passes through: that takes more time than all else.
+        // A miss that passes through isn't explained; explaining would take most of the time.
         let config = br#"{"default":"mock","on_miss":"passthrough","grpc_stub":true,"body_cap_bytes":268435456,"memory_max_bytes":1073741824,
             "collector":{"cluster":"none","batch_max_bytes":1024,"queue_max_bytes":1073741824}}"#;
         let config = Config::from_json(config).expect("a configuration");
@@ -30,7 +30,8 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The recorded exchange that a request is answered from, with the answer. `None`: a miss.
+    /// Identifier of the recorded exchange that answers a request, with the answer; `None` for a
+    /// miss.
     pub(super) fn ask(&mut self, exchange: &Exchange) -> Option<(String, Reply)> {
         let request = &exchange.request;
         let (scheme, authority) = exchange.backend.split_once("://").expect("a backend");
@@ -58,7 +59,7 @@ impl<'a> Engine<'a> {
         reply.map(|reply| (matched.expect("an answer comes from an exchange"), reply))
     }
 
-    /// What the stub's answer becomes.
+    /// Result of the stub's answer.
     fn of_the_stub(&mut self, stream: &mut Stream) -> Reply {
         let came = || Headers::from_pairs([(":status", "200"), (STUB_HEADER, "1")]);
         let Fixup::Replace(headers) = stream.response_headers(came, false, &mut self.vm, &mut self.host)

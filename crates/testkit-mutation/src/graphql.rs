@@ -1,9 +1,10 @@
-//! GraphQL documents, as far as it takes to tell white space that means something from the rest.
+//! GraphQL documents: distinguishes significant white space from the rest.
 
-/// What a document begins with.
+/// First words of documents.
 const KEYWORDS: [&[u8]; 5] = [b"query", b"mutation", b"subscription", b"fragment", b"{"];
 
-/// A document without what means nothing: comments, commas, and white space between tokens. `None`: it isn't like a document.
+/// A document without comments, commas and white space between tokens; `None` if the text isn't a
+/// document.
 pub(super) fn lasting(text: &[u8]) -> Option<Vec<Vec<u8>>> {
     let text = std::str::from_utf8(text).ok()?;
     let bytes = text.as_bytes();
@@ -49,7 +50,7 @@ fn string(rest: &str) -> Option<usize> {
     None
 }
 
-/// The name of the only operation.
+/// Name of the only operation.
 pub(super) fn operation(text: &[u8]) -> Option<Vec<u8>> {
     let tokens = lasting(text)?;
     let mut depth = 0;
@@ -74,7 +75,7 @@ pub(super) fn operation(text: &[u8]) -> Option<Vec<u8>> {
     if operations.len() == 1 { operations.remove(0) } else { None }
 }
 
-/// The same document, written in other ways.
+/// Other spellings of the same document.
 pub(super) fn variants(text: &[u8]) -> Vec<Vec<u8>> {
     let Some(tokens) = lasting(text) else { return Vec::new() };
     vec![tokens.join(&b"\n  "[..]), tokens.join(&b" ,\t"[..]), tokens.join(&b" # a comment {\n"[..])]

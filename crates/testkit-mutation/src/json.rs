@@ -1,23 +1,24 @@
-//! The changes of a JSON body: of each leaf, each member, each element, each name, and of how it is all written.
+//! Changes of a JSON body: of each leaf, member, element and name, and of the spelling.
 
 use crate::change::{Changes, Meaning, values};
 use crate::graphql;
 use crate::said::{Said, What};
 use crate::tree::{Style, Tree};
 
-/// The members of an object, in their order.
+/// Members of an object, in order.
 type Members = Vec<(String, Tree)>;
 
-/// So many nodes of one body are changed, spread over it.
+/// Maximum number of nodes of one body that are changed, spread over the body.
 const NODES_MAX: usize = 250;
-/// Fewer where it is long: all that is written for them has about so many bytes.
+/// Approximate limit on the length of all changed bodies, which reduces the number of nodes of long
+/// bodies.
 const WRITTEN_MAX: usize = 4 << 20;
 
-/// A node: the way to it, and its place as rules write it.
+/// A node: its path, and its place as rules write it.
 pub(super) struct Node {
     pub(super) way: Vec<usize>,
     pub(super) place: String,
-    /// What rules say of it, or of what it is part of.
+    /// Statement of the rules about the value, or about a value that contains it.
     pub(super) above: Option<What>,
 }
 
@@ -38,7 +39,7 @@ pub(super) fn nodes(tree: &Tree, said: &Said<'_>) -> Vec<Node> {
     nodes
 }
 
-/// Whether nothing of what is below counts.
+/// Returns whether all values below are left out.
 pub(super) fn hides(what: What) -> bool {
     matches!(what, What::Mask | What::Ignore)
 }
@@ -71,15 +72,15 @@ fn of_node(body: &Tree, node: &Node, said: &Said<'_>, today: u64, out: &mut Chan
         out.push(format!("{place} {what}"), changed.to_json(Style::default()), meaning);
     };
     let old = node.way.iter().fold(body, |tree, &number| tree.child(number)).clone();
-    // The body as a whole may be no JSON then, and still is what it is.
+    // The changed body may not be JSON any more.
     let counts = if node.above.is_some_and(hides) { Meaning::Volatile } else { Meaning::Counts };
     put("in an array", Tree::Array(vec![old.clone()]), counts);
     match &old {
         Tree::Text(text) => {
-            // Elsewhere a text that looks like a document is a text.
+            // In other places, a text that looks like a document is a text.
             let may_be_document = place == "body/query";
             for (what, new, meaning) in values(node.above, text, today) {
-                // A change in a comment is none.
+                // A change in a comment is insignificant.
                 let is_document = may_be_document && graphql::lasting(text).is_some();
                 let meaning = if is_document { Meaning::Reference } else { meaning };
                 if std::str::from_utf8(&new).is_ok() {

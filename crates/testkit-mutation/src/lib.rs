@@ -1,8 +1,9 @@
-//! Changes each meaningful field of each recorded request, one at a time. A changed field must give
-//! a miss, or the other recorded answer that the change names. A field that changes at each run
-//! must give the same answer. The module `reference` works out what the outcome has to be. It reads
-//! requests a second time, without the code under test, and the engine that the filter runs has to
-//! agree with it.
+//! Mutation tests of matching. Each field of each recorded request is changed, one at a time. A
+//! change of a compared field must give a miss, or the recorded answer to the changed request; a
+//! change of an excluded field must give the same answer.
+//!
+//! The expected outcome comes from two sources: `reference` reads requests without the code under
+//! test, and each change states its effect. The engine that the filter runs has to agree with both.
 
 mod answer;
 mod change;
@@ -31,16 +32,16 @@ use understudy_core::rules::Rule;
 use understudy_snapshot::Snapshot;
 use understudy_snapshot::answerable::unanswerable;
 
-/// What has become of the changes.
+/// Outcome of the changes.
 #[derive(Clone, Debug, Default)]
 pub struct Mutations {
-    /// Changes of meaning that nothing was answered to.
+    /// Number of significant changes that missed.
     pub missed: usize,
-    /// Changes of meaning that were answered from the other recorded exchange that they name.
+    /// Number of significant changes that were answered from another recorded exchange.
     pub named_another: usize,
-    /// Changes that mean nothing, and got the same answer.
+    /// Number of insignificant changes that got the same answer.
     pub matched: usize,
-    /// What went wrong: a line each.
+    /// Failures, a line each.
     pub exceptions: Vec<String>,
 }
 
@@ -64,7 +65,7 @@ impl std::fmt::Display for Mutations {
     }
 }
 
-/// Puts a snapshot through all of its changes.
+/// Applies all changes to the requests of a snapshot.
 pub fn mutations(folder: &Path) -> Mutations {
     let snapshot = Snapshot::open(folder).expect("a snapshot");
     let table = understudy_compile::table::build(&snapshot).expect("a table").bytes;
@@ -99,7 +100,7 @@ impl<'a> Suite<'a> {
         Self { rules, by_id, requests }
     }
 
-    /// On all cores: each change is judged by itself.
+    /// Runs the changes of all exchanges on all cores.
     fn each(&self, exchanges: &[&Exchange], table: &[u8]) -> Mutations {
         let next = AtomicUsize::new(0);
         let work = || {
@@ -175,7 +176,7 @@ impl<'a> Suite<'a> {
     }
 }
 
-/// The first difference.
+/// Describes the first difference.
 fn difference(recorded: &Reading<'_>, live: &Reading<'_>) -> String {
     let show = |leaf: Option<&Leaf>| match leaf {
         Some((place, kind, text)) => format!("{place} {kind} {:?}", String::from_utf8_lossy(text)),

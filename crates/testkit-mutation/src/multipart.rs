@@ -1,10 +1,10 @@
-//! Multipart bodies: parts taken apart at the boundary and put together again (RFC 2046, 5.1), without the code under test.
+//! Multipart bodies (RFC 2046, 5.1), read and written without the code under test.
 
 use crate::change::{Changes, Meaning, values};
 use crate::said::Said;
 use crate::tree::{Tree, escaped};
 
-/// A part: its headers as they are written, and its content.
+/// A part: its headers as written, and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     headers: Vec<(String, String)>,
@@ -16,7 +16,7 @@ impl Part {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// A parameter of its disposition.
+    /// A parameter of the content disposition.
     fn parameter(&self, name: &str) -> Option<&str> {
         let value = self.header("content-disposition")?;
         let start = value.find(&format!("; {name}=\""))? + name.len() + 4;
@@ -36,7 +36,7 @@ pub(super) fn boundary(content_type: &str) -> Option<&str> {
 
 pub(super) fn read(boundary: &str, body: &[u8]) -> Option<Vec<Part>> {
     let mark = format!("\r\n--{boundary}");
-    // So that the first delimiter is like the others.
+    // Make the first delimiter like the others.
     let body = [b"\r\n", body].concat();
     let mut rest = &body[find(&body, mark.as_bytes())? + mark.len()..];
     let mut parts = Vec::new();
@@ -74,7 +74,8 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// The fields of a browser's upload that each signing changes (Amazon S3, "Browser-based uploads using POST").
+/// Fields of a browser's upload that each signing changes (Amazon S3, "Browser-based uploads using
+/// POST").
 const SIGNED: [&str; 9] = [
     "policy",
     "Policy",
@@ -93,7 +94,7 @@ fn passes(parts: &[Part], name: &str) -> bool {
     signed && (has("policy") || has("Policy")) && SIGNED.contains(&name)
 }
 
-/// What counts of the parts, as rules name its places.
+/// Compared values of the parts, by their places in rules.
 pub(super) fn tree(parts: &[Part]) -> Tree {
     let text = |text: &str| Tree::Text(text.as_bytes().to_vec());
     let mut all = Vec::new();

@@ -1,14 +1,14 @@
-//! Queries and forms: pairs of names and values, decoded, without the code under test.
+//! Queries and forms: decoded pairs of names and values, read without the code under test.
 
 use crate::change::{Changes, Meaning, values};
 use crate::json::hides;
 use crate::said::Said;
 use crate::tree::escaped;
 
-/// A decoded name, and a decoded value where there is one.
+/// A decoded name, and a decoded value if there is one.
 pub(super) type Pair = (Vec<u8>, Option<Vec<u8>>);
 
-/// The pairs of a query or a form.
+/// Pairs of a query or a form.
 pub(super) fn read(text: &[u8]) -> Vec<Pair> {
     let pairs = text.split(|&b| b == b'&').filter(|pair| !pair.is_empty());
     pairs
@@ -19,7 +19,7 @@ pub(super) fn read(text: &[u8]) -> Vec<Pair> {
         .collect()
 }
 
-/// Those that count, by name.
+/// Compared pairs, by name.
 pub(super) fn read_lasting(text: &[u8], is_query: bool) -> Vec<Pair> {
     let mut pairs = read(text);
     let has = |name: &str| pairs.iter().any(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
@@ -64,7 +64,7 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// As most clients write it.
+/// The usual spelling.
 pub(super) fn plainly(text: &[u8]) -> String {
     let one = |&b: &u8| match b {
         b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
@@ -73,7 +73,7 @@ pub(super) fn plainly(text: &[u8]) -> String {
     text.iter().map(one).collect()
 }
 
-/// Each character escaped, in small digits.
+/// Each character escaped, with lower-case digits.
 fn escaping_all(text: &[u8]) -> String {
     text.iter().map(|b| format!("%{b:02x}")).collect()
 }

@@ -1,16 +1,17 @@
-//! gRPC's messages, read and written without the code under test ("Protocol Buffers: Encoding"; "gRPC over HTTP2"), and their changes. As a tree: an
-//! array of messages, each with its fields by number; a leaf says its wire type before its value.
+//! gRPC messages ("Protocol Buffers: Encoding"; "gRPC over HTTP2"), read and written without the
+//! code under test, and their changes. The tree is an array of messages, each with its fields by
+//! number; a leaf has its wire type before its value.
 
 use crate::change::{Changes, Meaning, values};
 use crate::json::nodes;
 use crate::said::Said;
 use crate::tree::Tree;
 
-/// So many nodes of one body are changed, spread over it.
+/// Maximum number of nodes of one body that are changed, spread over the body.
 const NODES_MAX: usize = 250;
 const DEPTH_MAX: usize = 60;
 
-/// Reads a body of frames that aren't compressed.
+/// Reads a body of uncompressed frames.
 pub(super) fn read(mut body: &[u8]) -> Option<Tree> {
     let mut messages = Vec::new();
     while !body.is_empty() {
@@ -23,7 +24,7 @@ pub(super) fn read(mut body: &[u8]) -> Option<Tree> {
     Some(Tree::Array(messages))
 }
 
-/// Writes it again.
+/// Writes a body.
 pub(super) fn write(body: &Tree, frame: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let Tree::Array(messages) = body else { panic!("a body is its messages") };
     messages.iter().flat_map(|message| frame(&encoded(message))).collect()
@@ -70,7 +71,7 @@ fn bytes_of(bytes: &[u8], depth: usize) -> Tree {
         let numbers: Vec<u64> = fields.iter().map(|(number, _)| number.parse().expect("a number")).collect();
         if numbers.is_sorted() { Tree::Object(fields) } else { Tree::Ordered(fields) }
     });
-    // Bytes that can't be made again from what was read may be anything.
+    // Bytes that aren't reproduced by writing the parsed message may be anything.
     nested.filter(|nested| encoded(nested) == bytes).unwrap_or_else(|| Tree::Text([b"b:", bytes].concat()))
 }
 
@@ -187,7 +188,7 @@ pub(super) fn changes(body: &Tree, said: &Said<'_>, today: u64) -> Changes {
     let mut reordered = body.clone();
     if let Tree::Array(messages) = &mut reordered {
         for message in messages {
-            // Fields of one number stay in their order.
+            // Fields of the same number keep their order.
             if let Tree::Object(fields) = message {
                 fields.sort_by(|(a, _), (b, _)| b.cmp(a));
             }

@@ -1,5 +1,6 @@
-//! What counts of a request, worked out a second time and in another way: a list of places with what stands there. Two requests ask for the
-//! same exactly when their lists are equal. `docs/reference/matching.md` and `docs/reference/rules.md` are what both follow.
+//! Second implementation of matching: reduces a request to a list of places with their values. Two
+//! requests match exactly if their lists are equal. Both implementations follow
+//! `docs/reference/matching.md` and `docs/reference/rules.md`.
 
 use crate::pairs;
 use crate::said::{DAY, Said, What, lasting};
@@ -9,31 +10,31 @@ use understudy_core::encoding;
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::{Rule, is_identifier};
 
-/// A place, what kind of thing stands there, and its text.
+/// A place, the kind of its value, and the value as text.
 pub(super) type Leaf = (String, char, Vec<u8>);
 
-/// What has been read of a request.
+/// A request as the reference reads it.
 pub(super) struct Reading<'a> {
     pub(super) leaves: Vec<Leaf>,
-    /// The values that don't count, in order.
+    /// Excluded values, in order.
     pub(super) taken: Vec<Vec<u8>>,
     pub(super) said: Said<'a>,
     pub(super) body: Body,
 }
 
-/// A body without its encodings.
+/// A decoded body.
 pub(super) enum Body {
     None,
     Json(Tree),
     Form(Vec<u8>),
     Multipart(String, Vec<multipart::Part>),
     Xml(xml::Element),
-    /// gRPC's messages.
+    /// gRPC messages.
     Messages(Tree),
     Bytes(Vec<u8>),
 }
 
-/// Headers that count wherever they are.
+/// Headers that are always compared.
 pub(super) const SEMANTIC: [&str; 17] = [
     "depth",
     "destination",
@@ -67,7 +68,7 @@ pub(super) fn text(exchange: &Exchange, name: &str) -> Option<String> {
     header(exchange, name).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// A request's path and query.
+/// Path and query of a request.
 pub(super) fn target(exchange: &Exchange) -> (&[u8], Option<&[u8]>) {
     let path = &exchange.request.path;
     match path.iter().position(|&b| b == b'?') {
@@ -120,7 +121,7 @@ pub(super) fn read<'a>(exchange: &Exchange, rules: &'a [Rule]) -> Reading<'a> {
     Reading { leaves, taken, said, body }
 }
 
-/// A path's segments with escapes in one way, from before its first slash on.
+/// Segments of a path with normalised escapes, including the empty one before the first slash.
 pub(super) fn segments(path: &[u8]) -> Vec<String> {
     let path = String::from_utf8_lossy(path);
     let (mut normal, mut rest) = (String::new(), path.as_ref());
@@ -289,7 +290,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Whether an element holds something, and nothing of it counts: then it is like one that holds nothing.
+    /// Returns whether all content of an element is excluded, so that it equals an empty one.
     fn all_ignored(&self, place: &str, members: &[(String, Tree)]) -> bool {
         let is_ignored = |(name, _): &(String, Tree)| {
             self.said.of_place(&format!("{place}/{}", crate::tree::escaped(name))) == Some(What::Ignore)
@@ -302,7 +303,7 @@ impl Reader<'_, '_> {
         match tree {
             _ if what == Some(What::Ignore) => {}
             _ if what == Some(What::Mask) => {
-                // What is taken is the text of a leaf, or all that a container holds.
+                // The value is the text of a leaf, or the whole content of a container.
                 let text = match tree {
                     Tree::Text(text) => text.clone(),
                     other => other.to_json(crate::tree::Style::default()),

@@ -1,4 +1,4 @@
-//! The changes of a whole request: of its method, its path, its query, its headers, and of its body by what it is.
+//! Changes of a whole request: of its method, path, query, headers, and body by type.
 
 use crate::change::{Changes, Meaning, values};
 use crate::reference::{Body, Reading, SEMANTIC, header, segments, target, text};
@@ -12,7 +12,7 @@ use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
 use understudy_core::rules::{dates, is_identifier};
 
-/// From this length on, in bytes, not all changes of a request are made.
+/// Length of a body, in bytes, from which some changes are omitted.
 const BODY_LONG: usize = 32 << 10;
 
 /// A changed request.
@@ -38,7 +38,7 @@ pub(super) fn cases(exchange: &Exchange, reading: &Reading<'_>) -> Vec<Case> {
     headers(exchange, reading, &mut put);
     query(exchange, reading, &mut put);
     let length = body(exchange, reading, &mut put);
-    // What is told about a short body needn't be told about each long one.
+    // Short bodies cover the changes that are omitted for long ones.
     cases.into_iter().step_by(1 + length / BODY_LONG).collect()
 }
 
@@ -58,7 +58,7 @@ fn path(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
         };
         let said = reading.said.of_place(&place).filter(|_| is_identifier(segment.as_bytes()));
         for (what, new, meaning) in values(said, segment.as_bytes(), 0) {
-            // What is no identifier isn't left out; `.` would be no segment.
+            // A value that is no identifier isn't left out, and `.` isn't a segment.
             let meaning = if said.is_some() { Meaning::Reference } else { meaning };
             let new = pairs::plainly(&new);
             put(&format!("{place} {what}"), meaning, &|e| e.request.path = with(&new));
@@ -93,7 +93,7 @@ fn query(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     }
 }
 
-/// Headers that say nothing of what is asked for.
+/// Headers that aren't compared.
 const IGNORED: [&str; 24] = [
     "accept-encoding",
     "amz-sdk-invocation-id",
@@ -155,7 +155,7 @@ fn headers(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     }
     let reversed = |e: &mut Exchange| {
         let mut all: Vec<_> = e.request.headers.iter().collect();
-        // The order of different names; repeats stay in theirs.
+        // Reorder different names; repeated names keep their order.
         all.sort_by(|(a, _), (b, _)| b.cmp(a));
         let headers = Headers::from_pairs(all);
         e.request.headers = headers;
@@ -175,7 +175,7 @@ fn headers(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     }
 }
 
-/// Puts a body in, without an encoding.
+/// Sets the body, without an encoding.
 fn plain(exchange: &mut Exchange, body: &[u8]) {
     for name in ["content-encoding", "x-amz-content-sha256", "content-length", "grpc-encoding"] {
         set(exchange, name, None);
@@ -183,7 +183,7 @@ fn plain(exchange: &mut Exchange, body: &[u8]) {
     exchange.request.body.bytes = body.to_vec();
 }
 
-/// Gives the length of the body, without its encodings.
+/// Length of the decoded body.
 fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize {
     let (said, today) = (&reading.said, exchange.time / DAY);
     let (changes, decoded) = match &reading.body {
@@ -234,7 +234,7 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize 
     decoded.len()
 }
 
-/// The same messages, each compressed by itself.
+/// The same messages, each compressed separately.
 fn compressed_messages(messages: &Tree, put: &mut Put<'_>) {
     let packed = |message: &[u8]| {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
@@ -287,7 +287,7 @@ fn encoded(body: &[u8], put: &mut Put<'_>) {
     }
 }
 
-/// The request three days later, with its days as far from it.
+/// The request three days later, with its days shifted.
 fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
     exchange.time += 3 * DAY;
     let shifted = |text: &[u8]| {

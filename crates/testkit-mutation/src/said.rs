@@ -1,4 +1,4 @@
-//! What the rules of a snapshot say of a place, read from their text alone.
+//! Statements of a snapshot's rules about a place, read only from their text.
 
 use crate::tree::Tree;
 use base64::Engine as _;
@@ -8,7 +8,7 @@ use understudy_core::rules::{Place, Rule, Shape, dates, tokens};
 /// A day in microseconds.
 pub(super) const DAY: u64 = 86_400_000_000;
 
-/// What doesn't count of a value.
+/// The part of a value that isn't compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Mask,
@@ -19,7 +19,7 @@ pub(super) enum What {
     Jwt,
 }
 
-/// What the rules say of one request.
+/// Statements of the rules about one request.
 pub(super) struct Said<'a> {
     places: Vec<(What, &'a str)>,
     pub(super) required: Vec<&'a str>,
@@ -58,7 +58,7 @@ impl<'a> Said<'a> {
         self.required.extend(rule.require.iter().map(|name| name.as_str()));
     }
 
-    /// What is said of a place.
+    /// The statement about a place.
     pub(super) fn of_place(&self, place: &str) -> Option<What> {
         let fits = |named: &str| match named.starts_with("body/") {
             true => fits(named, place),
@@ -67,7 +67,7 @@ impl<'a> Said<'a> {
         self.places.iter().find(|(_, named)| fits(named)).map(|(what, _)| *what)
     }
 
-    /// Whether something is said of days.
+    /// Returns whether rules name dates.
     pub(super) fn has_dates(&self) -> bool {
         self.places.iter().any(|(what, _)| *what == What::Dates)
     }
@@ -83,7 +83,8 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// A value without what doesn't count of it, and what that was. `today`: the day of the request.
+/// A value without the parts that rules leave out, and these parts. `today`: the day of the
+/// request.
 pub(super) fn lasting(what: Option<What>, text: &[u8], today: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
     let marked: Vec<(std::ops::Range<usize>, String)> = match what {
         Some(What::Volatile | What::Times) => tokens(text)

@@ -1,4 +1,5 @@
-//! Bodies as trees, read and written without the code under test: what the reference compares, and what is changed.
+//! Bodies as trees, which the reference compares and changes. Reading and writing use no code under
+//! test.
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -84,7 +85,7 @@ impl Tree {
         }
     }
 
-    /// What it holds.
+    /// Number of children.
     pub(super) fn children(&self) -> usize {
         match self {
             Self::Text(_) | Self::Literal(_) => 0,
@@ -109,7 +110,7 @@ impl Tree {
         }
     }
 
-    /// What stands at the end of a way.
+    /// The node at the end of a path.
     pub(super) fn at(&mut self, way: &[usize]) -> &mut Self {
         way.iter().fold(self, |tree, &number| match tree {
             Self::Array(elements) => &mut elements[number],
@@ -119,7 +120,7 @@ impl Tree {
     }
 }
 
-/// How JSON is written where it may be written in several ways.
+/// Spelling of JSON where several spellings are allowed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Style {
     pub(super) is_spaced: bool,

@@ -1,4 +1,5 @@
-//! XML: elements, their attributes and their text, read and written without the code under test. As much of XML as clients send.
+//! XML elements, attributes and text, read and written without the code under test. Covers the XML
+//! that clients send.
 
 use crate::change::{Changes, Meaning, values};
 use crate::json::hides;
@@ -75,7 +76,7 @@ fn escaped_text(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// How XML is written where it may be written in several ways.
+/// Spelling of XML.
 #[derive(Clone, Copy, Default)]
 struct Style {
     is_spaced: bool,
@@ -138,7 +139,7 @@ fn document(root: &Element, style: Style) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// What counts, as rules name its places.
+/// Compared values, by their places in rules.
 pub(super) fn tree(root: &Element) -> Tree {
     Tree::Ordered(vec![(root.name.clone(), value(root))])
 }

@@ -1,11 +1,12 @@
-//! The sample's recording, with the rules that are learnt from it: each change of each of its requests.
+//! The sample's recording, with the rules that are learned from it: each change of each of its
+//! requests.
 
 use understudy_analyse::learn;
 use understudy_snapshot::Snapshot;
 use understudy_testkit_mutation::mutations;
 
 #[test]
-fn the_sample_tells_what_counts_from_what_passes() {
+fn mutations_of_the_sample_agree_with_the_reference() {
     let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../snapshots/payment");
     let folder = tempfile::TempDir::with_prefix("understudy-mutations-").unwrap();
     for file in ["snapshot.yaml", "exchanges.ndjson"] {

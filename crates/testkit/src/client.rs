@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// From the status line to the empty line, as it came.
+    /// Bytes from the status line to the empty line, unchanged.
     pub head: Vec<u8>,
     /// Names as they came, and values, in order.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -69,23 +69,25 @@ impl Connection {
         Self::on(TcpStream::connect(proxy).await.expect("the proxy listens"))
     }
 
-    /// Goes on with a connection that is there.
+    /// Uses an open connection.
     pub fn on(stream: TcpStream) -> Self {
         Self { stream: Stream::Tcp(stream), buffer: Vec::new() }
     }
 
-    /// Goes on with a connection that is there.
+    /// Uses an open connection.
     pub fn on_tls(stream: TlsStream<TcpStream>) -> Self {
         Self { stream: Stream::Tls(Box::new(stream)), buffer: Vec::new() }
     }
 
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // The proxy may have answered and closed while a long body is still being sent: the answer counts.
+        // The proxy may have answered and closed while a long body is still being sent: the answer
+        // counts.
         let _ = self.stream.as_io().write_all(bytes.as_ref()).await;
     }
 
-    /// Reads an answer; `head`: to a HEAD request, which has no body whatever it says.
+    /// Reads an answer. `head`: the answer is to a HEAD request, and has no body whatever its
+    /// headers.
     pub async fn answer(&mut self, head: bool) -> Answer {
         let answer = timeout(PATIENCE, receive(self.stream.as_io(), &mut self.buffer, head)).await;
         answer.unwrap_or_else(|_| self.impatient())
@@ -132,7 +134,8 @@ impl Connection {
         &self.buffer
     }
 
-    /// Forgets what came so far, reads on, and gives how many bytes came; 0 where the connection has ended.
+    /// Discards the bytes so far, reads more, and returns their number; 0 if the connection has
+    /// ended.
     pub async fn skip(&mut self) -> usize {
         if self.buffer.is_empty() {
             timeout(PATIENCE, self.more()).await.expect("bytes, or the end");
@@ -176,7 +179,7 @@ impl Stream {
     }
 }
 
-/// Both ways.
+/// Readable and writable streams.
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
@@ -235,7 +238,7 @@ pub async fn get(proxy: SocketAddr, url: &str) -> Answer {
 
 type Pairs = Vec<(String, Vec<u8>)>;
 
-/// A request at the start of the bytes, if it is there whole, and how many bytes it takes.
+/// A complete request at the start of the bytes, and its length.
 pub(crate) fn parse_request(bytes: &[u8]) -> Option<(Seen, usize)> {
     let (head, headers, start) = split_head(bytes)?;
     let (body, trailers, used) = match framing(&headers) {

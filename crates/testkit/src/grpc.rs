@@ -6,7 +6,8 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io::Write;
 
-/// A protobuf message of text fields, each with its number, which is below 16; shorter than 128 bytes each.
+/// A protobuf message of text fields, each with its number, which is below 16; shorter than 128
+/// bytes each.
 pub fn message(fields: &[(u8, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (number, text) in fields {
@@ -41,7 +42,7 @@ pub fn metadata(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 impl H2 {
-    /// Calls a method with these frames, and gives the whole answer.
+    /// Calls a method with these frames, and returns the whole answer.
     pub async fn call(&self, url: &str, more: &[(&str, &str)], frames: Vec<u8>) -> H2Answer {
         let mut headers =
             vec![("content-type", "application/grpc"), ("te", "trailers"), ("user-agent", "grpc-test/1")];

@@ -1,4 +1,5 @@
-//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over what the caller has.
+//! HTTP/2, many streams on one connection: in plain text with prior knowledge, or over a given
+//! connection.
 
 use crate::client::PATIENCE;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ pub struct H2 {
     send: SendRequest<Bytes>,
 }
 
-/// An answer as it came.
+/// An answer, unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct H2Answer {
     /// The status code.
@@ -35,7 +36,7 @@ impl H2 {
         Self::on(TcpStream::connect(proxy).await.expect("the proxy listens")).await
     }
 
-    /// Goes on with a connection that is there.
+    /// Uses an open connection.
     pub async fn on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (send, connection) = h2::client::Builder::new()
             .initial_window_size(8 << 20)

@@ -1,4 +1,4 @@
-//! A backend that speaks HTTP/2 in plain text, and keeps what it was asked.
+//! A backend that speaks HTTP/2 in plain text, and keeps its requests.
 
 use crate::h2_client::H2Answer;
 use bytes::Bytes;
@@ -49,12 +49,14 @@ impl H2Upstream {
         Self { address, seen, task }
     }
 
-    /// A backend that sends back each piece of a request's body as it comes, and trailers at its end.
+    /// A backend that sends back each piece of a request's body as it comes, and trailers at its
+    /// end.
     pub async fn echo(trailers: HeaderMap) -> Self {
         Self::each(move |body, respond| echo_stream(body, respond, trailers.clone())).await
     }
 
-    /// A backend that answers with these messages and says no end, until the client has gone.
+    /// A backend that answers with these messages and doesn't end the stream until the client has
+    /// left.
     pub async fn endless(messages: Vec<u8>) -> Self {
         Self::each(move |_, respond| endless_stream(respond, messages.clone().into())).await
     }
@@ -81,7 +83,7 @@ impl H2Upstream {
         Self { address, seen: Arc::default(), task }
     }
 
-    /// Where it listens.
+    /// Address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -140,7 +142,7 @@ async fn exchange(
     seen.lock().expect("no panic while it was held").push(asked);
     let mut response = Response::builder().status(answer.status).body(()).expect("a response");
     *response.headers_mut() = answer.headers;
-    // As gRPC's servers answer where there is no message.
+    // gRPC servers answer like this if there is no message.
     let only_headers = answer.body.is_empty() && answer.trailers.is_none();
     let mut stream = respond.send_response(response, only_headers)?;
     if only_headers {

@@ -1,5 +1,6 @@
-//! For tests alone: upstreams that count what reaches them, clients that send raw bytes, recordings made by hand, and rigs that run the filter in a
-//! real Envoy. Everything panics where it can't go on: a test that can't run has failed.
+//! Only for tests: upstreams that count everything they receive, clients that send raw bytes,
+//! recordings made by hand, and rigs that run the filter in a real Envoy. All functions panic if
+//! they can't continue: a test that can't run has failed.
 
 mod client;
 mod grpc;

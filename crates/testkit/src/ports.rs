@@ -1,16 +1,17 @@
-//! Ports for programs that have to be told one.
+//! Ports for programs that need a port number as an argument.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that systems give to whoever asks for any, so that nobody else gets one of these in between.
+/// Below the range from which systems choose free ports, so that no other program gets one of these
+/// in between.
 const FIRST: u16 = 20_000;
 const LAST: u16 = 32_000;
 
-/// Ports where nobody listens, each once in this process.
+/// Ports on which nothing listens, each returned once in this process.
 pub fn ports<const N: usize>() -> [u16; N] {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Another test program begins elsewhere.
+    // Other test programs begin at other numbers.
     let begin = u16::try_from(std::process::id() * 97 % u32::from(LAST - FIRST)).expect("small");
     [(); N].map(|()| {
         for _ in FIRST..LAST {

@@ -12,7 +12,7 @@ pub struct Recorded {
     trailers: Vec<(String, Vec<u8>)>,
 }
 
-/// A request to `backend` (`http://host`) that was answered with 200 and nothing else.
+/// A request to `backend` (`http://host`) with an empty answer with status 200.
 pub fn recorded(method: &str, backend: &str, path: &str) -> Recorded {
     let request = Request { method: method.into(), path: path.into(), ..Request::default() };
     let response = Some(Response { status: 200, ..Response::default() });

@@ -1,4 +1,5 @@
-//! New configuration for an Envoy that runs: its listeners are in a file of their own, which Envoy watches (LDS by file system).
+//! New configuration for an Envoy that runs: its listeners are in a file of their own, which Envoy
+//! watches (LDS by file system).
 
 use crate::Rig;
 use serde_json::{Value, json};
@@ -17,8 +18,9 @@ pub(crate) fn move_listeners(bootstrap: &mut Value, file: &Path) {
 }
 
 impl Rig {
-    /// Lets Envoy run another module in the place of the filter, with another configuration if there is one. Comes back when the file has been
-    /// moved into place: Envoy takes the new one into use a little later.
+    /// Replaces the filter in a running Envoy by another module, with another configuration if
+    /// there is one. Returns when the file has been moved into place: Envoy starts to use the new
+    /// one a little later.
     pub fn reload(&self, module: &[u8], config: Option<&Value>) {
         let path = self.folder().join(format!("{:016x}.wasm", fingerprint(module)));
         std::fs::write(&path, module).expect("the module is written");

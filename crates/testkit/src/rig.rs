@@ -23,7 +23,7 @@ use understudy_snapshot::{Backend, Header};
 /// The file of the listeners, in the rig's folder.
 const LISTENERS: &str = "listeners.json";
 
-/// What a rig is to be.
+/// Settings of a rig.
 pub struct RigBuilder {
     bootstrap: Bootstrap,
     exchanges: Vec<Recorded>,
@@ -47,7 +47,7 @@ enum CollectorAt {
 pub struct Rig {
     /// The Envoy.
     pub envoy: Envoy,
-    /// How many VMs there were at the start.
+    /// Number of VMs at the start.
     pub(crate) vms: u64,
     collector: Option<Collector>,
     folder: TempDir,
@@ -62,7 +62,7 @@ impl RigBuilder {
         self
     }
 
-    /// Says something of a backend, as `snapshot.yaml` would.
+    /// Adds settings of a backend, as in `snapshot.yaml`.
     #[must_use]
     pub fn backend(mut self, name: &str, backend: Backend) -> Self {
         self.header.backends.insert(name.to_owned(), backend);
@@ -83,7 +83,7 @@ impl RigBuilder {
         self
     }
 
-    /// Leads a host somewhere else.
+    /// Sends requests to a host to another address.
     #[must_use]
     pub fn map(mut self, map: HostMap) -> Self {
         self.maps.push(map);
@@ -112,14 +112,14 @@ impl RigBuilder {
         self
     }
 
-    /// Adds a collector, whose records [`Rig::records`] gives.
+    /// Adds a collector, for [`Rig::records`].
     #[must_use]
     pub fn collector(mut self) -> Self {
         self.collector = CollectorAt::Own;
         self
     }
 
-    /// Leads the filter's batches to this address, whatever is there.
+    /// Sends the filter's batches to this address, whatever listens there.
     #[must_use]
     pub fn collector_at(mut self, address: SocketAddr) -> Self {
         self.collector = CollectorAt::Other(address);
@@ -133,7 +133,7 @@ impl RigBuilder {
         self
     }
 
-    /// Leaves the filter out: the same Envoy with nothing of ours in the way.
+    /// Omits the filter: the same Envoy with no code of ours in its chain.
     #[must_use]
     pub fn without_filter(mut self) -> Self {
         self.bootstrap = self.bootstrap.without_filter();
@@ -147,14 +147,14 @@ impl RigBuilder {
         self
     }
 
-    /// Which certificates of backends are believed.
+    /// Certificates of backends that Envoy accepts.
     #[must_use]
     pub fn upstream_trust(mut self, trust: UpstreamTrust) -> Self {
         self.bootstrap = self.bootstrap.upstream_trust(trust);
         self
     }
 
-    /// What Envoy does when the filter crashes.
+    /// Envoy's behaviour after a crash of the filter.
     #[must_use]
     pub fn on_filter_failure(mut self, failure: FilterFailure) -> Self {
         self.bootstrap = self.bootstrap.on_filter_failure(failure);
@@ -175,7 +175,7 @@ impl RigBuilder {
         self
     }
 
-    /// The filter with the table of the exchanges, or with none where there are none.
+    /// The filter with the table of the exchanges, or without a table if there are none.
     pub fn bundled(&self) -> Vec<u8> {
         let table = if self.exchanges.is_empty() { Vec::new() } else { self.table() };
         bundle::bundle(understudy_module::RAW, &table, &bundle::BundleInfo::default()).expect("a module")
@@ -257,12 +257,12 @@ impl Rig {
         Self::builder(Bootstrap::tap(), json!({ "default": "tap" })).collector()
     }
 
-    /// Where to send requests.
+    /// Address to send requests to.
     pub fn proxy(&self) -> SocketAddr {
         self.envoy.proxy_addr()
     }
 
-    /// Where the `number`th way in listens, counted from 0.
+    /// Address of the `number`th inbound listener, counted from 0.
     pub fn inbound(&self, number: usize) -> SocketAddr {
         self.envoy.listener_addr(&format!("inbound_{number}")).expect("a way in")
     }
@@ -274,7 +274,7 @@ impl Rig {
         handshake(&self.client(alpn), tunnel, name.trim_matches(['[', ']'])).await.expect("a handshake")
     }
 
-    /// A client that trusts the rig alone.
+    /// A client that trusts only the rig.
     pub fn client(&self, alpn: &[&str]) -> TlsConnector {
         self.certificates.as_ref().expect("a rig with TLS").0.client(alpn)
     }
@@ -305,7 +305,7 @@ impl Rig {
         panic!("{} records of {count}; Envoy says:\n{}", records.len(), self.envoy.logs());
     }
 
-    /// Where the rig's files are.
+    /// Folder of the rig's files.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
@@ -329,7 +329,7 @@ async fn certificates() -> (TestAuthority, Sds) {
     (authority, sds)
 }
 
-/// What became of the records.
+/// Totals of the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Taken in.

@@ -1,4 +1,4 @@
-//! A collector that answers what a test wants, and keeps every batch that it was sent.
+//! A collector that answers as a test demands, and keeps every received batch.
 
 use crate::upstream::{Nobody, Upstream};
 use serde_json::Value;
@@ -11,12 +11,12 @@ use understudy_core::v1::{self, Record};
 pub struct Batch {
     /// All of it.
     pub bytes: Vec<u8>,
-    /// What it was answered with.
+    /// Status of the response to the batch.
     pub status: u16,
 }
 
 impl Batch {
-    /// Its first line.
+    /// First line of the batch.
     pub fn header(&self) -> Value {
         let line = self.bytes.split(|&b| b == b'\n').next().unwrap_or_default();
         serde_json::from_slice(line).expect("a batch's header")
@@ -27,7 +27,7 @@ impl Batch {
         self.header()[key].as_u64().expect("a number")
     }
 
-    /// Its records.
+    /// Records of the batch.
     pub fn records(&self) -> Vec<Record> {
         let lines = self.bytes.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty());
         lines.map(|line| v1::read_record(line).expect("a record of ours")).collect()
@@ -43,7 +43,8 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Listens. `answer`: a status and more lines of a head, such as `503 No\r\nretry-after: 1`.
+    /// Starts a sink. `answer`: a status and more lines of a head, such as `503 No\r
+    /// retry-after: 1`.
     pub fn start(at: Nobody, answer: &'static str) -> Self {
         let (answer, batches) = (Arc::new(Mutex::new(answer)), Arc::new(Mutex::new(Vec::new())));
         let shared = (answer.clone(), batches.clone());
@@ -62,7 +63,7 @@ impl Sink {
         Self { upstream, answer, batches }
     }
 
-    /// Where it listens.
+    /// Address on which the sink listens.
     pub fn address(&self) -> SocketAddr {
         self.upstream.address()
     }

@@ -1,12 +1,13 @@
-//! Whether the filter has crashed, by what Envoy logs and counts when it does.
+//! Detects crashes of the filter in Envoy's log and statistics.
 
 use crate::Rig;
 
 impl Rig {
-    /// What Envoy says of crashes of the filter; nothing at all where there were none.
+    /// Envoy's messages about crashes of the filter; empty if there were none.
     ///
-    /// A trap in a VM makes Envoy 1.40 log `Function: EXPORT failed: Uncaught RuntimeError: …` and a backtrace, and with `FAIL_RELOAD` it
-    /// counts in `wasm.*.vm_reload*`. A panic in Rust is logged by the SDK's hook before its trap.
+    /// A trap in a VM makes Envoy 1.40 log `Function: EXPORT failed: Uncaught RuntimeError: …` and
+    /// a backtrace, and with `FAIL_RELOAD` it counts in `wasm.*.vm_reload*`. A panic in Rust is
+    /// logged by the SDK's hook before its trap.
     pub async fn crashes(&self) -> Vec<String> {
         let logs = self.envoy.logs();
         let mut said: Vec<_> = logs.lines().filter(|line| tells_of_crash(line)).map(str::to_owned).collect();

@@ -1,9 +1,10 @@
-//! Filters that crash where a test wants them to: real modules, in which one function has been given a trap.
+//! Filters that crash at a chosen place: real modules with a trap in one function.
 
 use walrus::ir::BinaryOp;
 use walrus::{FunctionBuilder, FunctionKind, Module, ValType};
 
-/// A filter that crashes whenever Envoy calls this export of it, such as `proxy_on_request_headers`.
+/// A filter that crashes whenever Envoy calls this export of it, such as
+/// `proxy_on_request_headers`.
 pub fn trap_in(filter: &[u8], export: &str) -> Vec<u8> {
     let mut module = parse(filter);
     let function = module.exports.get_func(export).expect("the filter's export");
@@ -43,7 +44,7 @@ pub fn trap_at(filter: &[u8], offset: u32) -> Vec<u8> {
     module.emit_wasm()
 }
 
-/// Where in a table these bytes begin. Panics unless they stand there exactly once.
+/// Offset of these bytes in a table. Panics unless they occur exactly once.
 pub fn offset_of(table: &[u8], bytes: &[u8]) -> u32 {
     let mut places = table.windows(bytes.len()).enumerate().filter(|(_, window)| *window == bytes);
     let (at, _) = places.next().expect("the bytes are in the table");

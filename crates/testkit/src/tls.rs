@@ -1,4 +1,5 @@
-//! TLS on both sides of the proxy: a client that trusts one authority, and backends with certificates of a test's own, good and bad.
+//! TLS on both sides of the proxy: a client that trusts one authority, and backends with
+//! certificates of a test's own, good and bad.
 
 use crate::client::PATIENCE;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,17 +43,17 @@ impl TestAuthority {
         Self { authority, folder }
     }
 
-    /// Its folder, which nobody else can enter.
+    /// Folder of the authority, which only this user can enter.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its certificate, as a file.
+    /// Certificate of the authority, as a file.
     pub fn certificate(&self) -> PathBuf {
         self.authority.path()
     }
 
-    /// What a client that trusts it alone needs.
+    /// Connector of a client that trusts only this authority.
     pub fn client(&self, alpn: &[&str]) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().to_vec().into()).expect("a root");
@@ -70,13 +71,14 @@ impl TestAuthority {
         minter.mint(&[name], made).expect("a certificate")
     }
 
-    /// A backend before `address` that takes TLS under `name`, whose certificate ended `expired` ago if that isn't zero.
+    /// A TLS server for `name` in front of `address`. Its certificate expired `expired` ago, unless
+    /// that is zero.
     pub async fn serve(&self, name: &str, alpn: &[&str], address: SocketAddr, expired: Duration) -> TlsFront {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         self.serve_on(listener, name, alpn, address, expired)
     }
 
-    /// The same, listening there.
+    /// The same server on a given listener.
     pub fn serve_on(
         &self,
         listener: TcpListener,
@@ -107,7 +109,7 @@ impl Default for TestAuthority {
     }
 }
 
-/// A client that trusts nobody.
+/// A client that trusts no certificate.
 pub fn distrustful(alpn: &[&str]) -> TlsConnector {
     connector(RootCertStore::empty(), alpn)
 }
@@ -122,7 +124,7 @@ fn connector(roots: RootCertStore, alpn: &[&str]) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// Takes TLS, and sends what is in it on. Dropped, it stops listening.
+/// Terminates TLS and forwards its content. Dropping it ends listening.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -149,12 +151,12 @@ impl TlsFront {
         Self { address, connections, task }
     }
 
-    /// Where it listens.
+    /// Address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections were made, whatever became of them.
+    /// Number of accepted connections, whatever their outcome.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::SeqCst)
     }
@@ -171,7 +173,7 @@ impl Drop for TlsFront {
     }
 }
 
-/// Asks the proxy for a tunnel to `to` (`host:port`), and gives it, open.
+/// Opens a tunnel to `to` (`host:port`) through the proxy.
 pub async fn tunnel(proxy: SocketAddr, to: &str) -> TcpStream {
     let mut stream = TcpStream::connect(proxy).await.expect("the proxy listens");
     let request = format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A backend that counts what reaches it, down to the connection and the byte.
+//! A backend that counts everything it receives, down to the connection and the byte.
 
 use crate::wire::Wire;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 /// A request as it reached the backend: raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// From the request line to the empty line.
+    /// Bytes from the request line to the empty line.
     pub head: Vec<u8>,
     /// The body, without chunk framing.
     pub body: Vec<u8>,
@@ -24,7 +24,7 @@ impl Seen {
         String::from_utf8_lossy(&self.head).into_owned()
     }
 
-    /// The path of the request line, or the URL where that is what was sent.
+    /// The path of the request line, or the URL if the request line has one.
     pub fn path(&self) -> String {
         self.text().split(' ').nth(1).unwrap_or_default().to_owned()
     }
@@ -46,8 +46,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A backend that answers each request with the raw bytes that `answer` gives; `None` closes the connection instead. An answer without
-    /// a length ends with the connection where the request says `x-close`.
+    /// A backend that answers each request with the raw bytes from `answer`; `None` closes the
+    /// connection instead. An answer without a length ends with the connection if the request has
+    /// `x-close`.
     pub async fn start(answer: impl Fn(&Seen) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
         Self::script(move |mut wire| {
@@ -65,7 +66,7 @@ impl Upstream {
         .await
     }
 
-    /// A backend that does with each connection what `script` says.
+    /// A backend that runs `script` on each connection.
     pub async fn script<F>(script: impl Fn(Wire) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -78,7 +79,7 @@ impl Upstream {
         Self::start(|_| Some(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nreal".to_vec())).await
     }
 
-    /// Where it listens.
+    /// Address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -88,12 +89,12 @@ impl Upstream {
         map(host, self.address)
     }
 
-    /// How many connections were made.
+    /// Number of accepted connections.
     pub fn connections(&self) -> u64 {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
-    /// How many bytes arrived.
+    /// Number of received bytes.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes.load(Ordering::SeqCst)
     }
@@ -120,7 +121,7 @@ impl Drop for Upstream {
     }
 }
 
-/// An address of this machine where connections are refused, and that nobody else can take.
+/// An address of this machine where connections are refused, and which no other program can take.
 #[derive(Debug)]
 pub struct Nobody {
     socket: TcpSocket,
@@ -140,12 +141,12 @@ impl Nobody {
         Self { socket }
     }
 
-    /// Where nobody listens.
+    /// Address on which nothing listens.
     pub fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("an address")
     }
 
-    /// Lets a backend listen there from now on, which does with each connection what `script` says.
+    /// Starts a backend at this address that runs `script` on each connection.
     pub fn listen<F>(self, script: impl Fn(Wire) -> F + Send + Sync + 'static) -> Upstream
     where
         F: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,5 @@
-//! A connection of bytes, on either side of the proxy: what is sent is what was given, what arrives can be looked at as it comes.
+//! A connection of bytes, on either side of the proxy. Bytes are sent unchanged, and can be
+//! inspected as they arrive.
 
 use crate::upstream::{Counts, Seen};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ impl Wire {
         Self { stream, buffer: Vec::new(), counts }
     }
 
-    /// The next request, once it is there whole. `None` where the connection ends before.
+    /// The next request, once it is complete. `None` if the connection ends before.
     pub async fn request(&mut self) -> Option<Seen> {
         loop {
             if let Some((seen, used)) = crate::client::parse_request(&self.buffer) {
@@ -33,7 +34,8 @@ impl Wire {
         }
     }
 
-    /// Reads until the bytes so far contain these, and gives all that came. `None` where the connection ends before.
+    /// Reads until the bytes so far contain these, and returns all bytes. `None` if the connection
+    /// ends before.
     pub async fn until(&mut self, needle: &[u8]) -> Option<Vec<u8>> {
         while !self.buffer.windows(needle.len()).any(|window| window == needle) {
             if !self.more().await {
@@ -43,7 +45,7 @@ impl Wire {
         Some(std::mem::take(&mut self.buffer))
     }
 
-    /// Bytes as they come; none at all where the connection has ended.
+    /// Bytes as they arrive; empty once the connection has ended.
     pub async fn some(&mut self) -> Vec<u8> {
         if self.buffer.is_empty() {
             self.more().await;
@@ -51,7 +53,7 @@ impl Wire {
         std::mem::take(&mut self.buffer)
     }
 
-    /// Sends bytes as they are; `false` where nobody takes them any more.
+    /// Sends bytes unchanged; `false` if the other side doesn't read them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }

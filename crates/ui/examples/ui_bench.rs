@@ -1,7 +1,9 @@
-//! How long the server takes for a page of a large snapshot, and how much memory: each page is asked for over HTTP, on a real socket. Beside it
-//! what reading all exchanges once takes, as the linter or the table writer do it.
+//! Measures the time and memory that the server takes for the pages of a large snapshot. Each page
+//! is requested over HTTP, on a real socket. For comparison, it measures one pass over all
+//! exchanges, as the linter and the table writer make it.
 //!
-//! `cargo run --release -p understudy-ui --example ui_bench -- [EXCHANGES]`: 100,000 unless said otherwise.
+//! `cargo run --release -p understudy-ui --example ui_bench -- [EXCHANGES]`; the default is
+//! 100,000.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +20,7 @@ use understudy_ui::{Config, Source, Ui};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// So many times a page is asked for that is there already.
+/// Number of requests for a page that is cached.
 const ROUNDS: usize = 15;
 const LONG_BODY: usize = 50 << 20;
 
@@ -86,7 +88,7 @@ async fn measure(folder: &Path, count: usize) -> Result<Vec<(&'static str, Durat
     Ok(pages)
 }
 
-/// Asks for a page and waits until all of it has come.
+/// Requests a page and waits until it is complete.
 async fn get(ui: &Ui, path: &str) -> Result<(Duration, String), Failure> {
     let mut stream = TcpStream::connect(ui.local_addr()).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", ui.local_addr());
@@ -102,7 +104,7 @@ async fn get(ui: &Ui, path: &str) -> Result<(Duration, String), Failure> {
     }
 }
 
-/// Writes a snapshot. Gives the size of its exchanges.
+/// Writes a snapshot. Returns the size of its exchanges.
 fn write(folder: &Path, count: usize, body: usize) -> Result<u64, Failure> {
     fs::create_dir(folder)?;
     fs::write(

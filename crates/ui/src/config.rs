@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use understudy_collector::{ReadError, StoreUrl};
 use understudy_snapshot::SnapshotError;
 
-/// What the pages show.
+/// Content of the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// All snapshots in a folder.
@@ -20,12 +20,12 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// What the pages show.
+    /// Content of the pages.
     pub source: Source,
     /// A folder with reports of replays, in addition to those stored with the snapshots.
     pub reports: Option<PathBuf>,
-    /// How long a page waits for a file that is still being read, in milliseconds. Then it shows what was
-    /// read. Default 200.
+    /// Time that a page waits for a file that is still being read, in milliseconds. Then it shows
+    /// the part that was read. Default 200.
     pub patience_ms: u64,
 }
 

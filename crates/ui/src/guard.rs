@@ -1,8 +1,8 @@
-//! Access control: refuses requests of other sites, other machines and other host names. Everything that
-//! isn't explicitly allowed is refused with the reason.
+//! Access control: refuses requests of other sites, other machines and other host names. Everything
+//! that isn't explicitly allowed is refused with the reason.
 //!
-//! A page of another site can make a user's browser send requests here. It can't set `Host`, `Origin` and
-//! `Sec-Fetch-Site`, and it doesn't know the token of a form.
+//! A page of another site can make a user's browser send requests here. It can't set `Host`,
+//! `Origin` and `Sec-Fetch-Site`, and it doesn't know the token of a form.
 
 use crate::config::UiError;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -31,8 +31,8 @@ struct AccessToken {
 pub(crate) enum AccessDecision {
     /// The request is served.
     Pass,
-    /// The request has the token: the response sets this cookie and redirects to the address without the
-    /// token.
+    /// The request has the token: the response sets this cookie and redirects to the address
+    /// without the token.
     Welcome(String),
     /// The request is refused with this text.
     Refuse(&'static str),
@@ -60,7 +60,7 @@ impl Guard {
         match &self.access {
             None if !is_this_machine(host) => {
                 return AccessDecision::Refuse(
-                    "This server answers for this machine alone: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
+                    "This server only serves this machine: open it as http://127.0.0.1:PORT/ or http://localhost:PORT/. (The Host \
                  header names another host, as in an attack by DNS rebinding.)",
                 );
             }
@@ -75,7 +75,7 @@ impl Guard {
                 if !cookies(headers).any(|(name, value)| name == access.cookie && same(value, &access.token))
                 {
                     return AccessDecision::Refuse(
-                        "A token is demanded: open the address that `understudy ui` printed when it started, with its ?token=….",
+                        "A token is required: open the address that `understudy ui` printed when it started, with its ?token=….",
                     );
                 }
             }
@@ -96,7 +96,7 @@ fn judge_reading(headers: &HeaderMap) -> AccessDecision {
         .get("sec-fetch-site")
         .is_some_and(|site| !["same-origin", "none"].contains(&site.to_str().unwrap_or_default()));
     if from_elsewhere && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")) {
-        return AccessDecision::Refuse("Another site asked for this. Open it by itself.");
+        return AccessDecision::Refuse("Another site requested this page. Open its address directly.");
     }
     AccessDecision::Pass
 }
@@ -112,7 +112,7 @@ fn judge_change(host: &str, headers: &HeaderMap) -> AccessDecision {
         return AccessDecision::Pass;
     }
     AccessDecision::Refuse(
-        "A change is taken from a form of this server alone. (The Origin header is missing, or names another origin: another site may have sent this.)",
+        "Changes are only accepted from a form of this server. (The Origin header is missing, or names another origin: another site may have sent this.)",
     )
 }
 
@@ -127,8 +127,8 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     }
 }
 
-/// Whether a host's name or address means this machine. The port may differ, for example behind an SSH
-/// tunnel.
+/// Returns whether a host's name or address means this machine. The port may differ, for example
+/// behind an SSH tunnel.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -143,7 +143,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
-/// Whether two secrets are equal, in a time that doesn't depend on where they differ.
+/// Returns whether two secrets are equal, in a time that doesn't depend on where they differ.
 pub(crate) fn same(given: &str, secret: &str) -> bool {
     let (given, secret) = (given.as_bytes(), secret.as_bytes());
     given.len() == secret.len() && given.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0

@@ -1,5 +1,5 @@
-//! Pages and error pages as responses. Sets the headers that keep recorded content from running, on every
-//! response.
+//! Pages and error pages as responses. Sets the headers that keep recorded content from running, on
+//! every response.
 
 use askama::Template;
 use axum::body::Body;
@@ -21,7 +21,7 @@ pub(crate) struct Frame {
     pub(crate) crumbs: Vec<(String, String)>,
     /// The snapshot's tabs, if it belongs to one.
     pub(crate) tabs: Option<Tabs>,
-    /// Whether the page is incomplete and reloads itself.
+    /// True if the page is incomplete and reloads itself.
     pub(crate) refresh: bool,
 }
 
@@ -182,8 +182,8 @@ pub(crate) fn protect(mut response: Response) -> Response {
     set(header::CONTENT_SECURITY_POLICY, POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    // Not `no-referrer`: browsers would then send `Origin: null` with our forms too (Fetch standard,
-    // "append a request Origin header").
+    // Not `no-referrer`: browsers would then send `Origin: null` with our forms too (Fetch
+    // standard, "append a request Origin header").
     set(header::REFERRER_POLICY, "same-origin");
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     set(header::CACHE_CONTROL, "no-store");

@@ -25,7 +25,7 @@ pub(crate) struct App {
     pub(crate) reports: Reports,
     pub(crate) live: Option<Live>,
     pub(crate) guard: Guard,
-    /// How long a page waits for slow results.
+    /// Time that a page waits for slow results.
     pub(crate) patience: Duration,
 }
 
@@ -33,14 +33,12 @@ impl App {
     pub(crate) fn shelf(&self) -> Result<&SnapshotShelf, PageError> {
         self.shelf
             .as_ref()
-            .ok_or_else(|| PageError::not_found("There are no snapshots here, only what is being recorded."))
+            .ok_or_else(|| PageError::not_found("There are no snapshots here, only a recording in progress."))
     }
 
     pub(crate) fn live(&self) -> Result<&Live, PageError> {
         self.live.as_ref().ok_or_else(|| {
-            PageError::not_found(
-                "Nothing that is being recorded is shown here: start `understudy ui --store`.",
-            )
+            PageError::not_found("No recording in progress is shown here: start `understudy ui --store`.")
         })
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use understudy_serve::{ServeLimits, serve};
 
-/// How long a shutdown waits for requests in progress.
+/// Time that a shutdown waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A running server of pages. It stops at once when dropped.

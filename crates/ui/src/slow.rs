@@ -1,5 +1,5 @@
-//! Slow results: computed once, on a blocking thread, and kept until their input changes. Never delays a
-//! page for longer than its patience.
+//! Slow results: computed once, on a blocking thread, and kept until their input changes. Never
+//! delays a page for longer than its patience.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,8 +20,8 @@ impl<K, T> Default for Slow<K, T> {
 }
 
 impl<K: PartialEq, T: Send + Sync + 'static> Slow<K, T> {
-    /// The result of `work`, waited for up to `patience`. Computed again if `key` has changed. `None` while
-    /// it is being computed.
+    /// The result of `work`, waited for up to `patience`. Computed again if `key` has changed.
+    /// `None` while it is being computed.
     pub(crate) async fn get(
         &self,
         key: K,

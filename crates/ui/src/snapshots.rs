@@ -1,5 +1,5 @@
-//! The shown snapshots by name, with cached results for each. A name must be listed in the folder, so that
-//! nothing outside of it is reachable.
+//! The shown snapshots by name, with cached results for each. A name must be listed in the folder,
+//! so that nothing outside of it is reachable.
 
 use crate::config::{Source, UiError};
 use crate::index::{Index, Scanner, Stamp};
@@ -159,7 +159,7 @@ impl ShownSnapshot {
         }
     }
 
-    /// Whether it is the only shown snapshot.
+    /// Returns whether it is the only shown snapshot.
     pub(crate) fn is_alone(&self) -> bool {
         self.path == self.root
     }
@@ -235,7 +235,7 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     match fs::canonicalize(path) {
         Ok(full) if full.starts_with(root) => Ok(full),
         Ok(_) => Err(PageError::forbidden(format!(
-            "{} is a link that leads out of {}: it isn't shown. Name the folder it leads to when you start `understudy ui`.",
+            "{} is a link that leads out of {}: it isn't shown. Name the folder that it leads to when you start `understudy ui`.",
             path.strip_prefix(root).unwrap_or(path).display(),
             root.display()
         ))),

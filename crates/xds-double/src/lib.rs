@@ -1,5 +1,6 @@
-//! A control plane as small as it can be: it serves the extension configurations (ECDS) that a test gives it over one aggregated stream, and
-//! certificates (SDS) from files in the container, as Istio's agent does, and keeps what Envoy refuses.
+//! A control plane as small as it can be: it serves the extension configurations (ECDS) that a test
+//! gives it over one aggregated stream, and certificates (SDS) from files in the container, as
+//! Istio's agent does, and keeps what Envoy refuses.
 
 use prost::Message;
 use serde_json::Value;
@@ -25,7 +26,7 @@ const SECRETS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSec
 
 type Extensions = BTreeMap<String, Value>;
 
-/// The control plane. Dropped, it is gone, and its streams with it.
+/// The control plane. Dropping it ends its streams.
 #[derive(Debug)]
 pub struct Xds {
     address: SocketAddr,
@@ -58,12 +59,12 @@ impl Xds {
         Self { address, extensions, root, seen, task }
     }
 
-    /// Where it listens.
+    /// Address on which the double listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Has these, each a `TypedExtensionConfig` as JSON, in the place of all.
+    /// Replaces all served extensions by these, each a `TypedExtensionConfig` as JSON.
     pub fn serve(&self, extensions: impl IntoIterator<Item = Value>) {
         let named = |extension: Value| (extension["name"].as_str().expect("a name").to_owned(), extension);
         self.extensions.send_replace(extensions.into_iter().map(named).collect());
@@ -74,12 +75,12 @@ impl Xds {
         self.root.send_replace(Some(root.to_owned()));
     }
 
-    /// What Envoy has asked for.
+    /// Names that Envoy has requested.
     pub fn asked(&self) -> BTreeSet<String> {
         self.seen.lock().expect("no panic while it was held").asked.clone()
     }
 
-    /// Why Envoy has refused what it was given, each time.
+    /// Envoy's reasons for each refusal.
     pub fn refused(&self) -> Vec<String> {
         self.seen.lock().expect("no panic while it was held").refused.clone()
     }
@@ -128,7 +129,8 @@ impl StreamingService<DiscoveryRequest> for Service {
 }
 
 impl Service {
-    /// The state of the world: all that was asked for and is there, again whenever something changes.
+    /// The state of the world protocol: all requested resources that exist, sent again after each
+    /// change.
     async fn stream(
         self,
         mut requests: Streaming<DiscoveryRequest>,
@@ -184,7 +186,7 @@ impl Service {
         wanted.map(|(_, value)| extension(value).encode_to_vec()).collect()
     }
 
-    /// Those that are there: a name says in which files (`file-cert:CERTIFICATE~KEY`).
+    /// The requested secrets that exist. A name states its files (`file-cert:CERTIFICATE~KEY`).
     fn secrets(&self, names: &BTreeSet<String>) -> Vec<Vec<u8>> {
         let root = self.root.borrow();
         let read = |path: &str| {

@@ -1,9 +1,12 @@
-//! The few messages that it speaks, by their field numbers: `envoy/service/discovery/v3/discovery.proto`, `envoy/config/core/v3/extension.proto`,
-//! `xds/type/v3/typed_struct.proto`, `google/protobuf/struct.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`. What is JSON is sent as a `TypedStruct`, which Envoy reads as any message.
+//! The few messages of the double, by their field numbers:
+//! `envoy/service/discovery/v3/discovery.proto`, `envoy/config/core/v3/extension.proto`,
+//! `xds/type/v3/typed_struct.proto`, `google/protobuf/struct.proto`,
+//! `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`. JSON is sent as a
+//! `TypedStruct`, which Envoy reads as any message.
 
 use serde_json::Value;
 
-/// The types of what there is.
+/// Types of the served resources.
 pub(super) const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 pub(super) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 const TYPED_STRUCT: &str = "type.googleapis.com/xds.type.v3.TypedStruct";

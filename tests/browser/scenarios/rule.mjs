@@ -34,7 +34,7 @@ export default async ({ open }) => {
   await page.getByText("It is about 1 recorded request.").waitFor();
   await page.getByRole("button", { name: "Make this rule" }).focus();
   await page.keyboard.press("Enter");
-  await page.getByText("The rule stands in snapshot.yaml.").waitFor();
+  await page.getByText("The rule is in snapshot.yaml.").waitFor();
   await settled();
   await page.getByText(/would match exchange \d+; body\/till may be other/).waitFor();
   await page.getByRole("link", { name: "Rules" }).click();

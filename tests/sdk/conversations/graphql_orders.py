@@ -54,7 +54,7 @@ show("none", session.execute(gql('{ order(id: "none") { id } }'))["order"])
 error = refused(lambda: session.execute(gql("{ nonsense }")), TransportQueryError)
 show("refused", error.errors[0]["message"])
 
-# What a comment says, and how lines are broken, means nothing.
+# Comments and line breaks have no meaning.
 field = meant(2, "amount", "customer")
 text = f"# asked by {fresh_id()} at {now()}\nquery Amount($id: ID!) {{\n\n  order(id: $id) {{ {field}, }}\n}}\n"
 for id in (placed[3], placed[2]):

@@ -1,6 +1,8 @@
-//! A shop through reqwest, over HTTP/2, and its orders through tonic: placed, read, changed, listed, imported; errors with their status.
+//! A shop through reqwest, over HTTP/2, and its orders through tonic: placed, read, changed,
+//! listed, imported; errors with their status.
 //!
-//! New in each run: the bearer token, an order's reference (which the answer carries back), the identifiers and times in the messages.
+//! New in each run: the bearer token, an order's reference (which the answer carries back), the
+//! identifiers and times in the messages.
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -87,7 +89,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     orders().await
 }
 
-/// reqwest reads the proxy's variables by itself, and the roots where the platform keeps them: here, SSL_CERT_FILE.
+/// reqwest reads the proxy's variables automatically, and the roots from the platform's place:
+/// here, SSL_CERT_FILE.
 async fn shop() -> Result<(), Box<dyn Error>> {
     let client = Client::new();
     let token = Uuid::new_v4().to_string();
@@ -179,7 +182,7 @@ fn header(answer: &Response, name: &str) -> String {
     answer.headers().get(name).map_or_else(|| "none".to_owned(), |value| format!("{value:?}"))
 }
 
-/// As `meant` in kit.py: the value, or what it is changed to in a run that must miss.
+/// Like `meant` in kit.py: the value, or a changed one in a run that must miss.
 fn meant<'a>(number: u32, value: &'a str, other: &'a str) -> &'a str {
     let change = std::env::var("CHANGE").is_ok_and(|change| change == number.to_string());
     if change { other } else { value }

@@ -1,7 +1,7 @@
-//! The addresses in the certificate for clients that name no server (RFC 6066, 3: an address isn't a
-//! server name). Envoy requests that certificate without the called address, so it carries all
-//! addresses: those known from the start, and those to which a tunnel was requested (`check.rs`). Each
-//! new address needs a new certificate, which Envoy must have before the tunnel is opened.
+//! The addresses in the certificate for clients that name no server (RFC 6066, 3: an address isn't
+//! a server name). Envoy requests that certificate without the called address, so it carries all
+//! addresses: those known from the start, and those to which a tunnel was requested (`check.rs`).
+//! Each new address needs a new certificate, which Envoy must have before the tunnel is opened.
 
 use crate::name::ServerName;
 use std::collections::{HashMap, VecDeque};
@@ -10,11 +10,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The maximum number of called addresses. Above it, the oldest is forgotten, and added again when it is
-/// called again.
+/// The maximum number of called addresses. Above it, the oldest is forgotten, and added again when
+/// it is called again.
 const CALLED_MAX: usize = 256;
-/// The maximum time that a tunnel waits for Envoy to accept a certificate, which usually takes a few
-/// milliseconds.
+/// The maximum time that a tunnel waits for Envoy to accept a certificate, which usually takes a
+/// few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Addresses {
@@ -51,8 +51,8 @@ impl Addresses {
         self.lock().generation
     }
 
-    /// Adds a called address, and waits until Envoy has accepted a certificate for it. Returns `false`
-    /// after a time-out.
+    /// Adds a called address, and waits until Envoy has accepted a certificate for it. Returns
+    /// `false` after a time-out.
     pub(crate) async fn call(&self, address: IpAddr) -> bool {
         let mut changed = self.changed.subscribe();
         if self.add(address) {
@@ -98,8 +98,8 @@ impl Addresses {
         self.lock().accepted.entry(stream).or_insert(0);
     }
 
-    /// Records that Envoy has accepted this generation from the stream. A refusal counts too, because
-    /// waiting doesn't change it.
+    /// Records that Envoy has accepted this generation from the stream. A refusal counts too,
+    /// because waiting doesn't change it.
     pub(crate) fn accept(&self, stream: u64, generation: u64) {
         if let Some(accepted) = self.lock().accepted.get_mut(&stream) {
             *accepted = generation;

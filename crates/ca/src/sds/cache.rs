@@ -1,5 +1,5 @@
-//! Certificates by server name, issued on request. Their number is bounded, because clients choose the
-//! names.
+//! Certificates by server name, issued on request. Their number is bounded, because clients choose
+//! the names.
 
 use super::addresses::Addresses;
 use crate::error::Error;
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The maximum number of names. Above it, the certificate that expires first is forgotten, and issued
-/// again on request.
+/// The maximum number of names. Above it, the certificate that expires first is forgotten, and
+/// issued again on request.
 const NAMES_MAX: usize = 4096;
 
 /// The counts of the certificate service.
@@ -37,8 +37,8 @@ pub(crate) struct NumberedLeaf {
     pub(crate) renew_at: SystemTime,
 }
 
-/// The name that Envoy requests for a client that names no server: `default_value` in `envoy/*.yaml`.
-/// (`*` would subscribe to all names.)
+/// The name that Envoy requests for a client that names no server: `default_value` in
+/// `envoy/*.yaml`. (`*` would subscribe to all names.)
 pub(crate) const NOBODY: &str = "nobody";
 
 pub(crate) struct LeafCache {
@@ -100,7 +100,8 @@ impl LeafCache {
         let left = leaf.not_after.duration_since(now).unwrap_or_default();
         let leaf = Arc::new(NumberedLeaf { leaf, number, renew_at: now + left * 2 / 3 });
         if names.len() > 1 {
-            // The certificate with the addresses has changed. The earlier one isn't requested any more.
+            // The certificate with the addresses has changed. The earlier one isn't requested any
+            // more.
             leaves.retain(|others, _| others.len() == 1);
         }
         if leaves.len() >= NAMES_MAX && !leaves.contains_key(&names) {

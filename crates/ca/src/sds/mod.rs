@@ -1,20 +1,21 @@
-//! The certificate service: Envoy's secret discovery (SDS, version 3) over gRPC, on a Unix socket that
-//! only the user can open.
+//! The certificate service: Envoy's secret discovery (SDS, version 3) over gRPC, on a Unix socket
+//! that only the user can open.
 //!
-//! A client of the socket gets certificates with their keys for any name. So the service never listens
-//! on a port.
+//! A client of the socket gets certificates with their keys for any name. So the service never
+//! listens on a port.
 //!
-//! Envoy's configuration needs an HTTP/2 cluster that leads to the socket, and (`tests/common/mod.rs`
-//! has a full example):
+//! Envoy's configuration needs an HTTP/2 cluster that leads to the socket, and
+//! (`tests/common/mod.rs` has a full example):
 //! - `default_value: nobody` for clients that name no server, because they call an address.
 //! - `api_type: DELTA_GRPC`. The older protocol has no way to refuse a name: the client would hang.
-//! - `circuit_breakers` with a large `max_requests`: each name keeps a stream, and after the default of
-//!   1,024 no new name would get a certificate.
-//! - `set_node_on_first_message_only`. Otherwise each message carries Envoy's list of extensions, 140 kB.
+//! - `circuit_breakers` with a large `max_requests`: each name keeps a stream, and after the
+//!   default of 1,024 no new name would get a certificate.
+//! - `set_node_on_first_message_only`. Otherwise each message carries Envoy's list of extensions,
+//!   140 kB.
 //! - External authorization (`envoy.filters.http.ext_authz`) by the same cluster, for tunnels to an
 //!   address: the tunnel waits until Envoy has a certificate for it.
-//! - `transport_socket_connect_timeout` on the filter chain: no message can refuse a server name that
-//!   isn't UTF-8.
+//! - `transport_socket_connect_timeout` on the filter chain: no message can refuse a server name
+//!   that isn't UTF-8.
 
 mod addresses;
 mod cache;
@@ -62,10 +63,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 pub struct SdsOptions {
     /// The lifetime of a certificate. It is renewed when a third of it is left.
     pub lifetime: Duration,
-    /// The addresses in the certificate for clients that name no server, because they call an address
-    /// (RFC 6066, 3). Envoy can't tell which address that is, so the certificate carries all of these, at
-    /// most a few hundred, and the addresses of tunnels that Envoy asks about (`Check` of its external
-    /// authorization). Without any address, such clients are refused.
+    /// The addresses in the certificate for clients that name no server, because they call an
+    /// address (RFC 6066, 3). Envoy can't tell which address that is, so the certificate carries
+    /// all of these, at most a few hundred, and the addresses of tunnels that Envoy asks about
+    /// (`Check` of its external authorization). Without any address, such clients are refused.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -88,7 +89,8 @@ pub struct Sds {
 }
 
 impl Sds {
-    /// Serves certificates of this authority on a new socket, whose folder must be private to the user.
+    /// Serves certificates of this authority on a new socket, whose folder must be private to the
+    /// user.
     ///
     /// # Errors
     /// [`Error::NotPrivate`] if others can enter the folder; or the socket can't be created.
@@ -99,7 +101,7 @@ impl Sds {
     /// Serves like [`Sds::serve`], with options.
     ///
     /// # Errors
-    /// Those of [`Sds::serve`].
+    /// The errors of [`Sds::serve`].
     #[expect(clippy::unused_async, reason = "the caller needs a runtime, as an async function states")]
     pub async fn serve_with(
         authority: Authority,

@@ -1,7 +1,10 @@
-//! The messages of Envoy's xDS that the service uses, by their field numbers. Other fields are skipped.
+//! The messages of Envoy's xDS that the service uses, by their field numbers. Other fields are
+//! skipped.
 //!
-//! From `envoy/service/discovery/v3/discovery.proto`, `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`,
-//! `envoy/config/core/v3/base.proto`, `google/rpc/status.proto`, and `envoy/service/auth/v3/{attribute_context,external_auth}.proto`.
+//! From `envoy/service/discovery/v3/discovery.proto`,
+//! `envoy/extensions/transport_sockets/tls/v3/{secret,common}.proto`,
+//! `envoy/config/core/v3/base.proto`, `google/rpc/status.proto`, and
+//! `envoy/service/auth/v3/{attribute_context,external_auth}.proto`.
 
 /// The type of the service's resources.
 pub(crate) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";

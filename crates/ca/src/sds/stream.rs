@@ -1,5 +1,5 @@
-//! One `DeltaSecrets` stream: Envoy subscribes to names and gets a certificate for each, and a new one
-//! before it expires, as long as the stream is open.
+//! One `DeltaSecrets` stream: Envoy subscribes to names and gets a certificate for each, and a new
+//! one before it expires, as long as the stream is open.
 //!
 //! The stream uses the incremental protocol. In the older one a server can't report that a resource
 //! doesn't exist, so Envoy would keep the client of a refused name waiting.
@@ -135,7 +135,8 @@ impl SecretStream {
         self.nonce += 1;
         for name in names {
             if name == NOBODY {
-                // Taken before the certificate is issued, because another address may be added meanwhile.
+                // Taken before the certificate is issued, because another address may be added
+                // meanwhile.
                 self.addresses = Some((self.nonce.to_string(), self.cache.addresses().generation()));
                 self.cache.addresses().attach(self.number);
             }
@@ -162,7 +163,8 @@ impl SecretStream {
     }
 }
 
-/// The secret for a name. The name is as requested, not in its normal form, because Envoy compares it.
+/// The secret for a name. The name is as requested, not in its normal form, because Envoy compares
+/// it.
 fn resource(name: &str, numbered: &NumberedLeaf) -> Resource {
     let inline = |text: &String| Some(DataSource { inline_string: Some(text.clone()) });
     let certificate = TlsCertificate {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Variables whose file replaces a client's own roots.
 const INSTEAD: [&str; 12] = [
-    // OpenSSL, and with it Python, Ruby, Perl, .NET on Linux; Go on Linux; Rust's rustls-native-certs; uv
+    // OpenSSL, and with it Python, Ruby, Perl, .NET on Linux; Go on Linux; Rust's
+    // rustls-native-certs; uv
     "SSL_CERT_FILE",
     // OpenSSL in Nix
     "NIX_SSL_CERT_FILE",
@@ -26,8 +27,8 @@ const INSTEAD: [&str; 12] = [
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "HEX_CACERTS_PATH",
 ];
-/// Variables of the same kind that are only set if the user has set them. Otherwise these tools use the
-/// variables above, or settings in files that would be overridden.
+/// Variables of the same kind that are only set if the user has set them. Otherwise these tools use
+/// the variables above, or settings in files that would be overridden.
 const INSTEAD_IF_SET: [&str; 4] =
     ["npm_config_cafile", "NPM_CONFIG_CAFILE", "BUNDLE_SSL_CA_CERT", "PERL_LWP_SSL_CA_FILE"];
 /// Variables whose file is added to a client's own roots.

@@ -1,5 +1,5 @@
-//! Java's trust store, and the options by which each JVM uses it. Java has no variable that adds a root
-//! or names a proxy.
+//! Java's trust store, and the options by which each JVM uses it. Java has no variable that adds a
+//! root or names a proxy.
 
 use super::environment::Proxy;
 use super::roots::Roots;
@@ -15,24 +15,25 @@ const STORE: &str = "truststore.jks";
 /// The password of Java's own stores. It protects nothing: the store holds only certificates.
 const PASSWORD: &str = "changeit";
 const TRUST_STORE: &str = "-Djavax.net.ssl.trustStore=";
-/// The files with the roots of a Java, below its home. Before Java 9, the runtime has its own folder.
+/// The files with the roots of a Java, below its home. Before Java 9, the runtime has its own
+/// folder.
 const ROOT_FILES: [&str; 4] = [
     "lib/security/cacerts",
     "lib/security/jssecacerts",
     "jre/lib/security/cacerts",
     "jre/lib/security/jssecacerts",
 ];
-/// The variables from which JVMs take options. Each overrides those before it. The second is only for
-/// the `java` command.
+/// The variables from which JVMs take options. Each overrides those before it. The second is only
+/// for the `java` command.
 pub(crate) const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 /// The maximum nesting of DER in which certificates are searched.
 const DEPTH_MAX: u32 = 24;
 
-/// Writes the store: the authority, the roots of the Javas that CMD may run, the user's own store, and
-/// all other trusted roots.
+/// Writes the store: the authority, the roots of the Javas that CMD may run, the user's own store,
+/// and all other trusted roots.
 ///
-/// Returns the path of the store; `None` if the user has a store that can't be read, which then stays in
-/// use.
+/// Returns the path of the store; `None` if the user has a store that can't be read, which then
+/// stays in use.
 pub(crate) fn write(
     authority: &Authority,
     folder: &Path,
@@ -71,8 +72,8 @@ pub(crate) fn write(
     Ok(Some(path))
 }
 
-/// The options for JVMs: the user's, followed by ours. Of two options for one setting, a JVM uses the
-/// last.
+/// The options for JVMs: the user's, followed by ours. Of two options for one setting, a JVM uses
+/// the last.
 pub(crate) fn options(user: Option<&OsStr>, store: Option<&Path>, proxy: &Proxy<'_>) -> OsString {
     let mut all: Vec<OsString> =
         user.filter(|user| !user.is_empty()).map(OsStr::to_owned).into_iter().collect();
@@ -100,8 +101,8 @@ fn quoted(option: &str, value: &OsStr) -> OsString {
     text
 }
 
-/// `NO_PROXY` in Java's format. A name there includes its subdomains. Java supports neither networks nor
-/// ports.
+/// `NO_PROXY` in Java's format. A name there includes its subdomains. Java supports neither
+/// networks nor ports.
 fn non_proxy_hosts(no_proxy: &str) -> String {
     let mut hosts = Vec::new();
     for host in no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty() && !host.contains('/')) {
@@ -140,8 +141,8 @@ fn homes(variables: Variables<'_>) -> BTreeSet<PathBuf> {
     named.into_iter().chain(on_path.and_then(home_of)).collect()
 }
 
-/// The certificates of a store that isn't encrypted: JKS, or PKCS #12, the format of Java's own roots
-/// since Java 18.
+/// The certificates of a store that isn't encrypted: JKS, or PKCS #12, the format of Java's own
+/// roots since Java 18.
 fn certificates(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     jks::read(bytes).or_else(|| {
         let mut found = Vec::new();
@@ -150,7 +151,8 @@ fn certificates(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     })
 }
 
-/// Collects certificates from PKCS #12 (RFC 7292), where they are nested in octet strings and sequences.
+/// Collects certificates from PKCS #12 (RFC 7292), where they are nested in octet strings and
+/// sequences.
 fn gather(mut bytes: &[u8], depth: u32, found: &mut Vec<Vec<u8>>) {
     const OCTETS: u8 = 0x04;
     const CONSTRUCTED: u8 = 0x20;

@@ -1,5 +1,5 @@
-//! Java's key stores (JKS, version 2), as far as trusted certificates need it. Each Java from 8 on reads
-//! them, whatever its default type.
+//! Java's key stores (JKS, version 2), as far as trusted certificates need it. Each Java from 8 on
+//! reads them, whatever its default type.
 //!
 //! PKCS #12 is the newer format, but Java 8 reads it only with an obsolete cipher.
 //! Source: `sun.security.provider.JavaKeyStore`.
@@ -34,8 +34,8 @@ pub(crate) fn write(certificates: &[Vec<u8>], password: &str, time_ms: u64) -> V
     out
 }
 
-/// The trusted certificates of a store; `None` if the bytes aren't one. The digest isn't checked, because
-/// the password is unknown.
+/// The trusted certificates of a store; `None` if the bytes aren't one. The digest isn't checked,
+/// because the password is unknown.
 pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = bytes.get(..bytes.len().checked_sub(DIGEST_LEN)?)?;
     let rest = &mut rest;

@@ -1,4 +1,5 @@
-//! Makes the programs that CMD runs trust the authority: files in a folder, and variables that name them.
+//! Makes the programs that CMD runs trust the authority: files in a folder, and variables that name
+//! them.
 //!
 //! Nothing outside of that folder is changed. When the folder is removed, the trust ends.
 
@@ -39,8 +40,8 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Writes the files into a folder. They include the roots that the user's variables name, so that a
-    /// company's authority stays trusted.
+    /// Writes the files into a folder. They include the roots that the user's variables name, so
+    /// that a company's authority stays trusted.
     ///
     /// # Errors
     /// The folder isn't writable.
@@ -73,8 +74,8 @@ impl Trust {
         Ok(Self { folder: folder.to_owned(), has_roots, user, warnings: roots.into_warnings() })
     }
 
-    /// The file of the roots other than the authority, to verify the real backends; `None` if there are
-    /// none.
+    /// The file of the roots other than the authority, to verify the real backends; `None` if there
+    /// are none.
     pub fn roots(&self) -> Option<PathBuf> {
         self.has_roots.then(|| self.folder.join(ROOTS))
     }
@@ -90,7 +91,8 @@ impl Trust {
     }
 }
 
-/// The root certificates (DER) of this system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+/// The root certificates (DER) of this system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR`
+/// name.
 pub fn system_roots() -> Vec<Vec<u8>> {
     let mut roots = Roots::default();
     roots.add_system(&|name| std::env::var_os(name));

@@ -1,6 +1,6 @@
-//! Trust for Python programs that name a bundle of roots themselves, as Stripe's client does, and ignore
-//! all variables. Python loads our module at its start. The module adds the authority wherever roots are
-//! loaded from a file.
+//! Trust for Python programs that name a bundle of roots themselves, as Stripe's client does, and
+//! ignore all variables. Python loads our module at its start. The module adds the authority
+//! wherever roots are loaded from a file.
 
 use super::CA;
 use crate::error::Error;

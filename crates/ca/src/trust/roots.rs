@@ -1,5 +1,5 @@
-//! The roots that are trusted already: the system's, and those that the user's variables name. A bad
-//! certificate is skipped without affecting the others.
+//! The roots that are trusted already: the system's, and those that the user's variables name. A
+//! bad certificate is skipped without affecting the others.
 
 use super::Variables;
 use std::collections::HashSet;
@@ -38,8 +38,8 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// Adds the roots of the user's choice (`SSL_CERT_FILE`, `SSL_CERT_DIR`: OpenSSL's variables), or else
-    /// the system's.
+    /// Adds the roots of the user's choice (`SSL_CERT_FILE`, `SSL_CERT_DIR`: OpenSSL's variables),
+    /// or else the system's.
     pub(crate) fn add_system(&mut self, variables: Variables<'_>) {
         self.add_named(variables, ["SSL_CERT_FILE"]);
         for folder in variables("SSL_CERT_DIR").iter().flat_map(std::env::split_paths) {

@@ -1,4 +1,5 @@
-//! A real Envoy that accepts TLS with certificates from the service, and a client that verifies them.
+//! A real Envoy that accepts TLS with certificates from the service, and a client that verifies
+//! them.
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
@@ -67,8 +68,8 @@ impl Rig {
         (tls.unwrap_or_else(|_| Err(std::io::Error::other("it hangs"))), took)
     }
 
-    /// Sends a ClientHello with a raw server name, which no library would send. Returns the type of the
-    /// first TLS record of the response, if any.
+    /// Sends a ClientHello with a raw server name, which no library would send. Returns the type of
+    /// the first TLS record of the response, if any.
     pub(crate) async fn say_hello(&self, name: &[u8]) -> (Option<u8>, Duration) {
         let mut tcp = TcpStream::connect(self.envoy.proxy_addr()).await.expect("a connection");
         let started = Instant::now();

@@ -17,10 +17,10 @@ use understudy_run::module::ModuleParts;
 #[command(after_help = "\
 Examples:
   understudy bundle snapshots/payment -o filter.wasm    the filter with the table inside
-  understudy bundle --plain -o filter.wasm              the filter without a table: taps, and misses what it mocks
+  understudy bundle --plain -o filter.wasm              the filter without a table: it taps, and mocks only miss
   understudy bundle snapshots/payment --oci-layout image      an OCI image, as a folder
 
-Exit status: 0 written; 2 could not.")]
+Exit status: 0 written; 2 failed.")]
 pub(crate) struct Args {
     /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or
     /// its workload's name selects

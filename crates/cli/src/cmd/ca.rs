@@ -20,11 +20,11 @@ use understudy_run::Signals;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  understudy ca                           its name, file, fingerprint and days
-  understudy ca export -o understudy.crt  for a program that has to be told by hand whom to trust
-  understudy ca rotate                    a new one, where somebody may have seen the key
+  understudy ca                           name, file, fingerprint and validity
+  understudy ca export -o understudy.crt  the certificate, for a program that needs it by hand
+  understudy ca rotate                    a new authority, if others may have seen the key
 
-Exit status: 0 done; 2 could not.")]
+Exit status: 0 done; 2 failed.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
@@ -49,7 +49,7 @@ Examples:
   understudy ca path
   curl --cacert \"$(understudy ca path)\" https://api.stripe.com
 
-Exit status: 0 done; 2 could not.")]
+Exit status: 0 done; 2 failed.")]
 struct PathArgs {}
 
 /// Write the certificate, without its key
@@ -59,7 +59,7 @@ Examples:
   understudy ca export -o understudy.crt
   understudy ca export --der -o understudy.der
 
-Exit status: 0 done; 2 could not.")]
+Exit status: 0 done; 2 failed.")]
 struct ExportArgs {
     /// File to write [default: stdout]
     #[arg(short, long, value_name = "FILE")]
@@ -79,7 +79,7 @@ struct ExportArgs {
 Examples:
   understudy ca rotate
 
-Exit status: 0 done; 2 could not.")]
+Exit status: 0 done; 2 failed.")]
 struct RotateArgs {}
 
 /// Issue certificates on demand for your own Envoy, on a Unix socket
@@ -93,7 +93,7 @@ Examples:
   understudy ca serve
   understudy ca serve --socket run/certificates.sock --trust run/trust
 
-Exit status: 0 ended as asked; 2 could not run.")]
+Exit status: 0 stopped by a signal; 2 could not run.")]
 struct ServeArgs {
     /// The socket to create
     #[arg(long, value_name = "PATH", default_value = "/run/understudy/certificates.sock")]

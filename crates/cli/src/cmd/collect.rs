@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use understudy_collector::{Collector, CollectorConfig, CollectorError, StoreConfig, StoreUrl};
 
-/// Run the collector, which keeps what filters tap
+/// Run the collector, which stores the records of filters
 ///
-/// It listens for batches (POST /v1/exchanges), keeps them durably in a folder or in S3, and serves /healthz, /readyz and /metrics. SIGTERM or
-/// Ctrl-C ends it; what it acknowledged is kept.
+/// It receives batches (POST /v1/exchanges), stores them durably in a folder or in S3, and serves
+/// /healthz, /readyz and /metrics. SIGTERM or Ctrl-C ends it; acknowledged batches are kept.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,21 +18,23 @@ Examples:
   understudy collect --store /var/lib/understudy --listen 0.0.0.0:4440
   understudy collect --store s3://captures/payments --listen 0.0.0.0:4440
 
-Exit status: 0 ended as asked; 2 could not run.")]
+Exit status: 0 stopped by a signal; 2 could not run.")]
 pub(crate) struct Args {
-    /// Where to keep batches: a folder, or s3://BUCKET/PREFIX, which any number of collectors may share
+    /// Store for batches: a folder, or s3://BUCKET/PREFIX, which any number of collectors may share
     #[arg(long, value_name = "URL")]
     store: StoreUrl,
 
-    /// The address of what speaks S3's language; Amazon's, or AWS_ENDPOINT_URL, by default. http:// wants AWS_ALLOW_HTTP=true
+    /// Endpoint of a service compatible with S3; default: AWS_ENDPOINT_URL, or Amazon's. http://
+    /// requires AWS_ALLOW_HTTP=true
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
 
-    /// Compact the small objects of a bucket that are older than this into larger ones; `never` leaves them
+    /// Compact the small objects of a bucket that are older than this into larger ones; `never`
+    /// leaves them
     #[arg(long, alias = "join", value_name = "AGE", default_value = "5m", value_parser = compact_age)]
     compact: CompactAge,
 
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4440")]
     listen: String,
 }

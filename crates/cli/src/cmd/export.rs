@@ -10,21 +10,22 @@ use std::process::ExitCode;
 use understudy_convert::{self as convert, Exported, FileFormat, FolderFormat};
 use understudy_snapshot::Snapshot;
 
-/// Write a snapshot in the format of another tool
+/// Write a snapshot in another tool's format
 ///
-/// What the format can't hold is said, exchange by exchange. RRPairs in Markdown and WireMock mappings are folders, the others are files.
+/// Exchanges that the format can't represent are reported. RRPairs in Markdown and WireMock
+/// mappings are folders, the other formats are files.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   understudy export snapshots/shop -o shop.har --format har
   understudy export snapshots/shop -o wiremock --format wiremock    a folder for each backend: mappings and __files
 
-Exit status: 0 exported, whatever was left out; 2 could not.")]
+Exit status: 0 exported, also with omissions; 2 failed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
 
-    /// What to write. A file is replaced; a folder must be new
+    /// Target. A file is replaced; a folder must be new
     #[arg(short, long, value_name = "FILE|FOLDER")]
     output: PathBuf,
 
@@ -37,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What can be exported.
+/// Formats that can be exported.
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// RRPairs of Speedscale and proxymock, one a line

@@ -1,4 +1,4 @@
-//! `understudy import`: a snapshot of what another tool has recorded or been taught.
+//! `understudy import`: a snapshot from another tool's recording or stubs.
 
 use crate::{Outcome, output, say};
 use anyhow::bail;
@@ -12,11 +12,12 @@ use understudy_convert::{self as convert, ImportOptions, Imported, Note, What};
 use understudy_core::backend;
 use understudy_snapshot::{Backend, Existing, Header, SnapshotWriter};
 
-/// Make a snapshot of what another tool has recorded
+/// Make a snapshot from another tool's recording
 ///
-/// RRPairs (Markdown, JSON Lines), HTTP Archives (HAR), WireMock mappings and Hoverfly simulations. What a snapshot can't hold, such as
-/// a match by a pattern, is said and left out. Which values change by themselves is learnt, as `record` does it, but for WireMock: there
-/// somebody has said what is compared.
+/// Reads RRPairs (Markdown, JSON Lines), HTTP Archives (HAR), WireMock mappings and Hoverfly
+/// simulations. Items that a snapshot can't represent, such as a match by a pattern, are reported
+/// and left out. Rules for values that change are learned, as `record` does, except from WireMock's
+/// mappings, which define what is compared.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,7 @@ Examples:
   understudy import proxymock/recorded -o snapshots/shop                              a folder of RRPairs
   understudy import wiremock -o snapshots/shop --backend http://api.example.com
 
-Exit status: 0 imported, whatever was left out; 2 could not.")]
+Exit status: 0 imported, also with omissions; 2 failed.")]
 pub(crate) struct Args {
     /// The file, or the folder of files
     #[arg(value_name = "FILE|FOLDER")]
@@ -34,15 +35,15 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "SNAPSHOT")]
     output: PathBuf,
 
-    /// The format; told by the content where it isn't given
+    /// The format; default: detected from the content
     #[arg(long)]
     format: Option<Format>,
 
-    /// The backend that is meant, `scheme://host[:port]`, where the format doesn't say: WireMock
+    /// The backend, as `scheme://host[:port]`, for a format that doesn't state it: WireMock
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
 
-    /// Replace the snapshot that is there; other files in its folder stay
+    /// Replace an existing snapshot; other files in its folder stay
     #[arg(long)]
     force: bool,
 
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What can be imported.
+/// Formats that can be imported.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
     /// RRPairs of Speedscale and proxymock
@@ -75,7 +76,7 @@ impl From<Format> for convert::Format {
     }
 }
 
-/// Of many items with one reason so many are named to a person.
+/// Maximum number of items with one reason that are named in the text.
 const NAMED: usize = 3;
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -102,11 +103,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let mut snapshot = writer.finish(header(&args.output, &imported, now))?;
     notes(&imported.notes, args.json);
-    // Stubs say themselves what is compared; a recording doesn't.
+    // Stubs define what is compared; a recording doesn't.
     let rules = if format == convert::Format::Wiremock {
         Vec::new()
     } else {
-        let bar = say::working("learning what changes by itself");
+        let bar = say::working("looking for values that change by themselves");
         let rules = learn::apply(&mut snapshot, &|_| true)?;
         bar.finish_and_clear();
         rules
@@ -138,7 +139,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The normal form of what `--backend` says.
+/// The normal form of the value of `--backend`.
 fn backend_name(text: &str) -> anyhow::Result<String> {
     let name = text.trim_end_matches('/').split_once("://").map(|(scheme, host)| backend::name(scheme, host));
     match name.filter(|name| backend::parts(name).is_some() && name.starts_with("http")) {
@@ -162,7 +163,8 @@ fn header(output: &Path, imported: &Imported, now: u64) -> Header {
     }
 }
 
-/// Says what couldn't be carried over: one line for each reason. With `--json` all of it stands there.
+/// Reports items that couldn't be converted: one line for each reason. With `--json`, the output
+/// has all of them.
 pub(crate) fn notes(notes: &[Note], json: bool) {
     let mut by_reason: BTreeMap<(What, &str), Vec<&str>> = BTreeMap::new();
     for note in notes {
@@ -183,7 +185,7 @@ pub(crate) fn notes(notes: &[Note], json: bool) {
     }
 }
 
-/// A text from elsewhere, without what would move a terminal's cursor.
+/// A text from another program, without characters that would move a terminal's cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

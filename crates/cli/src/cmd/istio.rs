@@ -12,12 +12,13 @@ use understudy_istio::{
     to_yaml,
 };
 
-/// Where the manifests in envoy/istio put the collector.
+/// Address of the collector that the manifests in envoy/istio deploy.
 const COLLECTOR: &str = "understudy-collector.understudy.svc.cluster.local:4440";
 
 /// Print the Istio resources that tap or mock workloads of a mesh
 ///
-/// Nothing is sent to any cluster: the text is for `kubectl apply -f -`. The same arguments give the same text.
+/// The command contacts no cluster: its output is for `kubectl apply -f -`. The same arguments give
+/// the same output.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +26,7 @@ Examples:
   understudy istio respond -n payments --service payment --module oci://registry.example/payment-mocks:1 | kubectl apply -f -
   understudy istio remove -n payments --service payment | kubectl delete --ignore-not-found -f -
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -40,16 +41,17 @@ enum Action {
     Remove(RemoveArgs),
 }
 
-/// Copy what workloads say to their backends to the collector
+/// Copy the calls of workloads to the collector
 ///
-/// A module that can't be had, a filter that crashes and a collector that is gone leave the traffic as it was.
+/// The traffic isn't affected by a missing module, a crash of the filter or an unreachable
+/// collector.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   understudy istio tap -n payments --service payment --module oci://registry.example/understudy:1
   understudy istio tap --mesh --inbound --module /etc/understudy/filter.wasm
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct TapArgs {
     #[command(flatten)]
     scope: ScopeArgs,
@@ -60,19 +62,21 @@ struct TapArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = COLLECTOR)]
     collector: String,
 
-    /// Reach the collector by Istio's own cluster for its service, with mutual TLS where the mesh has it
+    /// Reach the collector through Istio's own cluster for its service, with mutual TLS if the mesh
+    /// has it
     #[arg(long)]
     through_mesh: bool,
 
-    /// Copy what the workloads are asked too
+    /// Copy requests to the workloads too
     #[arg(long)]
     inbound: bool,
 
-    /// Copy a share of the traces alone, from 0.000001 to 1: the same in every sidecar
+    /// Copy only a share of the traces, from 0.000001 to 1: the same in every sidecar
     #[arg(long, value_name = "SHARE", value_parser = sample)]
     sample: Option<Sample>,
 
-    /// A WasmPlugin in the place of an EnvoyFilter, or a TrafficExtension (Istio 1.30): shorter, outbound alone, always --through-mesh
+    /// Print a WasmPlugin instead of an EnvoyFilter, or a TrafficExtension (Istio 1.30): shorter,
+    /// only outbound, always --through-mesh
     #[arg(
         long,
         value_name = "KIND",
@@ -90,31 +94,32 @@ struct TapArgs {
 
 /// Answer for the backends of workloads from a bundled snapshot
 ///
-/// Where the module can't be had, requests are refused with 403: a mocked backend is never touched. With --opt-in that holds for
-/// workloads with the annotation; all others go on as if nothing were there.
+/// While the module can't be fetched, requests are refused with 403: a mocked backend is never
+/// reached. With --opt-in, this applies to workloads with the annotation; others aren't affected.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   understudy istio respond -n payments --service payment --module oci://registry.example/payment-mocks:1
-  understudy istio respond --mesh --opt-in --module oci://registry.example/mocks:1    where a pod has the annotation
+  understudy istio respond --mesh --opt-in --module oci://registry.example/mocks:1    if a pod has the annotation
                                                         replay.speedscale.com/mode: responder-only
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct RespondArgs {
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
     module: ModuleArgs,
 
-    /// Mock only workloads whose pods have the annotation replay.speedscale.com/mode: responder-only
+    /// Mock only workloads whose pods have the annotation replay.speedscale.com/mode:
+    /// responder-only
     #[arg(long, conflicts_with = "https")]
     opt_in: bool,
 
-    /// Which snapshot of the module, where the annotation replay.speedscale.com/snapshot-id doesn't say it
+    /// Snapshot of the module to use if there is no annotation replay.speedscale.com/snapshot-id
     #[arg(long, value_name = "NAME")]
     snapshot: Option<String>,
 
-    /// What becomes of a request that nothing recorded matches; otherwise the snapshot says it
+    /// Treatment of a request that matches nothing recorded; default: from the snapshot
     #[arg(long, value_parser = ["fail", "passthrough", "capture"])]
     on_miss: Option<String>,
 
@@ -132,57 +137,61 @@ struct RespondArgs {
 
 /// Print certificates for HTTPS that ends in the sidecar
 ///
-/// A Secret with a certificate for the hosts, signed by your authority (`understudy ca`), and a ConfigMap with what makes the app trust it: your
-/// system's roots and that authority. The authority's own key isn't in them. Whoever can read the Secret can be these hosts to that app.
+/// The output is a Secret with a certificate for the hosts, signed by your authority (`understudy
+/// ca`), and a ConfigMap with the roots that the app has to trust: those of your system and that
+/// authority. It doesn't contain the authority's own key. Anyone who can read the Secret can
+/// impersonate these hosts to that app.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   understudy istio certificates -n payments --service payment --https api.stripe.com,api.hubapi.com | kubectl apply --server-side -f -
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct CertificatesArgs {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// The hosts that the certificate is for, with commas between them; can be given again
+    /// Hosts of the certificate, separated by commas; may be repeated
     #[arg(long, value_name = "HOST", value_delimiter = ',', required = true)]
     https: Vec<String>,
 
-    /// How long it is valid: at most 397 days, as some clients refuse more
+    /// Days of validity: at most 397, since some clients refuse more
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=397))]
     days: u16,
 
-    /// As JSON
+    /// Print JSON instead of YAML
     #[arg(long)]
     json: bool,
 }
 
-/// Print a patch for a pod template that brings the certificates in
+/// Print a patch for a pod template that mounts the certificates
 ///
-/// For `kubectl patch`: the sidecar gets the certificates, the app's container the authority and the variables by which the usual clients trust it,
-/// and the pods the label by which `tap --https` and `respond --https` find them. It is a roll-out of the workload.
+/// For `kubectl patch`: the sidecar gets the certificates, the app's container the authority and
+/// the variables by which the usual clients trust it, and the pods the label by which `tap --https`
+/// and `respond --https` find them. It is a roll-out of the workload.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   kubectl patch deployment payment -n payments --patch \"$(understudy istio pod-patch -n payments --service payment --container payment)\"
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct PodPatchArgs {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// The app's container, as the pod template calls it
+    /// Name of the app's container in the pod template
     #[arg(long, value_name = "NAME")]
     container: String,
 
-    /// As JSON
+    /// Print JSON instead of YAML
     #[arg(long)]
     json: bool,
 }
 
 #[derive(clap::Args)]
 struct HttpsArgs {
-    /// Read HTTPS to these hosts too, with commas between them, in pods that `pod-patch` gives certificates; can be given again
+    /// Read HTTPS to these hosts too, separated by commas, in pods that have certificates by
+    /// `pod-patch`; may be repeated
     #[arg(long, value_name = "HOST", value_delimiter = ',', conflicts_with = "mesh")]
     https: Vec<String>,
 
@@ -190,7 +199,8 @@ struct HttpsArgs {
     #[arg(long, value_name = "PORT", default_value_t = 443, requires = "https")]
     https_port: u16,
 
-    /// Verify real backends by the certificates in this file of the sidecar's container, in the place of those of its system
+    /// Verify real backends with the certificates in this file of the sidecar's container instead
+    /// of those of its system
     #[arg(long, value_name = "PATH", requires = "https")]
     backend_ca: Option<String>,
 }
@@ -205,17 +215,17 @@ impl HttpsArgs {
     }
 }
 
-/// Print what is to be deleted to have everything as it was
+/// Print the resources to delete in order to undo everything
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   understudy istio remove -n payments --service payment | kubectl delete --ignore-not-found -f -
 
-Exit status: 0 printed; 2 could not.")]
+Exit status: 0 printed; 2 failed.")]
 struct RemoveArgs {
     #[command(flatten)]
     scope: ScopeArgs,
-    /// As JSON
+    /// Print JSON instead of YAML
     #[arg(long)]
     json: bool,
 }
@@ -238,14 +248,14 @@ struct ScopeArgs {
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
-    /// Only workloads with this label; can be given again
+    /// Only workloads with this label; may be repeated
     #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
 }
 
 #[derive(clap::Args)]
 struct ModuleArgs {
-    /// Where sidecars get the module: oci://…, https://…, or a file in their container
+    /// Source of the module for sidecars: oci://…, https://…, or a file in their container
     #[arg(long, value_name = "ADDRESS")]
     module: String,
 
@@ -253,7 +263,7 @@ struct ModuleArgs {
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
 
-    /// As JSON
+    /// Print JSON instead of YAML
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `understudy lint`: checks a snapshot and says what to do about each finding.
+//! `understudy lint`: checks a snapshot and reports a remedy for each finding.
 
 use crate::{Outcome, output, say};
 use serde_json::json;
@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use understudy_snapshot::Snapshot;
 use understudy_snapshot::lint::{Finding, Severity, lint};
 
-/// Check a snapshot and say what to do about each finding
+/// Check a snapshot and report a remedy for each finding
 ///
 /// Finds unreadable lines, exchanges that can't be served, answers that depend on the order of
-/// requests, rules without effect or with too much of it, and secrets.
+/// requests, rules without an effect or with too much of it, and secrets.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let snapshot = Snapshot::open(&args.snapshot)?;
-    let bar = say::working("looking the exchanges over");
+    let bar = say::working("checking the exchanges");
     let findings = lint(&snapshot)?;
     bar.finish_and_clear();
     let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;

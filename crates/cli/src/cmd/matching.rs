@@ -8,22 +8,23 @@ use understudy_compile::matcher::Matcher;
 use understudy_run::module::build_table;
 use understudy_run::responder_report::{JudgedRequest, ResponderReport};
 
-/// Say which requests a snapshot would answer, and why not, without Envoy
+/// Show which requests a snapshot would answer, without Envoy
 ///
-/// The same engine judges that runs in the filter. Where the requests are a report's, what became of each then is compared with what would
-/// become of it now: so a change of rules shows what it does.
+/// The engine is the filter's. If the requests come from a report, their new verdicts are compared
+/// with those of the report, so that the effect of an edit is visible.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  understudy match snapshots/payment snapshots/payment    does it answer itself?
-  understudy match snapshots/payment report.json          would it answer now what missed then?
+  understudy match snapshots/payment snapshots/payment    does the snapshot answer its own requests?
+  understudy match snapshots/payment report.json          does it now answer the misses of the run?
 
 Exit status: 0 all match; 1 some miss; 2 could not run.")]
 pub(crate) struct Args {
     /// The snapshot to answer from
     snapshot: PathBuf,
 
-    /// The requests: a snapshot, a report of `respond`, or a file of exchanges or verdicts, one a line
+    /// The requests: a snapshot, a report of `respond`, or a file of exchanges or verdicts, one a
+    /// line
     requests: PathBuf,
 
     /// Count a match as a miss if it rests on an assumption: values that only look made up

@@ -17,10 +17,10 @@ use understudy_snapshot::{Existing, Snapshot};
 #[command(after_help = "\
 Examples:
   understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
-  understudy merge snapshots/payment snapshots/missed         now it answers those too
-  understudy merge snapshots/a snapshots/b -o snapshots/both  leaves a as it is
+  understudy merge snapshots/payment snapshots/missed         adds their answers
+  understudy merge snapshots/a snapshots/b -o snapshots/both  leaves a unchanged
 
-Exit status: 0 merged, even where nothing was new; 2 could not, and nothing is changed.")]
+Exit status: 0 merged, also if nothing was new; 2 failed, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot to add to; it is replaced as a whole or left unchanged
     snapshot: PathBuf,
@@ -74,7 +74,7 @@ fn tell(args: &Args, merged: &Merged) {
         let other = share.path.display();
         if share.foreign > 0 {
             say::warning(format_args!(
-                "{other} was redacted with another key: tokens in {} are none of {target}; they stand where nothing is compared",
+                "{other} was redacted with another key: tokens in {} aren't those of {target}; they are in parts that aren't compared",
                 say::count(share.foreign, "exchange")
             ));
         }
@@ -87,7 +87,7 @@ fn tell(args: &Args, merged: &Merged) {
     }
     if let Some(other) = &merged.key_of {
         say::line(format_args!(
-            "{target}: its secrets are replaced by tokens now, with the key of {}",
+            "{target}: its secrets are now replaced by tokens, with the key of {}",
             other.display()
         ));
     }

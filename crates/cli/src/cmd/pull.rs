@@ -19,7 +19,7 @@ Examples:
   understudy pull oci://registry.example.com/team/payment-mocks:1 snapshots/payment
   understudy pull oci://localhost:5000/payment-mocks:1 snapshots/payment --plain-http
 
-Exit status: 0 pulled; 2 could not.")]
+Exit status: 0 pulled; 2 failed.")]
 pub(crate) struct Args {
     /// The image: oci://REGISTRY/NAME:TAG, or with its digest
     source: Source,
@@ -60,7 +60,7 @@ impl RegistryArgs {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     if args.folder.exists() {
-        bail!("{} is there already; name a new folder", args.folder.display());
+        bail!("{} exists already; name a new folder", args.folder.display());
     }
     let above = args.folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(above).with_context(|| format!("can't make {}", above.display()))?;

@@ -20,7 +20,7 @@ Examples:
   understudy push snapshots/payment oci://localhost:5000/payment-mocks:1 --plain-http
   understudy push snapshots/payment oci://registry.example.com/team/payment-mocks:1 --layout artifact
 
-Exit status: 0 pushed; 2 could not.")]
+Exit status: 0 pushed; 2 failed.")]
 pub(crate) struct Args {
     /// The snapshot; of several, each proxy uses the one that its annotation, its configuration or
     /// its workload's name selects
@@ -64,11 +64,11 @@ impl Args {
         }
         ensure!(
             self.layout == Layout::Image,
-            "an artifact has no room for a snapshot: leave out --layout artifact, or --with-snapshot"
+            "an artifact can't contain a snapshot: leave out --layout artifact, or --with-snapshot"
         );
         match self.snapshots.as_slice() {
             [one] => Ok(Some(one)),
-            _ => bail!("--with-snapshot is for one snapshot: push each of them to a name of its own"),
+            _ => bail!("--with-snapshot allows only one snapshot: push each one under its own name"),
         }
     }
 }

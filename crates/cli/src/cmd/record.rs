@@ -26,11 +26,11 @@ Examples:
   understudy record -o snapshots/payment -- python payment.py
   understudy record -o snapshots/payment --map api.stripe.com=http://127.0.0.1:8420 -- npm test
   understudy record -o snapshots/payment --inbound 8080=9000 -- python payment.py --port 9000
-  understudy record -o snapshots/payment --runs 2 -- npm test    twice: what changes by itself is proved
+  understudy record -o snapshots/payment --runs 2 -- npm test    twice: proves which values change
   understudy record --again snapshots/payment -- npm test        the second run, later
-  understudy record -o snapshots/payment --recover    after a crash, of what was kept
+  understudy record -o snapshots/payment --recover    after a crash, from the kept capture
 
-Exit status: CMD's where it isn't 0; 1 some of it was lost; 2 could not run, or nothing was recorded.")]
+Exit status: CMD's if it isn't 0; 1 some records were lost; 2 could not run, or nothing was recorded.")]
 pub(crate) struct Args {
     /// The snapshot to write
     #[arg(short, long, value_name = "SNAPSHOT", required_unless_present = "again")]
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let redaction = args.redaction.settings(None)?;
     if redaction.is_none() {
-        say::warning("secrets are kept as they are: share neither the snapshot nor what is made of it");
+        say::warning("secrets are kept: share neither the snapshot nor anything made from it");
     }
     let record = Record {
         target: &output,
@@ -220,7 +220,7 @@ fn tell_traces(snapshot: &Snapshot) -> anyhow::Result<()> {
     let counts = Traces::of(snapshot)?.counts();
     if counts.inbound > 0 && counts.outbound > 0 {
         say::line(format_args!(
-            "of {} the inbound request that caused it is known for {}, by the trace context that the service passes on",
+            "of {}, the inbound request that caused it is known for {}, by the trace context that the service passes on",
             say::count(counts.outbound, "call"),
             counts.caused
         ));

@@ -16,9 +16,9 @@ use understudy_snapshot::{Existing, Snapshot, SnapshotWriter};
 #[command(after_help = "\
 Examples:
   understudy redact snapshots/payment
-  understudy redact snapshots/payment --redact iban    and what stands under this name
+  understudy redact snapshots/payment --redact iban    also values of this name
 
-Exit status: 0 no secret is left that the rules know; 2 could not run.")]
+Exit status: 0 no known secret is left; 2 could not run.")]
 pub(crate) struct Args {
     /// The snapshot to change
     snapshot: PathBuf,

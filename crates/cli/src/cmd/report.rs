@@ -1,4 +1,4 @@
-//! `understudy report`: what a replay's report says, as text and as pages for others.
+//! `understudy report`: shows a replay's report as text, and writes it as pages for others.
 
 use crate::{Outcome, output, say};
 use std::io::Write;
@@ -13,7 +13,7 @@ Examples:
   understudy report report.json --html report.html --junit report.xml
   understudy report --compare before.json after.json
 
-Exit status: 0 the run passed; 1 it failed; 2 could not run. With --compare: 1 where something fails that didn't.")]
+Exit status: 0 the run passed; 1 it failed; 2 could not run. With --compare: 1 if anything fails that passed before.")]
 pub(crate) struct Args {
     /// The report that `understudy replay --report` has written
     #[arg(required_unless_present = "compare")]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pages: Pages,
 
-    /// Say what is other in the second report than in the first
+    /// Show the differences of the second report from the first
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["file", "html", "junit", "markdown"])]
     compare: Option<Vec<PathBuf>>,
 
@@ -31,10 +31,10 @@ pub(crate) struct Args {
     verbose: bool,
 }
 
-/// What is made of a report for others.
+/// Files that present a report to others.
 #[derive(clap::Args)]
 pub(crate) struct Pages {
-    /// Write the report as a page that needs nothing else here
+    /// Write the report as a single page without other files
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -47,7 +47,7 @@ pub(crate) struct Pages {
     markdown: Option<PathBuf>,
 }
 
-/// What makes one of them.
+/// Function that makes one of these files.
 type Make = fn(&Report) -> String;
 
 impl Pages {
@@ -59,12 +59,12 @@ impl Pages {
         ]
     }
 
-    /// Whether they can be written.
+    /// Checks that the pages can be written.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.all().iter().filter_map(|(path, _)| *path).try_for_each(output::check)
     }
 
-    /// Writes those that were asked for.
+    /// Writes the requested pages.
     pub(crate) fn write(&self, report: &Report) -> anyhow::Result<()> {
         for (path, make) in self.all() {
             let Some(path) = path else { continue };

@@ -24,17 +24,16 @@ Examples:
   understudy respond snapshots/payment --on-miss capture -o snapshots/missed -- npm test
   understudy respond snapshots/payment --latency 0.5x -- npm test
 
-Exit status: CMD's where it isn't 0; 1 where requests missed; 2 could not run.")]
+Exit status: CMD's if it isn't 0; 1 requests missed; 2 could not run.")]
 pub(crate) struct Args {
     /// The snapshot to answer from
     snapshot: PathBuf,
 
-    /// What happens to a request that matches nothing recorded [default: as in snapshot.yaml]
+    /// Treatment of a request that matches nothing recorded [default: as in snapshot.yaml]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_miss: Option<OnMissArg>,
 
-    /// How long answers are delayed: none, recorded, or a factor such as 0.5x [default: as in
-    /// snapshot.yaml]
+    /// Delay of answers: none, recorded, or a factor such as 0.5x [default: as in snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     latency: Option<Latency>,
 
@@ -112,7 +111,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let Responded { finished, report, missed } = understudy_run::respond(respond, &Console).await?;
     say::block(report.text(args.verbose));
     if report.summary.requests == 0 {
-        say::warning("nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?");
+        say::warning("no request reached a mocked backend: does CMD's HTTP client honour HTTPS_PROXY?");
     }
     // Captured misses are saved before anything else can fail.
     if let (Some(capture), Some(output)) = (missed, &args.output) {
@@ -135,12 +134,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
 async fn save_missed(capture: Capture, output: &Path, snapshot: &Path) -> anyhow::Result<()> {
     match capture.finish(&Console).await? {
         Some(_) => say::line(format_args!(
-            "what missed was recorded to {}; `understudy merge {} {}` adds it",
+            "the misses were recorded to {}; `understudy merge {} {}` adds them",
             output.display(),
             snapshot.display(),
             output.display()
         )),
-        None => say::line("nothing missed, so that nothing was recorded"),
+        None => say::line("no request missed, so that nothing was recorded"),
     }
     Ok(())
 }

@@ -22,11 +22,11 @@ use understudy_snapshot::{ModeChange, Snapshot};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  understudy select snapshots/payment --no-mock 'dynamodb.*'             DynamoDB is called as it is
-  understudy select snapshots/payment --no-mock '*' --mock api.stripe.com    nothing is mocked but Stripe
-  understudy select snapshots/payment --tap '*.plaid.com' --dry-run      what that would change
+  understudy select snapshots/payment --no-mock 'dynamodb.*'             DynamoDB isn't mocked
+  understudy select snapshots/payment --no-mock '*' --mock api.stripe.com    only Stripe is mocked
+  understudy select snapshots/payment --tap '*.plaid.com' --dry-run      shows the changes
 
-Exit status: 0 done, also where nothing had to change; 2 could not, and nothing is changed.")]
+Exit status: 0 done, also if nothing had to change; 2 failed, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     choices: Choices,
 
-    /// Say what would change, and change nothing
+    /// Show the changes without making them
     #[arg(long)]
     dry_run: bool,
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What was chosen, in the order of the command line.
+/// Chosen modes, in the order of the command line.
 struct Choices(Vec<(Pattern, Mode)>);
 
 const OPTIONS: [(&str, Mode, &str); 3] = [

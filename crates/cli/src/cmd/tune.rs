@@ -1,4 +1,4 @@
-//! `understudy tune`: what of a recording changes by itself, and the rules for it.
+//! `understudy tune`: values of a recording that change by themselves, and the rules for them.
 
 use crate::{Outcome, output, say};
 use anyhow::bail;
@@ -10,10 +10,11 @@ use understudy_analyse::learn;
 use understudy_core::rules::Rule;
 use understudy_snapshot::Snapshot;
 
-/// Show, apply and undo the rules that say which values change by themselves
+/// Show, apply and undo rules for values that change
 ///
-/// `record` applies the rules that its recording speaks for. This shows them with their evidence, proposes others, and changes them in
-/// snapshot.yaml, which can be edited by hand just as well. What an answer issued is never left out.
+/// `record` applies the rules that its recording supports. This command shows them with their
+/// evidence, proposes others, and changes them in snapshot.yaml. The file can be edited by hand
+/// too. Values that an answer issued are always compared.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,15 +23,16 @@ Examples:
   understudy tune snapshots/payment --apply 1,3             apply proposals 1 and 3
   understudy tune snapshots/payment --undo all              remove all rules
   understudy tune snapshots/payment --relearn               learn the rules of an earlier version anew
-  understudy tune snapshots/payment --accept all            turn assumptions into rules that count as proved
-  understudy match snapshots/payment report.json            what a change makes of the requests of a run
+  understudy tune snapshots/payment --accept all            matches by assumed rules count as proved
+  understudy match snapshots/payment report.json            the effect of a change on a run's requests
 
-Exit status: 0 done; 2 could not, and nothing is changed.")]
+Exit status: 0 done; 2 failed, and nothing is changed.")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
 
-    /// A second recording of the same run: what differs in it changes by itself, what doesn't is constant
+    /// A second recording of the same run: values that differ in it change by themselves, the
+    /// others are constant
     #[arg(long, value_name = "SNAPSHOT")]
     with: Option<PathBuf>,
 
@@ -77,7 +79,7 @@ impl std::str::FromStr for Chosen {
 }
 
 impl Chosen {
-    /// The chosen ones of so many, counted from 0.
+    /// The chosen items of `count`, counted from 0.
     fn of(&self, count: usize, what: &str) -> anyhow::Result<Vec<usize>> {
         match self {
             Self::All => Ok((0..count).collect()),
@@ -107,7 +109,7 @@ struct Listed<'a> {
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut snapshot = Snapshot::open(&args.snapshot)?;
     let second = args.with.as_ref().map(Snapshot::open).transpose()?;
-    let bar = say::working("looking for what changes by itself");
+    let bar = say::working("looking for values that change by themselves");
     let learnt = learn::learn(&snapshot, second.as_ref())?;
     bar.finish_and_clear();
     let mut rules = snapshot.header().rules.clone();
@@ -141,7 +143,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the rules don't say yet.
+/// Parts of learned rules that the rules in force don't have yet.
 fn unsaid(learnt: &[Rule], rules: &[Rule]) -> Vec<Rule> {
     learnt.iter().filter_map(|rule| understudy_snapshot::unsaid(rules, rule)).collect()
 }
@@ -154,7 +156,7 @@ fn pick<T>(list: Vec<T>, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item =
 fn text(rules: &[Rule], proposals: &[Rule]) -> String {
     let mut out = String::new();
     if rules.is_empty() {
-        out.push_str("no rules: each value of a request counts\n");
+        out.push_str("no rules: each value of a request is compared\n");
     } else {
         let _ = writeln!(out, "{} in force", say::count(rules.len() as u64, "rule"));
         for (i, rule) in rules.iter().enumerate() {

@@ -21,13 +21,13 @@ const FOLDER: &str = "snapshots";
 #[command(after_help = "\
 Examples:
   understudy ui                             the snapshots in ./snapshots
-  understudy ui snapshots/payment --open    one snapshot, in the browser at once
+  understudy ui snapshots/payment --open    one snapshot, opened in the browser
   understudy ui --reports artifacts         with the reports of replays that ran elsewhere
-  understudy ui --store captures            what `understudy collect --store captures` takes, as it comes
-  understudy ui --store new.capture         what `understudy record -o new -- CMD` records, as it comes
-  understudy ui --listen 0.0.0.0:4450       for others too, who need the URL that is printed
+  understudy ui --store captures            a collector's store, with new exchanges
+  understudy ui --store new.capture         a recording in progress (`record -o new`)
+  understudy ui --listen 0.0.0.0:4450       for other machines, with the printed URL
 
-Exit status: 0 ended as asked; 2 could not run.")]
+Exit status: 0 stopped by a signal; 2 could not run.")]
 pub(crate) struct Args {
     /// A snapshot, or a folder with snapshots [default: ./snapshots]
     #[arg(value_name = "SNAPSHOT|FOLDER", conflicts_with = "store")]
@@ -37,12 +37,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
 
-    /// Show the replay reports in this folder too, besides those that `replay` keeps with each
-    /// snapshot
+    /// Also show the replay reports in this folder, in addition to those that `replay` keeps with
+    /// each snapshot
     #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
     reports: Option<PathBuf>,
 
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: String,
 
@@ -60,8 +60,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     say::line(format_args!("open {} in a browser; Ctrl-C ends it", ui.url()));
     if !ui.local_addr().ip().to_canonical().is_loopback() {
         say::warning(
-            "others can connect, by this machine's name or address: who has the token can read and change the snapshots. There is no TLS: \
-             what is shown can be read on the way",
+            "other machines can connect by this machine's name or address: anyone with the token can read and change the snapshots. There is no \
+             TLS, so that the pages can be read in transit",
         );
     }
     if args.open {

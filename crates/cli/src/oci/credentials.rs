@@ -33,7 +33,7 @@ pub(super) fn of(registry: &str) -> anyhow::Result<RegistryAuth> {
             "the credential helper that {} names can't be run; install it, or name another folder with DOCKER_CONFIG",
             path.display()
         ),
-        Err(error) => bail!("{}: {error}; `docker login {registry}` writes it anew", path.display()),
+        Err(error) => bail!("{}: {error}; `docker login {registry}` writes it again", path.display()),
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn pack(files: &[(&str, &[u8])]) -> io::Result<Layer> {
     Ok(Layer { gzip: hashed.to.finish()?, tar_digest: hashed.sha256.finish() })
 }
 
-/// Passes each file of a layer to `each`, with its name. Refuses a layer that [`pack`] has not made.
+/// Passes each file of a layer to `each`, with its name. Refuses a layer that [`pack`] has not
+/// made.
 pub(super) fn unpack(
     gzip: &[u8],
     mut each: impl FnMut(&str, &mut dyn Read) -> anyhow::Result<()>,
@@ -64,8 +65,8 @@ fn header(name: &str, length: u64) -> io::Result<Header> {
     header.set_size(length);
     header.set_entry_type(EntryType::Regular);
     header.set_cksum();
-    // POSIX ends the checksum with a NUL and a space, tar-rs with a NUL alone. The digests of images
-    // that were published already depend on it.
+    // POSIX ends the checksum with a NUL and a space, tar-rs only with a NUL. The digests of
+    // published images depend on it.
     let sum = header.cksum()?;
     header.as_old_mut().cksum.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     Ok(header)

@@ -1,4 +1,5 @@
-//! An image as a folder (OCI image layout, <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>): `oci-layout`,
+//! An image as a folder (OCI image layout,
+//! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>): `oci-layout`,
 //! `index.json` and `blobs/sha256/…`. Written beside and renamed.
 
 use super::image::{Blob, Image};

@@ -42,7 +42,7 @@ impl FromStr for Target {
             return Err(bad("the registry is missing"));
         }
         if name.contains('@') {
-            return Err(bad("the digest comes out of the push"));
+            return Err(bad("the push determines the digest"));
         }
         // The last colon after the last slash.
         if !name.rsplit('/').next().is_some_and(|last| last.contains(':')) {
@@ -66,7 +66,7 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = |why: &str| {
             format!(
-                "{why}; write oci://REGISTRY/NAME:TAG, or what `understudy push` has printed with oci:// before it"
+                "{why}; write oci://REGISTRY/NAME:TAG, or the name that `understudy push` printed, with oci:// before it"
             )
         };
         let name = text.strip_prefix("oci://").ok_or_else(|| bad(&format!("{text:?} is in no registry")))?;
@@ -93,7 +93,7 @@ impl fmt::Display for Target {
 /// Connection settings of a registry.
 pub(crate) struct Registry<'a> {
     pub(crate) plain_http: bool,
-    /// File of certificates to trust besides the machine's.
+    /// File of certificates to trust in addition to the machine's.
     pub(crate) ca: Option<&'a Path>,
 }
 
@@ -123,7 +123,7 @@ impl Registry<'_> {
         let fetched = fetched.map_err(|error| self.explain(error, reference, &auth));
         let (digest, layer) = fetched.with_context(|| format!("can't pull {source}"))?;
         let layer = layer.with_context(|| {
-            format!("{source} has no snapshot in it, only the module: `understudy push --with-snapshot` makes one that has")
+            format!("{source} contains only the module, and no snapshot: `understudy push --with-snapshot` adds it")
         })?;
         unpack_snapshot(&layer, folder).with_context(|| format!("the snapshot in {source} can't be used"))?;
         Ok(digest)
@@ -156,10 +156,10 @@ impl Registry<'_> {
     fn client(&self) -> anyhow::Result<Client> {
         // Another provider that was installed first is fine: there is only ring.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // `Client` would also create a client with the machine's certificates alone, and panic
+        // `Client` would also create a client with only the machine's certificates, and panic
         // without any.
         reqwest::Client::builder().build().context(
-            "this machine has no certificates to know registries by; install ca-certificates, or name a file of them with SSL_CERT_FILE",
+            "this machine has no certificates to verify registries with; install ca-certificates, or name a file of them with SSL_CERT_FILE",
         )?;
         let protocol = if self.plain_http { ClientProtocol::Http } else { ClientProtocol::Https };
         let extra_root_certificates = self.ca.map(certificates).transpose()?.unwrap_or_default();
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
+    fn valid_image_name_is_parsed() {
         let check =
             |text: &str, expect: &str| assert_eq!(text.parse::<Target>().unwrap().to_string(), expect);
         check("oci://registry.test/team/payment-mocks:1", "registry.test/team/payment-mocks:1");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn sources() {
+    fn valid_source_is_parsed() {
         let check = |text: &str, good: bool| assert_eq!(text.parse::<Source>().is_ok(), good, "{text}");
         check("oci://registry.test/team/payment-mocks:1", true);
         check(&format!("oci://registry.test/payment@sha256:{}", "0".repeat(64)), true);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_is_said() {
+    fn invalid_image_name_is_refused_with_the_reason() {
         let check = |text: &str, expect: &str| {
             let error = text.parse::<Target>().unwrap_err();
             assert!(error.contains(expect) && error.contains("write oci://"), "{text}: {error}");
@@ -315,7 +315,7 @@ mod tests {
         check("oci://registry.test:5000/payment", "the tag is missing");
         check("oci://registry.test/Payment:1", "lower case");
         check("oci://registry.test/payment:a b", "invalid reference");
-        check("oci://registry.test/payment:1@sha256:00", "digest comes out");
+        check("oci://registry.test/payment:1@sha256:00", "push determines the digest");
         check("", "the registry is missing");
     }
 }

@@ -1,10 +1,10 @@
-//! Compacts the small objects of a bucket, so that a day of small batches can be listed and read. Any
-//! number of collectors compact at once: each its own objects, and those of collectors that have
-//! fallen silent.
+//! Compacts the small objects of a bucket, so that a day of small batches can be listed and read.
+//! Any number of collectors compact at once: each its own objects, and those of collectors that
+//! have fallen silent.
 //!
-//! The compacted object is written first, under a name that tells its content. Only then are its parts
-//! deleted, and nothing that isn't in it. An interruption at any point loses nothing: readers return
-//! each batch once, and the next pass continues from what the bucket holds.
+//! The compacted object is written first, under a name that tells its content. Only then are its
+//! parts deleted, and nothing that isn't in it. An interruption at any point loses nothing: readers
+//! return each batch once, and the next pass continues from what the bucket holds.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, Write};
@@ -94,8 +94,8 @@ impl Compactor {
                 };
                 if !failure.is_empty() {
                     self.ledger.metrics.compact_error();
-                    // A repeated failure is logged once, such as a role that may not delete: nothing is
-                    // lost.
+                    // A repeated failure is logged once, such as a role that may not delete:
+                    // nothing is lost.
                     if failure != last_failure {
                         tracing::warn!(error = failure, "small objects aren't compacted");
                     }
@@ -181,8 +181,8 @@ impl Compactor {
         let path = name.path();
         match self.objects.put_opts(&path, content.into(), PutOptions::from(PutMode::Create)).await {
             Ok(_) => self.delete(run.into_iter().map(|object| object.path).collect()).await?,
-            // Another collector was first, or the answer to this one's earlier attempt was lost. The
-            // object in the bucket decides.
+            // Another collector was first, or the answer to this one's earlier attempt was lost.
+            // The object in the bucket decides.
             Err(object_store::Error::AlreadyExists { .. }) => {
                 let size = self.objects.head(&path).await.map_or(size, |meta| meta.size);
                 self.delete_parts(&CompactedObject { name, size }, run).await?;
@@ -258,7 +258,7 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Whether an object of this time has reached the age.
+/// Returns whether an object of this time has reached the age.
 fn is_old(micros: u64, age: Duration, now: Duration) -> bool {
     Duration::from_micros(micros) + age <= now
 }
@@ -268,8 +268,8 @@ fn segment_name(payload: &[u8]) -> Option<SegmentName> {
     SegmentName::from_stem(&SegmentLine::parse(payload).ok()?.name?)
 }
 
-/// Groups objects for compaction: a group is complete when it is large enough, and the rest when the
-/// oldest of it is old. A single object stays as it is.
+/// Groups objects for compaction: a group is complete when it is large enough, and the rest when
+/// the oldest of it is old. A single object stays as it is.
 fn runs(small: Vec<SmallObject>, age: Duration, now: Duration) -> Vec<Vec<SmallObject>> {
     let mut runs = Vec::new();
     let mut run = Vec::new();

@@ -1,5 +1,5 @@
-//! A capture store in a bucket that any number of collectors share: batches go straight into objects,
-//! and small objects are compacted later. Nothing is kept on a disk.
+//! A capture store in a bucket that any number of collectors share: batches go straight into
+//! objects, and small objects are compacted later. Nothing is kept on a disk.
 
 mod compact;
 mod names;

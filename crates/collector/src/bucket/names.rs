@@ -1,7 +1,7 @@
 //! The names of objects in a bucket. Collectors write objects into `segments/`. Small ones are
 //! compacted into `joined/`, which is listed after `segments/`: an object in neither list was moved
-//! between them, and its name tells which compacted object holds it. (The folder's name is older than
-//! the word "compact" and part of the format.)
+//! between them, and its name tells which compacted object holds it. (The folder's name is older
+//! than the word "compact" and part of the format.)
 
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ pub(super) fn compacted_folder() -> ObjectPath {
 /// The name of an object that a collector wrote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SegmentName {
-    /// The collector's identifier. It is drawn at each start, so that no two collectors use one name.
+    /// The collector's identifier. It is drawn at each start, so that no two collectors use one
+    /// name.
     pub(super) replica: String,
     /// The number of the object within the collector. It counts up, with gaps after failures.
     pub(super) number: u64,
@@ -114,7 +115,7 @@ impl CompactedName {
         })
     }
 
-    /// Whether an object that is no longer listed is in this one.
+    /// Returns whether an object that is no longer listed is in this one.
     pub(super) fn covers(&self, object: &SegmentName) -> bool {
         self.replica == object.replica && (self.from..=self.to).contains(&object.number)
     }
@@ -141,8 +142,8 @@ pub(super) struct ListedObject {
 
 /// Lists the objects that hold segments, roughly in the order of writing.
 pub(super) async fn list_all(objects: &dyn ObjectStore) -> Result<Vec<ListedObject>, ReadError> {
-    // The order of the two lists matters: a compacted object is in the second folder before its parts
-    // are deleted from the first.
+    // The order of the two lists matters: a compacted object is in the second folder before its
+    // parts are deleted from the first.
     let mut all = list(objects, &segments_folder()).await?;
     all.extend(list(objects, &compacted_folder()).await?);
     all.sort_unstable_by(|a, b| (order(&a.path), &a.path).cmp(&(order(&b.path), &b.path)));

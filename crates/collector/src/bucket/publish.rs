@@ -14,7 +14,8 @@ use crate::error::{StoreError, chain};
 use crate::frame::{self, FrameKind};
 use crate::segment::{SegmentLine, encoder};
 
-/// The object that is written to check whether the bucket is writable. All collectors write the same.
+/// The object that is written to check whether the bucket is writable. All collectors write the
+/// same.
 const PROBE: &str = "probe";
 
 pub(crate) struct Publisher {
@@ -57,8 +58,8 @@ impl Backend for Publisher {
         self.linger
     }
 
-    /// Writes the group as one object. After an error the object may exist nevertheless: its senders
-    /// send their batches again, and readers return each batch once.
+    /// Writes the group as one object. After an error the object may exist nevertheless: its
+    /// senders send their batches again, and readers return each batch once.
     fn put(&mut self, group: &[&[u8]]) -> Result<Duration, PublishError> {
         self.number += 1;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

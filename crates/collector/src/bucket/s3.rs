@@ -9,8 +9,8 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::prefix::PrefixStore;
 use object_store::{ClientConfigKey, Error, ObjectStore, RetryConfig};
 
-/// The time limit of one attempt. All attempts end before filters give up after 10 s, so that filters
-/// receive the reason.
+/// The time limit of one attempt. All attempts end before filters give up after 10 s, so that
+/// filters receive the reason.
 const TIMEOUT: &str = "5s";
 /// After this time no further attempt is made.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(4);

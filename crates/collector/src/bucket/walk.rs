@@ -1,6 +1,7 @@
-//! Walks the segments in a bucket in order. A bucket may hold very many small objects, so the next few
-//! are fetched while one is read. If an object is gone because it was compacted, the walk continues
-//! with the compacted object. Each batch is returned once, however often it is in the bucket.
+//! Walks the segments in a bucket in order. A bucket may hold very many small objects, so the next
+//! few are fetched while one is read. If an object is gone because it was compacted, the walk
+//! continues with the compacted object. Each batch is returned once, however often it is in the
+//! bucket.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -27,8 +28,8 @@ pub(super) struct BucketWalk {
     fetched: VecDeque<FetchedObject>,
     /// Compacted objects seen so far, read or pending.
     compacted: HashSet<CompactedName>,
-    /// The place where the segment that is being read began. In a compacted object each segment keeps
-    /// its own name and offsets.
+    /// The place where the segment that is being read began. In a compacted object each segment
+    /// keeps its own name and offsets.
     begun: Position,
     /// Batches up to here were read earlier.
     after: Option<Position>,
@@ -46,8 +47,8 @@ struct FetchedObject {
 }
 
 impl BucketWalk {
-    /// Lists the bucket, from `start` on. Objects are ordered by name: one that is written later under
-    /// an earlier timestamp is skipped by a walk that starts after it.
+    /// Lists the bucket, from `start` on. Objects are ordered by name: one that is written later
+    /// under an earlier timestamp is skipped by a walk that starts after it.
     pub(super) async fn open(objects: Arc<dyn ObjectStore>, start: Start) -> Result<BucketWalk, ReadError> {
         let mut listed: VecDeque<_> = names::list_all(&*objects).await?.into();
         match start {

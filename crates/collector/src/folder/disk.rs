@@ -32,8 +32,8 @@ pub trait SegmentFile: Send {
     /// Cuts the file to `len` bytes. The next append continues there.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
 
-    /// Whether `path` still names this file. A file that was removed or replaced isn't durable: neither
-    /// readers nor the next start find it.
+    /// Returns whether `path` still names this file. A file that was removed or replaced isn't
+    /// durable: neither readers nor the next start find it.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
@@ -43,7 +43,8 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        // `set_len` empties the file, because the option `truncate` can't be combined with `append`.
+        // `set_len` empties the file, because the option `truncate` can't be combined with
+        // `append`.
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         file.set_len(0)?;
         Ok(Box::new(LocalFile(file)))
@@ -83,7 +84,7 @@ impl SegmentFile for LocalFile {
     }
 }
 
-/// Whether `path` names the open file `file`.
+/// Returns whether `path` names the open file `file`.
 pub(super) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(identity(&file.metadata()?) == identity(&found)),

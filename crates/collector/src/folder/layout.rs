@@ -21,7 +21,7 @@ const LOCK: &str = "lock";
 const OPEN: &str = "open";
 const OPEN_SUFFIX: &str = ".ndjson";
 const CLOSED: &str = "segments";
-/// What is appended to a snapshot's name for the capture folder of the run that records it.
+/// Suffix that turns a snapshot's name into that of the capture folder of the run that records it.
 const RUN_SUFFIX: &str = ".capture";
 
 /// A capture folder, by its path. Nothing needs to exist there.
@@ -34,8 +34,8 @@ impl CaptureFolder {
         CaptureFolder(path.into())
     }
 
-    /// The capture folder of a local run that makes the snapshot `snapshot`: `NAME.capture` beside it.
-    /// Symbolic links are followed and `..` is resolved, as far as the path exists.
+    /// The capture folder of a local run that makes the snapshot `snapshot`: `NAME.capture` beside
+    /// it. Symbolic links are followed and `..` is resolved, as far as the path exists.
     ///
     /// # Errors
     /// The current directory can't be found, or `snapshot` is empty.
@@ -51,13 +51,13 @@ impl CaptureFolder {
         &self.0
     }
 
-    /// Whether a collector has opened the folder before.
+    /// Returns whether a collector has opened the folder before.
     pub fn is_store(&self) -> bool {
         [LOCK, OPEN, CLOSED].iter().any(|name| self.0.join(name).exists())
     }
 
-    /// The lock file. A running collector holds a lock on it, and its first line is the number of that
-    /// collector's process. The file stays when the collector stops.
+    /// The lock file. A running collector holds a lock on it, and its first line is the number of
+    /// that collector's process. The file stays when the collector stops.
     pub fn lock_file(&self) -> PathBuf {
         lock_path(&self.0)
     }

@@ -1,5 +1,5 @@
-//! A capture store in a folder that one collector owns: batches are appended to an open segment, and
-//! closed segments are sealed (compressed, immutable).
+//! A capture store in a folder that one collector owns: batches are appended to an open segment,
+//! and closed segments are sealed (compressed, immutable).
 
 pub(crate) mod disk;
 pub(crate) mod layout;

@@ -1,6 +1,6 @@
 //! The open segment: a file that grows by groups of frames, each group made durable by one fsync.
-//! After a failed write the file is cut back to its durable part before it takes more. A segment whose
-//! file was removed or replaced is lost, and takes no more.
+//! After a failed write the file is cut back to its durable part before it takes more. A segment
+//! whose file was removed or replaced is lost, and takes no more.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,8 +64,8 @@ impl OpenSegment {
         })
     }
 
-    /// Appends batches and returns when all of them are durable; on an error none is. Returns how long
-    /// the fsync took.
+    /// Appends batches and returns when all of them are durable; on an error none is. Returns how
+    /// long the fsync took.
     pub(super) fn append(&mut self, payloads: &[&[u8]]) -> io::Result<Duration> {
         self.repair()?;
         self.dirty = true;
@@ -106,7 +106,7 @@ impl OpenSegment {
         Err(io::Error::new(io::ErrorKind::NotFound, reason))
     }
 
-    /// Whether the segment's file was removed or replaced.
+    /// Returns whether the segment's file was removed or replaced.
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost
     }
@@ -137,7 +137,7 @@ impl OpenSegment {
         self.durable
     }
 
-    /// Whether the segment holds no batch.
+    /// Returns whether the segment holds no batch.
     pub(super) fn is_empty(&self) -> bool {
         self.durable == self.start
     }

@@ -1,6 +1,6 @@
-//! The start of a folder's store: takes the lock, cuts off the torn end that a crash has left, finds
-//! out which batches are stored, and lists the segments that aren't sealed. Never appends to an old
-//! segment.
+//! The start of a folder's store: takes the lock, cuts off the torn end that a crash has left,
+//! finds out which batches are stored, and lists the segments that aren't sealed. Never appends to
+//! an old segment.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -137,7 +137,8 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     let mut file = take_lock(folder, options.open(&path).map_err(|e| fail("open", &path, e))?)?;
-    // The process number only serves the message to others, so a full disk is no reason to stop here.
+    // The process number only serves the message to others, so a full disk is no reason to stop
+    // here.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }

@@ -1,6 +1,6 @@
 //! Seals closed segments: compresses each, writes it to the object store, and only then removes the
-//! file. A failure is retried without end; the next start finishes an interrupted seal. Never changes
-//! a segment's content.
+//! file. A failure is retried without end; the next start finishes an interrupted seal. Never
+//! changes a segment's content.
 
 use std::fs::File;
 use std::io::{self, Read};

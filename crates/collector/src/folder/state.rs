@@ -1,4 +1,4 @@
-//! What the parts of a folder's store share: its place, its lock, and how far it is durable.
+//! State that the parts of a folder's store share: its path, its lock, and the durable position.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) struct FolderState {
     pub(crate) disk: Arc<dyn Disk>,
     /// The object store of the closed segments.
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// Whether `objects` is the folder itself, which the lock reserves for this collector.
+    /// True if `objects` is the folder itself, which the lock reserves for this collector.
     pub(crate) is_local: bool,
     durable: Mutex<DurableEnd>,
     /// Held until the last part of the store is dropped.
@@ -43,8 +43,8 @@ impl FolderState {
     /// Checks that the folder is still the one that this store has locked.
     ///
     /// # Errors
-    /// The folder was removed or replaced. Then another collector may have locked the new one, so only a
-    /// restart of this one may use it.
+    /// The folder was removed or replaced. Then another collector may have locked the new one, so
+    /// only a restart of this one may use it.
     pub(crate) fn check_lock(&self) -> io::Result<()> {
         if is_same_file(&self.lock, &lock_path(&self.path))? {
             return Ok(());

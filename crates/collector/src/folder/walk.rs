@@ -30,8 +30,8 @@ impl FolderWalk {
         durable: Option<DurableEnd>,
         start: Start,
     ) -> Result<FolderWalk, ReadError> {
-        // Files are listed first and held open: a segment that is sealed meanwhile is then still read,
-        // from one of its two places.
+        // Files are listed first and held open: a segment that is sealed meanwhile is then still
+        // read, from one of its two places.
         let open = open_files(folder)?;
         let newest = open.last().map(|segment| segment.number);
         let limit = |number| match durable {

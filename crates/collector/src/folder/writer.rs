@@ -1,7 +1,7 @@
 //! Appends batches to the open segment of a folder, a group with one fsync. Closes segments by size
-//! and age, and queues closed ones for sealing. After a failed write it begins a new segment. A batch is
-//! only acknowledged while its segment can be found: at each fsync and at each probe, the segment's path
-//! must name its file.
+//! and age, and queues closed ones for sealing. After a failed write it begins a new segment. A
+//! batch is only acknowledged while its segment can be found: at each fsync and at each probe, the
+//! segment's path must name its file.
 
 use std::io;
 use std::sync::Arc;
@@ -23,8 +23,9 @@ pub(crate) struct FolderWriter {
     segment: OpenSegment,
     segment_bytes: u64,
     segment_age: Duration,
-    /// Nothing may be appended before the next segment is begun: this segment is full; or one of its
-    /// fsyncs failed, and the kernel may have dropped the data; or the next segment exists in part.
+    /// Nothing may be appended before the next segment is begun: this segment is full; or one of
+    /// its fsyncs failed, and the kernel may have dropped the data; or the next segment exists in
+    /// part.
     must_rotate: bool,
     seal: UnboundedSender<SealJob>,
 }
@@ -59,8 +60,8 @@ impl FolderWriter {
         Ok(())
     }
 
-    /// Forgets the batches of a segment whose file is gone, so that they are stored when they are sent
-    /// again.
+    /// Forgets the batches of a segment whose file is gone, so that they are stored when they are
+    /// sent again.
     fn forget_lost_segment(&self) -> io::Result<()> {
         std::fs::create_dir_all(open_folder(&self.state.path))?;
         self.ledger.index().roll_back(SegmentLine::parse(self.segment.line())?.vms);
@@ -149,7 +150,8 @@ impl Backend for FolderWriter {
     }
 
     fn finish(mut self) {
-        // An error means that the segment is lost, or that its place is unknown: nothing is removed then.
+        // An error means that the segment is lost, or that its place is unknown: nothing is removed
+        // then.
         if let Err(error) = self.segment.check_file() {
             tracing::error!(%error, "the open segment isn't where it was created");
             return;

@@ -1,5 +1,6 @@
-//! Sidecars, played: each has the filter's own outbox, with its batching and its repetitions, and sends over HTTP to collectors that take
-//! turns, as a Service spreads them. For the simulation in `tests/fleet.rs` and for `examples/fleet_bench.rs`.
+//! Sidecars, played: each has the filter's own outbox, with its batching and its repetitions, and
+//! sends over HTTP to collectors that take turns, as a Service spreads them. For the simulation in
+//! `tests/fleet.rs` and for `examples/fleet_bench.rs`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,40 +18,40 @@ use understudy_core::headers::Headers;
 use understudy_core::outbox::{CollectorReply, Outbox};
 use understudy_core::v1;
 
-/// How often a filter looks at its outbox.
+/// Interval at which a filter checks its outbox.
 const TICK: Duration = Duration::from_millis(50);
-/// Envoy gives a call up after this.
+/// Time after which Envoy gives up a call.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is played.
+/// Parameters of a simulated fleet.
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
-    /// How many sidecars.
+    /// Number of sidecars.
     pub(crate) sidecars: usize,
     /// Exchanges a second, of each.
     pub(crate) rate: f64,
     /// Bytes of each body, a request's and an answer's.
     pub(crate) body: usize,
-    /// How long exchanges come.
+    /// Duration for which exchanges arrive.
     pub(crate) lasts: Duration,
     /// The filter's `flush_interval_ms`.
     pub(crate) flush_ms: u32,
-    /// Where batches go, in turn: what a Service says now.
+    /// Addresses that batches are sent to in turn: the current endpoints of a Service.
     pub(crate) collectors: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
-/// What came of it, over all sidecars.
+/// Result of a simulation, over all sidecars.
 #[derive(Debug, Default)]
 pub(crate) struct Played {
     /// Exchanges that sidecars saw.
     pub(crate) captured: u64,
-    /// Of these, acknowledged.
+    /// Number of acknowledged records.
     pub(crate) delivered: u64,
-    /// Of these, given up.
+    /// Number of records that were given up.
     pub(crate) dropped: u64,
     /// Bytes of the batches that were acknowledged.
     pub(crate) bytes: u64,
-    /// How long each acknowledgement took; there are as many as batches.
+    /// Time of each acknowledgement, one for each batch.
     pub(crate) latencies: Vec<Duration>,
     /// Batches that weren't acknowledged, and were sent again.
     pub(crate) refused: u64,
@@ -152,7 +153,8 @@ fn millis(start: Instant) -> u64 {
     start.elapsed().as_millis() as u64
 }
 
-/// A call with JSON both ways, whose values are its own: headers as SDKs send them, identifiers that don't compress.
+/// A call with JSON in both directions and unique values: headers as SDKs send them, identifiers
+/// that don't compress.
 pub(crate) fn exchange(vm: &str, number: u64, body: usize) -> Exchange {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from_str_radix(vm, 16).unwrap_or(7);
     let mut random = || {

@@ -65,7 +65,8 @@ pub(crate) async fn batches(mut reader: Reader) -> BTreeMap<(String, u64), Vec<S
     all
 }
 
-/// The keys of all batches. Each batch must be the one that [`batch`] makes for its key and `records`.
+/// The keys of all batches. Each batch must be the one that [`batch`] makes for its key and
+/// `records`.
 pub(crate) async fn keys(reader: Reader, records: usize) -> Vec<(String, u64)> {
     let all = batches(reader).await;
     for ((vm, seq), lines) in &all {
@@ -174,7 +175,7 @@ struct Faults {
     gate: Mutex<bool>,
     opened: Condvar,
     waiting: AtomicI64,
-    /// Whether fsync is skipped.
+    /// True if fsync is skipped.
     fast: AtomicBool,
 }
 
@@ -230,7 +231,7 @@ impl FaultDisk {
         self.0.opened.notify_all();
     }
 
-    /// Whether an fsync waits at the gate.
+    /// Returns whether an fsync waits at the gate.
     pub(crate) fn has_waiter(&self) -> bool {
         self.0.waiting.load(SeqCst) > 0
     }

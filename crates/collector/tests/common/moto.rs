@@ -16,7 +16,7 @@ use understudy_collector::object_store::prefix::PrefixStore;
 pub(crate) struct Moto {
     process: Child,
     log: PathBuf,
-    /// Where it listens.
+    /// Address on which moto listens.
     pub(crate) address: SocketAddr,
 }
 
@@ -59,7 +59,7 @@ impl Moto {
         bucket(self.address)
     }
 
-    /// How many requests of a method it has answered.
+    /// Number of requests with a method that moto has answered.
     pub(crate) fn requests(&self, method: &str) -> u64 {
         let said = std::fs::read_to_string(&self.log).expect("its log");
         said.matches(&format!("\"{method} /captures")).count() as u64
@@ -75,7 +75,7 @@ impl Drop for Moto {
 
 /// The bucket of a moto that listens there.
 pub(crate) fn bucket(address: SocketAddr) -> Arc<dyn ObjectStore> {
-    // Who was first is as good.
+    // An error means that another test installed the provider first, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = AmazonS3Builder::new().with_bucket_name("captures").with_region("eu-central-1");
     let builder = builder.with_endpoint(format!("http://{address}")).with_allow_http(true);

@@ -21,8 +21,8 @@ impl Scene {
         self.jobs()[0]["metadata"]["name"].as_str().unwrap().to_owned()
     }
 
-    /// Writes what the job controller and a kubelet write when a job ends with this condition and this
-    /// termination message.
+    /// Writes what the job controller and a kubelet write when a job ends with this condition and
+    /// this termination message.
     pub(crate) async fn end_job(&self, job: &str, how: &str, message: &str) {
         let metadata =
             json!({ "name": format!("{job}-x"), "namespace": "payments", "labels": { "job-name": job } });

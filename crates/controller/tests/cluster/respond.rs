@@ -272,8 +272,8 @@ async fn other_namespaces_are_mocked_only_if_allowed() {
     scene.condition_is("friday", "Ready", "Responding").await;
     assert_eq!(scene.filters()[0]["metadata"]["namespace"], "orders");
     assert_eq!(scene.filters()[0]["metadata"]["ownerReferences"], Value::Null);
-    // No owner reference reaches there: the finalizer keeps the resource until a controller removes the
-    // mocks.
+    // No owner reference reaches there: the finalizer keeps the resource until a controller removes
+    // the mocks.
     running.stop().await;
     scene.replays().delete("friday", &DeleteParams::default()).await.unwrap();
     assert!(scene.stored("friday")["metadata"]["deletionTimestamp"].is_string());

@@ -45,8 +45,8 @@ fn right(asked: &understudy_kube_double::Asked) -> Right {
     }
 }
 
-/// The kustomization for the contract's group grants what the base grants for our own group, except for
-/// `create`: annotations create resources of our own group alone.
+/// The kustomization for the contract's group grants what the base grants for our own group, except
+/// for `create`: annotations create resources of our own group alone.
 #[test]
 fn contract_group_has_the_rights_of_our_own() {
     let kustomization: Value = serde_saphyr::from_str(CONTRACT).unwrap();
@@ -82,8 +82,8 @@ async fn roles_grant_exactly_the_rights_in_use() {
         (asked.door == number && asked.verb != "discover" && !rights.contains(&right(asked))).then_some(403)
     });
     let running = scene.start_with(client(&door.url()), settings);
-    // Each use once: mocks in both namespaces, the repair of a deleted EnvoyFilter, a replay with its
-    // cleanup, annotations set and removed.
+    // Each use once: mocks in both namespaces, the repair of a deleted EnvoyFilter, a replay with
+    // its cleanup, annotations set and removed.
     scene.workload("orders", "orders", json!({})).await;
     let elsewhere = json!([{ "ref": { "name": "orders", "namespace": "orders" }, "mocks": ["*"] }]);
     scene.replay("elsewhere", json!({ "workloads": elsewhere })).await;

@@ -1,5 +1,5 @@
-//! An API server that refuses, forgets or is gone; a leader that is cut off; another manager that writes
-//! the same objects.
+//! An API server that refuses, forgets or is gone; a leader that is cut off; another manager that
+//! writes the same objects.
 
 use crate::cluster::{Cluster, FILTERS, HOME, REPLAYS, deployment, numbered, replay, until};
 use kube::api::{Patch, PatchParams};
@@ -59,8 +59,8 @@ async fn server_that_forgets_or_restarts_is_followed() {
             }
             _ => {}
         }
-        // The server may have just closed this test's own connection. Then no answer says whether the
-        // resource was created.
+        // The server may have just closed this test's own connection. Then no answer says whether
+        // the resource was created.
         loop {
             match tokio::time::timeout(Duration::from_secs(5), cluster.create(replay(&name))).await {
                 Ok(Ok(_)) => break,
@@ -98,7 +98,8 @@ fn holder(cluster: &Cluster) -> String {
     lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A leader that can still write, but not renew its lease, stops before the other controller begins.
+/// A leader that can still write, but not renew its lease, stops before the other controller
+/// begins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_controllers_never_write_at_the_same_time() {
     let cluster = few().await;

@@ -10,8 +10,8 @@ fn with(name: &str, change: impl FnOnce(&mut Value)) -> Value {
     replay
 }
 
-/// The definition's schema refuses a hostile resource, or its status says why it has no effect. Other
-/// resources are served.
+/// The definition's schema refuses a hostile resource, or its status says why it has no effect.
+/// Other resources are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_resources_are_refused_or_explained() {
     let cluster = Cluster::new().await;

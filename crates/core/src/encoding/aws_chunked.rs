@@ -47,7 +47,8 @@ fn chunk_length(line: &[u8]) -> Option<usize> {
     usize::try_from(length).ok()
 }
 
-/// Whether the text is empty or consists of `name:value` lines, followed at most by empty lines.
+/// Returns whether the text is empty or consists of `name:value` lines, followed at most by empty
+/// lines.
 fn are_trailers(text: &[u8]) -> bool {
     let mut lines = text.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let named = |line: &[u8]| line.iter().position(|&b| b == b':').is_some_and(|at| at > 0);

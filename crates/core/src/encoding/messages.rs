@@ -3,7 +3,7 @@
 
 use super::undo;
 
-/// Whether a gRPC body consists of complete frames.
+/// Returns whether a gRPC body consists of complete frames.
 pub fn are_messages(body: &[u8]) -> bool {
     let mut rest = body;
     while !rest.is_empty() {

@@ -43,7 +43,8 @@ pub fn undo<'a>(encodings: &[u8], body: &'a [u8], cap: usize) -> Option<Cow<'a, 
     Some(data)
 }
 
-/// Whether an element of the list has no effect. Empty elements are ignored (RFC 9110, 5.6.1.2).
+/// Returns whether an element of the list has no effect. Empty elements are ignored (RFC 9110,
+/// 5.6.1.2).
 fn is_nothing(name: &[u8]) -> bool {
     name.is_empty() || name.eq_ignore_ascii_case(b"identity")
 }

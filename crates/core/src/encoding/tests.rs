@@ -78,7 +78,7 @@ fn encodings_are_undone_last_first() {
 }
 
 #[test]
-fn frames_that_follow_each_other_are_one_text() {
+fn consecutive_frames_are_one_text() {
     let twice = |frame: &[u8]| [frame, frame].concat();
     check("gzip", twice(&unhex(GZIP)), Some(&twice(TEXT)));
     check("zstd", twice(&unhex(ZSTD)), Some(&twice(TEXT)));
@@ -92,7 +92,7 @@ fn frames_that_follow_each_other_are_one_text() {
 }
 
 #[test]
-fn a_gzip_header_may_say_more() {
+fn gzip_header_with_optional_fields_is_read() {
     let mut body = unhex("1f8b081fffffffff0003");
     body.extend(b"\x03\0abcname\0comment\0\x12\x34");
     body.extend(&unhex(GZIP)[10..]);

@@ -1,4 +1,5 @@
-//! What a look through a text gives: the places of secrets, in order and apart from each other. Judges values; changes nothing.
+//! Result of a search through a text: the places of secrets, in order and without overlaps. Judges
+//! values; changes nothing.
 
 use super::names::Kind;
 use super::rules::{SCHEMES, SIGNED};
@@ -12,29 +13,29 @@ pub(super) struct Hit<'a> {
     pub(super) end: usize,
     pub(super) what: What<'a>,
     pub(super) written: Written,
-    /// Whether white space and dashes in it mean nothing.
+    /// True if white space and dashes in it mean nothing.
     pub(super) squeeze: bool,
 }
 
 /// Why something is taken for a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What<'a> {
-    /// It stands under this name, as written.
+    /// Under this name, as written.
     Name(&'a [u8]),
-    /// It has the shape of this.
+    /// Of this known shape.
     Shape(&'static str),
-    /// It is the number of a payment card.
+    /// The number of a payment card.
     Card,
 }
 
-/// How a text is written where it stands.
+/// Encoding of a text at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// As it is.
+    /// Without an encoding.
     Plain,
     /// Inside a JSON string.
     Json,
-    /// As a JSON number, in the place of which a string must stand.
+    /// As a JSON number. A string must replace it.
     JsonNumber,
     /// `%XX` and `+`, as in queries and forms.
     Url,
@@ -59,7 +60,8 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         is_secret
     }
 
-    /// Judges the value under a name of this kind. Whether that was all: if not, shapes are still to be looked for.
+    /// Judges the value under a name of this kind. Whether that was all: if not, shapes are still
+    /// to be looked for.
     pub(super) fn value(
         &mut self,
         kind: Kind,
@@ -69,7 +71,8 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
     ) -> bool {
         let raw = self.part(start, end);
         let what = What::Name(name);
-        // It has been looked at before. What stands beside the token was let be, and is again. Some clients escape more than they have to.
+        // An earlier search has replaced the secret here. The text beside the token was kept then,
+        // and is kept again. Some clients escape more than they have to.
         let is_escaped = written == Written::Url && raw.contains(&b'%');
         if contains_token(raw) || is_escaped && contains_token(&super::decode_url(raw)) {
             return true;
@@ -93,7 +96,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
                     Some(at) => {
                         self.hit(start.saturating_add(at).saturating_add(1), end, what, written, false)
                     }
-                    // One whose signature is gone already.
+                    // A JWT whose signature was already removed.
                     None => is_opaque(raw) && self.hit(start, end, what, written, false),
                 }
             }
@@ -120,7 +123,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         is && self.hit(start, end, What::Card, written, true)
     }
 
-    /// Tells of the secret that begins here by its shape; gives where it ends.
+    /// Reports the secret that begins here by its shape, and returns its end.
     pub(super) fn shaped(&mut self, at: usize, end: usize, written: Written) -> Option<usize> {
         let before = at.checked_sub(1).and_then(|at| self.text.get(at)).copied();
         let shaped = shape::begins(before, self.part(at, end))?;
@@ -132,7 +135,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         Some(end)
     }
 
-    /// Looks for shapes alone.
+    /// Searches only for shapes.
     pub(super) fn shapes(&mut self, start: usize, end: usize, written: Written) {
         let (mut at, mut in_word) = (start, false);
         while let Some(&byte) = self.text.get(at).filter(|_| at < end) {
@@ -202,7 +205,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         self.hit(from.saturating_add(spaces), end, What::Name(name), written, false)
     }
 
-    /// Where a byte is; the end where it isn't.
+    /// Offset of a byte, or the end if the byte doesn't occur.
     fn find(&self, start: usize, end: usize, byte: u8) -> usize {
         let place = self.part(start, end).iter().position(|&b| b == byte);
         place.map_or(end, |at| start.saturating_add(at))
@@ -220,14 +223,15 @@ fn plain_digits(raw: &[u8], written: Written) -> Option<usize> {
     count.map(|(count, _)| count)
 }
 
-/// Whether a text is no word and no sentence: long, without spaces, and with digits where it isn't very long.
+/// Returns whether a text is no word and no sentence: long, without spaces, and with digits where
+/// it isn't very long.
 fn is_opaque(raw: &[u8]) -> bool {
     raw.len() >= 16
         && raw.iter().all(|b| b.is_ascii_graphic())
         && (raw.len() >= 24 || raw.iter().any(u8::is_ascii_digit))
 }
 
-/// Whether a text looks like an API key.
+/// Returns whether a text looks like an API key.
 fn is_key(raw: &[u8]) -> bool {
     raw.len() >= 20
         && raw.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
@@ -235,7 +239,7 @@ fn is_key(raw: &[u8]) -> bool {
         && raw.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// What a person is told.
+/// Description for a person.
 impl std::fmt::Display for What<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,11 +1,13 @@
-//! Secrets don't leave the sidecar: in what is copied, each is replaced by a token.
+//! Keeps secrets in the sidecar: each secret in a copy is replaced by a token.
 //!
-//! A token is `redacted-` and the first 16 digits of a keyed hash. Equal secrets have equal tokens wherever they stand and however they are
-//! written there, so that a request that holds one still matches, and an access token that was issued is the one that comes back. A
-//! token stays as it is: the mock hands tokens to the service, which sends them on.
+//! A token is `redacted-` and the first 16 digits of a keyed hash. Equal secrets have equal tokens,
+//! whatever their place and encoding. A request with a secret therefore still matches, and an
+//! issued access token equals the one that is sent back. Tokens aren't replaced again: the mock
+//! gives tokens to the service, which sends them on.
 //!
-//! What is a secret is data, in `rules.rs`; `docs/how-to/secrets.md` describes it. Only text is looked at. Nothing here decides what is
-//! to be redacted when: that is the engine's. A secret that is neither under a known name nor of a known shape isn't found.
+//! The rules are data, in `rules.rs`; `docs/how-to/secrets.md` describes them. Only text is
+//! searched. The engine decides when and what to redact. A secret that has neither a known name nor
+//! a known shape isn't found.
 
 mod form;
 mod found;
@@ -28,14 +30,14 @@ use std::borrow::Cow;
 /// A body is undone up to this length, in bytes. What would be longer stays as it is.
 const DECODED_MAX: usize = 8 << 20;
 
-/// What stands at the beginning of each token.
+/// Beginning of each token.
 pub const TOKEN: &[u8] = b"redacted-";
-/// Follows it where the secret was a signed JWT: technologies are told by that.
+/// Follows [`TOKEN`] if the secret was a signed JWT, since technologies are recognised by that.
 const JWT: &[u8] = b"jwt-";
-/// So many hexadecimal digits of the hash: 64 bits tell the secrets of a snapshot apart.
+/// Number of hexadecimal digits of the hash: 64 bits distinguish the secrets of a snapshot.
 const DIGITS: usize = 16;
 
-/// What a snapshot or a configuration says of redaction.
+/// Settings of redaction in a snapshot or a configuration.
 #[derive(
     Clone,
     Debug,
@@ -73,7 +75,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// One with a key and names.
+    /// A redactor with a key and names.
     pub fn new(settings: &Settings) -> Self {
         let key = settings.key.as_bytes();
         let hashed = digest::sha1(key);
@@ -135,15 +137,16 @@ impl Redactor {
         edit.finish()
     }
 
-    /// A body without its secrets. `None`: there are none, or it is no text. `content_type` may have parameters.
+    /// A body without its secrets. `None`: there are none, or it is no text. `content_type` may
+    /// have parameters.
     pub fn body(&self, content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
         let mut edit = Edit::new(self, body);
         look_at_body(&self.names, content_type, body, |hit| edit.replace(hit));
         edit.finish()
     }
 
-    /// Takes the secrets out of an exchange. Where that changes a body, its `content-length` is made to fit, and sums over its old bytes are
-    /// left out.
+    /// Replaces the secrets in an exchange. If that changes a body, its `content-length` is
+    /// adjusted, and checksums of its old bytes are removed.
     pub fn exchange(&self, exchange: &mut Exchange) {
         let request = &mut exchange.request;
         if let Some(path) = self.path(&request.path) {
@@ -175,7 +178,8 @@ impl Redactor {
         }
     }
 
-    /// The body without its content-encoding, and without the secrets in it. `None` where there is none in it, or it can't be undone.
+    /// The body without its content-encoding, and without its secrets. `None` if it has none, or if
+    /// it can't be decoded.
     pub fn encoded_body(&self, coding: &[u8], content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
         let decoded = encoding::undo(coding, body, DECODED_MAX)?;
         self.body(content_type, &decoded)
@@ -189,14 +193,15 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-/// Calls `tell` with each secret in a request or response that a [`Redactor`] would replace: for who wants to know, and change nothing.
+/// Calls `tell` with each secret in a request or response that a [`Redactor`] would replace: for
+/// who wants to know, and change nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Detector {
     names: Names,
 }
 
 impl Detector {
-    /// One with names.
+    /// A detector with names.
     pub fn new(settings: &Settings) -> Self {
         Self { names: Names::new(settings) }
     }
@@ -218,7 +223,7 @@ impl Detector {
 }
 
 fn look_at_header<'a>(names: &Names, name: &'a [u8], value: &'a [u8], mut tell: impl FnMut(Hit<'a>)) {
-    // The proxy's own.
+    // A pseudo-header.
     if name.first() == Some(&b':') {
         return;
     }
@@ -254,7 +259,8 @@ fn look_at_body<'a>(names: &Names, content_type: Option<&[u8]>, body: &'a [u8], 
     }
 }
 
-/// Whether bytes are text of some kind: no control characters but those that texts have. Anything compressed has others.
+/// Returns whether bytes are text of some kind: no control characters but those that texts have.
+/// Anything compressed has others.
 fn is_text(bytes: &[u8]) -> bool {
     let is_odd = |b: u8| (b < 0x20) & (b != b'\n') & (b != b'\r') & (b != b'\t') & (b != 0x0c) & (b != 0x1e);
     // Without a branch for each byte the compiler takes many at once.
@@ -347,17 +353,17 @@ fn decode_url(raw: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether bytes are a token and nothing else.
+/// Returns whether bytes are exactly a token.
 pub fn is_token(bytes: &[u8]) -> bool {
     token_length(bytes) == Some(bytes.len())
 }
 
-/// Whether bytes are the token of a signed JWT and nothing else.
+/// Returns whether bytes are exactly the token of a signed JWT.
 pub fn is_token_of_jwt(bytes: &[u8]) -> bool {
     is_token(bytes) && bytes.strip_prefix(TOKEN).is_some_and(|rest| rest.starts_with(JWT))
 }
 
-/// Whether there is a token in the bytes.
+/// Returns whether there is a token in the bytes.
 pub fn contains_token(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|&b| b == b'r') {
@@ -377,7 +383,8 @@ fn token_length(bytes: &[u8]) -> Option<usize> {
     digits.then(|| bytes.len().saturating_sub(rest.len()).saturating_add(DIGITS))
 }
 
-/// Whether bytes stand in the place of a secret, and are none: a token, `redacted`, or filling.
+/// Returns whether bytes replace a secret and contain none: a token, `redacted`, or filling
+/// characters.
 pub fn is_placeholder(bytes: &[u8]) -> bool {
     let bare = bytes.trim_ascii();
     let is_filler = bare.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.'));

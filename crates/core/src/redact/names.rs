@@ -1,9 +1,10 @@
-//! Which names are those of secrets. Looks names up in [`super::rules`] and in what a configuration adds; never looks at a value.
+//! Names of secrets. Looks names up in [`super::rules`] and in the additions of a configuration;
+//! never looks at a value.
 
 use super::Settings;
 use super::rules::{ENDS, NAMES, NO_SECRET};
 
-/// What the value under a name must be like to be a secret, and which part of it is one.
+/// Condition under which the value of a name is a secret, and the part of the value that is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Any text.
@@ -14,7 +15,7 @@ pub(super) enum Kind {
     Key,
     /// The digits of a card's number; also as a JSON number.
     Card,
-    /// The same, where they are what an issuer gives out.
+    /// The same, if the digits are a valid number of an issuer.
     MaybeCard,
     /// A few digits; also as a JSON number.
     Digits,
@@ -24,13 +25,14 @@ pub(super) enum Kind {
     Cookies,
     /// `name=value; attributes`: the value.
     SetCookie,
-    /// A signed JWT: its signature. What it says is needed for matching, and opens nothing without the signature.
+    /// A signed JWT, of which the signature is secret. Its content is needed for matching, and is
+    /// useless without the signature.
     Assertion,
     /// `ID/scope`: the identifier.
     Scoped,
 }
 
-/// Where a name means what the table says.
+/// Restriction of a rule to some places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Only {
     Anywhere,
@@ -38,10 +40,10 @@ pub(super) enum Only {
     Header,
 }
 
-/// Where a name stands.
+/// Place of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Of a header.
+    /// The name of a header.
     Header,
     /// In a query.
     Query,
@@ -68,12 +70,13 @@ impl Names {
         Self { headers: all(&settings.headers), fields: all(&settings.fields), allow: all(&settings.allow) }
     }
 
-    /// What is a secret under the name of a header.
+    /// Rule for the value of a header.
     pub(super) fn header(&self, name: &[u8]) -> Option<Kind> {
         self.find(name, Place::Header)
     }
 
-    /// What is a secret under the name of a field: of JSON, of a query or form (`card[number]` is the field `number` of a card), of XML.
+    /// Rule for the value of a field in JSON, a query, a form (`card[number]` is the field `number`
+    /// of a card) or XML.
     pub(super) fn field(&self, name: &[u8], place: Place) -> Option<Kind> {
         let (parent, leaf) = leaf(name);
         let is_card = leaf.eq_ignore_ascii_case(b"number") && ends_with_word(parent, b"card");
@@ -106,7 +109,7 @@ impl Names {
     }
 }
 
-/// By the last byte of a name that the tables have: a bit for each letter that stands before it.
+/// For the last byte of each name in the tables, a bit for each letter that precedes it.
 const TAILS: [u32; 128] = tails();
 
 const fn tails() -> [u32; 128] {
@@ -121,7 +124,7 @@ const fn tails() -> [u32; 128] {
     table
 }
 
-/// Whether a name ends as one of the tables may; `true` where that takes a closer look.
+/// Returns whether a name may end like one of the tables. `true` requires a closer look.
 fn may_be_known(name: &[u8]) -> bool {
     let [.., before, last] = name else { return false };
     let mask = TAILS.get(usize::from(last.to_ascii_lowercase())).copied().unwrap_or(0);
@@ -157,7 +160,7 @@ fn in_place(kind: Kind, place: Place) -> Kind {
     if place == Place::Header && kind == Kind::Opaque { Kind::Always } else { kind }
 }
 
-/// Whether the value under a name identifies something: no card has such a name.
+/// Returns whether the value under a name identifies something: no card has such a name.
 pub(super) fn is_identifier(name: &[u8]) -> bool {
     let ends = |end: &[u8]| {
         let at = name.len().checked_sub(end.len());
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_fields() {
+    fn field_names_have_their_kinds() {
         let names = Names::default();
         let check = |name: &str, expect: Option<Kind>| {
             assert_eq!(names.field(name.as_bytes(), Place::Body), expect, "{name}");
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_headers_and_of_a_configuration() {
+    fn header_names_and_configured_names_have_their_kinds() {
         let settings = Settings {
             headers: vec!["X-Mine".into()],
             fields: vec!["pin_code".into()],

@@ -1,13 +1,14 @@
-//! What is a secret, as data: names of headers and fields, schemes, and how the keys of known vendors begin. No code, and nothing that a
-//! configuration says: that is in [`super::names`].
+//! Rules about secrets, as data: names of headers and fields, schemes, and prefixes of the keys of
+//! known vendors. Contains no code, and nothing from a configuration: that is in [`super::names`].
 //!
-//! Names are in normal form: lower case, without `-` and `_`. Sources: the vendors' descriptions of their keys and of their
-//! authentication, RFC 6749 (OAuth), RFC 7617 and the IANA registry of authentication schemes, AWS Signature Version 4.
+//! Names are in normal form: lower case, without `-` and `_`. Sources: the vendors' descriptions of
+//! their keys and of their authentication, RFC 6749 (OAuth), RFC 7617 and the IANA registry of
+//! authentication schemes, AWS Signature Version 4.
 
 use super::names::Kind::{self, *};
 use super::names::Only::{self, *};
 
-/// A name, what its value has to be like, and where the name means that.
+/// A name, the condition for its value, and the places where the rule applies.
 pub(super) type Rule = (&'static [u8], Kind, Only);
 
 /// Whole names. Sorted.
@@ -75,7 +76,7 @@ pub(super) const NAMES: [Rule; 60] = [
     (b"xgoogsignature", Always, Anywhere),
 ];
 
-/// How names end. The first that fits counts.
+/// Endings of names. The first match applies.
 pub(super) const ENDS: [(&[u8], Kind); 14] = [
     (b"accesstoken", Always),
     (b"refreshtoken", Always),
@@ -93,8 +94,8 @@ pub(super) const ENDS: [(&[u8], Kind); 14] = [
     (b"privatekey", Always),
 ];
 
-/// A name that ends in `token` and has one of these in it is a cursor, a client's number for a request, or known to all. These are compared,
-/// or sent back as they are, and open nothing.
+/// A name that ends in `token` and has one of these in it is a cursor, a client's number for a
+/// request, or known to all. These are compared, or sent back as they are, and open nothing.
 pub(super) const NO_SECRET: [&[u8]; 32] = [
     b"page",
     b"next",
@@ -130,10 +131,11 @@ pub(super) const NO_SECRET: [&[u8]; 32] = [
     b"marker",
 ];
 
-/// What DynamoDB and Firestore put around a text.
+/// Names that DynamoDB and Firestore wrap a text in.
 pub(super) const WRAPPERS: [&[u8]; 3] = [b"S", b"stringValue", b"Value"];
 
-/// The first word of `Authorization` that stays: technologies are told by it. Of a value that begins with none of these, nothing stays.
+/// The first word of `Authorization`, which stays because technologies are recognised by it. A
+/// value that begins with none of these is replaced completely.
 pub(super) const SCHEMES: [&[u8]; 31] = [
     b"apikey",
     b"api-key",
@@ -168,14 +170,16 @@ pub(super) const SCHEMES: [&[u8]; 31] = [
     b"zoho-oauthtoken",
 ];
 
-/// Signed requests: `Credential=ID/SCOPE, SignedHeaders=…, Signature=…`, of which the scope and the names stay.
+/// Signed requests: `Credential=ID/SCOPE, SignedHeaders=…, Signature=…`. The scope and the names
+/// stay.
 pub(super) const SIGNED: [&[u8]; 3] =
     [b"aws4-hmac-sha256", b"aws4-ecdsa-p256-sha256", b"aws4-hmac-sha256-payload"];
 
-/// Headers that hold a URL, whose query is looked at.
+/// Headers with a URL, whose query is searched.
 pub(super) const URLS: [&[u8]; 3] = [b"location", b"content-location", b"referer"];
 
-/// Headers that hold a sum over the body's bytes: they would be wrong once it is another (RFC 9530; AWS; Google Cloud Storage).
+/// Headers that hold a sum over the body's bytes: they would be wrong once it is another (RFC 9530;
+/// AWS; Google Cloud Storage).
 pub(super) const SUMS: [&[u8]; 11] = [
     b"x-amz-crc32",
     b"content-md5",
@@ -190,12 +194,12 @@ pub(super) const SUMS: [&[u8]; 11] = [
     b"x-amz-checksum-sha256",
 ];
 
-/// A key that can be told by how it begins.
+/// A key that is recognised by its beginning.
 pub(super) struct Shape {
     pub(super) starts: &'static [u8],
-    /// So many characters of a key follow at least.
+    /// Minimum number of the key's characters that follow.
     pub(super) follow: usize,
-    /// Whether the beginning is but a name, which stays.
+    /// True if the beginning is but a name, which stays.
     pub(super) is_name: bool,
     pub(super) what: &'static str,
 }
@@ -269,8 +273,8 @@ pub(super) const SHAPES: [Shape; 53] = [
 /// PEM (RFC 7468): `PRIVATE KEY`, `RSA PRIVATE KEY`, and so on.
 pub(super) const PEM: &[u8] = b"-----BEGIN ";
 
-/// Lengths and leading digits of the numbers that card issuers give out (ISO/IEC 7812; the issuers' own tables): how many digits of the
-/// beginning count, from, to, the lengths.
+/// Lengths and leading digits of the numbers of card issuers (ISO/IEC 7812; the issuers' own
+/// tables): number of leading digits, first, last, lengths.
 pub(super) const ISSUERS: [(usize, u32, u32, &[usize]); 12] = [
     (1, 4, 4, &[13, 16, 19]),
     (2, 51, 55, &[16]),

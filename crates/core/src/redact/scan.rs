@@ -1,14 +1,15 @@
-//! Looks through a text for secrets: `"name": "value"` wherever it stands, `<name>value</name>`, and what has a shape. One pass, no
-//! recursion, nothing allocated: the text may be JSON, several JSONs, events, XML, HTML, or half of one of these.
+//! Searches a text for secrets: `"name": "value"` at any place, `<name>value</name>`, and known
+//! shapes. One pass, no recursion, no allocation: the text may be JSON, several JSON documents,
+//! events, XML, HTML, or a part of one of these.
 //!
-//! It doesn't look into JSON that stands inside a JSON string, but for shapes.
+//! In JSON inside of a JSON string, only shapes are searched for.
 
 use super::found::{Finder, Hit, Written};
 use super::names::{Kind, Names, Place, is_identifier};
 use super::rules::WRAPPERS;
 use super::shape;
 
-/// What a byte may mean.
+/// Possible meaning of a byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Other,
@@ -59,9 +60,9 @@ pub(super) fn text<'a>(text: &'a [u8], names: &Names, tell: impl FnMut(Hit<'a>))
 struct Scan<'a, 'n, F> {
     finder: Finder<'a, F>,
     names: &'n Names,
-    /// Where the string begins that we are in.
+    /// Beginning of the current string.
     open: Option<usize>,
-    /// Where the last name is.
+    /// Range of the last name.
     last: (usize, usize),
 }
 
@@ -103,7 +104,8 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         self.finder.text.get(at)
     }
 
-    /// A quote: a string begins, or it ends and is a name or a value. Gives where to go on.
+    /// Handles a quote: a string begins, or it ends and is a name or a value. Returns the position
+    /// to continue at.
     fn quote(&mut self, at: usize) -> Option<usize> {
         let Some(start) = self.open.take() else {
             self.open = Some(at.saturating_add(1));
@@ -123,7 +125,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         self.value(kind, name, self.skip_space(after.saturating_add(1)))
     }
 
-    /// What follows a name of a secret.
+    /// Handles the value after the name of a secret.
     fn value(&mut self, kind: Kind, name: &'a [u8], at: usize) -> Option<usize> {
         match self.byte(at)? {
             b'"' => self.string(kind, name, at),
@@ -140,7 +142,8 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         }
     }
 
-    /// The string that begins with the quote here. Gives what follows it, where it was a secret.
+    /// Handles the string that begins with this quote. Returns the position after it if it was a
+    /// secret.
     fn string(&mut self, kind: Kind, name: &'a [u8], quote: usize) -> Option<usize> {
         let start = quote.saturating_add(1);
         let end = self.end_of_string(start);
@@ -148,7 +151,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         found.then_some(end.saturating_add(usize::from(self.byte(end) == Some(&b'"'))))
     }
 
-    /// Strings in brackets. Gives where it went.
+    /// Handles strings in brackets. Returns the position to continue at.
     fn list(&mut self, kind: Kind, name: &'a [u8], bracket: usize) -> Option<usize> {
         let mut at = bracket.saturating_add(1);
         loop {
@@ -190,7 +193,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         let rest = self.finder.text.get(start..)?;
         let head = rest.get(..rest.len().min(256)).unwrap_or(rest);
         let length = head.iter().position(|b| b"> /\t\r\n<\"".contains(b)).filter(|length| *length > 0)?;
-        // Not beyond the next tag: each is looked at once.
+        // Search only up to the next tag, so that each tag is examined once.
         let close = head.iter().position(|b| matches!(b, b'>' | b'<'))?;
         let value = start.saturating_add(close).saturating_add(1);
         // `<a></a>` has no value.
@@ -218,7 +221,7 @@ impl<'a, F: FnMut(Hit<'a>)> Scan<'a, '_, F> {
         at.saturating_add(rest.iter().take_while(|b| b.is_ascii_whitespace()).count())
     }
 
-    /// Where the string ends whose inside begins here: at its quote, a line break, or the end of the text.
+    /// End of a string whose inside begins here: its quote, a line break, or the end of the text.
     fn end_of_string(&self, start: usize) -> usize {
         let mut at = start;
         while let Some(byte) = self.byte(at) {

@@ -1,24 +1,25 @@
-//! What is told to be a secret by its shape, wherever it stands: keys of known vendors, signed JWTs, private keys in PEM, card numbers.
+//! Recognises secrets by their shape, at any place: keys of known vendors, signed JWTs, private
+//! keys in PEM, card numbers.
 
 use super::rules::{ISSUERS, PEM, SHAPES};
 
-/// A secret that was told by its shape, at the beginning of a text.
+/// A secret that was recognised by its shape, at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shaped {
-    /// How many bytes before it stay.
+    /// Number of bytes at the beginning that stay.
     pub(super) from: usize,
-    /// Where it ends.
+    /// End of the secret.
     pub(super) to: usize,
-    /// What it is, for a person.
+    /// Description of the secret, for a person.
     pub(super) what: &'static str,
-    /// Whether white space in it means nothing.
+    /// True if white space in it means nothing.
     pub(super) squeeze: bool,
 }
 
-/// What a person is told of a card's number.
+/// Description of a card's number, for a person.
 pub(super) const CARD: &str = "a card number";
 
-/// Where in [`SHAPES`] those with a first byte begin and end, and whether there are any.
+/// Range of the [`SHAPES`] with a given first byte, empty if there are none.
 const FIRST: [(u8, u8); 128] = first();
 
 const fn first() -> [(u8, u8); 128] {
@@ -36,7 +37,7 @@ const fn first() -> [(u8, u8); 128] {
     table
 }
 
-/// Whether a secret may begin with a byte.
+/// True if a secret may begin with a byte.
 const BEGINS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -48,16 +49,17 @@ const BEGINS: [bool; 256] = {
     table
 };
 
-/// Whether a secret may begin with a byte.
+/// Returns whether a secret may begin with a byte.
 pub(super) const fn may_begin(byte: u8) -> bool {
     #[expect(clippy::indexing_slicing, reason = "there is a place for each byte")]
     BEGINS[byte as usize]
 }
 
-/// The secret that a text begins with. What stands before the text is no letter and no digit: amid base64 these letters say nothing.
+/// Finds a secret at the beginning of a text. The byte before the text must not be a letter or
+/// digit: within base64, the letters of a prefix occur by accident.
 ///
-/// Whatever the text is, many calls along it take no more than a small multiple of its length: a look that finds nothing is short, or
-/// there is no second one in what it has seen.
+/// Many calls along one text take at most a small multiple of its length in total: a search without
+/// a result is short, or isn't repeated over the same bytes.
 pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     let first = *text.first()?;
     match first {
@@ -77,7 +79,7 @@ pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     let length = rest.iter().take_while(|b| is_part(**b)).count();
     // AWS's own examples end so.
     let is_example = length < 64 && rest.get(..length).is_some_and(|key| key.ends_with(b"EXAMPLE"));
-    // What stands before a token was too short for a key.
+    // The text before a token was too short for a key.
     let is_done = super::contains_token(rest.get(..length.min(96))?);
     let to = shape.starts.len().saturating_add(length);
     let from = if shape.is_name { shape.starts.len() } else { 0 };
@@ -93,7 +95,7 @@ fn is_key(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-/// What a value in a URL may be written with, also in JSON and XML.
+/// Returns whether a value in a URL may contain a byte, also in JSON and XML.
 fn is_in_url(byte: u8) -> bool {
     is_key(byte) || matches!(byte, b'%' | b'+' | b'/' | b'=' | b'~')
 }
@@ -108,7 +110,7 @@ fn jwt(text: &[u8]) -> Option<Shaped> {
     is_jwt(text.get(..to)?).then_some(Shaped { from: 0, to, what: "a signed JWT", squeeze: false })
 }
 
-/// Whether a text is a signed JWT.
+/// Returns whether a text is a signed JWT.
 pub(super) fn is_jwt(text: &[u8]) -> bool {
     let mut parts = text.splitn(4, |&b| b == b'.');
     let (header, payload, signature) = (parts.next(), parts.next(), parts.next());
@@ -118,7 +120,8 @@ pub(super) fn is_jwt(text: &[u8]) -> bool {
         && signature.is_some_and(|part| part.len() >= 16 && !super::contains_token(part))
 }
 
-/// A private key, up to the line that ends it; where that is missing, up to the end of the text that it stands in.
+/// A private key, up to the line that ends it, or up to the end of the text if that line is
+/// missing.
 fn pem(text: &[u8]) -> Option<Shaped> {
     let head = text.strip_prefix(PEM)?;
     let label = head.get(..head.len().min(40))?;
@@ -141,7 +144,8 @@ fn pem(text: &[u8]) -> Option<Shaped> {
     Some(Shaped { from: 0, to, what: "a private key", squeeze: true })
 }
 
-/// The digits of a text that is nothing else but for spaces and dashes between them; their number, and the digits.
+/// The digits of a text that contains only digits, with spaces and dashes between them: their
+/// number, and the digits.
 pub(super) fn digits(text: &[u8]) -> Option<(usize, [u8; 19])> {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     if text.len() > 37 || !is_digit(text.first()) || !is_digit(text.last()) {
@@ -161,7 +165,8 @@ pub(super) fn digits(text: &[u8]) -> Option<(usize, [u8; 19])> {
     Some((count, found))
 }
 
-/// Whether a text is a card's number and nothing else: an issuer's digits, and the sum is right (ISO/IEC 7812-1, annex B).
+/// Returns whether a text is exactly a card's number: digits of an issuer with a valid checksum
+/// (ISO/IEC 7812-1, annex B).
 pub(super) fn is_card(text: &[u8]) -> bool {
     if text.len() < 13 {
         return false;
@@ -197,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_told_by_their_shape() {
+    fn keys_are_recognised_by_their_shape() {
         let check = |text: &str, expect: Option<&str>| {
             assert_eq!(begins(None, text.as_bytes()).map(|shaped| shaped.what), expect, "{text}");
         };
@@ -226,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_told_by_issuer_and_sum() {
+    fn cards_are_recognised_by_issuer_and_checksum() {
         let check = |text: &str, expect: bool| assert_eq!(is_card(text.as_bytes()), expect, "{text}");
         for card in [
             "4242424242424242",

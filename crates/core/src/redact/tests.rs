@@ -5,7 +5,7 @@ fn redactor() -> Redactor {
     Redactor::new(&Settings { key: "k".into(), ..Settings::default() })
 }
 
-/// Puts `{secret}` in the place of its token.
+/// Replaces tokens by `{secret}`.
 fn named(bytes: Vec<u8>, secrets: &[&str]) -> String {
     let mut text = String::from_utf8(bytes).unwrap();
     for secret in secrets {
@@ -42,7 +42,7 @@ fn body(content_type: &str, text: &str, expect: &str) {
 }
 
 #[test]
-fn the_hash_is_that_of_the_rfc() {
+fn hash_equals_the_vectors_of_the_rfc() {
     // RFC 2202, 3: test cases 2 and 6, the latter with a key longer than a block.
     let token = |key: &str, text: &[u8]| {
         let redactor = Redactor::new(&Settings { key: key.into(), ..Settings::default() });
@@ -54,7 +54,7 @@ fn the_hash_is_that_of_the_rfc() {
 }
 
 #[test]
-fn fields_of_json() {
+fn secrets_in_json_fields_are_replaced() {
     let json = |text: &str, expect: &str| body("application/json", text, expect);
     json(r#"{"password":"hunter2"}"#, r#"{"password":"{hunter2}"}"#);
     json(
@@ -83,7 +83,7 @@ fn fields_of_json() {
         r#"{"next_page_token":"0123456789abcdef01","key":"0123456789abcdef01abc"}"#,
         r#"{"next_page_token":"0123456789abcdef01","key":"0123456789abcdef01abc"}"#,
     );
-    // What an echo service answers.
+    // An answer of an echo service.
     json(
         r#"{"headers":{"Authorization":"Bearer abc","Cookie":"a=t1; b=t2"}}"#,
         r#"{"headers":{"Authorization":"Bearer {abc}","Cookie":"a={t1}; b={t2}"}}"#,
@@ -95,14 +95,14 @@ fn fields_of_json() {
 }
 
 #[test]
-fn json_that_is_half_or_several() {
+fn secrets_in_truncated_or_repeated_json_are_replaced() {
     body("", r#"{"a":1,"password":"hunter2"#, r#"{"a":1,"password":"{hunter2}"#);
     body(
         "",
         "{\"secret\":\"abc\"}\n{\"secret\":\"t1\"}\n",
         "{\"secret\":\"{abc}\"}\n{\"secret\":\"{t1}\"}\n",
     );
-    // A stray quote spoils its own line alone.
+    // A stray quote affects only its own line.
     body(
         "text/event-stream",
         ": it\"s\ndata: {\"secret\":\"abc\"}\n\n",
@@ -132,7 +132,7 @@ fn json_that_is_half_or_several() {
 }
 
 #[test]
-fn cards() {
+fn card_numbers_are_replaced() {
     let card = "{4242424242424242}";
     body(
         "",
@@ -163,7 +163,7 @@ fn cards() {
 }
 
 #[test]
-fn forms_and_queries() {
+fn secrets_in_forms_and_queries_are_replaced() {
     let form = |text: &str, expect: &str| body("application/x-www-form-urlencoded", text, expect);
     form(
         "grant_type=password&password=a+b%26c&client_secret=abc&scope=x",
@@ -191,7 +191,7 @@ fn forms_and_queries() {
 }
 
 #[test]
-fn headers() {
+fn secrets_in_headers_are_replaced() {
     let check = |name: &str, value: &str, expect: &str| {
         let new = redactor().header(name.as_bytes(), value.as_bytes());
         let new = new.unwrap_or_else(|| value.as_bytes().to_vec());
@@ -229,7 +229,7 @@ fn headers() {
 const SIGNED: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
 
 #[test]
-fn shapes_anywhere() {
+fn shapes_are_replaced_at_any_place() {
     let live = format!("{}{}", "sk_live_", "51H8xAbCdEfGhIj");
     let token = String::from_utf8(redactor().token(live.as_bytes())).unwrap();
     body("", &format!(r#"{{"text":"use {live}, please"}}"#), &format!(r#"{{"text":"use {token}, please"}}"#));
@@ -248,7 +248,7 @@ fn shapes_anywhere() {
         redactor().header(b"authorization", format!("Bearer {SIGNED}").as_bytes()).unwrap(),
         format!("Bearer {jwt}").into_bytes()
     );
-    // An assertion says who asks for what: it is compared.
+    // An assertion states who requests what, so that it is compared.
     let signature = String::from_utf8(redactor().token(b"c2lnbmF0dXJlLXNpZ25hdHVyZQ")).unwrap();
     let (says, _) = SIGNED.rsplit_once('.').unwrap();
     body(
@@ -281,7 +281,7 @@ fn a_private_key_has_one_token_however_it_is_written() {
 }
 
 #[test]
-fn elements_of_xml() {
+fn secrets_in_xml_elements_are_replaced() {
     body(
         "text/xml",
         "<r><AccessKeyId>AKID</AccessKeyId><sts:SessionToken x='1'>abc</sts:SessionToken><NextToken>abc</NextToken><Secret/><password></password></r>",
@@ -290,7 +290,7 @@ fn elements_of_xml() {
 }
 
 #[test]
-fn what_is_no_text_stays() {
+fn binary_body_stays() {
     let check = |content_type: &str, bytes: &[u8]| {
         assert_eq!(redactor().body(Some(content_type.as_bytes()), bytes), None);
     };
@@ -301,7 +301,7 @@ fn what_is_no_text_stays() {
 }
 
 #[test]
-fn a_configuration_adds_and_takes_away() {
+fn configuration_adds_and_removes_names() {
     let settings = Settings {
         fields: vec!["pin".into()],
         headers: vec!["x-mine".into()],
@@ -316,7 +316,7 @@ fn a_configuration_adds_and_takes_away() {
 }
 
 #[test]
-fn an_exchange_has_one_token_for_a_secret_and_fits_afterwards() {
+fn exchange_has_one_token_per_secret_and_fitting_lengths() {
     let body = |text: &str| Body { bytes: text.into(), truncated: None };
     let mut exchange = Exchange {
         request: Request {
@@ -435,7 +435,7 @@ mod properties {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn a_second_time_changes_nothing(text in text()) {
+        fn redacting_twice_changes_nothing(text in text()) {
             let r = redactor();
             again(|text| r.body(None, text), &text)?;
             again(|text| r.body(Some(b"application/x-www-form-urlencoded"), text), &text)?;
@@ -446,7 +446,7 @@ mod properties {
         }
 
         #[test]
-        fn json_stays_json_and_the_rest_of_it_as_it_is(secret in "[!-~]{1,40}", before: String, after: String) {
+        fn redacted_json_stays_json_with_its_other_values(secret in "[!-~]{1,40}", before: String, after: String) {
             prop_assume!(!is_placeholder(secret.as_bytes()) && !contains_token(secret.as_bytes()));
             let quiet = |text: &String| serde_json::to_string(&text.replace(|c: char| c.is_ascii_graphic(), ".")).unwrap();
             let json = format!(r#"{{"a":{},"client_secret":{},"b":{}}}"#, quiet(&before), serde_json::to_string(&secret).unwrap(), quiet(&after));
@@ -461,7 +461,7 @@ mod properties {
         }
 
         #[test]
-        fn of_a_body_that_is_cut_nothing_leaks(secret in "[a-w0-9]{24,40}", cut in 0usize..24) {
+        fn truncated_body_leaks_no_secret(secret in "[a-w0-9]{24,40}", cut in 0usize..24) {
             let (before, kept) = (r#"{"x":1,"client_secret":""#, &secret[..secret.len() - cut]);
             let new = redactor().body(None, format!("{before}{kept}").as_bytes()).unwrap();
             let token = String::from_utf8(redactor().token(kept.as_bytes())).unwrap();
@@ -470,7 +470,7 @@ mod properties {
     }
 
     #[test]
-    fn hostile_text_takes_time_in_proportion() {
+    fn hostile_text_takes_linear_time() {
         let pieces = [
             "\"",
             "\"\\",

@@ -1,4 +1,4 @@
-//! What a signature is found by when a request misses: numbers for its parts.
+//! Features of a signature, by which a miss finds similar signatures: numbers for its parts.
 
 use crate::canonical::{Signature, parts};
 use crate::digest;
@@ -9,7 +9,8 @@ pub const FINE_MAX: usize = 64;
 /// The features of a signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// Backend, method, path and operation; backend and the path up to its last `/`; backend. The finest first.
+    /// Backend, method, path and operation; backend and the path up to its last `/`; backend. The
+    /// finest first.
     pub coarse: [u32; 3],
     /// One for each part and backend, ascending, at most [`FINE_MAX`].
     pub fine: Vec<u32>,

@@ -1,15 +1,17 @@
-//! The signature table, version 3: a read-only file that answers "what was recorded for this digest?" with a few small reads.
+//! The signature table, version 3: a read-only file that answers "what was recorded for this
+//! digest?" with a few small reads.
 //!
-//! It lives in a passive data segment of the filter's module, where nothing of it is resident in the VM. All numbers are little endian;
-//! offsets count from the table's first byte. `docs/reference/table-format.md` describes it.
+//! It lives in a passive data segment of the filter's module, where nothing of it is resident in
+//! the VM. All numbers are little endian; offsets count from the table's first byte.
+//! `docs/reference/table-format.md` describes it.
 //!
 //! ```text
-//! header    64 bytes: magic, version, length, SHA-1 of all that follows the header, number of sections
+//! header    64 bytes: magic, version, length, SHA-1 of the bytes after it, number of sections
 //! directory a (kind, offset, length) for each section; unknown kinds are refused
 //! meta      bincode: Meta
 //! index     open addressing over digests: slots of 16 bytes
-//! near      (feature, record) of 8 bytes each, sorted: what a miss is explained with
-//! records   16 bytes for each signature: where it stands, and where its exchange's identifier
+//! near      (feature, record) of 8 bytes each, sorted, to explain misses
+//! records   16 bytes for each signature: places of the signature and of its exchange's identifier
 //! data      entries (bincode), header blocks, bodies, signatures
 //! ```
 
@@ -33,11 +35,12 @@ pub const VERSION: u32 = 3;
 pub const HEADER_LEN: u32 = 64;
 /// Length of a directory entry in bytes.
 pub const DIRECTORY_ENTRY_LEN: u32 = 12;
-/// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of what it leads to. Length 0: free.
+/// Length of a slot in bytes: the digest's prefix (`u64`), offset (`u32`) and length (`u32`) of the
+/// entry. Length 0: free.
 pub const SLOT_LEN: u32 = 16;
-/// How many slots one read fetches.
+/// Number of slots that one read fetches.
 pub const WINDOW: u32 = 4;
-/// So many records at most are named for one feature.
+/// Maximum number of records for one feature.
 pub const NEAR_MAX: usize = 32;
 /// Length of a posting in bytes: a feature and a record's number, `u32` each.
 pub const POSTING_LEN: u32 = 8;
@@ -47,7 +50,7 @@ pub const RECORD_LEN: u32 = 16;
 /// The kinds of sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// What the table is about.
+    /// Description of the table.
     Meta,
     /// Digest → entry.
     Index,

@@ -1,26 +1,27 @@
-//! Finds the recorded requests that have most in common with a signature. Bounded: at most some thousand small reads, however large the
-//! table is.
+//! Finds the recorded requests that have most in common with a signature. Bounded: at most some
+//! thousand small reads, however large the table is.
 
 use super::reader::u32_at;
 use super::{Blob, Features, NEAR_MAX, POSTING_LEN, RECORD_LEN, Segment, Table};
 use hashbrown::HashMap;
 
-/// What the features of the signature as a whole count, the finest first.
+/// Weights of the features of a whole signature, the finest first.
 const COARSE_VOTES: [u32; 3] = [4, 2, 1];
-/// What a part counts that only one recorded request has: it is shared among those that have it, so that a rare part tells more.
+/// Weight of a part. The recorded requests with the part share it, so that a rare part weighs more.
 const FINE_VOTES: usize = 1000;
 
 /// A recorded signature, as it is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Its bytes, values perhaps cut.
+    /// Place of the signature's bytes. Long values may be cut.
     pub signature: Blob,
     /// The identifier of the first exchange with it.
     pub exchange: Blob,
 }
 
 impl<S: Segment> Table<S> {
-    /// The recorded requests that have most in common with these features, at most `most`; the best first.
+    /// The recorded requests that have most in common with these features, at most `most`; the best
+    /// first.
     pub fn nearest(&self, features: &Features, most: usize) -> Vec<Record> {
         let mut votes: HashMap<u32, u32> = HashMap::new();
         let mut vote = |records: Vec<u32>, count: u32| {

@@ -1,19 +1,20 @@
-//! Reads a table where it lies.
+//! Reads a table in place.
 //!
-//! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked when it is opened and, in full, by
-//! [`Table::verify`] before it is bundled.
+//! Look-ups never fail loudly: unreadable data is treated as absent. A table is checked when it is
+//! opened and, completely, by [`Table::verify`] before it is bundled.
 
 use super::{Blob, Echo, Entry, Meta};
 use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
 use super::{SLOT_LEN, Section, VERSION, WINDOW};
 use crate::digest::{self, Digest};
 
-/// Where a table's bytes are. In the filter this is `memory.init` on the module's passive segment.
+/// Source of a table's bytes. In the filter this is `memory.init` on the module's passive segment.
 pub trait Segment {
-    /// How many bytes there are.
+    /// Number of bytes.
     fn length(&self) -> u32;
 
-    /// Fills `to` from `offset` on. Gives `false`, and leaves `to` as it was, where that isn't wholly inside.
+    /// Fills `to` from `offset` on. Returns `false`, and leaves `to` unchanged, if the range isn't
+    /// completely inside.
     fn read(&self, offset: u32, to: &mut [u8]) -> bool;
 }
 
@@ -51,9 +52,9 @@ pub enum TableError {
         "the table is damaged: it should have {expected} bytes and has {actual}; bundle the snapshot again"
     )]
     Length {
-        /// What the header says.
+        /// Length according to the header.
         expected: u64,
-        /// What is there.
+        /// Actual length.
         actual: u32,
     },
     /// The bytes aren't those that were written.
@@ -99,7 +100,8 @@ impl<S: Segment> Table<S> {
     /// Opens the table in a segment. An empty segment is an empty table.
     ///
     /// # Errors
-    /// [`TableError`] where it is anything but a whole table of a known version. The checksum isn't looked at; see [`Self::verify`].
+    /// [`TableError`] if the segment isn't a complete table of a known version. The checksum isn't
+    /// verified; see [`Self::verify`].
     pub fn open(segment: S) -> Result<Self, TableError> {
         if segment.length() == 0 {
             let (digest, none) = (digest::sha1(b""), Blob::default());
@@ -124,7 +126,8 @@ impl<S: Segment> Table<S> {
         }
         let digest = rest.first_chunk::<20>().copied().unwrap_or_default();
         let sections = u32_at(rest, 20).unwrap_or(0);
-        // The checksum doesn't cover the header: two tables that differ there must not have one name.
+        // The checksum doesn't cover the header: two tables that differ there must not have one
+        // name.
         if rest.get(24..).is_none_or(|padding| padding.iter().any(|&b| b != 0)) {
             return Err(TableError::Section("its header has bytes that mean nothing"));
         }
@@ -159,17 +162,17 @@ impl<S: Segment> Table<S> {
         if hasher.digest().bytes() == self.digest { Ok(()) } else { Err(TableError::Checksum) }
     }
 
-    /// What the table is about.
+    /// Description of the table.
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// The table's digest: its name by content. That of no bytes where there is no table.
+    /// The table's digest: its name by content. Without a table, the digest of no bytes.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// Whether there is no table.
+    /// Returns whether there is no table.
     pub fn is_empty(&self) -> bool {
         self.segment.length() == 0
     }
@@ -181,12 +184,12 @@ impl<S: Segment> Table<S> {
         })
     }
 
-    /// Where the postings are.
+    /// Range of the postings.
     pub(super) fn near(&self) -> Blob {
         self.near
     }
 
-    /// Where the records are.
+    /// Range of the records.
     pub(super) fn records(&self) -> Blob {
         self.records
     }
@@ -219,14 +222,15 @@ impl<S: Segment> Table<S> {
         decode(&bytes)
     }
 
-    /// Goes through the slots from a key's place on until one with the key satisfies `take`, or one is free.
+    /// Goes through the slots from a key's place on until one with the key satisfies `take`, or one
+    /// is free.
     fn probe<T>(&self, slots: Slots, key: u64, take: impl Fn(Blob) -> Option<T>) -> Option<T> {
         if slots.offset == 0 {
             return None;
         }
         let mut slot = first_slot(key, slots.mask);
         let mut window = [0; (SLOT_LEN * WINDOW) as usize];
-        // A full circle at most, should there be no free slot in a damaged table.
+        // At most a full circle, in case a damaged table has no free slot.
         for _ in 0..=slots.mask / WINDOW {
             let offset = slots.offset.checked_add(slot.checked_mul(SLOT_LEN)?)?;
             if !self.segment.read(offset, &mut window) {
@@ -254,7 +258,8 @@ pub fn first_slot(key: u64, mask: u32) -> u32 {
     u32::try_from(key >> 32).unwrap_or(0) & mask & !(WINDOW.wrapping_sub(1))
 }
 
-/// Decodes a value. A damaged length can't make more room than the limit: without one, bincode asks for whatever it reads, which panics.
+/// Decodes a value. The limit bounds the allocation for a damaged length: without it, bincode
+/// allocates any length that it reads, which panics.
 fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Option<T> {
     const LIMIT: usize = 64 << 20;
     let limited = bincode::config::standard().with_limit::<LIMIT>();

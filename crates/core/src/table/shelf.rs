@@ -1,4 +1,5 @@
-//! Several tables in one segment, of which a proxy uses one: a mesh rolls out one module, and each workload names its snapshot.
+//! Several tables in one segment, of which a proxy uses one: a mesh rolls out one module, and each
+//! workload names its snapshot.
 //!
 //! ```text
 //! header    16 bytes: magic, version (u32), number of tables (u32)
@@ -11,13 +12,13 @@ use super::{Segment, Table, TableError};
 
 /// The first eight bytes of several tables.
 pub const SHELF_MAGIC: [u8; 8] = *b"USSHELF\n";
-/// The version of what is around the tables.
+/// Version of the format around the tables.
 const SHELF_VERSION: u32 = 1;
 /// Length of the header in bytes.
 const SHELF_HEADER_LEN: u32 = 16;
 /// Length of a place in bytes.
 const SHELF_PLACE_LEN: u32 = 8;
-/// So many tables at most.
+/// Maximum number of tables.
 const SHELF_MAX: u32 = 4096;
 
 /// A part of a segment, as a segment of its own.
@@ -29,7 +30,7 @@ pub struct Part<S> {
 }
 
 impl<S: Segment> Part<S> {
-    /// Nothing: an empty table.
+    /// An empty table.
     pub fn nothing(segment: S) -> Self {
         Self { segment, offset: 0, length: 0 }
     }
@@ -57,10 +58,11 @@ pub struct Shelf<S> {
 }
 
 impl<S: Segment + Copy> Shelf<S> {
-    /// Finds the tables of a segment: several, one, or none where it is empty. The tables themselves aren't looked at.
+    /// Finds the tables of a segment: several, one, or none if the segment is empty. The tables
+    /// themselves aren't read.
     ///
     /// # Errors
-    /// [`TableError`] where a place is outside, or the version isn't known.
+    /// [`TableError`] if an offset is outside, or the version is unknown.
     pub fn open(segment: S) -> Result<Self, TableError> {
         let whole = Part { segment, offset: 0, length: segment.length() };
         let mut header = [0; SHELF_HEADER_LEN as usize];
@@ -90,10 +92,12 @@ impl<S: Segment + Copy> Shelf<S> {
         self.parts.iter().map(|part| Table::open(*part)).collect()
     }
 
-    /// The table to use: the one of the snapshot that is asked for; where none is, the only one, or the one that is called like the workload.
+    /// The table to use: that of the requested snapshot. Without a request, the only table, or the
+    /// one with the name of the workload.
     ///
     /// # Errors
-    /// [`TableError`], where a table is damaged. `Ok(Err(…))`, with all names, where there are tables and none is the one.
+    /// [`TableError`] if a table is damaged. `Ok(Err(…))`, with all names, if there are tables and
+    /// none applies.
     pub fn choose(
         &self,
         asked: Option<&str>,
@@ -126,7 +130,8 @@ fn place<S: Segment + Copy>(whole: &Part<S>, index: u32) -> Option<Part<S>> {
     (end <= whole.length && length > 0).then_some(Part { offset, length, ..*whole })
 }
 
-/// Puts tables beside each other. One alone stays as it is. `None` where they are more, or larger, than can be.
+/// Joins tables to a shelf. A single table is returned unchanged. `None` if the number or the size
+/// of the tables exceeds the limits.
 pub fn shelf(tables: &[Vec<u8>]) -> Option<Vec<u8>> {
     if let [one] = tables {
         return Some(one.clone());
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_there_is_found() {
+    fn shelved_table_is_found() {
         for tables in [&[&b"one"[..], b"two!"][..], &[b"a", b"bb", b"ccc"]] {
             assert_eq!(parts(&shelf_of(tables)).unwrap(), tables);
         }
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_refused() {
+    fn damaged_shelf_is_refused() {
         let good = shelf_of(&[b"one", b"two"]);
         let check = |at: usize, byte: u8| {
             let mut bytes = good.clone();

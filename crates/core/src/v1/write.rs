@@ -179,8 +179,8 @@ fn message_entries<M: SerializeMap>(
     Ok(())
 }
 
-/// Whether control characters, which JSON spells with six characters, make a text longer than
-/// base64.
+/// Returns whether control characters, which JSON spells with six characters, make a text longer
+/// than base64.
 fn is_mostly_escapes(text: &str) -> bool {
     let escapes = text.bytes().filter(|b| *b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')).count();
     escapes.saturating_mul(15) > text.len()

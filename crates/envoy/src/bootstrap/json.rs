@@ -1,5 +1,5 @@
-//! Access to JSON values whose shape is known, because they are our templates. A missing value is an error
-//! instead of a panic.
+//! Access to JSON values whose shape is known, because they are our templates. A missing value is
+//! an error instead of a panic.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,5 @@
-//! The process: signals that can't hit another process, and an exit that any number of tasks can await.
+//! The process: signals that can't hit another process, and an exit that any number of tasks can
+//! await.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +15,8 @@ use crate::guard::Guard;
 pub(crate) struct Child {
     pid: Pid,
     exit: watch::Receiver<Option<EnvoyExit>>,
-    /// Whether the process still exists, if only as a zombie. While this is locked, its number isn't
-    /// reused.
+    /// True if the process still exists, if only as a zombie. While this is locked, its number
+    /// isn't reused.
     exists: Arc<Mutex<bool>>,
 }
 
@@ -31,10 +32,11 @@ impl Child {
         let (sender, exit) = watch::channel(None);
         let exists = Arc::new(Mutex::new(true));
         let child = Self { pid, exit, exists: Arc::clone(&exists) };
-        // A thread instead of a task, because it must outlive the runtime. Otherwise an Envoy dropped with
-        // the runtime would stay a zombie.
+        // A thread instead of a task, because it must outlive the runtime. Otherwise an Envoy
+        // dropped with the runtime would stay a zombie.
         let waiter = move || {
-            // NOWAIT leaves the zombie, so that the number isn't reused before the guard is released.
+            // NOWAIT leaves the zombie, so that the number isn't reused before the guard is
+            // released.
             while matches!(
                 waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT),
                 Err(rustix::io::Errno::INTR)
@@ -73,7 +75,8 @@ impl Child {
         let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| *exit);
         match ended {
             Some(exit) => exit,
-            // The thread has ended without a status, because `waitpid` failed. It can't fail for our child.
+            // The thread has ended without a status, because `waitpid` failed. It can't fail for
+            // our child.
             None => std::future::pending().await,
         }
     }

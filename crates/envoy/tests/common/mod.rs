@@ -1,5 +1,5 @@
-//! What the tests share: stand-ins for the filter, and a temporary folder to put them in.
-//! A missing Envoy fails the tests; it never skips them.
+//! Shared by the tests: stand-ins for the filter, and a temporary folder for them. A missing Envoy
+//! fails the tests; it never skips them.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 

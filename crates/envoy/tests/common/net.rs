@@ -1,4 +1,5 @@
-//! Sockets for tests: an upstream that answers with given bytes and keeps what it was sent, and a raw client.
+//! Sockets for tests: an upstream that answers with given bytes and keeps what it was sent, and a
+//! raw client.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -6,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Listens on a free port; reads until the end of the head, answers with `reply`, and keeps the connection.
+/// Listens on a free port; reads until the end of the head, answers with `reply`, and keeps the
+/// connection.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
@@ -45,7 +47,8 @@ async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<u8>>>, reply: Arc<Vec<u
     }
 }
 
-/// Sends `request` on a connection of its own, and reads until `enough` says so or the connection ends.
+/// Sends `request` on a connection of its own, and reads until `enough` says so or the connection
+/// ends.
 pub(crate) async fn exchange(
     to: SocketAddr,
     request: impl AsRef<[u8]>,
@@ -74,7 +77,7 @@ async fn read(stream: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
     answer
 }
 
-/// What comes on this connection, up to `end`.
+/// Reads from the connection up to `end`.
 pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     read(stream, |answer| answer.ends_with(end)).await
 }

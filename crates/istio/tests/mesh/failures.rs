@@ -1,5 +1,5 @@
-//! The effect of the resources when something is missing: a tap lets everything pass, a mock lets nothing
-//! leave, and a workload that hasn't opted in notices nothing.
+//! The effect of the resources when something is missing: a tap lets everything pass, a mock lets
+//! nothing leave, and a workload that hasn't opted in notices nothing.
 
 use crate::istio::Agent;
 use crate::sidecar::Pod;
@@ -90,8 +90,8 @@ async fn broken_module_leaves_the_old_one_working() {
     eventually("the tap works", async || !sink.batches().is_empty()).await;
 }
 
-/// With a wrong tag, or a registry that is down, the agent hands on an RBAC filter instead of the working
-/// filter.
+/// With a wrong tag, or a registry that is down, the agent hands on an RBAC filter instead of the
+/// working filter.
 #[tokio::test]
 async fn module_that_cannot_be_fetched_replaces_one_that_works() {
     let upstream = Upstream::ok().await;

@@ -21,7 +21,8 @@ const HOST: &str = "api.test";
 /// Host without one.
 const OTHER: &str = "other.test";
 
-/// Two authorities: a public one, which signs the certificates of real backends, and the user's own.
+/// Two authorities: a public one, which signs the certificates of real backends, and the user's
+/// own.
 struct World {
     public: TestAuthority,
     own: TestAuthority,
@@ -106,7 +107,8 @@ impl World {
         self.public.serve(name, HTTP1, upstream.address(), Duration::ZERO).await
     }
 
-    /// Makes a call from the app. `own`: the app trusts the user's authority, else the public one alone.
+    /// Makes a call from the app. `own`: the app trusts the user's authority, else the public one
+    /// alone.
     async fn call(
         &self,
         pod: &Pod,
@@ -253,8 +255,8 @@ async fn https_to_other_hosts_passes_untouched() {
     }
 }
 
-/// In this protocol the server speaks first: a listener filter that waits for the client's first bytes
-/// would wait until its timeout.
+/// In this protocol the server speaks first: a listener filter that waits for the client's first
+/// bytes would wait until its timeout.
 #[tokio::test]
 async fn other_protocols_on_other_ports_pass_untouched() {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

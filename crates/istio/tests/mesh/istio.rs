@@ -1,6 +1,6 @@
 //! Istio's handling of an `EnvoyFilter`, as far as our resources need it, after Istio's own code
-//! (`pilot/pkg/networking/core/envoyfilter`): selection of workloads, order of patches, and the effect of
-//! each patch. An unknown patch panics, because no test has tried it.
+//! (`pilot/pkg/networking/core/envoyfilter`): selection of workloads, order of patches, and the
+//! effect of each patch. An unknown patch panics, because no test has tried it.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -58,7 +58,8 @@ impl Sidecar {
             .iter()
             .flat_map(|filter| filter["spec"]["configPatches"].as_array().expect("patches"))
             .collect();
-        // Patches inside listeners come before new listeners, and patches inside chains before new chains.
+        // Patches inside listeners come before new listeners, and patches inside chains before new
+        // chains.
         for (kind, apply) in INSIDE {
             for patch in patches.iter().filter(|patch| patch["applyTo"] == kind) {
                 self.listeners.iter_mut().for_each(|listener| apply(listener, patch));
@@ -133,7 +134,7 @@ impl Sidecar {
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// Whether Istio itself makes the filter of this resource.
+/// Returns whether Istio itself makes the filter of this resource.
 fn is_simple(resource: &Value) -> bool {
     resource["apiVersion"] == "extensions.istio.io/v1alpha1"
 }

@@ -1,5 +1,5 @@
-//! The effect of the resources: they are applied by Istio's rules to a sidecar's configuration as Istio
-//! makes it, and run in a real Envoy with a control plane beside it. No cluster is needed.
+//! The effect of the resources: they are applied by Istio's rules to a sidecar's configuration as
+//! Istio makes it, and run in a real Envoy with a control plane beside it. No cluster is needed.
 //! `docs/how-to/istio.md` says what that leaves open.
 
 mod failures;
@@ -26,7 +26,8 @@ fn module() -> Module {
     Module::new("oci://registry.test/mocks:1", None).expect("a module")
 }
 
-/// The workload under test, in the namespace `payments` with the label `app: payment`, and its annotations.
+/// The workload under test, in the namespace `payments` with the label `app: payment`, and its
+/// annotations.
 fn payment(annotations: Value) -> (Workload, Value) {
     workload("payments", "payment", annotations)
 }

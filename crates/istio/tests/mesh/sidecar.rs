@@ -1,8 +1,8 @@
 //! A sidecar's configuration as Istio makes it, and an Envoy that runs it.
 //!
-//! Without iptables and without Istio's build of Envoy, two things differ: the original destination of a
-//! connection comes by the PROXY protocol instead of from the kernel, and Istio's own extensions
-//! (`istio.stats`, `istio.metadata_exchange`) are left out.
+//! Without iptables and without Istio's build of Envoy, two things differ: the original destination
+//! of a connection comes by the PROXY protocol instead of from the kernel, and Istio's own
+//! extensions (`istio.stats`, `istio.metadata_exchange`) are left out.
 
 use crate::istio::{Agent, Sidecar, Workload};
 use serde_json::{Value, json};
@@ -34,10 +34,10 @@ pub(crate) struct Endpoints {
     pub(crate) backend: SocketAddr,
     /// The workload's own app.
     pub(crate) app: SocketAddr,
-    /// Whether the backend speaks HTTP/2.
+    /// True if the backend speaks HTTP/2.
     pub(crate) h2: bool,
-    /// TLS backend that Istio knows as `api.test`. Connections to other hosts on its port go to their
-    /// destination.
+    /// TLS backend that Istio knows as `api.test`. Connections to other hosts on its port go to
+    /// their destination.
     pub(crate) entry: Option<SocketAddr>,
     /// Service that Istio knows as `collector.test`.
     pub(crate) collector: Option<SocketAddr>,
@@ -371,7 +371,8 @@ fn write(sidecar: &Sidecar, folder: &Path, xds: &Xds, agent: &Agent) {
     file("lds.json", "config.listener.v3.Listener", &listeners);
 }
 
-/// The listener with the PROXY protocol instead of the kernel's record of where a connection was for.
+/// The listener with the PROXY protocol instead of the kernel's record of where a connection was
+/// for.
 ///
 /// The filter for the PROXY protocol stands exactly where Envoy would ask the kernel: at the first
 /// `original_dst` filter, or behind all listener filters where only `use_original_dst` is set. So

@@ -1,6 +1,6 @@
-//! A mock of the whole mesh with opt-in by annotation, and its failures: a workload that hasn't opted in
-//! notices nothing, and a workload that has reaches no backend. Applying and removing resources fails no
-//! request.
+//! A mock of the whole mesh with opt-in by annotation, and its failures: a workload that hasn't
+//! opted in notices nothing, and a workload that has reaches no backend. Applying and removing
+//! resources fails no request.
 
 use crate::istio::Agent;
 use crate::sidecar::Pod;

@@ -64,7 +64,7 @@ fn conversation() -> Vec<Exchange> {
 }
 
 #[test]
-fn what_an_answer_issued_and_a_later_request_has_is_carried() {
+fn value_of_an_answer_in_a_later_request_is_carried() {
     assert_eq!(
         learn(&conversation(), &CarryRules::default()),
         [
@@ -78,7 +78,7 @@ fn what_an_answer_issued_and_a_later_request_has_is_carried() {
 }
 
 #[test]
-fn an_answer_that_came_later_issued_nothing() {
+fn value_of_a_later_answer_is_not_carried() {
     let mut steps = conversation();
     // The requests after it began before it was answered.
     steps[0].duration = 1_000_000;
@@ -87,7 +87,7 @@ fn an_answer_that_came_later_issued_nothing() {
 }
 
 #[test]
-fn a_person_has_the_last_word() {
+fn rule_takes_precedence_over_learning() {
     let endpoint = |text: &str| RequestPlace::parse(text).expect("an endpoint");
     let never = CarryRules { never: vec![endpoint("GET /orders/* path.2")], ..CarryRules::default() };
     assert!(learn(&conversation(), &never).iter().all(|carry| !carry.contains("3 path.2")));
@@ -98,7 +98,7 @@ fn a_person_has_the_last_word() {
 }
 
 #[test]
-fn what_stands_in_a_list_is_replaced_there_and_nothing_else_in_the_list_is() {
+fn value_in_a_list_is_replaced_and_other_items_stay() {
     let text = |number: u8, value: &str| [&[number << 3 | 2, value.len() as u8], value.as_bytes()].concat();
     let proto = |fields: &[(u8, &str)]| fields.iter().flat_map(|(n, v)| text(*n, v)).collect::<Vec<u8>>();
     let kind = Headers::from_pairs([("content-type", "application/x-protobuf")]);
@@ -124,7 +124,7 @@ fn what_stands_in_a_list_is_replaced_there_and_nothing_else_in_the_list_is() {
 }
 
 #[test]
-fn what_is_given_now_is_sent_in_the_place_of_what_was_given_then() {
+fn live_value_replaces_the_recorded_one_in_later_requests() {
     let steps = conversation();
     let carries = Carries::learn(&steps, &CarryRules::default());
     let mut given = LiveValues::default();

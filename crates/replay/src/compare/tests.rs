@@ -39,7 +39,7 @@ fn check(old: Answer<'_>, new: Answer<'_>, expect: &[&str]) {
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 #[test]
-fn what_differs_is_named() {
+fn differences_are_named() {
     let json = |status, body: &'static str| Answer(status, JSON, body.as_bytes(), &[]);
     check(json(200, r#"{"a":1,"b":[1,2]}"#), json(200, r#"{"b": [1, 2], "a": 1}"#), &[]);
     check(json(200, r#"{"a":1}"#), json(201, r#"{"a":"1","c":2}"#), &["status", "body/a", "body/c"]);
@@ -77,7 +77,7 @@ fn grpc_is_compared_by_its_status_and_message() {
 }
 
 #[test]
-fn what_rules_leave_out_is_named_with_its_reason() {
+fn ignored_differences_have_a_reason() {
     let why = Some("told so".to_owned());
     let mask = vec![understudy_core::rules::Place::parse("body/id").expect("a place")];
     let comparer = Comparer { rules: vec![Rule { mask, why, ..Rule::default() }], ..comparer() };
@@ -90,7 +90,7 @@ fn what_rules_leave_out_is_named_with_its_reason() {
 }
 
 #[test]
-fn a_baseline_explains_values_and_no_status() {
+fn baseline_excuses_values_and_not_statuses() {
     let known = [("body/at", Change::Changed), ("status", Change::Changed)];
     let known = known.map(|(key, change)| (key.to_owned(), change)).to_vec();
     let comparer = Comparer { baseline: [("1".to_owned(), known)].into(), ..comparer() };
@@ -102,7 +102,7 @@ fn a_baseline_explains_values_and_no_status() {
 }
 
 #[test]
-fn secrets_are_replaced_before_anything_is_said_of_them() {
+fn secrets_are_replaced_in_reported_differences() {
     let settings = Settings { key: "k".to_owned(), ..Settings::default() };
     let redactor = Redactor::new(&settings);
     let token = String::from_utf8(redactor.token(b"then")).expect("text");
@@ -120,7 +120,7 @@ fn secrets_are_replaced_before_anything_is_said_of_them() {
 }
 
 #[test]
-fn a_rule_excuses_what_it_names_and_nothing_else() {
+fn rule_excuses_only_the_named_places() {
     let place = |text: &str| vec![Place::parse(text).expect("a place")];
     let rule = |volatile: &str, times: &str| Rule {
         volatile: place(volatile),
@@ -138,7 +138,7 @@ fn a_rule_excuses_what_it_names_and_nothing_else() {
     let check = |new: &'static str, expect: &str, ignored: usize| {
         assert_eq!(keys(new), (expect.to_owned(), ignored), "{new}");
     };
-    // What stands behind a number that is left out is still compared.
+    // The text after an ignored number is still compared.
     check(r#"{"created":1790009999,"note":"at 2026-11-21T09:00:00Z","z":"c"}"#, "body/z", 1);
     check(r#"{"created":"soon","note":"at 2026-11-22T09:00:00Z","z":"b"}"#, "body/created", 1);
     check(r#"{"created":1790000000,"note":"by 2026-11-21T09:00:00Z","z":"b"}"#, "body/note", 0);

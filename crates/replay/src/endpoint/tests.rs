@@ -12,7 +12,7 @@ fn step(number: u64, method: &str, path: &str) -> Exchange {
 }
 
 #[test]
-fn requests_that_do_the_same_are_counted_together_and_for_goals_by_themselves() {
+fn requests_to_one_endpoint_are_grouped_and_goals_have_their_own_rows() {
     let steps = [
         step(0, "GET", "/orders/17?full=1"),
         step(1, "GET", "/orders/23"),
@@ -49,7 +49,7 @@ fn requests_that_do_the_same_are_counted_together_and_for_goals_by_themselves() 
 }
 
 #[test]
-fn of_many_endpoints_those_with_the_most_requests_are_counted() {
+fn largest_endpoints_are_kept_above_the_maximum() {
     let mut steps: Vec<_> = (0..300).map(|n| step(n, "GET", &format!("/page-{}", letters(n)))).collect();
     steps.extend([step(300, "GET", "/often"), step(301, "GET", "/often")]);
     let endpoints = Endpoints::new(&steps, &[]);

@@ -40,7 +40,7 @@ fn a_goal_is_reached_or_not() {
 }
 
 #[test]
-fn a_goal_may_be_about_some_requests_alone() {
+fn goal_for_some_requests_ignores_others() {
     let mut report = report();
     let endpoint = |path: &str, asked_for, same, p95_us| Endpoint {
         method: "GET".to_owned(),
@@ -73,7 +73,7 @@ fn a_goal_may_be_about_some_requests_alone() {
 }
 
 #[test]
-fn where_nothing_was_measured_no_goal_is_reached() {
+fn goal_without_a_measurement_is_missed() {
     let mut report = report();
     (report.responder, report.success.rate, report.performance.replayed) = (None, None, None);
     for text in ["responder >= 0%", "success >= 0%", "p95 <= 1h", "dropped-calls <= 0"] {
@@ -87,7 +87,7 @@ fn where_nothing_was_measured_no_goal_is_reached() {
 }
 
 #[test]
-fn what_is_no_condition_is_refused_with_what_to_write() {
+fn invalid_condition_is_refused_with_advice() {
     #[track_caller]
     fn check(text: &str, says: &str) {
         let error = Goal::must(text).expect_err(text).to_string();

@@ -34,7 +34,7 @@ fn places(steps: &[Exchange], told: ServiceInputs) -> Vec<String> {
 }
 
 #[test]
-fn what_the_service_makes_itself_is_noise_and_what_it_was_told_is_not() {
+fn values_made_by_the_service_are_noise_and_received_ones_are_not() {
     let own = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
     let theirs = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
     let asked = "9b2d3a52-1d0c-4c5c-8f5e-1b2f6f1c7a11";
@@ -52,7 +52,7 @@ fn what_the_service_makes_itself_is_noise_and_what_it_was_told_is_not() {
 }
 
 #[test]
-fn a_place_that_is_something_else_once_is_no_noise() {
+fn place_with_one_other_value_is_no_noise() {
     let steps = [
         step(1, "/a", "", r#"{"id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}"#),
         step(2, "/a", "", r#"{"id":"fixed"}"#),
@@ -68,7 +68,7 @@ fn a_day_counts_from_the_day_of_the_answer() {
 }
 
 #[test]
-fn the_place_of_a_rule_holds_what_is_below_it() {
+fn rule_for_a_place_includes_the_places_below() {
     let check = |place: &str, key: &str, expect: bool| {
         assert_eq!(is_at(&Place::parse(place).expect("a place"), key), expect, "{place} {key}");
     };
@@ -80,7 +80,7 @@ fn the_place_of_a_rule_holds_what_is_below_it() {
 }
 
 #[test]
-fn an_identifier_with_a_random_rest_is_told_from_a_word() {
+fn identifier_with_a_random_part_is_distinguished_from_a_word() {
     let check = |word: &str, expect: bool| assert_eq!(is_made_up(word.as_bytes()), expect, "{word}");
     check("card_UpfZNWxNIYxhuU", true);
     check("card_bankAccountNumber", false);

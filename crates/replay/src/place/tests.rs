@@ -29,7 +29,7 @@ fn a_place_is_read_as_it_is_written() {
 }
 
 #[test]
-fn the_values_of_a_request() {
+fn values_of_a_request_have_their_places() {
     let check = |request: &Request, at: &str, expect: Option<&str>| {
         let all = of_request(request);
         let found = all.iter().find(|(place, _)| place.to_string() == at);
@@ -53,7 +53,7 @@ fn the_values_of_a_request() {
 }
 
 #[test]
-fn a_value_is_replaced_where_it_stands_and_nowhere_else() {
+fn value_is_replaced_only_at_its_place() {
     #[track_caller]
     fn check(
         mut request: Request,
@@ -88,7 +88,7 @@ fn a_value_is_replaced_where_it_stands_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_not_there_is_not_replaced() {
+fn missing_value_is_not_replaced() {
     let mut one = request("/a/b", &[JSON], "{\"a\":1}");
     for at in ["path.9", "query.x", "header.x", "cookie.x", "body/b"] {
         assert!(!replace(&mut one, &At::parse(at).expect("a place"), b"1", b"2"), "{at}");
@@ -107,7 +107,7 @@ fn a_value_in_a_page_is_found_again_by_the_words_before_it() {
 }
 
 #[test]
-fn the_values_of_an_answer() {
+fn values_of_an_answer_have_their_places() {
     let headers = [
         ("location", "https://x.test/v1/orders/ab12?x=1"),
         ("set-cookie", "sid=s1; Path=/; Max-Age=5"),
@@ -224,7 +224,7 @@ fn a_value_in_a_message_is_replaced_with_the_lengths_around_it() {
 }
 
 #[test]
-fn a_compressed_body_is_looked_into_and_goes_on_without_compression() {
+fn compressed_body_is_read_and_sent_uncompressed() {
     let mut one =
         with_body(&[JSON, ("content-encoding", "gzip"), ("x-own", "1")], gzip(br#"{"id": "old-1"}"#));
     assert!(replace(&mut one, &At::parse("body/id").expect("a place"), b"old-1", b"new-22"));
@@ -236,7 +236,7 @@ fn a_compressed_body_is_looked_into_and_goes_on_without_compression() {
 }
 
 #[test]
-fn what_nests_without_end_is_not_followed() {
+fn endless_nesting_is_not_followed() {
     let mut deep = b"x".to_vec();
     for _ in 0..20_000 {
         let length = u32::try_from(deep.len()).expect("short");

@@ -43,7 +43,7 @@ pub struct Report {
     pub kind: String,
     /// From [`OLDEST`] to [`VERSION`].
     pub v: u32,
-    /// Whether the run was complete and all goals were reached.
+    /// True if the run was complete and all goals were reached.
     pub passed: bool,
     /// The snapshot's name.
     pub snapshot: String,
@@ -62,7 +62,7 @@ pub struct Report {
     pub started: String,
     /// Duration of the run, in microseconds.
     pub duration_us: u64,
-    /// How the run ended.
+    /// End of the run.
     pub end: Ending,
     /// Results of the goals.
     pub goals: Vec<GoalResult>,
@@ -89,7 +89,7 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// How a replay ended.
+/// End of a replay, with details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ending {
@@ -132,7 +132,7 @@ pub struct GoalResult {
     pub wanted: Option<f64>,
     /// Unit of both values.
     pub unit: String,
-    /// Whether the goal was reached.
+    /// True if the goal was reached.
     pub passed: bool,
 }
 
@@ -204,7 +204,7 @@ pub struct Endpoint {
     pub method: String,
     /// The path pattern; `*` stands for a segment that differs in each request.
     pub path: String,
-    /// Whether the endpoint exists because a goal names it. Other endpoints count its requests too.
+    /// True if the endpoint exists because a goal names it. Other endpoints count its requests too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked_for: bool,
     /// Number of requests that were sent.
@@ -285,7 +285,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether the request failed at least once.
+    /// Returns whether the request failed at least once.
     pub fn failed(&self) -> bool {
         self.different + self.errors > 0
     }
@@ -337,7 +337,7 @@ pub struct Responder {
     pub passthroughs: u64,
     /// `matches ÷ requests`, in percent, if there were requests.
     pub rate: Option<f64>,
-    /// Whether no verdict is missing.
+    /// True if no verdict is missing.
     pub complete: bool,
     /// Recorded calls compared with those that were made, if they can be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -444,7 +444,7 @@ pub struct Carried {
     pub recorded: String,
     /// The requests that contain the value: recorded exchange and place.
     pub to: Vec<(String, String)>,
-    /// Whether `replay.yaml` says so; otherwise the value was learned.
+    /// True if `replay.yaml` says so; otherwise the value was learned.
     pub told: bool,
     /// Number of answers without the value.
     pub missing: u64,

@@ -9,7 +9,7 @@ fn golden() -> Report {
     serde_json::from_str(GOLDEN).expect("a report")
 }
 
-/// What somebody may have put into a recording.
+/// Text with which a recording may try to break out of a report's format.
 const HOSTILE: &str = "</script><script>alert(1)</script>\"'`&|\u{1b}[31m\u{0}\u{fffe}]]>\n## x";
 
 fn hostile() -> Report {
@@ -46,7 +46,7 @@ fn endpoint(path: &str, then: u64, now: u64) -> Endpoint {
 }
 
 #[test]
-fn endpoints_that_take_another_time_are_named_where_two_reports_are_compared() {
+fn comparison_names_endpoints_with_another_latency() {
     let (mut old, mut new) = (golden(), golden());
     old.endpoints =
         vec![endpoint("/slower", 0, 10_000), endpoint("/same", 0, 10_000), endpoint("/fast", 0, 90)];
@@ -72,7 +72,7 @@ fn endpoints_that_take_another_time_are_named_where_two_reports_are_compared() {
 }
 
 #[test]
-fn a_report_of_each_version_comes_back_as_it_was_written() {
+fn report_of_each_version_reads_as_written() {
     for text in [GOLDEN_1, GOLDEN] {
         let report: Report = serde_json::from_str(text).expect("a report");
         let mut out = Vec::new();
@@ -92,7 +92,7 @@ fn a_report_of_each_version_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn the_sums_are_read_without_the_lists() {
+fn totals_are_read_without_the_lists() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("r.json");
     std::fs::write(&file, GOLDEN).expect("a file");
@@ -105,7 +105,7 @@ fn the_sums_are_read_without_the_lists() {
 }
 
 #[test]
-fn the_last_reports_are_kept_out_of_sight_of_git() {
+fn kept_reports_are_the_last_and_ignored_by_git() {
     let folder = tempfile::tempdir().expect("a folder");
     let keep = |started: &str| {
         let path =
@@ -151,7 +151,7 @@ fn other_versions_and_other_files_are_refused() {
 }
 
 #[test]
-fn the_pages_style_is_the_one_that_may_apply() {
+fn page_allows_only_its_own_style() {
     let page = html(&golden());
     let style =
         concat!(include_str!("../../templates/report.css"), include_str!("../../templates/chart.css"));
@@ -162,7 +162,7 @@ fn the_pages_style_is_the_one_that_may_apply() {
 }
 
 #[test]
-fn the_page_says_what_the_report_does() {
+fn page_has_the_content_of_the_report() {
     let page = html(&golden());
     for text in [
         "FAILED",
@@ -211,7 +211,7 @@ fn difference() -> Difference {
 }
 
 #[test]
-fn two_reports_beside_each_other() {
+fn comparison_of_two_reports_names_changes() {
     let (old, mut new) = (golden(), golden());
     assert!(!versus(&old, &new).worse);
     let good = new.pairs.iter().position(|pair| !pair.failed()).expect("one that is good");
@@ -223,7 +223,7 @@ fn two_reports_beside_each_other() {
 }
 
 #[test]
-fn a_rate_that_is_not_all_does_not_read_as_all() {
+fn rate_below_100_percent_is_not_rounded_up() {
     assert_eq!(text::number(99.99999, "%"), "99.999 %");
     assert_eq!(text::number(100.0, "%"), "100.0 %");
     assert_eq!(text::number(12.34, "%"), "12.3 %");

@@ -16,7 +16,7 @@ const NOISE: u64 = 2000;
 pub struct Versus {
     /// The differences, for a person.
     pub text: String,
-    /// Whether something fails that didn't fail before.
+    /// True if something fails that didn't fail before.
     pub worse: bool,
 }
 

@@ -21,7 +21,7 @@ pub type Sides = (String, String, String);
 pub struct Goal {
     /// `good` or `bad`.
     pub class: &'static str,
-    /// Whether the goal was reached, in a word.
+    /// Result of the goal in one word.
     pub word: &'static str,
     /// The goal as written.
     pub text: String,

@@ -6,7 +6,7 @@ fn read(text: &str) -> Result<Settings, Error> {
 }
 
 #[test]
-fn all_of_it_is_read() {
+fn all_settings_are_read() {
     let text = r#"
 version: 1
 goals: ["success >= 100%", "p95 <= 1.2 x recorded"]
@@ -42,13 +42,13 @@ set:
 }
 
 #[test]
-fn nothing_but_a_version_is_enough() {
+fn settings_with_only_a_version_are_valid() {
     let settings = read("version: 1").expect("settings");
     assert!(settings.learn_noise && !settings.carry.off && settings.goals.is_none());
 }
 
 #[test]
-fn what_can_not_be_meant_is_refused() {
+fn contradictory_settings_are_refused() {
     #[track_caller]
     fn check(text: &str, says: &str) {
         let error = read(text).expect_err(text).to_string();

@@ -1,5 +1,5 @@
-//! Counts how often each recorded call was made. A call that a build no longer makes is a change too,
-//! although nothing misses.
+//! Counts how often each recorded call was made. A call that a build no longer makes is a change
+//! too, although nothing misses.
 
 use std::collections::HashMap;
 use understudy_core::canonical::{RequestView, Signature};
@@ -15,7 +15,7 @@ use understudy_snapshot::answerable::unanswerable;
 /// Maximum number of changed calls that are listed.
 const LISTED: usize = 1000;
 
-/// How many requests matched each signature, by its digest.
+/// Number of requests that matched each signature, by its digest.
 #[derive(Default)]
 pub(super) struct CallCounts(HashMap<Digest, u64>);
 

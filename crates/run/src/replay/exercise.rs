@@ -1,5 +1,5 @@
-//! Starts the service, waits until it is ready, drives it and stops it. Every failure of the service
-//! is noticed within the configured times.
+//! Starts the service, waits until it is ready, drives it and stops it. Every failure of the
+//! service is noticed within the configured times.
 
 use super::Readiness;
 use crate::child::CmdEnvironment;
@@ -18,18 +18,18 @@ use understudy_replay::{Driven, Driver};
 
 /// Pause between two probes of a service that isn't ready.
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
-/// How long one probe may take.
+/// Time limit of one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two updates of the progress.
 const PROGRESS: Duration = Duration::from_millis(200);
 
-/// How a service is started and driven.
+/// Settings for starting and driving a service.
 pub(super) struct Exercise<'a> {
-    /// Sends the requests; `None` if backends alone are mocked.
+    /// Sends the requests; `None` if only backends are mocked.
     pub(super) driver: Option<Driver>,
     /// Address of the service.
     pub(super) target: Option<Target>,
-    /// How long the service may be driven.
+    /// Time limit for driving the service.
     pub(super) timeout: Option<Duration>,
     /// When the service counts as ready.
     pub(super) readiness: Readiness,
@@ -41,7 +41,7 @@ pub(super) struct Exercise<'a> {
 
 /// The result of an exercise.
 pub(super) struct Exercised {
-    /// What was sent, or why nothing was.
+    /// Result of sending the requests, or the reason why none was sent.
     pub(super) outcome: Result<Driven, Ending>,
     /// The end of the service's output.
     pub(super) logs: Logs,
@@ -62,14 +62,15 @@ fn ending(how: How, detail: impl Into<String>) -> Ending {
 }
 
 impl Exercise<'_> {
-    /// Makes sure that nothing listens at the target yet: its answers would be taken for the service's.
+    /// Makes sure that nothing listens at the target yet: its answers would be taken for the
+    /// service's.
     pub(super) async fn ensure_nothing_listens(&self) -> anyhow::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
         if let Ok(Ok(_)) =
             timeout(PROBE_TIMEOUT, TcpStream::connect((target.host.as_str(), target.port))).await
         {
             bail!(
-                "something listens at {target} already: stop it, or say --target and start CMD on another port"
+                "something listens at {target} already: stop it, or start CMD on another port and name that with --target"
             );
         }
         Ok(())
@@ -162,7 +163,7 @@ impl Exercise<'_> {
             ending(
                 How::NeverReady,
                 format!(
-                    "within {within} s, at {target}: {last}; if it listens elsewhere, say where with --target"
+                    "within {within} s, at {target}: {last}; if it listens elsewhere, name the address with --target"
                 ),
             )
         })
@@ -204,7 +205,7 @@ async fn drive(driver: &Driver, stop: impl Future<Output = Ending>, observer: &d
     }
 }
 
-/// Waits until a service exits that is driven by somebody else.
+/// Waits for the end of a service that another program drives.
 async fn wait_for_exit(service: &mut Service, envoy: &Envoy, signals: &mut Signals) -> Ending {
     let how = tokio::select! {
         how = service.ended() => how,

@@ -25,7 +25,7 @@ use understudy_replay::target::{Target, Trust};
 use understudy_replay::{About, Driven, Driver, Plan};
 use understudy_snapshot::Snapshot;
 
-/// Which parts of a recording are replayed.
+/// Parts of a recording to replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayMode {
     /// Requests are sent, and backends are mocked.
@@ -47,7 +47,7 @@ impl ReplayMode {
     }
 }
 
-/// Which certificates of the target are accepted.
+/// Certificates of the target that are accepted.
 #[derive(Clone, Debug)]
 pub enum TargetTrust {
     /// Certificates that an authority of the system has signed.
@@ -63,17 +63,17 @@ pub enum TargetTrust {
 pub struct Readiness {
     /// Path that must be answered with 2xx or 3xx; `None`: a connection must be accepted.
     pub path: Option<String>,
-    /// How long the service may take.
+    /// Time limit for the service.
     pub within: Duration,
 }
 
-/// What [`replay`] runs.
+/// Settings of [`replay`].
 pub struct Replay {
-    /// Which parts of the recording are replayed.
+    /// Parts of the recording to replay.
     pub mode: ReplayMode,
     /// Name of the tested build, for the report.
     pub build_tag: Option<String>,
-    /// What is compared, carried and to be reached.
+    /// Values to compare and carry, and goals.
     pub settings: Settings,
     /// Conditions that must not hold.
     pub fail_if: Vec<Goal>,
@@ -83,17 +83,17 @@ pub struct Replay {
     pub target: Option<Target>,
     /// Protocol that is spoken to the service.
     pub protocol: Protocol,
-    /// Which certificates of the service are accepted.
+    /// Certificates of the service that are accepted.
     pub target_trust: TargetTrust,
-    /// How many requests are sent, and how fast.
+    /// Number and rate of the requests.
     pub load: Load,
     /// When the service counts as ready.
     pub readiness: Readiness,
-    /// How long the service may be driven.
+    /// Time limit for driving the service.
     pub timeout: Option<Duration>,
-    /// What becomes of a call that matches nothing recorded.
+    /// Treatment of a call that matches no recorded one.
     pub on_miss: Option<OnMiss>,
-    /// How long mocked answers are held back.
+    /// Latency of mocked answers.
     pub latency: Option<Latency>,
     /// Whether a match that rests on an assumption is a miss.
     pub strict: bool,
@@ -157,9 +157,9 @@ impl Replay {
         apps.dedup();
         match apps.as_slice() {
             [app] => Ok(Target::parse(&format!("http://{app}"))?),
-            [] => bail!("where does the service listen? Say it with --target http://127.0.0.1:8080"),
+            [] => bail!("the service's address is unknown: name it with --target http://127.0.0.1:8080"),
             several => bail!(
-                "the service listened at several addresses ({}): say with --target which one is meant",
+                "the service listened at several addresses ({}): choose one with --target",
                 several.join(", ")
             ),
         }
@@ -185,7 +185,7 @@ impl Replay {
         Ok(goals)
     }
 
-    /// Whether the service's calls can be compared with the recorded ones; else why not.
+    /// Returns whether the service's calls can be compared with the recorded ones; else why not.
     fn calls_comparable<T>(
         &self,
         finished: &Finished<T>,
@@ -209,7 +209,7 @@ impl Replay {
 struct Prepared<'a> {
     replay: Replay,
     snapshot: &'a Snapshot,
-    /// The requests to send; `None` if backends alone are mocked.
+    /// The requests to send; `None` if only backends are mocked.
     plan: Option<Arc<Plan>>,
     exercise: Exercise<'a>,
     notes: Vec<String>,
@@ -244,7 +244,7 @@ impl Prepared<'_> {
         };
         if mock.allows(OnMiss::Capture, snapshot) {
             bail!(
-                "{} says `on_miss: capture`, which a replay doesn't do: say --on-miss fail or passthrough",
+                "{} has `on_miss: capture`, which a replay doesn't support: use --on-miss fail or passthrough",
                 snapshot.path().display()
             );
         }
@@ -256,8 +256,8 @@ impl Prepared<'_> {
         let (module, store) = (work.path().join("filter.wasm"), work.path().join("verdicts"));
         let built = module::write_responder(snapshot, &module, observer)?;
         let bootstrap = mock.bootstrap(snapshot);
-        // Answers of real backends are kept in the report, from where they can be added to the
-        // snapshot.
+        // Answers of real backends are kept in the report, so that they can be added to the
+        // snapshot from there.
         if mock.on_miss == Some(OnMiss::Passthrough) {
             mock.on_miss = Some(OnMiss::Capture);
         }
@@ -281,7 +281,7 @@ impl Prepared<'_> {
         let responder = responder::read(&store, snapshot, &finished, comparable).await?;
         if plan.is_none() && responder.requests == 0 {
             notes.push(
-                "nothing was asked of Understudy: does CMD's HTTP client honour HTTPS_PROXY?".to_owned(),
+                "no request reached a mocked backend: does CMD's HTTP client honour HTTPS_PROXY?".to_owned(),
             );
         }
         let defaults = [

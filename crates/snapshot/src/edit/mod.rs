@@ -1,4 +1,5 @@
-//! Changes rules, counts and modes in a `snapshot.yaml` that is there, and nothing else in it: what a person wrote stays.
+//! Changes rules, counts and modes in an existing `snapshot.yaml`. Everything else in it, comments
+//! included, stays.
 
 mod modes;
 
@@ -13,15 +14,16 @@ use std::path::Path;
 use understudy_core::rules::Rule;
 
 impl Snapshot {
-    /// Puts these rules in the place of those that are there. The file is replaced whole or not at all.
+    /// Replaces the rules. The file is replaced atomically.
     ///
     /// # Errors
-    /// [`SnapshotError::Io`] where the file can't be read or written, [`SnapshotError::Yaml`] where somebody has broken it meanwhile.
+    /// [`SnapshotError::Io`] if the file can't be read or written, [`SnapshotError::Yaml`] if it is
+    /// no longer valid.
     pub fn set_rules(&mut self, rules: Vec<Rule>) -> Result<(), SnapshotError> {
         self.set_rules_if(rules, None)
     }
 
-    /// As [`Self::set_rules`], where the file still is what somebody has seen: `expected` is as for [`Self::set_modes`].
+    /// Replaces the rules unless the file has changed: `expected` is as for [`Self::set_modes`].
     ///
     /// # Errors
     /// [`SnapshotError::Changed`], and those of [`Self::set_rules`].
@@ -32,7 +34,8 @@ impl Snapshot {
         let mut header = Header::from_yaml(&old, &file)?;
         header.rules = rules;
         let edited = with_rules(&old, &header.rules);
-        // Whatever somebody may do with YAML: what we write must say what we mean.
+        // YAML allows many spellings: parse the new text, and write the whole file again if its
+        // content isn't the expected one.
         let text = match Header::from_yaml(&edited, &file) {
             Ok(read) if read == header => edited,
             _ => header.to_yaml(),
@@ -42,11 +45,13 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Keeps other writers of Understudy's out for as long as what it gives lives. Who edits by hand doesn't ask for it.
+    /// Locks the folder against other processes of Understudy until the result is dropped. Editors
+    /// don't take this lock.
     fn lock(&self) -> Result<File, SnapshotError> {
         let folder = File::open(self.path()).map_err(SnapshotError::io("read", self.path()))?;
         match folder.lock() {
-            // Some network file systems have no locks: there the comparison before the rename is all there is.
+            // Some network file systems have no locks. The comparison before the rename has to
+            // suffice there.
             Err(error) if error.kind() != std::io::ErrorKind::Unsupported => {
                 Err(SnapshotError::Io { action: "lock", path: self.path().to_owned(), source: error })
             }
@@ -54,7 +59,7 @@ impl Snapshot {
         }
     }
 
-    /// Replaces `snapshot.yaml`, whole or not at all.
+    /// Replaces `snapshot.yaml` atomically.
     fn put_header(&self, file: &Path, text: &str) -> Result<(), SnapshotError> {
         let write = || -> std::io::Result<()> {
             let mut beside = tempfile::Builder::new().prefix(".snapshot.yaml.").tempfile_in(self.path())?;
@@ -68,7 +73,7 @@ impl Snapshot {
     }
 }
 
-/// The text of `snapshot.yaml`, if it is the one that somebody has seen.
+/// Reads `snapshot.yaml`, and returns an error if its digest isn't the expected one.
 fn read_expected(file: &Path, expected: Option<&str>) -> Result<String, SnapshotError> {
     let text = read_text(file)?;
     match expected {
@@ -79,7 +84,8 @@ fn read_expected(file: &Path, expected: Option<&str>) -> Result<String, Snapshot
     }
 }
 
-/// The text of a `snapshot.yaml` with the rules and counts of a header. `None` where more is other than that.
+/// The text of a `snapshot.yaml` with the rules and counts of a header. `None` if they differ in
+/// more than that.
 pub(crate) fn edited(text: &str, header: &Header) -> Option<String> {
     let path = Path::new(HEADER_FILE);
     let old = Header::from_yaml(text, path).ok()?;
@@ -88,7 +94,8 @@ pub(crate) fn edited(text: &str, header: &Header) -> Option<String> {
     (Header::from_yaml(&edited, path).ok().as_ref() == Some(header)).then_some(edited)
 }
 
-/// The text with other counts of exchanges in it, where they stand as Understudy writes them.
+/// The text with the header's counts of exchanges. Only counts in the layout that Understudy writes
+/// are changed.
 fn with_counts(text: &str, header: &Header) -> String {
     let (mut out, mut count) = (String::with_capacity(text.len()), None);
     let mut in_inbound = false;
@@ -121,7 +128,7 @@ fn with_counts(text: &str, header: &Header) -> String {
     out
 }
 
-/// The text with other rules in it.
+/// The text with other rules.
 fn with_rules(text: &str, rules: &[Rule]) -> String {
     let written = if rules.is_empty() { String::new() } else { rules_to_yaml(rules) };
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -129,7 +136,8 @@ fn with_rules(text: &str, rules: &[Rule]) -> String {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         return format!("{text}{end}{written}");
     };
-    // The list goes on with what is indented, or begins with a dash; comments and blank lines between belong to it.
+    // Indented lines and lines that begin with a dash belong to the list, and so do the comments
+    // and blank lines between them.
     let belongs = |line: &str| line.starts_with([' ', '-', '\t']);
     let free = |line: &str| line.trim().is_empty() || line.starts_with('#');
     let after = lines.iter().skip(start + 1).take_while(|line| belongs(line) || free(line));
@@ -144,7 +152,7 @@ mod tests {
     use understudy_core::rules::Place;
 
     #[test]
-    fn what_a_person_wrote_stays() {
+    fn text_and_comments_of_the_user_stay() {
         let rule = Rule { mask: vec![Place::parse("body/a").unwrap()], ..Rule::default() };
         let check = |text: &str, rules: &[Rule], expect: &str| assert_eq!(with_rules(text, rules), expect);
         let new = "rules:\n- mask:\n  - body/a\n";
@@ -159,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_changed_where_they_stand() {
+    fn counts_are_changed_in_place() {
         let text = "# mine\nversion: 1\nname: s\nrecorded: 2026-11-21T08:00:00Z # then\nbackends:\n  \"http://a\":\n    mode: mock # why\n    \
                     exchanges: 1 # so many\n  http://b:\n    mode: off\nrules:\n- mask: [body/a]\n  exchanges: 7\n";
         let mut header = Header::from_yaml(text, Path::new("s")).unwrap();

@@ -1,4 +1,5 @@
-//! Changes which backends are mocked: one word for each in `snapshot.yaml`, and lines for those that it didn't name.
+//! Changes the modes of backends in `snapshot.yaml`: replaces one word for each listed backend, and
+//! adds lines for the others.
 
 use crate::error::SnapshotError;
 use crate::header::{Header, check_name, mode_places};
@@ -7,33 +8,37 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use understudy_core::config::Mode;
 
-/// What becomes of a backend.
+/// Change of one backend's mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModeChange {
     /// `scheme://authority`.
     pub backend: String,
-    /// What was done with it.
+    /// Old mode.
     pub from: Mode,
-    /// What is done with it now.
+    /// New mode.
     pub to: Mode,
 }
 
 impl Snapshot {
-    /// What these modes would change, by name. Backends that have theirs already are left out.
+    /// The changes that setting these modes would make, by backend name. Backends that have their
+    /// mode already are left out.
     pub fn mode_changes(&self, modes: &BTreeMap<String, Mode>) -> Vec<ModeChange> {
         changes(self.header(), modes)
     }
 
-    /// Gives these backends these modes; others keep theirs. One that `snapshot.yaml` doesn't name is added to it: whether there is such a
-    /// one is the caller's to know.
+    /// Sets the modes of these backends; other backends keep theirs. A backend that `snapshot.yaml`
+    /// doesn't list is added: the caller checks that it exists.
     ///
-    /// `expected` is the [`Self::header_digest`] of what the person who chose has seen. Where the file is another by now, nothing is written.
-    /// Without it, what is there now is changed. Two processes of Understudy can't lose each other's change: the file is locked from
-    /// the comparison to the rename. An editor doesn't ask for the lock: what it saves in the moment between the two is lost.
+    /// `expected` is the [`Self::header_digest`] of the file on which the user's choice is based.
+    /// If the file has changed since, nothing is written. Without `expected`, the current file is
+    /// changed. The folder is locked from the comparison to the rename, so that two processes of
+    /// Understudy don't overwrite each other's change. Editors don't take the lock: a change that
+    /// one saves between the two steps is lost.
     ///
     /// # Errors
-    /// [`SnapshotError::Changed`]; [`SnapshotError::Edit`] where a name isn't in its normal form, or the file says the mode in a way that
-    /// can't be changed alone; [`SnapshotError::Io`] and [`SnapshotError::Yaml`] as for [`Self::set_rules`].
+    /// [`SnapshotError::Changed`]; [`SnapshotError::Edit`] if a name isn't in normal form, or the
+    /// mode can't be changed without touching the rest of the file; [`SnapshotError::Io`] and
+    /// [`SnapshotError::Yaml`] as for [`Self::set_rules`].
     pub fn set_modes(
         &mut self,
         modes: &BTreeMap<String, Mode>,
@@ -50,7 +55,8 @@ impl Snapshot {
             header.backends.entry(change.backend.clone()).or_default().mode = change.to;
         }
         let text = with_modes(&old, &changes);
-        // Whatever somebody may do with YAML: what we write must say what we mean, and nothing else.
+        // YAML allows many spellings: parse the new text, and refuse it unless it says exactly the
+        // new header.
         if Header::from_yaml(&text, &file).ok().as_ref() != Some(&header) {
             let names: Vec<_> = changes.iter().map(|change| change.backend.as_str()).collect();
             let problem = format!(
@@ -75,11 +81,11 @@ fn changes(header: &Header, modes: &BTreeMap<String, Mode>) -> Vec<ModeChange> {
     modes.iter().filter_map(change).collect()
 }
 
-/// The text with these changes in it, as far as they can be made.
+/// The text with those of the changes that can be made.
 fn with_modes(text: &str, changes: &[ModeChange]) -> String {
     let places = mode_places(text);
     let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
-    // From the end on, so that no word moves before it is replaced.
+    // Replace from the end, so that the earlier positions stay valid.
     let mut placed: Vec<_> =
         changes.iter().map(|change| (places.get(&change.backend).copied(), change)).collect();
     placed.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
@@ -93,7 +99,8 @@ fn with_modes(text: &str, changes: &[ModeChange]) -> String {
     lines.concat()
 }
 
-/// Puts the new mode where the old one stands in a line: at a column, counted from 1 in characters, quoted or not.
+/// Replaces the old mode at a column of a line, counted from 1 in characters. The mode may be
+/// quoted.
 fn replace_word(line: &mut String, column: usize, change: &ModeChange) {
     let start = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let start = start + line[start..].len() - line[start..].trim_start_matches(['"', '\'']).len();
@@ -103,7 +110,7 @@ fn replace_word(line: &mut String, column: usize, change: &ModeChange) {
     }
 }
 
-/// Adds a backend behind the last one.
+/// Adds a backend after the last one.
 fn add(lines: &mut Vec<String>, change: &ModeChange) {
     let Some(head) = lines.iter().position(|line| line.starts_with("backends:")) else { return };
     if lines[head].trim_end().strip_suffix("{}").is_some_and(|rest| rest.trim_end() == "backends:") {
@@ -182,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_isnt_named_is_added_behind_the_last() {
+    fn unlisted_backend_is_added_after_the_last() {
         let new = |indent: &str| format!("{indent}\"http://n\":\n{indent}  mode: off\n");
         let off = [("http://n", Mode::Off)];
         check("backends: {}\n", &off, &format!("backends:\n{}", new("  ")));
@@ -203,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cant_be_changed_alone_is_refused() {
+    fn mode_that_cannot_be_changed_alone_is_refused() {
         let check = |backends: &str, wanted: &[(&str, Mode)], expect: &str| {
             let (folder, mut snapshot) = write(backends);
             let error = snapshot.set_modes(&modes(wanted), None).unwrap_err();
@@ -218,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changed_since_it_was_seen_is_left_alone() {
+    fn changed_file_is_not_overwritten() {
         let (_folder, mut first) =
             write("backends:\n  http://a:\n    mode: mock\n  http://b:\n    mode: mock\n");
         let mut second = first.clone();
@@ -228,14 +235,14 @@ mod tests {
         assert_eq!(error.code(), "snapshot-changed");
         let now = Snapshot::open(first.path()).unwrap();
         assert_eq!(now.header().backend("http://b").mode, Mode::Mock);
-        // Who has seen what is there now may change it.
+        // A caller that has read the current file may change it.
         let seen = now.header_digest().to_owned();
         second.set_modes(&modes(&[("http://b", Mode::Tap)]), Some(&seen)).unwrap();
         assert_eq!(second.header().backend("http://a").mode, Mode::Off, "what the first did is kept");
     }
 
     #[test]
-    fn of_many_who_saw_the_same_one_is_heard() {
+    fn of_many_concurrent_changes_one_is_made() {
         let (_folder, snapshot) = write("backends:\n  http://a:\n    mode: mock\n");
         let seen = snapshot.header_digest().to_owned();
         let heard: usize = std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
-//! What is wrong with a snapshot, or worth a look, and what to do about it. Never changes anything.
+//! Lints a snapshot: finds faults and other notable facts, and tells what to do about them. It
+//! changes nothing.
 //!
-//! Findings that many exchanges share are told once, with their number and the first of them.
+//! A finding that many exchanges share is reported once, with their number and the first of them.
 
 mod rules;
 mod secrets;
@@ -22,54 +23,56 @@ use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Detector, Settings};
 use understudy_core::rules::Rules;
 
-/// How much a finding matters. The worst comes first.
+/// Severity of a finding. The worst is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The snapshot can't be used as it is.
     Error,
-    /// Some of what was recorded won't be answered, or not as it was; or there is a secret in it.
+    /// Some recorded requests won't be answered, or not as recorded; or the snapshot holds a
+    /// secret.
     Warning,
-    /// Good to know.
+    /// Information.
     Info,
 }
 
-/// One thing that was found.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// A stable code.
+    /// Stable code of the finding.
     pub code: &'static str,
-    /// How much it matters.
+    /// Severity.
     pub severity: Severity,
-    /// The backend it is about.
+    /// Backend concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// The file of the snapshot that it is about.
+    /// File of the snapshot concerned.
     pub file: &'static str,
-    /// The first line of that file that it is about, counted from 1.
+    /// First line of that file concerned, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The identifier of the exchange there.
+    /// Identifier of the exchange on that line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange: Option<String>,
-    /// How many exchanges, lines, rules or signatures it is about.
+    /// Number of exchanges, lines, rules or signatures concerned.
     pub count: u64,
-    /// What it is, and what to do.
+    /// Description and remedy.
     pub message: String,
 }
 
-/// Looks a snapshot over. The worst findings come first, those about `snapshot.yaml` before those about exchanges, then those
-/// of the first lines.
+/// Lints a snapshot. Findings are ordered by severity, then by file (`snapshot.yaml` first), then
+/// by line.
 ///
 /// # Errors
-/// Where the file of exchanges can't be read; a line that is malformed is a finding.
+/// [`SnapshotError::Io`] if the file of exchanges can't be read. A malformed line is a finding, not
+/// an error.
 pub fn lint(snapshot: &Snapshot) -> Result<Vec<Finding>, SnapshotError> {
     let mut linter = Linter::new(snapshot)?;
     feed::each(snapshot, |item| linter.take(item))?;
     Ok(linter.finish())
 }
 
-/// What is shared by many exchanges: the code, and the backend.
+/// Key of a finding that many exchanges share: the code, and the backend.
 type Key = (&'static str, String);
 
 struct Linter<'a> {
@@ -126,7 +129,7 @@ impl<'a> Linter<'a> {
 
     fn exchange(&mut self, at: &Located) {
         let exchange = &at.exchange;
-        // Apart, so that the findings can be counted while it is in use.
+        // Taken out of `self`, so that `self.count` can be called while it is in use.
         let detector = std::mem::take(&mut self.detector);
         secrets::look(&detector, exchange, |code, message| self.count(code, Severity::Warning, at, message));
         self.detector = detector;
@@ -157,7 +160,7 @@ impl<'a> Linter<'a> {
         }
     }
 
-    /// Answers in which live values take the place of recorded ones.
+    /// Reports answers in which live values replace recorded ones.
     fn echoes(&mut self, at: &Located) {
         let mut signature = std::mem::take(&mut self.signature);
         let actions = signature.set(&RequestView::from(&at.exchange), &self.rules);
@@ -167,7 +170,7 @@ impl<'a> Linter<'a> {
         let echoes = served.is_some_and(repeats);
         self.signature = signature;
         if echoes {
-            let message = "the answer repeats a value of its request that isn't compared: the live one is put in its place (`echo: false` in a rule turns that off)";
+            let message = "the answer repeats a value of its request that isn't compared: the live value replaces it (`echo: false` in a rule turns this off)";
             self.count("echo", Severity::Info, at, message);
         }
     }
@@ -177,11 +180,11 @@ impl<'a> Linter<'a> {
         let (request, response) =
             (size(&at.exchange.request.body), at.exchange.response.as_ref().is_some_and(|r| size(&r.body)));
         if request {
-            let message = "the request's body is longer than the filter holds by default (512 KiB), so that it will miss: raise `body_cap_bytes` where it is to be answered";
+            let message = "the request's body is longer than the filter holds by default (512 KiB), so that it will miss: raise `body_cap_bytes` to have it answered";
             self.count("request-over-cap", Severity::Warning, at, message);
         }
         if response {
-            let message = "the answer is longer than what the filter records by default (512 KiB): it is served whole, and would be cut if it were recorded again with the default `body_cap_bytes`";
+            let message = "the answer is longer than the filter records by default (512 KiB): it is served completely, but would be cut if it were recorded again with the default `body_cap_bytes`";
             self.count("response-over-cap", Severity::Info, at, message);
         }
     }
@@ -224,8 +227,7 @@ impl<'a> Linter<'a> {
             return;
         }
         let message = format!(
-            "{sample} of the exchanges were recorded, whole traces at a time: requests that were made between them will miss, and of several answers to one \
-             request some aren't here; record with `sample: 1` where the snapshot is to stand in"
+            "{sample} of the exchanges were recorded, whole traces at a time: requests of other traces will miss, and some of several answers to one request may be missing; record with `sample: 1` to mock backends"
         );
         let (code, severity, file) = ("sampled", Severity::Warning, HEADER_FILE);
         let (backend, line, exchange) = (None, None, None);
@@ -248,7 +250,7 @@ impl<'a> Linter<'a> {
                     format!("no request will ever match: {problem}"),
                 );
             } else if !self.header.backends.contains_key(name) {
-                let message = "the backend stands in exchanges.ndjson and not in snapshot.yaml: it is mocked; name it there".to_owned();
+                let message = "the backend is in exchanges.ndjson, but not in snapshot.yaml: it is mocked; list it there".to_owned();
                 tell("backend-not-listed", Severity::Warning, name, count, message);
             }
         }
@@ -261,17 +263,17 @@ impl<'a> Linter<'a> {
     }
 }
 
-/// What is said of an exchange that the table leaves out.
+/// Code and message for an exchange that the table leaves out.
 fn reason(why: Unanswerable) -> (&'static str, &'static str) {
     match why {
-        Unanswerable::Inbound => ("inbound", "somebody called the service: there is nobody to stand in for"),
+        Unanswerable::Inbound => ("inbound", "the exchange is inbound: there is no backend to mock"),
         Unanswerable::NoResponse => (
             "no-response",
             "the backend gave no response: the request will miss; record it again or delete the line",
         ),
         Unanswerable::Incomplete => (
             "incomplete",
-            "the stream stopped in the middle: it is not answered from; record it again or delete the line",
+            "the stream was aborted: the exchange isn't served as an answer; record it again or delete the line",
         ),
         Unanswerable::RequestTruncated => (
             "request-truncated",
@@ -279,11 +281,11 @@ fn reason(why: Unanswerable) -> (&'static str, &'static str) {
         ),
         Unanswerable::ResponseTruncated => (
             "response-truncated",
-            "the answer was cut at the filter's cap, and half an answer is none: record it again with a larger `body_cap_bytes`",
+            "the answer was cut at the filter's cap, so that it can't be served: record it again with a larger `body_cap_bytes`",
         ),
         Unanswerable::Status => (
             "status",
-            "the status isn't one of a final answer (200 to 599), such as an upgrade to WebSocket: it can't be answered from",
+            "the status isn't one of a final answer (200 to 599), such as an upgrade to WebSocket: the exchange can't be served as an answer",
         ),
         Unanswerable::Header => (
             "header",

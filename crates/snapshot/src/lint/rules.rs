@@ -1,4 +1,5 @@
-//! Rules that do nothing, or not what they seem to: held against the requests that were recorded.
+//! Finds rules without an effect, or with another effect than they seem to have, by applying them
+//! to the recorded requests.
 
 use super::{Finding, Severity};
 use crate::reader::HEADER_FILE;
@@ -7,20 +8,21 @@ use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::{Place, Root, Rule, Rules, dates, tokens};
 
-/// What the rules have met.
+/// Use of the rules by the recorded requests.
 pub(super) struct RuleUse {
     all: Vec<Used>,
     lines: Vec<u64>,
-    /// Pairs of rules that were about one request.
+    /// Pairs of rules that applied to the same request.
     together: BTreeSet<(usize, usize)>,
     signature: Signature,
 }
 
-/// One rule, and what became of it.
+/// One rule, and its use.
 struct Used {
     rule: Rule,
-    /// The rule by itself, to see what it is about.
+    /// The rule alone, to find the requests that it applies to.
     alone: Rules,
+    /// Number of requests that the rule applied to.
     requests: u64,
     places: Vec<PlaceUse>,
     /// The headers that it requires and that no request had.
@@ -31,11 +33,13 @@ struct Used {
 struct PlaceUse {
     list: &'static str,
     place: Place,
-    /// A rule that leaves out whatever stands there.
+    /// A rule that leaves out any value at the place.
     any: Rules,
-    /// A rule that says of it what the rule says.
+    /// A rule that treats the place as the rule does.
     own: Rules,
+    /// True if a request had a value at the place.
     stands: bool,
+    /// True if the rule had an effect on such a value.
     works: bool,
 }
 
@@ -45,12 +49,12 @@ impl RuleUse {
         Self { all, lines, together: BTreeSet::new(), signature: Signature::default() }
     }
 
-    /// The lines on which the rules begin.
+    /// First line of each rule.
     pub(super) fn lines(&self) -> &[u64] {
         &self.lines
     }
 
-    /// Takes a request in that is answered from.
+    /// Applies the rules to a request whose exchange is served as an answer.
     pub(super) fn request(&mut self, exchange: &Exchange) {
         if self.all.is_empty() {
             return;
@@ -74,17 +78,18 @@ impl RuleUse {
         }
     }
 
-    /// What is to be told.
+    /// Findings about the rules.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (number, used) in self.all.iter().enumerate() {
             let mut tell = |code, message| findings.push(self.finding(number, code, message));
             if used.rule.is_empty() {
-                tell("rule-says-nothing", "the rule says nothing: name places, or remove it".to_owned());
+                tell("rule-says-nothing", "the rule has no effect: name places, or remove it".to_owned());
             } else if used.requests == 0 {
                 tell(
                     "rule-matches-nothing",
-                    "no recorded request is what the rule is about: check its backend, method, path and operation".to_owned(),
+                    "the rule applies to no recorded request: check its backend, method, path and operation"
+                        .to_owned(),
                 );
             } else {
                 used.places(&mut tell);
@@ -96,7 +101,7 @@ impl RuleUse {
         findings
     }
 
-    /// Places that two rules name which are about one request.
+    /// Findings about places that two rules name, if both applied to the same request.
     fn twice(&self, first: usize, second: usize) -> Vec<Finding> {
         let (Some(earlier), Some(later)) = (self.all.get(first), self.all.get(second)) else {
             return Vec::new();
@@ -108,8 +113,7 @@ impl RuleUse {
         twice
             .map(|(place, list)| {
                 let message = format!(
-                    "{} stands here under `{}` and in the rule of line {line} under `{list}`, and both are about some of the same requests: \
-                     name it once",
+                    "{} is listed here under `{}` and in the rule of line {line} under `{list}`, and both rules apply to some of the same requests: list it once",
                     place.place, place.list
                 );
                 self.finding(second, "rule-shadowed", message)
@@ -166,14 +170,14 @@ impl Used {
                 (false, ..) if matches!(place.root(), Root::Path(_)) => tell(
                     "rule-place-nothing",
                     format!(
-                        "{place}: in none of its requests that segment looks like an identifier, and no other is left out"
+                        "{place}: this segment looks like an identifier in none of its requests, and no other segment is left out"
                     ),
                 ),
-                (false, ..) => tell("rule-place-nothing", format!("{place} stands in none of its requests")),
+                (false, ..) => tell("rule-place-nothing", format!("none of its requests has {place}")),
                 (true, false, _) => tell(
                     "rule-volatile-nothing",
                     format!(
-                        "{place} never holds what `{list}` is about ({}): use `mask` where the whole value changes",
+                        "{place} never has a value for `{list}` ({}): use `mask` if the whole value changes",
                         shapes(list)
                     ),
                 ),
@@ -200,7 +204,7 @@ impl PlaceUse {
             "times" => Rule { times: places(), ..Rule::default() },
             "dates" => Rule { dates: places(), ..Rule::default() },
             "jwt" => Rule { jwt: places(), ..Rule::default() },
-            // What these leave out they leave out whole.
+            // The other lists leave out the whole value.
             _ => any.clone(),
         };
         let (any, own) = (Rules::new(vec![any]), Rules::new(vec![own]));
@@ -208,7 +212,8 @@ impl PlaceUse {
     }
 
     fn look(&mut self, request: &RequestView<'_>, signature: &mut Signature) {
-        // A header need not be part of a signature: naming one also tells what answers may repeat.
+        // A header that a rule names isn't always part of the signature: naming it also allows
+        // answers to echo it.
         if let Root::Header(name) = self.place.root() {
             let value = request.headers.get(name.as_bytes());
             self.stands |= value.is_some();

@@ -1,7 +1,8 @@
-//! What looks like a secret. A snapshot is committed and shared; a key in it is given away.
+//! Finds values that look like secrets. A snapshot is committed and shared, and so would be a key
+//! in it.
 //!
-//! It is what the filter would have redacted: the rules are those of [`understudy_core::redact`]. What they don't find may be a secret all the
-//! same. A secret is never repeated in a finding.
+//! The rules are those by which the filter redacts ([`understudy_core::redact`]). A value that they
+//! don't find may still be a secret. A finding never contains the secret.
 
 use std::borrow::Cow;
 use understudy_core::encoding;
@@ -9,21 +10,19 @@ use understudy_core::exchange::{Body, Exchange, Response};
 use understudy_core::headers::Headers;
 use understudy_core::redact::{Detector, What};
 
-/// A body is undone up to this length, in bytes.
+/// Maximum length of a decoded body, in bytes.
 const DECODED_MAX: usize = 64 << 20;
 const REMEDY: &str = "record again with redaction, or run `understudy redact` on the snapshot";
 
-/// Calls `tell` with a code and a message for each kind of secret that an exchange seems to hold.
+/// Calls `tell` with a code and a message for each kind of secret that an exchange appears to
+/// contain.
 pub(super) fn look(detector: &Detector, exchange: &Exchange, mut tell: impl FnMut(&'static str, &str)) {
     let (request, response) = (&exchange.request, exchange.response.as_ref());
     in_headers(detector, &request.headers, &mut tell);
     let mut in_request = false;
     let mut asked = |what: What<'_>| {
         if let Some(code) = once(&mut in_request, what, "secret-request") {
-            tell(
-                code,
-                &format!("{what} stands in the request's path or body and looks like a secret; {REMEDY}"),
-            );
+            tell(code, &format!("{what} is in the request's path or body and looks like a secret; {REMEDY}"));
         }
     };
     detector.path(&request.path, &mut asked);
@@ -43,12 +42,12 @@ fn in_response(detector: &Detector, response: &Response, mut tell: impl FnMut(&'
     let body = decoded(&response.headers, &response.body);
     detector.body(response.headers.get(b"content-type"), &body, |what| {
         if let Some(code) = once(&mut seen, what, "secret-response") {
-            tell(code, &format!("{what} stands in the answer and looks like a secret; {REMEDY}"));
+            tell(code, &format!("{what} is in the answer and looks like a secret; {REMEDY}"));
         }
     });
 }
 
-/// A body without its content-encoding, as far as it can be undone.
+/// A body without its content encoding, or as it is if it can't be decoded.
 fn decoded<'a>(headers: &Headers, body: &'a Body) -> Cow<'a, [u8]> {
     let coding = headers.get(b"content-encoding").unwrap_or_default();
     encoding::undo(coding, &body.bytes, DECODED_MAX).unwrap_or(Cow::Borrowed(&body.bytes))
@@ -62,7 +61,7 @@ fn in_headers(detector: &Detector, headers: &Headers, mut tell: impl FnMut(&'sta
                 let header = String::from_utf8_lossy(name).to_ascii_lowercase();
                 let stands = match what {
                     What::Name(_) => format!("the header `{header}` looks like a secret"),
-                    _ => format!("{what} stands in the header `{header}`"),
+                    _ => format!("{what} is in the header `{header}`"),
                 };
                 tell(code(&header, what), &format!("{stands}; {REMEDY}"));
             }
@@ -81,7 +80,7 @@ fn code(header: &str, what: What<'_>) -> &'static str {
     }
 }
 
-/// The code of what was found; `None` where an exchange has told of the like already.
+/// The code of a secret, or `None` if the exchange has a finding with this code already.
 fn once(seen: &mut bool, what: What<'_>, code: &'static str) -> Option<&'static str> {
     if what == What::Card {
         return Some("secret-card");
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_have_been_redacted_is_found() {
+    fn secrets_that_the_filter_redacts_are_found() {
         check("/", &[("Authorization", "Bearer hunter2")], "", "", &["secret-authorization"]);
         check("/", &[("cookie", "a=hunter2; b=hunter2")], "", "", &["secret-cookie"]);
         check("/", &[("set-cookie", "a=hunter2")], "", "", &["secret-set-cookie"]);

@@ -1,4 +1,4 @@
-//! Requests that were made more than once and answered differently.
+//! Finds requests that were made more than once and answered differently.
 
 use super::{Finding, Severity};
 use crate::answerable::ANSWERS_MAX;
@@ -13,10 +13,10 @@ use understudy_core::digest::Digest;
 use understudy_core::rules::{PlaceId, Rules};
 use understudy_core::table::Sequence;
 
-/// So many sequences are listed by themselves; the others are counted.
+/// Maximum number of sequences with a finding of their own; the others are counted.
 const LISTED: usize = 50;
 
-/// What was answered to each signature.
+/// Answers to each signature.
 #[derive(Default)]
 pub(super) struct Sequences {
     by_digest: HashMap<Digest, Seen>,
@@ -31,13 +31,14 @@ struct Seen {
     first: Served,
     /// The values that rules leave out.
     values: u64,
-    /// When the last of them ended, in microseconds.
+    /// Latest end of an answer, in microseconds.
     ended: u64,
     /// There from the second one on.
     more: Option<Box<More>>,
 }
 
-/// Hashes stand for an answer's parts: a wrong count of different ones, once in 2⁶⁴, does no harm here.
+/// Hashes of an answer's parts. A collision, with a probability of 2⁻⁶⁴, only changes a count in a
+/// message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Served {
     /// Status, body and trailers.
@@ -50,21 +51,21 @@ struct More {
     request: String,
     sequence: Sequence,
     answers: u64,
-    /// What was different in them.
+    /// Hashes of the different contents.
     contents: HashSet<u64>,
-    /// Whether their headers differ, if only in a request's identifier.
+    /// True if headers differ, if only in a request's identifier.
     headers_differ: bool,
-    /// How many began before an earlier one with another content had ended.
+    /// Number of requests that began before an earlier one with another content had ended.
     overlapping: u64,
     last: Served,
-    /// What was answered to which values that rules leave out, and how often.
+    /// The answers to each set of values that rules leave out, and their number.
     by_values: HashMap<u64, (HashSet<u64>, u64)>,
-    /// Where those stand.
+    /// Places of the left-out values.
     places: BTreeSet<PlaceId>,
 }
 
 impl Sequences {
-    /// Takes an exchange in that the table answers from.
+    /// Adds an exchange that the table serves as an answer.
     pub(super) fn add(&mut self, at: &Located, sequence: Sequence, rules: &Rules) {
         let exchange = &at.exchange;
         let Some(served) = served(exchange) else { return };
@@ -91,7 +92,7 @@ impl Sequences {
         seen.ended = seen.ended.max(end);
     }
 
-    /// What is to be told, in order of the lines.
+    /// Findings, in order of their lines.
     pub(super) fn findings(self, rules: &Rules, lines: &[u64]) -> Vec<Finding> {
         let several = self
             .by_digest
@@ -173,8 +174,8 @@ fn listed(told: &[Told], tell: impl Fn(&Told) -> Finding) -> Vec<Finding> {
     findings
 }
 
-/// Whether the values that rules leave out may be what chose the answer: a person has written a rule that nothing speaks for, or the same
-/// values got the same answer again, and others another.
+/// Returns whether the left-out values may have selected the answer: a person wrote a rule without
+/// evidence, or equal values got equal answers again, and other values got others.
 fn is_doubtful(told: &Told, rules: &Rules) -> bool {
     let more = &told.more;
     let written =
@@ -190,9 +191,9 @@ fn collision(told: &Told, severity: Severity, rules: &Rules, lines: &[u64]) -> F
         more.places.iter().filter_map(|id| Some(rules.place(*id)?.as_str())).collect();
     places.dedup();
     let message = format!(
-        "{} and requests like it but for {}, which this rule leaves out, were answered {} times with {} different contents: \
-         who asks with recorded values gets their answer, who asks with others the recorded ones in turn; if these values choose the \
-         answer, take them out of the rule",
+        "{} and requests that differ from it only in {}, which this rule leaves out, were answered {} times with {} different contents: \
+         requests with recorded values get the answers to these, and requests with other values get the recorded answers in turn; if \
+         these values select the answer, remove them from the rule",
         more.request,
         places.join(", "),
         more.answers,
@@ -206,7 +207,7 @@ fn plain_sequence(told: &Told) -> Finding {
     let more = &told.more;
     let then = match more.sequence {
         Sequence::Cycle => "then from the first again",
-        Sequence::StickLast => "then the last again and again",
+        Sequence::StickLast => "then the last is repeated",
         Sequence::Fail => "then each further request misses",
     };
     let message = format!(
@@ -221,8 +222,8 @@ fn plain_sequence(told: &Told) -> Finding {
 fn ambiguous_sequence(told: &Told) -> Finding {
     let more = &told.more;
     let message = format!(
-        "{} was answered {} times, with {} different contents, and {} of the requests began while another was under way: \
-         which answer is whose is chance; keep the one that is meant, or record the requests one after the other",
+        "{} was answered {} times, with {} different contents, and {} of the requests began while another was in progress: \
+         their assignment to requests is arbitrary; keep the right answer, or record the requests one after the other",
         more.request,
         more.answers,
         more.contents.len(),
@@ -231,13 +232,14 @@ fn ambiguous_sequence(told: &Told) -> Finding {
     Finding { code: "ambiguous-sequence", message, ..finding(Severity::Warning, told) }
 }
 
-/// Answers that differ in nothing but their headers: one finding for all of them, since most are requests' identifiers.
+/// Answers that differ in nothing but their headers: one finding for all of them, since most are
+/// requests' identifiers.
 fn headers_alone(alike: &[Told]) -> Option<Finding> {
     let differ: Vec<_> = alike.iter().filter(|told| told.more.headers_differ).collect();
     let first = differ.first()?;
     let message = format!(
         "{} requests were answered several times with the same body and other headers (such as a request's identifier), the first of them \
-         {}: the answers are served one after the other; keep one of each where the headers don't matter",
+         {}: the answers are served one after the other; keep one of each if the headers don't matter",
         differ.len(),
         first.more.request
     );

@@ -1,4 +1,4 @@
-//! What a snapshot holds already: requests by signature, with what was answered.
+//! Index of the exchanges that a snapshot holds already: signatures with their answers.
 
 use crate::answerable::unanswerable;
 use crate::header::Header;
@@ -12,24 +12,26 @@ use understudy_core::rules::Rules;
 use understudy_core::table::Sequence;
 use understudy_core::v1;
 
-/// Hashes stand for what they are of: two that have one hash, once in 2⁶⁴, would be taken for one.
+/// Hash that stands for a value. Two values with the same hash count as equal; the probability is
+/// 2⁻⁶⁴.
 type Hashed = u64;
 
-/// What is held.
+/// Exchanges that are held.
 pub(super) struct Held {
     header: Header,
     rules: Rules,
     signature: Signature,
-    /// Whole exchanges, but for their identifiers.
+    /// Hashes of whole exchanges without their identifiers.
     whole: HashSet<Hashed>,
-    /// For each signature the answers, each with the values that rules leave out.
+    /// Answers to each signature, each with the values that rules leave out: (values, served
+    /// answer).
     answers: HashMap<Digest, HashSet<(Hashed, Hashed)>>,
 }
 
-/// What is kept of an exchange.
+/// The compared parts of an exchange.
 pub(super) struct Key {
     whole: Hashed,
-    /// Where it is answered from.
+    /// The answer, if the exchange is served as one.
     answer: Option<Answer>,
 }
 
@@ -37,7 +39,7 @@ struct Answer {
     signature: Digest,
     values: Hashed,
     served: Hashed,
-    /// Whether the number of answers counts.
+    /// True if the number of answers matters: the sequence ends after the last one.
     counted: bool,
 }
 
@@ -55,7 +57,7 @@ impl Held {
         }
     }
 
-    /// Takes an exchange in.
+    /// Adds an exchange.
     pub(super) fn add(&mut self, exchange: &Exchange) {
         let key = self.key(exchange);
         self.insert(key);
@@ -69,12 +71,12 @@ impl Held {
         }
     }
 
-    /// What another recording has besides: nothing yet.
+    /// A new, empty set for the exchanges that another recording adds.
     pub(super) fn besides(&self) -> News {
         News(HashSet::new())
     }
 
-    /// Whether an exchange of another recording adds nothing.
+    /// Returns whether an exchange of another recording adds nothing.
     pub(super) fn has(&mut self, exchange: &Exchange, news: &News) -> bool {
         let key = self.key(exchange);
         if self.whole.contains(&key.whole) {
@@ -82,7 +84,7 @@ impl Held {
         }
         let Some(Answer { signature, values, served, counted: false }) = key.answer else { return false };
         self.answers.get(&signature).is_some_and(|known| {
-            // Where there is one answer alone, it is given whatever the values are.
+            // A single answer is served whatever the values are.
             let alone = !news.0.contains(&signature) && known.iter().all(|(_, other)| *other == served);
             alone || known.contains(&(values, served))
         })
@@ -125,6 +127,7 @@ impl News {
     }
 }
 
+/// Hash of an exchange without its identifier.
 fn whole(exchange: &Exchange) -> Hashed {
     let nameless = Exchange { id: String::new(), ..exchange.clone() };
     let mut line = Vec::new();

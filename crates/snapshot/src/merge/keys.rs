@@ -1,4 +1,5 @@
-//! The one key that the secrets of a united recording were replaced with: tokens of two keys are never equal.
+//! Finds the redaction key of a merged recording. It must be one key, because tokens made with two
+//! keys are never equal.
 
 use super::MergeError;
 use crate::error::SnapshotError;
@@ -10,19 +11,20 @@ use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::redact::{Settings, contains_token};
 use understudy_core::rules::Rules;
 
-/// What redacts the united recording.
+/// Redaction of the merged recording.
 pub(super) struct Keys {
     pub(super) settings: Option<Settings>,
-    /// The snapshot whose key it is, where it isn't the one that is added to.
+    /// Snapshot that the key comes from, unless it is the base.
     pub(super) key_of: Option<PathBuf>,
-    /// For each of the others, how many exchanges hold tokens of another key where nothing is compared.
+    /// For each of the other snapshots, the number of exchanges with tokens of another key in parts
+    /// that aren't compared.
     pub(super) foreign: Vec<u64>,
 }
 
 /// Finds the key.
 ///
 /// # Errors
-/// [`MergeError::Keys`] where there would be two.
+/// [`MergeError::Keys`] if two keys would be needed.
 pub(super) fn unite(base: &Snapshot, others: &[Snapshot], rules: &Rules) -> Result<Keys, MergeError> {
     let settings = base.header().redaction.clone();
     let mut keys = Keys { settings, key_of: None, foreign: Vec::new() };
@@ -68,12 +70,13 @@ fn unite_names(ours: &mut Settings, theirs: &Settings) {
     }
 }
 
-/// How many exchanges hold tokens.
+/// Number of exchanges with tokens.
 #[derive(Default)]
 struct Tokens {
     compared: u64,
-    /// The line of the first of those.
+    /// Line of the first of these exchanges.
     first: Option<u64>,
+    /// In other parts only.
     elsewhere: u64,
 }
 

@@ -1,10 +1,11 @@
-//! Golden snapshots, and the files that say what was made of them once.
+//! Golden snapshots, and the comparison of derived data with golden files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use understudy_snapshot::Snapshot;
 
-/// Compares what is made of each golden snapshot with a file of the crate in the folder `crate_folder`: `tests/golden/VERSION/FILE`.
+/// Derives data from each golden snapshot and compares it with `tests/golden/VERSION/FILE` in
+/// `crate_folder`.
 pub(crate) fn each(crate_folder: &str, file: &str, make: impl Fn(&Snapshot) -> String) {
     let crate_folder = Path::new(crate_folder);
     let root = crate_folder.with_file_name("snapshot").join("tests/golden");

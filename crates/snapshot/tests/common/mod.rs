@@ -1,4 +1,4 @@
-//! What tests share: exchanges to begin with, and snapshots in a folder of their own.
+//! Exchanges and temporary snapshots for tests.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use understudy_snapshot::{Existing, Header, Snapshot, SnapshotWriter};
 /// 2026-11-21T08:00:00Z.
 pub(crate) const START: u64 = 1_795_248_000_000_000;
 
-/// A GET that was answered with 200 and a text.
+/// A GET request answered with 200 and a text.
 pub(crate) fn get(id: &str, time: u64, path: &str, answer: &str) -> Exchange {
     Exchange {
         id: id.into(),
@@ -37,7 +37,7 @@ pub(crate) fn header(name: &str) -> Header {
     Header { name: name.into(), recorded: START, ..Header::default() }
 }
 
-/// Writes a snapshot into a folder of its own, which goes with the guard.
+/// Writes a snapshot into a temporary folder, which is removed with the guard.
 pub(crate) fn snapshot(exchanges: &[Exchange]) -> (TempDir, Snapshot) {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = write(&folder.path().join("s"), exchanges, Existing::Refuse);

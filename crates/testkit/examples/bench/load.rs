@@ -1,4 +1,4 @@
-//! Loads servers in turn with `wrk` and compares what they do.
+//! Loads servers in turn with `wrk` and compares them.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ const ROUNDS: usize = 7;
 /// The host that all requests name.
 pub(crate) const HOST: &str = "api.test";
 
-/// What is asked.
+/// Requests of a load.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
     /// A GET, its path one of the recorded ones.
@@ -24,9 +24,9 @@ pub(crate) enum Load {
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
-    /// The process whose CPU time counts; 0 for one that isn't measured.
+    /// The process whose CPU time is measured; 0 for none.
     pub(crate) pid: u32,
-    /// How many different requests it knows.
+    /// Number of different requests.
     pub(crate) requests: u64,
     tls: bool,
     rates: Vec<f64>,
@@ -39,7 +39,7 @@ impl Server {
         Self { name, address, pid, requests, tls: false, rates: Vec::new(), cpu: Vec::new() }
     }
 
-    /// The same, by TLS, under the name `localhost`.
+    /// The same server over TLS, under the name `localhost`.
     pub(crate) fn over_tls(self) -> Self {
         Self { tls: true, ..self }
     }
@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-/// 1 KB of JSON, keys out of order; `key` and `time` are what rules may leave out.
+/// 1 KB of JSON with unordered keys; rules may leave out `key` and `time`.
 pub(crate) fn body(i: &str) -> String {
     let mut body = format!(r#"{{"customer": "cus_{i}", "amount": 100, "currency": "usd", "metadata": {{"#);
     body.push_str(r#""key": "1c831053-c4b5-4e0a-9d7b-0d2f6a1b3c4d", "time": "2026-11-21T08:00:00Z", "#);
@@ -68,8 +68,9 @@ pub(crate) fn head() {
     println!("| load | server | requests/s | ratio | CPU µs/request | ratio |\n|---|---|---|---|---|---|");
 }
 
-/// Loads all servers in turn, some rounds long, and prints a row for each: medians, and the median of the ratios to the first within a round.
-/// `cores`: where the measured processes run.
+/// Loads all servers in turn, for several rounds, and prints a row for each: medians, and the
+/// median of the ratios to the first server within a round. `cores`: the cores of the measured
+/// processes.
 pub(crate) fn compare(servers: &mut [Server], load: Load, seconds: u32, cores: &str) {
     for server in servers.iter().filter(|server| server.pid != 0) {
         pin(server.pid, cores);
@@ -108,7 +109,8 @@ fn ratio(values: &[f64], first: &[f64]) -> f64 {
     median(&values.iter().zip(first).map(|(a, b)| a / b).collect::<Vec<_>>())
 }
 
-/// How long one request after the other takes, in microseconds: the median, the 99th in a hundred, the slowest.
+/// Latency of requests that are sent one after the other, in microseconds: the median, the 99th
+/// percentile, the slowest.
 pub(crate) fn latency(server: &Server, load: Load, seconds: u32) -> [f64; 3] {
     let [_, _, _, median, late, slowest] = wrk(server, load, seconds, 1);
     [median, late, slowest]
@@ -122,7 +124,8 @@ fn measure(server: &mut Server, load: Load, seconds: u32) {
     server.cpu.push((after - before) * 1e6 / requests);
 }
 
-/// Runs `wrk`: requests, microseconds, answers that aren't 2xx, and of the latencies what [`latency`] gives.
+/// Runs `wrk`. Returns the number of requests, microseconds, the number of answers that aren't 2xx,
+/// and the latencies of [`latency`].
 fn wrk(server: &Server, load: Load, seconds: u32, connections: u32) -> [f64; 6] {
     let script = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(script.path(), lua(server.requests, load)).expect("the script");

@@ -1,8 +1,9 @@
 //! The numbers of `docs/reference/numbers.md`: what a mock, a tap and a table cost in a real Envoy.
 //!
-//! `bench CONSTANT.wasm [mock|rules|tap|tls|memory|peers|all] [SECONDS] [SIGNATURES]`, by `make bench`. What is compared runs at once and is loaded in turn,
-//! so that what disturbs one disturbs all. Envoy has the first core, the load the second; ratios count, absolute figures are
-//! this machine's.
+//! `bench CONSTANT.wasm [mock|rules|tap|tls|memory|peers|all] [SECONDS] [SIGNATURES]`, by `make
+//! bench`. What is compared runs at once and is loaded in turn, so that what disturbs one disturbs
+//! all. Envoy has the first core, the load the second; ratios count, absolute figures are this
+//! machine's.
 
 mod load;
 mod memory;
@@ -13,7 +14,7 @@ mod tls;
 
 use std::path::PathBuf;
 
-/// What was asked for on the command line.
+/// Arguments of the command line.
 struct Asked {
     constant: PathBuf,
     seconds: u32,

@@ -1,4 +1,4 @@
-//! What a table costs in memory, by workers.
+//! Measures the memory that a table takes, by number of workers.
 
 use understudy_testkit::{Rig, RigBuilder, recorded};
 

@@ -1,4 +1,5 @@
-//! A mock beside a constant reply: with tables of 1 to a million signatures, with rules, and where nothing recorded matches.
+//! A mock beside a constant reply: with tables of 1 to a million signatures, with rules, and where
+//! nothing recorded matches.
 
 use crate::Asked;
 use crate::load::{self, HOST, Load, Server};
@@ -11,7 +12,8 @@ pub(crate) async fn run(asked: &Asked) {
     for load in [Load::Get, Load::Post] {
         let constant = std::fs::read(&asked.constant).expect("the constant module");
         let mut rigs = vec![Rig::responder().module(constant).start().await];
-        // A table keeps what a miss is explained with: a million bodies of 1 KB are more than a module may hold.
+        // A table holds the data that explains misses: a module can't hold a million bodies of 1
+        // KB.
         let most = if load == Load::Get { asked.most } else { asked.most.min(200_000) };
         let counts = [1, 1000, most];
         for count in counts {
@@ -44,7 +46,8 @@ pub(crate) async fn run(asked: &Asked) {
     load::compare(&mut servers, Load::Get, asked.seconds, "0,1");
 }
 
-/// The same POST with no rule, one, and twenty; one of them leaves out a key and a time, the others are about other endpoints.
+/// The same POST with no rule, one, and twenty. One rule leaves out a key and a time; the others
+/// apply to other endpoints.
 pub(crate) async fn with_rules(asked: &Asked) {
     println!("\n## Mock with rules, one worker, 1,000 signatures\n");
     load::head();
@@ -76,12 +79,12 @@ fn rule(path: &str, places: &[&str]) -> Rule {
     }
 }
 
-/// A responder with a table of so many signatures.
+/// A responder with a table of this number of signatures.
 pub(crate) fn table(count: u64, load: Load) -> RigBuilder {
     table_by("http", count, load)
 }
 
-/// The same, for a backend that is called by this scheme.
+/// The same table for a backend that is called with this scheme.
 pub(crate) fn table_by(scheme: &str, count: u64, load: Load) -> RigBuilder {
     (0..count).fold(Rig::responder(), |builder, i| builder.exchange(exchange(scheme, i, load)))
 }

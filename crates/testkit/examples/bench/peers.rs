@@ -11,12 +11,12 @@ use std::time::Duration;
 
 const MODULES: &str = "bench/peers/node_modules";
 
-/// Ends with whoever holds it.
+/// A process that is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

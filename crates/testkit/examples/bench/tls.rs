@@ -1,5 +1,6 @@
-//! TLS and gRPC: handshakes with certificates made on demand beside one from a file, a mock over TLS beside Envoy's own answer, a gRPC mock beside
-//! a server that echoes, and what a tap adds to the first byte of a stream.
+//! TLS and gRPC: handshakes with certificates made on demand beside one from a file, a mock over
+//! TLS beside Envoy's own answer, a gRPC mock beside a server that echoes, and what a tap adds to
+//! the first byte of a stream.
 
 use crate::Asked;
 use crate::load::{self, HOST, Load, Server};
@@ -57,7 +58,7 @@ fn row(what: &str, mut times: Vec<Duration>) {
     println!("| {what} | {:.2} | {:.2} |", ms(times[times.len() / 2]), ms(times[times.len() - 1]));
 }
 
-/// A certificate for [`HOST`] from this authority in the place of those on demand, as the only one.
+/// Replaces the certificates on demand by one certificate for [`HOST`] from this authority.
 fn file_certificate(authority: &TestAuthority) -> impl Fn(&mut Value) + Send + Sync + 'static {
     let leaf = authority.leaf(HOST);
     move |config| {
@@ -73,7 +74,8 @@ fn file_certificate(authority: &TestAuthority) -> impl Fn(&mut Value) + Send + S
     }
 }
 
-/// The inside of a tunnel on a port of its own, since load generators know no tunnels. `wrk` names the server `localhost`.
+/// The inside of a tunnel on a port of its own, since load generators know no tunnels. `wrk` names
+/// the server `localhost`.
 fn on_a_port(builder: RigBuilder, port: u16) -> RigBuilder {
     builder.edit(move |config| {
         let listeners = config["static_resources"]["listeners"].as_array_mut().expect("listeners");
@@ -170,7 +172,7 @@ fn h2load(address: std::net::SocketAddr, body: &std::path::Path, seconds: u32) -
     line.split(", ").nth(1).unwrap_or_default().trim_end_matches(" req/s").to_owned()
 }
 
-/// A stream whose first event comes at once, and whose second comes 20 ms later.
+/// A stream whose first event is sent at once, and the second 20 ms later.
 async fn first_byte() {
     println!(
         "\n## The first byte of a stream, over plain HTTP, one request after the other\n\n| Envoy | median ms | slowest ms |\n|---|---|---|"

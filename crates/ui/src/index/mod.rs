@@ -1,7 +1,7 @@
 //! An index of a snapshot's exchanges: the place of each line, and what a list shows of it.
 //!
-//! It is built by one pass over the file on a blocking thread, and can be shown meanwhile. It takes about
-//! 80 bytes per exchange, and holds each different label once. It never holds a body.
+//! It is built by one pass over the file on a blocking thread, and can be shown meanwhile. It takes
+//! about 80 bytes per exchange, and holds each different label once. It never holds a body.
 
 mod labels;
 mod query;
@@ -75,7 +75,7 @@ impl Index {
         self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether the whole file was read.
+    /// Returns whether the whole file was read.
     pub(crate) fn is_done(&self) -> bool {
         *self.done.borrow()
     }

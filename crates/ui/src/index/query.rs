@@ -1,5 +1,5 @@
-//! The filter and the order of a list of exchanges. The search for text is in `search.rs`, because it reads
-//! the file.
+//! The filter and the order of a list of exchanges. The search for text is in `search.rs`, because
+//! it reads the file.
 
 use super::{IndexContent, Row, RowDirection};
 use crate::form::{Form, query};
@@ -149,7 +149,7 @@ impl Query {
         ])
     }
 
-    /// Whether it filters.
+    /// Returns whether it filters.
     pub(crate) fn filters(&self) -> bool {
         let Self { backend, operation, text, .. } = self;
         [backend, operation, text].iter().any(|text| !text.is_empty())

@@ -60,14 +60,14 @@ impl Row {
         }
     }
 
-    /// Whether it failed: no response, a status of 400 or above, or an early end.
+    /// Returns whether it failed: no response, a status of 400 or above, or an early end.
     pub(crate) fn failed(&self) -> bool {
         self.status == 0 || self.status >= 400 || !self.whole
     }
 }
 
-/// A short name of the request: the operation if there is one, or else method and path. `signature` is a
-/// buffer.
+/// A short name of the request: the operation if there is one, or else method and path. `signature`
+/// is a buffer.
 pub(crate) fn label(exchange: &Exchange, signature: &mut Signature, rules: &Rules) -> String {
     signature.set(&RequestView::from(exchange), rules);
     let request = &exchange.request;

@@ -1,5 +1,5 @@
-//! Searches exchanges for a text: in path, headers and bodies, decompressed if needed. The case of letters
-//! doesn't matter. Reads the file line by line, and stops after a time limit.
+//! Searches exchanges for a text: in path, headers and bodies, decompressed if needed. The case of
+//! letters doesn't matter. Reads the file line by line, and stops after a time limit.
 
 use super::Row;
 use memchr::memmem::Finder;
@@ -19,7 +19,7 @@ const DECODED_MAX: usize = 8 << 20;
 /// A text to search for.
 pub(crate) struct Needle {
     finder: Finder<'static>,
-    /// Whether JSON doesn't escape the text, so that a line without it needn't be parsed.
+    /// True if JSON doesn't escape the text, so that a line without it needn't be parsed.
     plain: bool,
 }
 
@@ -55,7 +55,7 @@ impl Needle {
         }
     }
 
-    /// Whether an exchange contains the text.
+    /// Returns whether an exchange contains the text.
     pub(crate) fn is_in_exchange(&self, exchange: &Exchange) -> bool {
         let request = &exchange.request;
         self.is_in(exchange.backend.as_bytes())
@@ -69,7 +69,7 @@ impl Needle {
             })
     }
 
-    /// Whether a line contains the text.
+    /// Returns whether a line contains the text.
     pub(crate) fn is_in_line(&self, line: &[u8]) -> bool {
         let lower = line.to_ascii_lowercase();
         let may = !self.plain
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_was_said_is_looked_at() {
+    fn all_parts_of_an_exchange_are_searched() {
         let mut line = Vec::new();
         v1::write_record(&exchange(), None, &mut line);
         let check = |text: &str, expect| assert_eq!(Needle::new(text).is_in_line(&line), expect, "{text}");
@@ -141,14 +141,14 @@ mod tests {
         ] {
             check(text, true);
         }
-        // What is in the line, and not in the exchange.
+        // Text that is in the line, but not in the exchange.
         for text in ["direction", "duration_us", "nowhere", "body_base64"] {
             check(text, false);
         }
     }
 
     #[test]
-    fn it_stops_when_there_is_enough_or_the_time_is_up() {
+    fn search_stops_at_enough_hits_or_the_time_limit() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("x");
         let mut line = Vec::new();

@@ -1,6 +1,7 @@
 //! The difference of two texts: removed and added lines. For `snapshot.yaml`, which is short.
 
-/// The maximum number of compared lines. In longer texts, only equal lines at the ends are recognised.
+/// The maximum number of compared lines. In longer texts, only equal lines at the ends are
+/// recognised.
 const COMPARED: usize = 2_000;
 
 /// A removed (`false`) or added (`true`) line, with its number in its text.

@@ -1,4 +1,5 @@
-//! Downloads of an exchange and its bodies: always as an attachment without a type, whatever the content.
+//! Downloads of an exchange and its bodies: always as an attachment without a type, whatever the
+//! content.
 
 use crate::page::{PageError, attachment};
 use crate::pages::exchange::{parse, recorded_line};

@@ -46,7 +46,7 @@ struct ExchangePage {
 pub(super) struct Chip {
     pub(super) name: &'static str,
     pub(super) evidence: String,
-    /// Whether it names the backend, and not only its protocol.
+    /// True if it names the backend, and not only its protocol.
     pub(super) main: bool,
 }
 
@@ -129,8 +129,11 @@ pub(crate) async fn recorded_line(app: &App, name: &str, line: u64) -> Result<Ve
 /// The line of a running recording's exchange.
 pub(crate) async fn received_line(app: &App, number: u64) -> Result<Vec<u8>, PageError> {
     let line = app.live()?.line(number).await;
-    let gone =
-        || PageError::not_found("This exchange isn't held any more: newer ones came. It is in the store.");
+    let gone = || {
+        PageError::not_found(
+            "This exchange is no longer shown here, because newer ones have arrived. It is in the store.",
+        )
+    };
     line.map(|line| line.to_vec()).ok_or_else(gone)
 }
 

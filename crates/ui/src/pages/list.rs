@@ -1,4 +1,5 @@
-//! The first page: the snapshots of the folder. If there is only one thing to show, redirects to it.
+//! The first page: the snapshots of the folder. If there is only one thing to show, redirects to
+//! it.
 
 use crate::form::segment;
 use crate::page::{Frame, PageError, render, see_other};

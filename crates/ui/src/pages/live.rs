@@ -49,13 +49,12 @@ pub(crate) async fn show(
     page.live = Some(LiveList { paused, toggle });
     if newest.count > newest.known.rows.len() as u64 {
         let (held, all) = (count(HELD as u64), exchanges(newest.count));
-        page.notes.push(format!(
-            "The newest are shown, {held} at most, of {all} that came since this page is served."
-        ));
+        page.notes
+            .push(format!("The newest of {all} since the server was started are shown, at most {held}."));
     }
     if let Some(failure) = newest.failure {
         let store = visible(&live.store().to_string());
-        page.notes.push(format!("{store} can't be read any more: {failure}. What came until then is shown; a recording that has ended removes its store."));
+        page.notes.push(format!("{store} can't be read any more: {failure}. The exchanges that arrived before are shown; a recording that has ended removes its store."));
     }
     Ok(render(StatusCode::OK, &page))
 }

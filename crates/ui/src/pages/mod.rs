@@ -53,7 +53,7 @@ fn check_token(app: &App, form: &crate::form::Form) -> Result<(), PageError> {
     match crate::guard::same(form.get("token"), &app.guard.form_token) {
         true => Ok(()),
         false => Err(PageError::forbidden(
-            "This form isn't of this server, or the server was started again since: go back, load the page again, and repeat the change.",
+            "This form isn't of this server, or the server was restarted since: go back, load the page again, and repeat the change.",
         )),
     }
 }

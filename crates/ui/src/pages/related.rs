@@ -1,5 +1,6 @@
-//! The exchanges related to one: the outbound calls that an inbound request has caused, or the cause of an
-//! outbound call. Relations come from the trace context that the service passes on.
+//! Related exchanges: the outbound calls that an inbound request caused, or the inbound request
+//! that caused an outbound call. The relation is known only if the service passes on the trace
+//! context.
 
 use crate::page::PageError;
 use crate::pages::exchange::parse;
@@ -9,10 +10,10 @@ use crate::snapshots::ShownSnapshot;
 use understudy_analyse::traces::{Place, Trace, Traces, contexts};
 use understudy_core::exchange::Direction;
 
-/// The maximum number of listed exchanges.
+/// Maximum number of listed exchanges.
 const LISTED: usize = 100;
 
-/// Exchanges related to one.
+/// Exchanges that belong to one.
 pub(super) struct Related {
     pub(super) title: &'static str,
     /// Address, label, backend.
@@ -33,16 +34,16 @@ pub(super) async fn related(
     let snapshot = book.snapshot()?;
     let traces = book.traces.get(book.state()?, app.patience, move || Traces::of(&snapshot)).await;
     let Some(traces) = traces else { return Ok(None) };
-    // Unreadable lines are reported elsewhere.
+    // Another page reports lines that can't be read.
     let trace = traces.as_ref().as_ref().ok().and_then(|traces| traces.with(&exchange.id));
     let Some((_, Trace { inbound, outbound })) = trace else { return Ok(Some(Vec::new())) };
     let all = match (exchange.direction, inbound.as_slice()) {
         (Direction::Inbound, [_]) => vec![("It caused", outbound.as_slice())],
         (Direction::Outbound, [_]) => vec![("It was caused by", inbound.as_slice())],
-        // With several inbound requests in a trace, the cause is unknown.
+        // With several candidates, the cause can't be determined.
         _ => vec![
-            ("Who called, in the same trace", inbound.as_slice()),
-            ("What was called, in the same trace", outbound.as_slice()),
+            ("Inbound calls of the same trace", inbound.as_slice()),
+            ("Outbound calls of the same trace", outbound.as_slice()),
         ],
     };
     let index = book.index()?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use understudy_analyse::learn;
 use understudy_core::rules::Rule;
 
-/// How long a request that applies a proposal waits until the proposals are computed again.
+/// Time that a request to apply a proposal waits for the proposals to be computed again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Template)]
@@ -28,7 +28,7 @@ struct RulesPage {
     digest: String,
     rules: Vec<ShownRule>,
     proposals: Vec<ShownRule>,
-    /// Whether the proposals are still being computed.
+    /// True if the proposals are still being computed.
     waiting: bool,
     failure: Option<String>,
 }
@@ -129,8 +129,7 @@ pub(super) async fn change(
     let opened = book.open()?;
     if opened.digest != form.get("digest") {
         return Err(PageError::conflict(
-            "snapshot.yaml was changed since this page was made, so nothing was saved. Go back, load the page again to see what it \
-             says now, and repeat your change.",
+            "snapshot.yaml was changed since this page was made, so nothing was saved. Go back, load the page again to see its current content, and repeat your change.",
         ));
     }
     let mut rules = opened.header.rules;

@@ -1,5 +1,5 @@
-//! Saves which backends are mocked. Refused if `snapshot.yaml` was changed since the form was rendered: then
-//! the page shows the changes and keeps the user's choice.
+//! Saves which backends are mocked. Refused if `snapshot.yaml` was changed since the form was
+//! rendered: then the page shows the changes and keeps the user's choice.
 
 use super::changes;
 use super::summary::{SaveConflict, SummaryPage};
@@ -56,7 +56,8 @@ fn chosen(form: &Form) -> BTreeMap<String, bool> {
     form.all("backend").map(|name| (name.to_owned(), mocked.contains(name))).collect()
 }
 
-/// Refuses names that are neither in `snapshot.yaml` nor in an exchange: they would be added to the file.
+/// Refuses names that are neither in `snapshot.yaml` nor in an exchange: they would be added to the
+/// file.
 async fn known(
     app: &App,
     book: &ShownSnapshot,

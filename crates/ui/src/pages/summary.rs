@@ -1,5 +1,5 @@
-//! The summary of a snapshot: its backends with their counts and latencies, and a checkbox for each that
-//! tells whether it is mocked.
+//! The summary of a snapshot: its backends with their counts and latencies, and a checkbox for each
+//! that tells whether it is mocked.
 
 use super::changes::LineChange;
 use super::exchange::{Chip, technologies};
@@ -48,7 +48,7 @@ struct ShownBackend {
     mode: &'static str,
     /// The state of the checkbox.
     mocked: bool,
-    /// Whether the checkbox differs from `snapshot.yaml`.
+    /// True if the checkbox differs from `snapshot.yaml`.
     unsaved: bool,
     protocol: String,
     host: String,

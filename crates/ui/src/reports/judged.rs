@@ -1,5 +1,5 @@
-//! The current verdicts on the requests of a report that didn't match: the filter's engine judges them with
-//! the current snapshot.
+//! The current verdicts on the requests of a report that didn't match: the filter's engine judges
+//! them with the current snapshot.
 
 use understudy_compile::matcher::Matcher;
 use understudy_compile::table;

@@ -1,6 +1,6 @@
-//! The shown reports of replays: those that `replay` keeps with a snapshot, and those of a configured folder.
-//! A report is read when it is opened, and a few stay in memory. Never reads a file that isn't listed, and
-//! writes none.
+//! The shown reports of replays: those that `replay` keeps with a snapshot, and those of a
+//! configured folder. A report is read when it is opened, and a few stay in memory. Never reads a
+//! file that isn't listed, and writes none.
 
 mod judged;
 mod weighed;
@@ -25,7 +25,7 @@ const MAX: u64 = 256 << 20;
 const OPEN: usize = 3;
 /// The number of reports whose totals stay in memory.
 const HEADS: usize = 500;
-/// How long a page waits until a report is read.
+/// Time that a page waits for a report to be read.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The prefix of identifiers of reports in the configured folder.
 const ELSEWHERE: &str = "~";
@@ -94,7 +94,8 @@ impl Reports {
         Ok(files)
     }
 
-    /// The reports of a snapshot with their totals, the newest first. Reads those that aren't cached.
+    /// The reports of a snapshot with their totals, the newest first. Reads those that aren't
+    /// cached.
     pub(crate) fn list(&self, book: &ShownSnapshot, snapshot: &str) -> Result<ReportList, PageError> {
         let (mut reports, mut others) = (Vec::new(), 0);
         for listed in self.files(book)? {

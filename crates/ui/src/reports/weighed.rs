@@ -13,7 +13,8 @@ use understudy_snapshot::{Snapshot, unsaid};
 pub(crate) struct Choice {
     /// The recorded exchange that the request should match.
     pub(crate) with: String,
-    /// How places are left out, by their names: a rule's key, or `counts`. Other places follow the proposal.
+    /// The chosen treatment of places, by name: a rule's key, or `counts`. Other places follow the
+    /// proposal.
     pub(crate) places: Vec<(String, String)>,
 }
 
@@ -25,7 +26,7 @@ impl Choice {
         Self { with: form.get("with").to_owned(), places }
     }
 
-    /// How a place is left out; `None` if it counts.
+    /// The key under which a place is left out; `None` if it counts.
     pub(crate) fn of(&self, differs: &Differs) -> Option<Leave> {
         let place = differs.place.as_ref()?;
         match self.places.iter().find(|(name, _)| name == place.as_str()) {
@@ -54,14 +55,13 @@ pub(crate) fn weigh(
 ) -> Result<Weighing, String> {
     let failed = |error: understudy_snapshot::SnapshotError| error.to_string();
     let gone = || {
-        "the report doesn't hold this request to the last byte: replay again, and open the new report"
-            .to_owned()
+        "the report doesn't contain the complete request: replay again, and open the new report".to_owned()
     };
     let asked =
         missed(report).find(|(at, ..)| *at == number).and_then(|(.., whole)| whole).ok_or_else(gone)?;
     let none = || {
         format!(
-            "exchange {:?} isn't in the snapshot any more, or isn't answered from: load the page again",
+            "exchange {:?} isn't in the snapshot any more, or isn't served as an answer: load the page again",
             choice.with
         )
     };
@@ -73,7 +73,8 @@ pub(crate) fn weigh(
     };
     let Some(unsaid) = unsaid(rules, &rule).filter(|unsaid| unsaid.places().count() == rule.places().count())
     else {
-        let refused = "a rule in force says something of this place already: change that one in snapshot.yaml, or undo it first";
+        let refused =
+            "a rule in force names this place already: change that rule in snapshot.yaml, or undo it first";
         return Ok(Weighing { offer, rule: None, refused: Some(refused.to_owned()) });
     };
     let others: Vec<&Exchange> =

@@ -1,4 +1,5 @@
-//! A body as shown: as text, with an indented form if there is one, or as bytes. Long bodies are cut.
+//! A body as shown: as text, with an indented form if there is one, or as bytes. Long bodies are
+//! cut.
 
 use super::format::{size, visible, visible_bytes};
 use super::pretty;
@@ -52,7 +53,7 @@ impl BodyView {
             }
             Some(_) => &body.bytes[..],
             None => {
-                view.notes.push(format!("Sent as {}, which can't be undone here.", visible_bytes(codings)));
+                view.notes.push(format!("Sent as {}, which can't be decoded here.", visible_bytes(codings)));
                 &body.bytes[..]
             }
         };

@@ -1,8 +1,8 @@
 //! A recorded request as a command line for curl.
 //!
-//! The command is pasted into a terminal, and its content may be hostile. So each word is in single quotes;
-//! characters with an effect on a terminal are written as base64 or left out; and nothing makes curl read
-//! or write a file, or call another host.
+//! The command is pasted into a terminal, and its content may be hostile. So each word is in single
+//! quotes; characters with an effect on a terminal are written as base64 or left out; and nothing
+//! makes curl read or write a file, or call another host.
 
 use base64::Engine as _;
 use understudy_core::backend;
@@ -84,7 +84,7 @@ fn headers(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'stati
         }
     }
     if odd {
-        notes.push("Headers that a terminal can't be given are left out.");
+        notes.push("Headers that can't be written in a terminal are left out.");
     }
     if !has_type && !exchange.request.body.bytes.is_empty() {
         // Otherwise curl adds the type of a form.
@@ -102,7 +102,7 @@ fn body(exchange: &Exchange, words: &mut Vec<String>, notes: &mut Vec<&'static s
     match &body.bytes[..] {
         [] => String::new(),
         bytes if bytes.len() > BODY_MAX => {
-            notes.push("The request's body is too long for a command line: download it, and put its path in the place of request-body.");
+            notes.push("The request's body is too long for a command line: download it, and replace request-body by its path.");
             words.push("--data-binary @request-body".to_owned());
             String::new()
         }
@@ -140,13 +140,13 @@ fn escaped_path(path: &[u8]) -> String {
     out
 }
 
-/// Whether a terminal only prints the character.
+/// Returns whether a terminal only prints the character.
 fn is_plain(c: char) -> bool {
     !c.is_control() && super::format::visible(c.encode_utf8(&mut [0; 4])).chars().eq([c])
 }
 
-/// Whether a text is a method or a header's name (RFC 9110, 5.6.2). It can't begin with `@`, which would
-/// name a file.
+/// Returns whether a text is a method or a header's name (RFC 9110, 5.6.2). It can't begin with
+/// `@`, which would name a file.
 fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }

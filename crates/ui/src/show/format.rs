@@ -2,8 +2,8 @@
 
 use understudy_core::time;
 
-/// Makes invisible and misleading characters of a text visible: control characters except line breaks and
-/// tabs, and characters that change the direction of text (Unicode Standard Annex 9, 2).
+/// Makes invisible and misleading characters of a text visible: control characters except line
+/// breaks and tabs, and characters that change the direction of text (Unicode Standard Annex 9, 2).
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

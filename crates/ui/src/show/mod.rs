@@ -1,5 +1,5 @@
-//! Formats recorded content for pages. The content is untrusted: characters that could mislead the reader of
-//! a page or a terminal are made visible.
+//! Formats recorded content for pages. The content is untrusted: characters that could mislead the
+//! reader of a page or a terminal are made visible.
 
 mod body;
 mod curl;

@@ -1,7 +1,8 @@
-//! Indents JSON token by token: numbers and strings stay as they were sent. A text that was cut is indented
-//! up to the cut.
+//! Indents JSON token by token: numbers and strings stay as they were sent. A text that was cut is
+//! indented up to the cut.
 
-/// The maximum length of the result in bytes: a few kilobytes of `[[[[` would become gigabytes of spaces.
+/// The maximum length of the result in bytes: a few kilobytes of `[[[[` would become gigabytes of
+/// spaces.
 const OUT_MAX: usize = 256 << 10;
 /// The maximum depth of indentation.
 const DEPTH_MAX: usize = 40;

@@ -1,4 +1,4 @@
-//! Which backends are mocked: saved, refused, and nothing lost.
+//! Tests of saving the modes of backends: saved, refused, and no concurrent change lost.
 
 use crate::site::{Site, field};
 
@@ -33,12 +33,12 @@ async fn a_choice_is_saved_and_the_rest_of_the_file_stays() {
 }
 
 #[tokio::test]
-async fn the_second_of_two_is_refused_with_what_changed_and_loses_nothing() {
+async fn second_of_two_changes_is_refused_with_the_difference_and_kept() {
     let site = Site::shop().await;
     let page = site.page("/s/shop").await;
     let (token, digest) = (field(&page, "token"), field(&page, "digest"));
     assert_eq!(site.post("/s/shop/backends", &form(&token, &digest, &[STOCK])).await.status, 303);
-    // Somebody who has the page as it was before now wants the other one off.
+    // Another user, who has loaded the page before the change, now turns the other backend off.
     let answer = site.post("/s/shop/backends", &form(&token, &digest, &[STRIPE])).await;
     let page = answer.text();
     assert_eq!(answer.status, 409);
@@ -104,13 +104,16 @@ async fn rules_are_applied_and_undone() {
     .await;
     let before = site.read("s/snapshot.yaml");
     let page = site.page("/s/s/rules").await;
-    assert!(page.contains("None: each value of a request counts") && page.contains("query.nonce"), "{page}");
+    assert!(
+        page.contains("None: each value of a request is compared") && page.contains("query.nonce"),
+        "{page}"
+    );
     assert!(page.contains("none issued by an answer"), "the evidence: {page}");
     let (token, digest, rule) = (field(&page, "token"), field(&page, "digest"), field(&page, "rule"));
     let fields = [("token", &*token), ("digest", &digest), ("rule", &rule)];
     assert_eq!(site.post("/s/s/rules/apply", &fields).await.status, 303);
     let page = site.page("/s/s/rules").await;
-    assert!(page.contains("The recording speaks for nothing else"), "{page}");
+    assert!(page.contains("The recording supports no other rule"), "{page}");
     assert!(site.read("s/snapshot.yaml").contains("query.nonce"));
     assert_eq!(site.post("/s/s/rules/apply", &fields).await.status, 409, "with the page of before");
     let (digest, rule) = (field(&page, "digest"), field(&page, "rule"));

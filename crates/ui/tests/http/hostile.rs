@@ -1,9 +1,9 @@
-//! What was recorded is shown and never becomes part of a page.
+//! Tests that recorded text is shown and never becomes markup of a page.
 
 use crate::site::{Site, exchange, snapshot};
 use understudy_core::headers::Headers;
 
-/// What somebody may have sent so that a page runs it.
+/// Texts with which a client may try to make a page run code.
 pub(crate) const PAYLOADS: [&str; 12] = [
     "<script>window.ran=1</script>",
     "<img src=x onerror=window.ran=1>",
@@ -20,7 +20,7 @@ pub(crate) const PAYLOADS: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn payloads_stay_text_wherever_they_stand() {
+async fn payloads_stay_text_at_any_place() {
     for payload in PAYLOADS {
         let site = Site::new(|folder| {
             let mut hostile = exchange(&format!("https://{payload}"), payload, payload, 200, payload);
@@ -58,7 +58,7 @@ async fn payloads_stay_text_wherever_they_stand() {
     }
 }
 
-/// All that a page of ours has of tags. What was recorded may add none.
+/// All tags that our pages use. Recorded text may add none.
 pub(crate) fn check(page: &str, payload: &str, path: &str) {
     if payload.contains('<') {
         assert!(!page.contains(payload), "{path}: {payload}");
@@ -77,7 +77,7 @@ pub(crate) fn check(page: &str, payload: &str, path: &str) {
 }
 
 #[tokio::test]
-async fn what_changes_how_text_reads_is_made_visible() {
+async fn control_characters_are_made_visible() {
     let site = Site::new(|folder| {
         let odd = exchange("https://api.test", "GET", "/\u{202e}gpj.exe\u{1b}[31m", 200, "a\u{200b}b\0c");
         snapshot(folder, "odd", &[odd]);
@@ -94,7 +94,7 @@ async fn what_changes_how_text_reads_is_made_visible() {
 }
 
 #[tokio::test]
-async fn lines_that_are_no_exchanges_are_told_and_the_others_shown() {
+async fn bad_lines_are_reported_and_other_lines_shown() {
     let site = Site::shop().await;
     let lines = site.read("shop/exchanges.ndjson");
     let first = lines.lines().next().unwrap();

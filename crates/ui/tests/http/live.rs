@@ -1,4 +1,4 @@
-//! What is being recorded, while it is.
+//! Tests of the pages of a recording in progress.
 
 use crate::site::exchange;
 use tempfile::TempDir;
@@ -50,7 +50,7 @@ async fn get(ui: &Ui, path: &str) -> String {
     all
 }
 
-/// Asks until the page says it.
+/// Requests the page until it contains a text.
 async fn until(ui: &Ui, path: &str, says: &str) -> String {
     let began = std::time::Instant::now();
     loop {
@@ -64,7 +64,7 @@ async fn until(ui: &Ui, path: &str, says: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_comes_is_shown_the_newest_first() {
+async fn new_exchanges_are_shown_newest_first() {
     let recording = Recording::new().await;
     recording.take(&["/first".to_owned()]).await;
     let ui = Ui::bind(
@@ -127,7 +127,7 @@ async fn segments_that_are_sealed_meanwhile_are_neither_lost_nor_shown_twice() {
 }
 
 #[tokio::test]
-async fn memory_is_bounded_and_a_store_that_goes_is_told() {
+async fn memory_is_bounded_and_a_removed_store_is_reported() {
     let recording = Recording::new().await;
     let ui = Ui::bind(
         "127.0.0.1:0",
@@ -138,7 +138,10 @@ async fn memory_is_bounded_and_a_store_that_goes_is_told() {
     let many: Vec<_> = (0..2_500).map(|number| format!("/n/{number}")).collect();
     recording.take(&many).await;
     let page = until(&ui, "/live", "GET /n/2499").await;
-    assert!(page.contains("2,000 at most, of 2,500 exchanges"), "{page}");
+    assert!(
+        page.contains("The newest of 2,500 exchanges since the server was started are shown, at most 2,000."),
+        "{page}"
+    );
     assert!(get(&ui, "/live/traffic/500").await.starts_with("HTTP/1.1 404"));
     assert!(get(&ui, "/live/traffic/501").await.starts_with("HTTP/1.1 200"));
     drop(recording);

@@ -1,4 +1,4 @@
-//! The pages as a browser asks for them: over HTTP, on a real socket, from real snapshots.
+//! The pages as a browser requests them: over HTTP, on a real socket, from real snapshots.
 
 mod conflicts;
 mod hostile;

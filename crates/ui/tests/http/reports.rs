@@ -1,4 +1,5 @@
-//! The reports of replays: listed, opened, compared; and what can be done about a request that missed.
+//! The reports of replays: listed, opened and compared; and the changes that they offer for a
+//! request that missed.
 
 use crate::site::{Site, exchange, field, snapshot, unescape};
 use std::path::Path;
@@ -211,19 +212,19 @@ async fn a_rule_that_would_give_the_wrong_answer_is_refused() {
     let fields = [("token", field(&page, "token")), ("digest", field(&page, "digest")), ("with", "1".into())];
     let (status, text) = send(&site, &format!("{MISS}/rule"), &fields).await;
     assert!(status == 422 && text.contains("answered differently"), "{status} {text}");
-    // What counts is left alone: nothing is left to make a rule of.
+    // The place counts, so that no place is left for a rule.
     let page = site.page(&format!("{MISS}?with=1&place=body%2Ftill&leave=counts")).await;
     assert!(!page.contains("answered differently") && !page.contains("Make this rule"), "{page}");
     assert_eq!(site.read("shop/snapshot.yaml"), before);
 }
 
 #[tokio::test]
-async fn a_place_that_a_rule_speaks_of_already_is_left_to_its_writer() {
+async fn place_with_a_rule_gets_no_other_rule() {
     let site = shop(&[order(TILL_7, "{}")], vec![missed(asked(TILL_8))]).await;
     let ruled = format!("{}rules:\n- volatile: [body/till]\n", site.read("shop/snapshot.yaml"));
     std::fs::write(site.path("shop/snapshot.yaml"), &ruled).unwrap();
     let page = site.page(MISS).await;
-    assert!(page.contains("a rule in force says something of this place already"), "{page}");
+    assert!(page.contains("a rule in force names this place already"), "{page}");
     assert!(!page.contains("Make this rule"), "{page}");
 }
 
@@ -327,7 +328,7 @@ async fn reports_that_cant_be_read_say_why() {
 }
 
 #[tokio::test]
-async fn reports_from_elsewhere_stand_with_their_snapshot() {
+async fn reports_from_elsewhere_are_listed_with_their_snapshot() {
     let site = Site::configured("127.0.0.1:0", |folder, config| {
         snapshot(folder, "shop", &[order(TILL_7, "{}")]);
         snapshot(folder, "bakery", &[order(TILL_7, "{}")]);
@@ -353,10 +354,10 @@ async fn reports_from_elsewhere_stand_with_their_snapshot() {
 }
 
 #[tokio::test]
-async fn a_request_that_an_old_report_holds_in_part_can_be_read_and_no_more() {
+async fn incomplete_request_of_an_old_report_is_only_shown() {
     let site = shop(&[order(TILL_7, "{}")], vec![JudgedCall { whole: None, ..missed(asked(TILL_8)) }]).await;
     let page = site.page(MISS).await;
-    assert!(page.contains("doesn’t hold this request to the last byte") && page.contains("till-8"), "{page}");
+    assert!(page.contains("doesn’t contain the complete request") && page.contains("till-8"), "{page}");
     assert!(!page.contains("Make this rule") && !page.contains("Add to the snapshot"), "{page}");
 }
 
@@ -388,7 +389,7 @@ async fn a_report_of_a_hundred_thousand_requests_is_read_in_pages() {
 }
 
 #[tokio::test]
-async fn what_a_report_quotes_stays_text() {
+async fn recorded_text_in_a_report_stays_text() {
     for payload in crate::hostile::PAYLOADS {
         let mut hostile = missed(Exchange { backend: "http://shop.test".into(), ..asked(payload) });
         hostile.nearest[0].differs[0].key = payload.into();

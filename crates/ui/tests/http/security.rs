@@ -1,4 +1,5 @@
-//! Who is let in, what each response says to the browser, and that no name leads out of the folder.
+//! Tests of access: accepted clients, security headers of each response, and names that lead out of
+//! the folder.
 
 use crate::site::{Site, field, shop, snapshot};
 
@@ -96,7 +97,7 @@ async fn other_hosts_and_sites_are_refused() {
 }
 
 #[tokio::test]
-async fn beyond_this_machine_a_token_is_demanded() {
+async fn address_beyond_this_machine_requires_a_token() {
     let site = Site::with("0.0.0.0:0", |folder| snapshot(folder, "shop", &shop())).await;
     let token = site.ui.url().split("token=").nth(1).unwrap().to_owned();
     for path in ["/", "/s/shop", "/assets/style.css", "/s/shop/traffic/1/exchange.json", "/?token=wrong"] {
@@ -117,7 +118,7 @@ async fn beyond_this_machine_a_token_is_demanded() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn no_name_leads_out_of_the_folder() {
+async fn names_never_lead_out_of_the_folder() {
     use std::os::unix::fs::symlink;
     let outside = tempfile::TempDir::new().unwrap();
     snapshot(outside.path(), "secret", &shop());

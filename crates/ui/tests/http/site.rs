@@ -1,4 +1,4 @@
-//! A folder with snapshots, the pages of it, and a client that says exactly what it is told to.
+//! A folder with snapshots, its pages, and a client that sends exactly the given bytes.
 
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ pub(crate) struct Site {
     pub(crate) ui: Ui,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -38,7 +38,7 @@ impl Site {
         let folder = TempDir::new().unwrap();
         let mut config = Config::new(Source::Folder(folder.path().to_owned()));
         fill(folder.path(), &mut config);
-        // What is waited for comes: no test depends on how fast.
+        // Pages wait for complete results, so that no test depends on speed.
         config.patience_ms = 60_000;
         Self { ui: Ui::bind(address, config).await.unwrap(), folder }
     }
@@ -92,7 +92,7 @@ impl Site {
         self.ask("GET", path, &[], "").await
     }
 
-    /// The page, which is there.
+    /// An existing page.
     pub(crate) async fn page(&self, path: &str) -> String {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());

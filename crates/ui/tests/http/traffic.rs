@@ -10,7 +10,7 @@ fn lines(page: &str) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn what_a_request_has_caused_is_a_link_away() {
+async fn exchange_links_to_the_calls_that_it_caused() {
     use understudy_core::exchange::Direction;
     use understudy_core::headers::Headers;
     let trace = |trace: &str| {
@@ -43,7 +43,7 @@ async fn what_a_request_has_caused_is_a_link_away() {
 }
 
 #[tokio::test]
-async fn filters_and_orders() {
+async fn list_is_filtered_and_ordered() {
     let site = Site::shop().await;
     let check = async |query: &str, expect: &[u64]| {
         assert_eq!(lines(&site.page(&format!("/s/shop/traffic?{query}")).await), expect, "{query}");
@@ -68,7 +68,7 @@ async fn filters_and_orders() {
 }
 
 #[tokio::test]
-async fn pages_hold_fifty_each_and_lead_on() {
+async fn pages_have_fifty_rows_and_links() {
     let site = Site::new(|folder| {
         let many: Vec<_> =
             (0..120).map(|n| exchange("https://api.test", "GET", &format!("/n/{n}"), 200, "{}")).collect();
@@ -84,7 +84,7 @@ async fn pages_hold_fifty_each_and_lead_on() {
     let page = site.page("/s/many/traffic?page=3&operation=n").await;
     assert_eq!(lines(&page), (101..=120).collect::<Vec<_>>());
     assert!(page.contains("operation=n&#38;page=2") && !page.contains("rel=\"next\""), "{page}");
-    // A text is looked for from where the page before has ended.
+    // The search for a text continues where the page before has ended.
     let page = site.page("/s/many/traffic?text=%2Fn%2F").await;
     assert!(lines(&page).len() == 50 && page.contains("text=%2Fn%2F&#38;after=50"), "{page}");
     assert_eq!(
@@ -94,7 +94,7 @@ async fn pages_hold_fifty_each_and_lead_on() {
 }
 
 #[tokio::test]
-async fn one_exchange_has_all_that_was_said() {
+async fn exchange_page_has_all_parts() {
     let site = Site::shop().await;
     let page = site.page("/s/shop/traffic/1").await;
     for text in [

@@ -27,8 +27,8 @@ const MAP_WIDTH: usize = 110;
 #[command(after_help = "\
 Examples:
   understudy inspect snapshots/payment
-  understudy inspect snapshots/payment --verbose    statuses, sizes, the most frequent requests, and why it is
-                                                    taken for what it is taken for
+  understudy inspect snapshots/payment --verbose    statuses, sizes, the most frequent requests, and the
+                                                    evidence for technologies
   understudy inspect snapshots/payment --svg map.svg
   understudy inspect filter.wasm
 
@@ -38,7 +38,8 @@ pub(crate) struct Args {
     #[arg(value_name = "SNAPSHOT|FILE.wasm")]
     path: PathBuf,
 
-    /// Add statuses, sizes, the most frequent requests to each backend, and the evidence for its technologies
+    /// Add statuses, sizes, the most frequent requests to each backend, and the evidence for its
+    /// technologies
     #[arg(short, long)]
     verbose: bool,
 

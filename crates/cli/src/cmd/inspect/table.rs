@@ -49,7 +49,9 @@ pub(super) fn head(path: &Path, summary: &Summary) -> String {
         }
     );
     if exchanges > backends().map(|backend| backend.answerable).sum() {
-        out.push_str("some exchanges can't be answered from: `understudy lint` says which and why\n");
+        out.push_str(
+            "some exchanges can't be served as answers: `understudy lint` lists them with reasons\n",
+        );
     }
     out
 }

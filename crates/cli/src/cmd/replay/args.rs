@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     pub(super) target: Option<String>,
 
-    /// Which parts of the recording are replayed
+    /// Parts of the recording to replay
     #[arg(long, value_enum, value_name = "MODE", default_value = "full-replay")]
     pub(super) mode: Mode,
 
@@ -83,12 +83,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) pages: Pages,
 
-    /// What happens to a call that matches nothing recorded [default: as in snapshot.yaml]
+    /// Treatment of a call that matches nothing recorded [default: as in snapshot.yaml]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) on_miss: Option<OnMissArg>,
 
-    /// How long mocked answers are delayed: none, recorded, or a factor such as 0.5x [default: as
-    /// in snapshot.yaml]
+    /// Delay of mocked answers: none, recorded, or a factor such as 0.5x [default: as in
+    /// snapshot.yaml]
     #[arg(long, value_name = "LATENCY")]
     pub(super) latency: Option<Latency>,
 
@@ -108,11 +108,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH|tcp", default_value = "tcp")]
     ready: String,
 
-    /// How long the service may take to become ready
+    /// Time limit for the service to become ready
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     ready_timeout: Duration,
 
-    /// How long the run may take once the service is ready
+    /// Time limit for the run once the service is ready
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
 
@@ -151,8 +151,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     vus: u32,
 
-    /// How often each virtual user plays the recording [default: 1; with --for until the time is
-    /// over]
+    /// Number of times that each virtual user plays the recording [default: 1; with --for until the
+    /// time is over]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     times: Option<u64>,
 
@@ -164,7 +164,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     ramp: Option<Duration>,
 
-    /// How long one answer may take
+    /// Time limit for one answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     request_timeout: Duration,
 }
@@ -234,21 +234,20 @@ impl Args {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let is_generator = self.mode == Mode::GeneratorOnly;
         if is_generator && !self.command.is_empty() {
-            bail!("generator-only starts no service: leave CMD out, and say with --target where it runs");
+            bail!(
+                "generator-only starts no service: leave CMD out, and name the service's address with --target"
+            );
         }
         if is_generator && self.target.is_none() {
             bail!("generator-only needs --target: where does the service run?");
         }
         if !is_generator && self.command.is_empty() {
             bail!(
-                "no command: say after `--` how the service is started, or use --mode generator-only with --target"
+                "no command: write the service's command after `--`, or use --mode generator-only with --target"
             );
         }
         if !self.ready.starts_with('/') && self.ready != "tcp" {
-            bail!(
-                "{:?} says nothing of when the service is ready: write --ready /PATH or --ready tcp",
-                self.ready
-            );
+            bail!("{:?} is no test for readiness: write --ready /PATH or --ready tcp", self.ready);
         }
         self.pages.check()?;
         self.report.as_deref().map_or(Ok(()), output::check)

@@ -63,7 +63,8 @@ fn tell(args: &Args, report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps the report for `understudy ui`. A failure is only a warning: nobody asked for the file.
+/// Keeps the report for `understudy ui`. A failure is only a warning, since the file wasn't
+/// requested.
 fn keep(args: &Args, report: &Report) {
     let snapshot = args.snapshot.display();
     match report::kept::keep(&args.snapshot, report, args.keep_reports) {

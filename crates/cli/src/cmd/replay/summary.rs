@@ -15,7 +15,7 @@ const GOALS_MAX: usize = 6;
 /// renamed nor removed.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Summary {
-    /// Whether all goals were reached.
+    /// True if all goals were reached.
     passed: bool,
     /// Number of requests that were answered as recorded.
     succeeded: u64,

@@ -27,9 +27,9 @@ Examples:
   understudy snapshot create payment --store /var/lib/understudy --service payment
   understudy snapshot create payment --store file:///var/lib/understudy --service payment --from 2h --to 1h
   understudy snapshot create night --store captures --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --backend api.stripe.com
-  understudy snapshot create payment --store captures --redaction redaction.json    the filter's `redaction`, which has the key
+  understudy snapshot create payment --store captures --redaction redaction.json    the filter's `redaction`, with the key
 
-Exit status: 0 made; 2 could not, or there was nothing.")]
+Exit status: 0 created; 2 failed, or no exchange was selected.")]
 pub(super) struct Args {
     /// The snapshot's name
     name: String,
@@ -133,7 +133,7 @@ fn context(args: &Args) -> anyhow::Result<RecordingContext> {
         Ok(config.redaction)
     };
     let redaction = read().with_context(|| {
-        format!("can't take {} for what the filter's configuration says of `redaction`", path.display())
+        format!("can't read {} as the `redaction` of a filter's configuration", path.display())
     })?;
     let RedactionConfig { enabled, key, headers, fields, allow } = redaction;
     let redaction = enabled.then_some(Settings { key, headers, fields, allow });
@@ -179,7 +179,7 @@ async fn take(args: &Args, target: &std::path::Path, redaction: Option<&Settings
     }
     if draft.is_empty() {
         bail!(
-            "nothing in {} is what was asked for ({} looked at); `understudy snapshot list --store {}` says what it holds",
+            "no exchange in {} was selected ({} read); `understudy snapshot list --store {}` shows what it holds",
             args.store,
             say::count(selected.counts().read, "exchange"),
             args.store
@@ -199,7 +199,7 @@ fn one_service(services: &BTreeSet<Option<String>>) -> anyhow::Result<()> {
     bail!("the store holds more than one service ({}, …): say which with --service", names.join(", "))
 }
 
-/// Whether a request contains a token in a place that is compared.
+/// Returns whether a request contains a token in a place that is compared.
 fn holds_token(exchange: &Exchange) -> bool {
     contains_token(&exchange.request.path) || contains_token(&exchange.request.body.bytes)
 }
@@ -232,12 +232,12 @@ fn tell(args: &Args, snapshot: &Snapshot, repeated: u64, inbound: u64) -> Outcom
     }
     if !header.sample.is_whole() {
         say::warning(format_args!(
-            "{} of the exchanges were recorded (`sample` in the filter's configuration): what wasn't will miss",
+            "{} of the exchanges were recorded (`sample` in the filter's configuration): the others will miss",
             header.sample
         ));
     }
     if repeated > 0 {
-        say::line(format_args!("{} sent more than once, and taken once", say::count(repeated, "exchange")));
+        say::line(format_args!("{} sent more than once, and used once", say::count(repeated, "exchange")));
     }
     say::learned(path, &header.rules);
     Ok(ExitCode::SUCCESS)

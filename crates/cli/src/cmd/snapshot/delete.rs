@@ -19,9 +19,9 @@ use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
 #[command(after_help = "\
 Examples:
   understudy snapshot delete payment
-  understudy snapshot delete payment --yes    without being asked
+  understudy snapshot delete payment --yes    without confirmation
 
-Exit status: 0 deleted; 1 not, since the answer was no; 2 could not.")]
+Exit status: 0 deleted; 1 not confirmed; 2 failed.")]
 pub(super) struct Args {
     /// The snapshot's name: that of its folder
     name: String,
@@ -68,22 +68,19 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a folder holds a snapshot's files, or those that an interrupted deletion has left. A
-/// link doesn't count: its target is elsewhere.
+/// Checks that a folder holds a snapshot's files, or those that an interrupted deletion has left. A
+/// link doesn't count, since its target is elsewhere.
 fn check(folder: &Path) -> anyhow::Result<()> {
     let no_link = |path: &Path| match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => {
-            bail!("{} is a link: remove it yourself, or what it leads to", path.display())
+            bail!("{} is a link: remove it or its target yourself", path.display())
         }
         Ok(meta) => Ok(Some(meta)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
     };
     let Some(meta) = no_link(folder)? else {
-        bail!(
-            "there is no snapshot at {}: `understudy snapshot list` says which there are",
-            folder.display()
-        );
+        bail!("there is no snapshot at {}: `understudy snapshot list` shows all snapshots", folder.display());
     };
     let mut files = 0;
     for name in [HEADER_FILE, EXCHANGES_FILE].iter().filter(|_| meta.is_dir()) {
@@ -101,7 +98,7 @@ fn check(folder: &Path) -> anyhow::Result<()> {
 
 fn confirmed(folder: &Path) -> anyhow::Result<bool> {
     if !stdin().is_terminal() {
-        bail!("nobody is there to ask whether {} is to be deleted: say --yes", folder.display());
+        bail!("without a terminal, the deletion of {} can't be confirmed: add --yes", folder.display());
     }
     let held = Snapshot::open(folder).map(|snapshot| {
         let header = snapshot.header();

@@ -18,9 +18,9 @@ use understudy_snapshot::{EXCHANGES_FILE, HEADER_FILE, Snapshot, SnapshotError};
 Examples:
   understudy snapshot list
   understudy snapshot list --snapshots tests/snapshots --json
-  understudy snapshot list --store /var/lib/understudy    services, from when to when, with which backends
+  understudy snapshot list --store /var/lib/understudy    services, their times and backends
 
-Exit status: 0 listed; 2 could not.")]
+Exit status: 0 listed; 2 failed.")]
 pub(super) struct Args {
     /// List the contents of this capture store instead
     #[arg(long, value_name = "URL", conflicts_with = "snapshots")]
@@ -134,7 +134,7 @@ fn tell_service(service: &ServiceSurvey, text: &mut String) {
         let _ = writeln!(text, "  from {from}\n  to   {to}");
     }
     if !service.sample.is_whole() {
-        let _ = writeln!(text, "  {} of those that there were", service.sample);
+        let _ = writeln!(text, "  {} of the exchanges were recorded", service.sample);
     }
     let inbound = service.inbound.iter().map(|(name, count)| (count, name, "  inbound"));
     let outbound = service.backends.iter().map(|(name, count)| (count, name, ""));

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  understudy snapshot list --store /var/lib/understudy                    which services, from when to when
+  understudy snapshot list --store /var/lib/understudy                    services and their times
   understudy snapshot create payment --store /var/lib/understudy --service payment --from 2h
   understudy snapshot list
   understudy snapshot delete payment
 
-Exit status: 0 done; 2 could not.")]
+Exit status: 0 done; 2 failed.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -17,7 +17,7 @@ Examples:
   understudy snapshot show payment
   understudy snapshot show payment --json
 
-Exit status: 0 shown; 2 could not.")]
+Exit status: 0 shown; 2 failed.")]
 pub(super) struct Args {
     /// The snapshot's name: that of its folder
     name: String,
@@ -76,6 +76,6 @@ fn told(snapshot: &Snapshot) -> String {
         let mode = format!("{:?}", backend.mode).to_ascii_lowercase();
         let _ = writeln!(text, "  {:>8}  {name} ({mode})", backend.exchanges);
     }
-    let _ = writeln!(text, "`understudy inspect {}` says more", snapshot.path().display());
+    let _ = writeln!(text, "`understudy inspect {}` shows more", snapshot.path().display());
     text
 }

@@ -1,5 +1,5 @@
-//! One request to a backend: its content, signature and verdict, and its current verdict. For a miss also the
-//! nearest requests and the remedies.
+//! One request to a backend: its content, signature and verdict, and its current verdict. For a
+//! miss also the nearest requests and the remedies.
 
 use super::offer::Offered;
 use super::responder::{class, now};
@@ -42,7 +42,7 @@ pub(super) struct AskedPage {
     nearest: Option<Near>,
     others: Vec<Near>,
     offered: Option<Offered>,
-    /// How an answer can be added; `None` if it can't.
+    /// The way to add an answer; `None` if there is none.
     add: Option<Add>,
     /// The reason why none can be added.
     no_add: &'static str,
@@ -144,10 +144,10 @@ pub(super) async fn page(
 
 fn done(what: &str) -> &'static str {
     match what {
-        "rule" => "The rule stands in snapshot.yaml. It holds from the next replay on.",
+        "rule" => "The rule is in snapshot.yaml. It applies from the next replay on.",
         "added" => "The answer is in the snapshot. It is given from the next replay on.",
         "learnt" => {
-            "The answer is in the snapshot. It is given from the next replay on. With it the recording speaks for another rule: see Rules."
+            "The answer is in the snapshot. It is given from the next replay on. The recording now supports another rule: see Rules."
         }
         "held" => "Nothing was added: the snapshot holds this request with this answer already.",
         _ => "",
@@ -160,27 +160,27 @@ fn told(judged: Option<Result<Option<&Now>, &str>>, asked: &JudgedCall) -> Curre
         None if asked.verdict == "match" => {
             told("good", format!("It was answered with exchange {}.", visible(asked.exchange.as_deref().unwrap_or("?"))))
         }
-        None => told("", "Holding it against the snapshot as it is now…".to_owned()),
+        None => told("", "Matching it against the current snapshot…".to_owned()),
         Some(Err(problem)) => told("warn", format!("Whether it would match now can’t be told: {}.", visible(problem))),
         Some(Ok(Some(Now::Match { exchange, but }))) => {
             let but = if but.is_empty() { String::new() } else { format!("; {} may be other", visible(&but.join(", "))) };
-            told("good", format!("With the snapshot as it is now it would match exchange {}{but}.", visible(exchange)))
+            told("good", format!("With the current snapshot it would match exchange {}{but}.", visible(exchange)))
         }
         Some(Ok(Some(Now::Miss { reason, .. }))) => {
-            told("warn", format!("With the snapshot as it is now it would still not match: {reason}."))
+            told("warn", format!("With the current snapshot it would still not match: {reason}."))
         }
-        Some(Ok(Some(Now::Unmocked))) => told("", "Its backend isn’t mocked any more: it would be let through.".to_owned()),
+        Some(Ok(Some(Now::Unmocked))) => told("", "Its backend is no longer mocked: the request would be forwarded.".to_owned()),
         Some(Ok(Some(Now::Failed(problem)))) => {
             told("warn", format!("Whether it would match now can’t be told: {}.", visible(problem)))
         }
         Some(Ok(Some(Now::Unjudged))) => told(
             "",
-            "There are too many requests before it that didn’t match: mend those first, and replay again.".to_owned(),
+            "Too many requests before it didn’t match: mend those first, and replay again.".to_owned(),
         ),
         Some(Ok(Some(Now::Unknown) | None)) => told(
             "",
-            "The report doesn’t hold this request to the last byte, so that nothing can be made of it here: it is of an older Understudy, or there \
-             was no room. Replay again, and open the new report."
+            "The report doesn’t contain the complete request, so that neither a rule nor an answer can be made from it: an older \
+             Understudy wrote the report, or its size limit was reached. Replay again, and open the new report."
                 .to_owned(),
         ),
     }
@@ -218,7 +218,7 @@ fn add(whole: Option<&Exchange>, still: bool) -> (Option<Add>, &'static str) {
     match grpc && given.is_none() {
         true => (
             None,
-            "An answer of gRPC can’t be written as text: replay with --on-miss passthrough, and add the real backend’s.",
+            "A gRPC answer can’t be written as text: replay with --on-miss passthrough, and add the real backend’s answer.",
         ),
         false => (Some(Add { given }), ""),
     }

@@ -98,7 +98,7 @@ fn row(name: &str, listed: &ListedReport, head: &Result<Head, String>) -> Row {
 }
 
 impl ListPage {
-    /// Whether there are at least two reports.
+    /// Returns whether there are at least two reports.
     fn two(&self) -> bool {
         self.rows.iter().any(|row| row.old)
     }

@@ -67,8 +67,8 @@ pub(crate) async fn add(
     let responder = loaded.report()?.responder.as_ref();
     let asked = responder.and_then(|responder| responder.verdicts.get(number));
     let whole = asked.and_then(|asked| asked.whole.as_ref()).map(|whole| &whole.0);
-    let whole = whole
-        .ok_or_else(|| PageError::not_found("The report doesn’t hold this request to the last byte."))?;
+    let whole =
+        whole.ok_or_else(|| PageError::not_found("The report doesn’t contain the complete request."))?;
     let exchange = answered(whole, &form)?;
     let book = loaded.book.clone();
     let _alone = book.changing.lock().await;
@@ -107,8 +107,8 @@ fn answered(asked: &Exchange, form: &Form) -> Result<Exchange, PageError> {
         }
         pairs.push((name, value.trim().to_owned()));
     }
-    // Forms send each line break as two characters (URL standard, "application/x-www-form-urlencoded
-    // serializing").
+    // Forms send each line break as two characters (URL standard,
+    // "application/x-www-form-urlencoded serializing").
     let text = form.all("body").next().unwrap_or_default().replace("\r\n", "\n");
     let body = Body { bytes: text.into_bytes(), truncated: None };
     exchange.response =
@@ -120,7 +120,7 @@ fn answered(asked: &Exchange, form: &Form) -> Result<Exchange, PageError> {
 fn can_be_answered(exchange: Exchange) -> Result<Exchange, PageError> {
     match unanswerable(&exchange) {
         None => Ok(exchange),
-        Some(why) => Err(PageError::refused(format!("This can’t be answered with: {why}."))),
+        Some(why) => Err(PageError::refused(format!("This can’t be served as an answer: {why}."))),
     }
 }
 

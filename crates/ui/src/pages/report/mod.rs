@@ -1,5 +1,5 @@
-//! The pages of a replay's report. Its content is shown and never run. Texts that the terminal and the
-//! self-contained page share come from one function.
+//! The pages of a replay's report. Its content is shown and never run. Texts that the terminal and
+//! the self-contained page share come from one function.
 
 pub(crate) mod asked;
 pub(crate) mod compare;

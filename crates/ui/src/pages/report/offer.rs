@@ -1,5 +1,5 @@
-//! A rule that would make a request match, as shown: the places that it leaves out, its other effects, or the
-//! reason why there is none.
+//! A rule that would make a request match, as shown: the places that it leaves out, its other
+//! effects, or the reason why there is none.
 
 use super::Loaded;
 use crate::page::PageError;
@@ -35,7 +35,7 @@ pub(super) struct Ready {
     pub(super) does: Vec<String>,
     /// The reason why it is refused.
     pub(super) refused: String,
-    /// Whether it can be saved.
+    /// True if it can be saved.
     pub(super) can: bool,
 }
 
@@ -128,17 +128,17 @@ fn does(weighed: &Weighed) -> Vec<String> {
     let mut does = vec![format!("It is about {}.", requests(weighed.about))];
     let ids = visible(&weighed.matched.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", "));
     does.push(match (weighed.answers, weighed.contents) {
-        (0, _) => "The request would still not match: more differs than is left out.".to_owned(),
+        (0, _) => "The request would still not match: other parts differ too.".to_owned(),
         (1, _) => format!("The request would be answered with exchange {ids}."),
-        (answers, 1) => format!("The request would match {}, which were all answered alike: {ids}.", requests(answers)),
+        (answers, 1) => format!("The request would match {}, which all have equal answers: {ids}.", requests(answers)),
         (answers, contents) => format!(
-            "The request would match {}, with {contents} different answers, given in turn; who asks with recorded values gets theirs: {ids}.",
+            "The request would match {}, with {contents} different answers, served in turn; requests with recorded values get the answers to these: {ids}.",
             requests(answers)
         ),
     });
     if !weighed.others.is_empty() {
         let others = weighed.others.len();
-        does.push(format!("{others} more of this report’s requests that didn’t match would, then."));
+        does.push(format!("{others} more of this report’s requests that didn’t match would then match."));
     }
     does
 }

@@ -44,7 +44,7 @@ struct Row {
     class: &'static str,
     verdict: String,
     note: String,
-    /// Whether it matches now.
+    /// True if it matches now.
     mended: bool,
 }
 
@@ -104,15 +104,12 @@ pub(super) async fn now(
 
 fn sum(judged: Option<&crate::reports::Verdicts>) -> String {
     match judged {
-        None => "Holding those that didn’t match against the snapshot as it is now…".to_owned(),
+        None => "Matching the others against the current snapshot…".to_owned(),
         Some(Err(problem)) => format!("What would match now can’t be told: {}.", visible(problem)),
         Some(Ok(all)) if all.is_empty() => String::new(),
         Some(Ok(all)) => {
             let matching = all.iter().filter(|(_, now)| matches!(now, Now::Match { .. })).count();
-            format!(
-                "Of the {} that didn’t match, {matching} would match the snapshot as it is now.",
-                all.len()
-            )
+            format!("Of the {} that didn’t match, {matching} would match the current snapshot.", all.len())
         }
     }
 }
