@@ -1,6 +1,7 @@
 //! `understudy report`: what a replay's report says, as text and as pages for others.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

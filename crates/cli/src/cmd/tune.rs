@@ -1,6 +1,7 @@
 //! `understudy tune`: what of a recording changes by itself, and the rules for it.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::bail;
 use serde::Serialize;
 use std::fmt::Write as _;
