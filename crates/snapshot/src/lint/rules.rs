@@ -1,7 +1,7 @@
 //! Rules that do nothing, or not what they seem to: held against the requests that were recorded.
 
 use super::{Finding, Severity};
-use crate::reader::HEADER_FILE;
+use crate::layout::HEADER_FILE;
 use std::collections::BTreeSet;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::Exchange;
