@@ -1,7 +1,7 @@
 //! What one pass over a request's headers finds: all that the engine and the rules ask of them.
 
-use crate::engine::STUB_HEADER;
 use crate::headers::Headers;
+use crate::stub_names::STUB_HEADER;
 
 /// Headers that are part of the identity wherever they are present.
 const SEMANTIC_HEADERS: [&[u8]; 17] = [

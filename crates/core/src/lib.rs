@@ -35,3 +35,6 @@ pub mod trace;
 pub mod v1;
 pub mod verdict;
 pub mod workload;
+
+mod sequence;
+mod stub_names;

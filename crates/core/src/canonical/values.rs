@@ -169,7 +169,7 @@ impl Values {
             }
             (What::Jwt, _) => out.extend_from_slice(value),
             (What::Volatile | What::Times | What::Dates, _) if value.starts_with(b"\"") => {
-                let shown = self.without_tokens(what, place, &super::json_text(value));
+                let shown = self.without_tokens(what, place, &super::json::json_text(value));
                 super::json::write_string(&shown, out);
             }
             (What::Volatile | What::Times | What::Dates, _) => {

@@ -1,9 +1,10 @@
 //! What a look through a text gives: the places of secrets, in order and apart from each other. Judges values; changes nothing.
 
+use super::decode::decode_url;
 use super::names::Kind;
 use super::rules::{SCHEMES, SIGNED};
 use super::shape::{self, CARD};
-use super::{contains_token, is_placeholder};
+use super::token::{contains_token, is_placeholder};
 
 /// The place of a secret.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         let what = What::Name(name);
         // It has been looked at before. What stands beside the token was let be, and is again. Some clients escape more than they have to.
         let is_escaped = written == Written::Url && raw.contains(&b'%');
-        if contains_token(raw) || is_escaped && contains_token(&super::decode_url(raw)) {
+        if contains_token(raw) || is_escaped && contains_token(&decode_url(raw)) {
             return true;
         }
         match kind {
@@ -114,7 +115,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
             return false;
         }
         let is = match written {
-            Written::Url => shape::is_card(&super::decode_url(raw)),
+            Written::Url => shape::is_card(&decode_url(raw)),
             _ => shape::is_card(raw),
         };
         is && self.hit(start, end, What::Card, written, true)
@@ -214,7 +215,7 @@ fn plain_digits(raw: &[u8], written: Written) -> Option<usize> {
         return None;
     }
     let count = match written {
-        Written::Url => shape::digits(&super::decode_url(raw)),
+        Written::Url => shape::digits(&decode_url(raw)),
         _ => shape::digits(raw),
     };
     count.map(|(count, _)| count)

@@ -1,7 +1,7 @@
 //! Which names are those of secrets. Looks names up in [`super::rules`] and in what a configuration adds; never looks at a value.
 
-use super::Settings;
 use super::rules::{ENDS, NAMES, NO_SECRET};
+use super::settings::Settings;
 
 /// What the value under a name must be like to be a secret, and which part of it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub use shape::is_identifier;
 pub use token::{Shape, Token, dates, tokens};
 
 use crate::config::OnMiss;
-use crate::table::Sequence;
+use crate::sequence::Sequence;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 

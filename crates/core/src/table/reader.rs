@@ -3,9 +3,10 @@
 //! Look-ups never fail loudly: what can't be read is as if it weren't there. A table is checked when it is opened and, in full, by
 //! [`Table::verify`] before it is bundled.
 
-use super::{Blob, Echo, Entry, Meta};
-use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
-use super::{SLOT_LEN, Section, VERSION, WINDOW};
+use super::entry::{Blob, Echo, Entry, Meta};
+use super::layout::{
+    DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN, SLOT_LEN, Section, VERSION, WINDOW,
+};
 use crate::digest::{self, Digest};
 
 /// Where a table's bytes are. In the filter this is `memory.init` on the module's passive segment.
