@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks format, clippy, shell scripts, documentation, licences and sources, and the dependencies of
-# the leaf crates. Changes no file.
+# Checks format, clippy, shell scripts, documentation, licences and sources, the dependencies of the
+# leaf crates, and imports between files. Changes no file.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -35,3 +35,6 @@ fi
 
 step "leaf crates"
 sh scripts/check-leaves.sh
+
+step "imports between files"
+python3 scripts/check_circles.py

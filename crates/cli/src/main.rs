@@ -7,6 +7,7 @@
 mod cmd;
 mod logging;
 mod oci;
+mod outcome;
 mod output;
 mod proxy_args;
 mod redaction;
@@ -15,6 +16,7 @@ mod say;
 mod when;
 
 use clap::{Parser, Subcommand};
+use outcome::{COULD_NOT_RUN, Outcome};
 use std::process::ExitCode;
 
 /// Records the backends of a service through its Envoy sidecar, and answers in their place
@@ -60,12 +62,6 @@ enum Command {
     #[command(hide = true)]
     Controller(cmd::controller::Args),
 }
-
-/// Result of a subcommand: the exit status, or the reason why it could not run.
-type Outcome = anyhow::Result<ExitCode>;
-
-/// Exit status of a command that could not run.
-const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     logging::start();

@@ -1,7 +1,8 @@
 //! Which format a file has, by what is in it. A name says nothing: everything is called `.json`.
 
 use crate::error::ConvertError;
-use crate::{Format, files};
+use crate::files;
+use crate::format::Format;
 use std::io::Read;
 use std::path::Path;
 use understudy_snapshot::HEADER_FILE;

@@ -1,6 +1,6 @@
 //! Why a file of another tool can't be read, or a snapshot can't be written as one. Each error names the file, the line, and what to do.
 
-use crate::Format;
+use crate::format::Format;
 use std::path::PathBuf;
 use understudy_snapshot::SnapshotError;
 

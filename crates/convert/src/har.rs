@@ -3,8 +3,10 @@
 //! A HAR has response bodies as a browser shows them: without their content coding. The headers that say otherwise are dropped.
 
 use crate::error::ConvertError;
+use crate::format::Format;
+use crate::import::Import;
 use crate::source::{Source, Text};
-use crate::{Format, Import, files, message, text};
+use crate::{files, message, text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::path::Path;

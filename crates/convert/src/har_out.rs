@@ -1,7 +1,8 @@
 //! Writes HTTP Archives (HAR 1.2), one entry after the other. Custom fields begin with `_`, as the format asks for.
 
 use crate::error::ConvertError;
-use crate::{Notes, message, text};
+use crate::note::Notes;
+use crate::{message, text};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::Write;

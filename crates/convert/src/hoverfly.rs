@@ -2,31 +2,17 @@
 //! left out; delays and actions are said and dropped.
 
 use crate::error::ConvertError;
+use crate::format::Format;
+use crate::import::Import;
 use crate::source::{Fields, Source};
 use crate::states::State;
-use crate::stubs::{self, Stub};
-use crate::{Format, Import, files, message, text};
+use crate::stubs::{self, Refusal, Stub, left_out};
+use crate::{files, message, text};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::path::Path;
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
-
-/// Why a pair has no place in a snapshot, or what is wrong with it.
-enum Refusal {
-    LeftOut(String),
-    Bad(ConvertError),
-}
-
-impl From<ConvertError> for Refusal {
-    fn from(error: ConvertError) -> Self {
-        Self::Bad(error)
-    }
-}
-
-fn left_out<T>(why: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::LeftOut(why.into()))
-}
 
 /// What a matcher asks for.
 enum Asked {
@@ -75,14 +61,8 @@ fn read_file(path: &Path, found: &mut Vec<Stub>, import: &mut Import<'_>) -> Res
         let part = part.get();
         let backend = import.options.backend.as_deref();
         let mut pair = Pair { source, part, backend, changed: Vec::new() };
-        match pair.stub() {
-            Ok(stub) => {
-                pair.changed.into_iter().for_each(|reason| import.notes.changed(item.as_str(), reason));
-                found.push(Stub { item, ..stub });
-            }
-            Err(Refusal::LeftOut(why)) => import.notes.left_out(item, why),
-            Err(Refusal::Bad(error)) => return Err(error),
-        }
+        let stub = pair.stub();
+        stubs::add(item, stub, pair.changed, found, import)?;
     }
     let actions: BTreeMap<String, Vec<&RawValue>> = data.read("globalActions", &source)?.unwrap_or_default();
     for (name, _) in actions.iter().filter(|(_, actions)| !actions.is_empty()) {

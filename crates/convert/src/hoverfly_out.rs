@@ -2,9 +2,10 @@
 //! states of a sequence.
 
 use crate::error::ConvertError;
+use crate::note::Notes;
 use crate::sequences::{self, compared};
+use crate::text;
 use crate::wiremock_out::{HOP, is_json, utf8};
-use crate::{Notes, text};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::Path;

@@ -4,8 +4,10 @@
 //! signature, addresses) isn't kept: the signature is made anew of the request.
 
 use crate::error::ConvertError;
+use crate::format::Format;
+use crate::import::Import;
 use crate::source::{Text, plain};
-use crate::{Format, Import, files, message, rrpair_md, text};
+use crate::{files, message, rrpair_md, text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashSet};

@@ -7,8 +7,10 @@
 //! Each section has fenced blocks: of a message the first has its first line and headers, the second its body.
 
 use crate::error::ConvertError;
+use crate::import::Import;
+use crate::note::Notes;
 use crate::rrpair_json::{self, Pair, Pairs, Req, Res};
-use crate::{Import, Notes, files, rrpair_out, text};
+use crate::{files, rrpair_out, text};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::fs;

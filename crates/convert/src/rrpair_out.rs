@@ -1,7 +1,8 @@
 //! Writes RRPairs as JSON, one a line: what both forms of an RRPair are written from.
 
 use crate::error::ConvertError;
-use crate::{Notes, text};
+use crate::note::Notes;
+use crate::text;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -2,8 +2,9 @@
 //! instead of a recording's times.
 
 use crate::error::ConvertError;
+use crate::import::Import;
+use crate::sequences;
 use crate::states::{Order, State};
-use crate::{Import, sequences};
 use std::collections::{BTreeMap, HashMap};
 use understudy_core::digest::Digest;
 use understudy_core::exchange::Exchange;
@@ -20,6 +21,41 @@ pub(super) struct Stub {
     pub(super) priority: i64,
     /// When it answers.
     pub(super) state: Option<State>,
+}
+
+/// Why a stub has no place in a snapshot, or what is wrong with it.
+pub(super) enum Refusal {
+    LeftOut(String),
+    Bad(ConvertError),
+}
+
+impl From<ConvertError> for Refusal {
+    fn from(error: ConvertError) -> Self {
+        Self::Bad(error)
+    }
+}
+
+pub(super) fn left_out<T>(why: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::LeftOut(why.into()))
+}
+
+/// Adds a stub that was read, with notes on what changed in it; or notes why it is left out.
+pub(super) fn add(
+    item: String,
+    stub: Result<Stub, Refusal>,
+    changed: Vec<String>,
+    found: &mut Vec<Stub>,
+    import: &mut Import<'_>,
+) -> Result<(), ConvertError> {
+    match stub {
+        Ok(stub) => {
+            changed.into_iter().for_each(|reason| import.notes.changed(item.as_str(), reason));
+            found.push(Stub { item, ..stub });
+        }
+        Err(Refusal::LeftOut(why)) => import.notes.left_out(item, why),
+        Err(Refusal::Bad(error)) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Hands over what the stubs answer. `start` says in which state a scenario begins, where its format does.

@@ -3,10 +3,12 @@
 
 use crate::error::ConvertError;
 use crate::files::NamedError;
+use crate::format::Format;
+use crate::import::Import;
 use crate::source::{Fields, Source};
 use crate::states::State;
-use crate::stubs::{self, Stub};
-use crate::{Format, Import, files, message, text};
+use crate::stubs::{self, Refusal, Stub, left_out};
+use crate::{files, message, text};
 use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
@@ -27,22 +29,6 @@ const COMPARED: [&str; 7] = [
     "range",
     "if-none-match",
 ];
-
-/// Why a mapping has no place in a snapshot, or what is wrong with it.
-enum Refusal {
-    LeftOut(String),
-    Bad(ConvertError),
-}
-
-impl From<ConvertError> for Refusal {
-    fn from(error: ConvertError) -> Self {
-        Self::Bad(error)
-    }
-}
-
-fn left_out<T>(why: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::LeftOut(why.into()))
-}
 
 /// One mapping on its way.
 struct Mapping<'a> {
@@ -96,14 +82,8 @@ fn read_file(
         let item = item(path, number, &mut fields, &source)?;
         let backend = import.options.backend.as_deref();
         let mut mapping = Mapping { source, part, bodies, backend, changed: Vec::new() };
-        match mapping.stub(fields) {
-            Ok(stub) => {
-                mapping.changed.into_iter().for_each(|reason| import.notes.changed(item.as_str(), reason));
-                found.push(Stub { item, ..stub });
-            }
-            Err(Refusal::LeftOut(why)) => import.notes.left_out(item, why),
-            Err(Refusal::Bad(error)) => return Err(error),
-        }
+        let stub = mapping.stub(fields);
+        stubs::add(item, stub, mapping.changed, found, import)?;
     }
     Ok(())
 }

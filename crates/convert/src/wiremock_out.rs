@@ -2,8 +2,9 @@
 //! host. One mapping for each exchange, each an exact match; several answers to one request are the states of a scenario.
 
 use crate::error::ConvertError;
+use crate::note::Notes;
 use crate::sequences::{self, Position, Sequences, compared};
-use crate::{Notes, rrpair_out, text};
+use crate::{rrpair_out, text};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::fs;

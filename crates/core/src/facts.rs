@@ -1,7 +1,7 @@
 //! What one pass over a request's headers finds: all that the engine and the rules ask of them.
 
-use crate::engine::STUB_HEADER;
 use crate::headers::Headers;
+use crate::stub_names::STUB_HEADER;
 
 /// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the
 /// last one is given.

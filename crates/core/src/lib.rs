@@ -36,3 +36,6 @@ pub mod trace;
 pub mod v1;
 pub mod verdict;
 pub mod workload;
+
+mod sequence;
+mod stub_names;

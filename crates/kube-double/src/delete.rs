@@ -75,7 +75,7 @@ impl State {
         let mut new = Value::clone(&old);
         let metadata = &mut new["metadata"];
         metadata["finalizers"] = finalizers.into_iter().collect();
-        metadata["deletionTimestamp"] = json!(crate::now());
+        metadata["deletionTimestamp"] = json!(crate::clock::now());
         metadata["deletionGracePeriodSeconds"] = json!(0);
         if let Some(generation) = metadata["generation"].as_u64() {
             metadata["generation"] = json!(generation + 1);

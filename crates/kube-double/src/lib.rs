@@ -5,6 +5,7 @@
 
 mod apply;
 mod call;
+mod clock;
 mod delete;
 mod failure;
 mod faults;
@@ -18,6 +19,7 @@ mod selector;
 mod serve;
 mod server;
 mod shape;
+mod shared;
 mod state;
 mod store;
 mod watch;
@@ -25,9 +27,3 @@ mod write;
 
 pub use faults::Asked;
 pub use server::{ApiServer, Door};
-
-/// The time as objects have it: to the second.
-fn now() -> String {
-    let now = time::OffsetDateTime::now_utc().replace_nanosecond(0).expect("a nanosecond");
-    now.format(&time::format_description::well_known::Rfc3339).expect("a time")
-}

@@ -54,7 +54,7 @@ impl Writer<'_> {
             operation,
             api_version: self.api_version.to_owned(),
             subresource: self.subresource.to_owned(),
-            time: crate::now(),
+            time: crate::clock::now(),
             fields,
         }
     }
@@ -75,7 +75,7 @@ impl Writer<'_> {
                 let mut fields = entry.fields.minus(&gone);
                 fields.union(&own);
                 if fields != entry.fields || !own.is_empty() {
-                    (entry.fields, entry.time) = (fields, crate::now());
+                    (entry.fields, entry.time) = (fields, crate::clock::now());
                 }
             }
             None if !own.is_empty() => entries.push(self.entry("Update", own)),

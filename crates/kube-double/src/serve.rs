@@ -3,7 +3,7 @@
 use crate::call::{Call, Place};
 use crate::failure::Failure;
 use crate::faults::Asked;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::watch::Watch;
 use bytes::Bytes;
 use http::{Request, Response};

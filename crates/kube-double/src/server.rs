@@ -1,71 +1,17 @@
 //! The server itself: its doors, and what tests can do to it.
 
-use crate::failure::Failure;
 use crate::faults::{Asked, Faults};
 use crate::kinds::envoy_filters;
+use crate::shared::Shared;
 use crate::state::State;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-
-/// What all connections have in common.
-#[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<State>,
-    /// The last version.
-    pub changed: watch::Sender<u64>,
-    /// Moved: every watch ends.
-    pub cut: watch::Sender<u64>,
-    faults: Mutex<Faults>,
-    history: Mutex<Vec<Asked>>,
-    doors: AtomicUsize,
-}
-
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic while it was held")
-    }
-
-    /// Tells those who watch.
-    pub(super) fn tell(&self, version: u64) {
-        self.changed.send_if_modified(|told| std::mem::replace(told, version) != version);
-    }
-
-    pub(super) fn noted(&self, asked: Asked) {
-        self.history.lock().expect("no panic while it was held").push(asked);
-    }
-
-    /// Waits and refuses, if a test wants that.
-    pub(super) async fn fault(&self, asked: &Asked) -> Option<Failure> {
-        let (delay, status) = {
-            let mut faults = self.faults();
-            (faults.delay, faults.refused(asked))
-        };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let reason = match status? {
-            403 => "Forbidden",
-            404 => "NotFound",
-            409 => "Conflict",
-            410 => "Expired",
-            429 => "TooManyRequests",
-            503 => "ServiceUnavailable",
-            504 => "Timeout",
-            _ => "InternalError",
-        };
-        Some(Failure::new(status?, reason, "refused, as the test wants it"))
-    }
-
-    fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().expect("no panic while it was held")
-    }
-}
 
 /// An API server. Dropped, it is gone.
 #[derive(Debug)]

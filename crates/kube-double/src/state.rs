@@ -32,7 +32,7 @@ impl State {
 
     /// Makes a namespace.
     pub(super) fn namespace(&mut self, name: &str) {
-        let (uid, now) = (self.uid(), crate::now());
+        let (uid, now) = (self.uid(), crate::clock::now());
         let metadata = json!({"name": name, "uid": uid, "creationTimestamp": now, "labels": {"kubernetes.io/metadata.name": name}});
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata, "status": {"phase": "Active"}});
         self.store.put(("namespaces".into(), String::new(), name.to_owned()), namespace);

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::selector::Selector;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::store::Change;
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -61,7 +61,7 @@ impl State {
             object.as_object_mut().expect("an object").shift_remove("status");
         }
         object["metadata"]["uid"] = json!(self.uid());
-        object["metadata"]["creationTimestamp"] = json!(crate::now());
+        object["metadata"]["creationTimestamp"] = json!(crate::clock::now());
         if kind.generation {
             object["metadata"]["generation"] = json!(1);
         }

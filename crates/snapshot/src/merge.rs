@@ -65,7 +65,7 @@ pub enum MergeError {
         "{} and {} were redacted with different keys, and {count} requests of the latter hold tokens where they are compared (the first in \
          line {line} of its exchanges.ndjson): they could never match; record them again with `understudy respond {} --on-miss capture`, \
          which takes its key, or mask these places with a rule in {}",
-        base.display(), other.display(), base.display(), base.join(crate::HEADER_FILE).display()
+        base.display(), other.display(), base.display(), base.join(crate::layout::HEADER_FILE).display()
     )]
     Keys {
         /// The base.

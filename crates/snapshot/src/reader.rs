@@ -2,6 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::header::Header;
+use crate::layout::{EXCHANGES_FILE, HEADER_FILE, kept_beside};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,10 +11,6 @@ use understudy_core::exchange::Exchange;
 use understudy_core::rules::Rule;
 use understudy_core::{digest, v1};
 
-/// The name of the header's file in a snapshot's folder.
-pub const HEADER_FILE: &str = "snapshot.yaml";
-/// The name of the exchanges' file in a snapshot's folder.
-pub const EXCHANGES_FILE: &str = "exchanges.ndjson";
 /// A line longer than this, in bytes, is refused: two bodies at the largest cap there is, as
 /// base64, are shorter.
 pub const LINE_MAX: u64 = 1 << 30;
@@ -138,7 +135,7 @@ fn check_folder(path: &Path) -> Result<(), SnapshotError> {
 /// Advice for a missing folder. After an interrupted replacement the old snapshot is in a folder
 /// beside it.
 fn hint(path: &Path) -> String {
-    let beside = crate::writer::kept_beside(path);
+    let beside = kept_beside(path);
     match beside {
         Some(kept) => {
             format!("a replacement was interrupted; the old one is kept, rename {} back", kept.display())

@@ -4,9 +4,11 @@
 //! A partial snapshot is never visible at the target. An old snapshot and the other files in its
 //! folder are removed only after the new one is complete.
 
+use crate::edit::edited;
 use crate::error::SnapshotError;
 use crate::header::{Backend, Header, check_name};
-use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Snapshot};
+use crate::layout::{EXCHANGES_FILE, HEADER_FILE, prefix};
+use crate::reader::Snapshot;
 use crate::telemetry::Telemetry;
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -187,7 +189,7 @@ impl SnapshotWriter {
         self.write_sorted(&unsorted)?;
         fs::remove_file(&unsorted).map_err(SnapshotError::io("remove", &unsorted))?;
         let path = self.folder.path().join(HEADER_FILE);
-        let text = self.text.as_deref().and_then(|text| crate::edit::edited(text, &header));
+        let text = self.text.as_deref().and_then(|text| edited(text, &header));
         let text = text.unwrap_or_else(|| header.to_yaml());
         write_synced(&path, |file| file.write_all(text.as_bytes()))?;
         sync_folder(self.folder.path())?;
@@ -340,22 +342,6 @@ pub fn put_new<T, E: From<SnapshotError>>(
     let _ = folder.keep();
     sync_folder(parent)?;
     Ok(filled)
-}
-
-fn prefix(target: &Path, what: &str) -> String {
-    format!(".{}.{what}-", target.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// The old snapshot that an interrupted replacement has left beside its place.
-pub(crate) fn kept_beside(path: &Path) -> Option<PathBuf> {
-    let target = std::path::absolute(path).ok()?;
-    let prefix = prefix(&target, "old");
-    let entries = fs::read_dir(target.parent()?).ok()?;
-    let mut kept = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&prefix) && path.join(HEADER_FILE).is_file()
-    });
-    kept.next()
 }
 
 fn write_synced(

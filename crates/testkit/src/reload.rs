@@ -1,7 +1,7 @@
 //! New configuration for an Envoy that runs: its listeners are in a file of their own, which Envoy
 //! watches (LDS by file system).
 
-use crate::Rig;
+use crate::rig::Rig;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Which backends share a place, where there are more than have room.
 
-use super::badge::OTHERS;
-use super::{Badge, Node, ROWS_MAX, Row};
+use super::badge::{Badge, OTHERS};
+use super::model::{Node, ROWS_MAX, Row};
 use std::collections::BTreeMap;
 
 /// Technologies that say nothing of what belongs together.

@@ -1,7 +1,8 @@
 //! The service map as SVG. Integer geometry, classes instead of styles, no identifiers, no links, no scripts: it can stand in a page beside
 //! another, and in a file alone.
 
-use super::{Badge, Incoming, Mocked, Node, Row, ServiceMap, cut, percent};
+use super::badge::Badge;
+use super::model::{Incoming, Mocked, Node, Row, ServiceMap, cut, percent, printable};
 use std::fmt::{self, Write};
 use understudy_core::config::Mode;
 
@@ -209,8 +210,7 @@ fn service(map: &ServiceMap, y: i64, out: &mut String) -> fmt::Result {
 fn backend(row: &Row, y: i64, height: i64, out: &mut String) -> fmt::Result {
     let Column { x, width } = BACKENDS;
     let class = if row.mocked() == Mocked::None { "card open" } else { "card" };
-    let title =
-        listed(row.nodes().iter().map(|node| super::printable(&node.name)), row.nodes().len()).join("\n");
+    let title = listed(row.nodes().iter().map(|node| printable(&node.name)), row.nodes().len()).join("\n");
     writeln!(
         out,
         "<g>\n<title>{}</title>\n<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>",

@@ -1,6 +1,6 @@
 //! The service map as text: a tree of lines that fit a terminal's width, or are short where it has little.
 
-use super::{Mocked, Row, ServiceMap, cut, percent};
+use super::model::{Mocked, Row, ServiceMap, cut, percent};
 use std::fmt::Write;
 
 /// Of a group so many addresses are named.

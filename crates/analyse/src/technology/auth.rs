@@ -1,6 +1,7 @@
 //! How the caller says who it is: the scheme of `Authorization` (RFC 9110, 11.6.2), never its credentials.
 
-use super::{BODY_MAX, Tag, Technologies, tag};
+use super::tag::{self, Tag};
+use super::technologies::{BODY_MAX, Technologies};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use understudy_core::canonical::probe;

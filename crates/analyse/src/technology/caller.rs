@@ -1,6 +1,7 @@
 //! What trace headers show of the service that called.
 
-use super::{Tag, Technologies, tag};
+use super::tag::{self, Tag};
+use super::technologies::Technologies;
 use understudy_core::exchange::Exchange;
 
 /// Headers that a tracer adds to the requests of its service. Sources: W3C Trace Context; <https://github.com/openzipkin/b3-propagation>;

@@ -3,7 +3,9 @@
 //! Source: the hosts and package names of Google's published API definitions (<https://github.com/googleapis/googleapis>), and
 //! <https://cloud.google.com/compute/docs/metadata/querying-metadata>.
 
-use super::{Kind, Tag, Technologies, host, tag};
+use super::host;
+use super::tag::{self, Kind, Tag};
+use super::technologies::Technologies;
 use understudy_core::exchange::Exchange;
 use understudy_core::facts;
 

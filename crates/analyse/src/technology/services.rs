@@ -3,7 +3,9 @@
 //! A pattern `*.example.com` is each host below `example.com`. A header may stand in a request or in an answer. Each row names the page
 //! where its owner says so.
 
-use super::{Kind, Tag, Technologies, host};
+use super::host;
+use super::tag::{Kind, Tag};
+use super::technologies::Technologies;
 use understudy_core::exchange::Exchange;
 
 /// A service, and how it is told.

@@ -1,6 +1,8 @@
 //! What the shape of an exchange shows: protocols and formats, by content types, headers that a protocol demands, and bodies.
 
-use super::{BODY_MAX, Tag, Technologies, host, tag};
+use super::host;
+use super::tag::{self, Tag};
+use super::technologies::{BODY_MAX, Technologies};
 use std::borrow::Cow;
 use understudy_core::canonical::probe::{self, JsonShape};
 use understudy_core::encoding;

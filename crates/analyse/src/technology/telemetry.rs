@@ -1,6 +1,8 @@
 //! Which exchanges deliver telemetry, and to what: by the paths and headers that its protocols lay down.
 
-use super::{Kind, SERVICES, Tag, Technologies, tag};
+use super::services::SERVICES;
+use super::tag::{self, Kind, Tag};
+use super::technologies::Technologies;
 use understudy_core::exchange::{Exchange, Request};
 use understudy_core::facts::media_type;
 
@@ -39,16 +41,9 @@ pub(super) fn look(exchange: &Exchange, found: &mut Technologies) -> bool {
     has_header(&exchange.request)
 }
 
-/// Whether an exchange delivers telemetry, by its path or a header. Whose host it is says [`is_host`].
+/// Whether an exchange delivers telemetry, by its path or a header.
 pub(super) fn delivers(exchange: &Exchange) -> bool {
     delivery(&exchange.request).is_some() || has_header(&exchange.request)
-}
-
-/// Whether a backend's host takes telemetry alone.
-pub(super) fn is_host(backend: &str) -> bool {
-    let mut found = Technologies::default();
-    found.backend(backend);
-    found.iter().any(|found| found.kind == Kind::Telemetry)
 }
 
 /// To what telemetry a request delivers, and by which path that is told.

@@ -1,8 +1,8 @@
 //! The variables that name root certificates, by ecosystem. `docs/how-to/https.md` documents them.
 
-use super::{BUNDLE, EXTRA, Variables, java, python};
+use super::names::{BUNDLE, EXTRA, Proxy, Variables};
+use super::{java, python};
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Variables whose file replaces a client's own roots.
@@ -33,15 +33,6 @@ const INSTEAD_IF_SET: [&str; 4] =
     ["npm_config_cafile", "NPM_CONFIG_CAFILE", "BUNDLE_SSL_CA_CERT", "PERL_LWP_SSL_CA_FILE"];
 /// Variables whose file is added to a client's own roots.
 const BESIDE: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
-
-/// The proxy for CMD.
-#[derive(Clone, Copy, Debug)]
-pub struct Proxy<'a> {
-    /// The address on which it listens.
-    pub address: SocketAddr,
-    /// The hosts that bypass it, in the format of `NO_PROXY`.
-    pub no_proxy: &'a str,
-}
 
 /// The user's variables that ours extend.
 #[derive(Debug)]

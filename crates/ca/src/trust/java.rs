@@ -1,9 +1,9 @@
 //! Java's trust store, and the options by which each JVM uses it. Java has no variable that adds a
 //! root or names a proxy.
 
-use super::environment::Proxy;
+use super::jks;
+use super::names::{Proxy, Variables};
 use super::roots::Roots;
-use super::{Variables, jks};
 use crate::authority::Authority;
 use crate::error::Error;
 use std::collections::BTreeSet;

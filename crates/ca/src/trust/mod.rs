@@ -6,28 +6,18 @@
 mod environment;
 mod java;
 mod jks;
+mod names;
 mod python;
 mod roots;
 
-pub use environment::Proxy;
+pub use names::Proxy;
 
 use crate::authority::{Authority, to_pem};
 use crate::error::Error;
+use names::{BUNDLE, CA, EXTRA, ROOTS, Variables};
 use roots::Roots;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-
-/// Looks up an environment variable, of this process or of a test.
-pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-/// Only the authority.
-const CA: &str = "ca.pem";
-/// The other trusted roots: the system's and the user's.
-const ROOTS: &str = "roots.pem";
-/// Both, for clients that replace their roots by one file.
-const BUNDLE: &str = "bundle.pem";
-/// The authority and the user's additional roots, for clients that have their own roots.
-const EXTRA: &str = "extra.pem";
 
 /// The written files.
 #[derive(Debug)]

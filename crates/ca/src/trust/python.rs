@@ -2,7 +2,7 @@
 //! ignore all variables. Python loads our module at its start. The module adds the authority
 //! wherever roots are loaded from a file.
 
-use super::CA;
+use super::names::CA;
 use crate::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

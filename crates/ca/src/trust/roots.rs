@@ -1,7 +1,7 @@
 //! The roots that are trusted already: the system's, and those that the user's variables name. A
 //! bad certificate is skipped without affecting the others.
 
-use super::Variables;
+use super::names::Variables;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use x509_parser::prelude::{FromDer, X509Certificate};

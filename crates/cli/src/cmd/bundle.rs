@@ -1,7 +1,8 @@
 //! `understudy bundle`: makes one module of the filter and a snapshot's table.
 
 use crate::oci::{self, Image, Layout};
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `understudy ca`: the certificate authority that makes CMD's HTTPS calls visible.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! `understudy collect`: the collector as a service.
 
-use crate::{Outcome, say, when};
+use crate::outcome::Outcome;
+use crate::{say, when};
 use anyhow::bail;
 use std::process::ExitCode;
 use std::time::Duration;

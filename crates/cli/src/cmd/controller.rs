@@ -1,6 +1,6 @@
 //! `understudy controller`: names the program that has taken over this subcommand.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use anyhow::bail;
 use std::ffi::OsString;
 

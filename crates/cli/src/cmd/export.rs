@@ -1,7 +1,8 @@
 //! `understudy export`: a snapshot in the format of another tool.
 
 use crate::cmd::import::notes;
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use clap::ValueEnum;
 use serde_json::json;
 use std::io;

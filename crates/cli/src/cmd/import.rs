@@ -1,6 +1,7 @@
 //! `understudy import`: a snapshot from another tool's recording or stubs.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::bail;
 use clap::ValueEnum;
 use serde_json::json;

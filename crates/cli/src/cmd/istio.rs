@@ -1,6 +1,7 @@
 //! `understudy istio`: the resources that tap or mock in a mesh, as text for `kubectl apply -f -`.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::{Context, ensure};
 use serde_json::{Number, Value};
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `understudy lint`: checks a snapshot and reports a remedy for each finding.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! `understudy match`: which requests a snapshot would answer, and why not, without Envoy.
 
-use crate::{Outcome, output, requests, say};
+use crate::outcome::Outcome;
+use crate::{output, requests, say};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;

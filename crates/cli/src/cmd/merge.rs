@@ -1,6 +1,7 @@
 //! `understudy merge`: adds the exchanges of other snapshots to one.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;

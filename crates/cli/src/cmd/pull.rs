@@ -1,7 +1,8 @@
 //! `understudy pull`: gets a pushed snapshot back into a folder.
 
 use crate::oci::{Registry, Source};
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::{Context, bail};
 use serde_json::json;
 use std::io;

@@ -1,7 +1,8 @@
 //! `understudy push`: publishes a snapshot's filter as an image in a registry.
 
 use crate::oci::{Image, Layout, Registry, Target};
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::{bail, ensure};
 use serde_json::json;
 use std::path::{Path, PathBuf};

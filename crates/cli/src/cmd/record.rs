@@ -1,9 +1,10 @@
 //! `understudy record`: runs CMD and records its exchanges with its backends.
 
+use crate::outcome::Outcome;
 use crate::proxy_args::{CommandArgs, ProxyArgs};
 use crate::redaction::RedactionArgs;
 use crate::say::Console;
-use crate::{Outcome, output, say};
+use crate::{output, say};
 use anyhow::bail;
 use serde_json::json;
 use std::path::{Path, PathBuf};

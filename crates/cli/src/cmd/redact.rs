@@ -1,7 +1,8 @@
 //! `understudy redact`: replaces the secrets in a snapshot.
 
+use crate::outcome::Outcome;
 use crate::redaction::NameArgs;
-use crate::{Outcome, say};
+use crate::say;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use understudy_core::redact::Redactor;

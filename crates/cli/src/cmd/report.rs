@@ -1,6 +1,7 @@
 //! `understudy report`: shows a replay's report as text, and writes it as pages for others.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,9 +1,10 @@
 //! `understudy respond`: runs CMD with its backends answered from a snapshot.
 
+use crate::outcome::Outcome;
 use crate::proxy_args::{CommandArgs, ProxyArgs};
 use crate::redaction::RedactionArgs;
 use crate::say::Console;
-use crate::{Outcome, output, say};
+use crate::{output, say};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `understudy select`: chooses which backends of a snapshot are mocked.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::bail;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! `understudy tune`: values of a recording that change by themselves, and the rules for them.
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::bail;
 use serde::Serialize;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! `understudy ui`: shows snapshots and running recordings in a browser.
 
-use crate::{Outcome, say};
+use crate::outcome::Outcome;
+use crate::say;
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};

@@ -1,6 +1,6 @@
 //! What a module's data segment holds: no table, one, or several, each of a snapshot with a name of its own.
 
-use super::BundleError;
+use super::error::BundleError;
 use understudy_core::digest::{self, Digest};
 use understudy_core::table::{HEADER_LEN, Part, SHELF_MAGIC, Shelf, Table};
 

@@ -49,7 +49,7 @@ pub enum BundleError {
         snapshot: String,
     },
     /// The section that describes the table has a version that this reader doesn't know.
-    #[error("the module's description has format {0}, this understudy reads format {format}; use the understudy that made it, or bundle the snapshot again", format = super::FORMAT)]
+    #[error("the module's description has format {0}, this understudy reads format {format}; use the understudy that made it, or bundle the snapshot again", format = super::abi::FORMAT)]
     Format(u64),
     /// The description and the bytes don't fit.
     #[error("the module's description doesn't fit what it carries: {problem}; bundle the snapshot again")]
@@ -58,7 +58,7 @@ pub enum BundleError {
         problem: &'static str,
     },
     /// The finished module is longer than Envoy takes.
-    #[error("the module would have {length} bytes, and Envoy loads {limit} at most; leave exchanges out of the snapshot", limit = super::ENVOY_LIMIT)]
+    #[error("the module would have {length} bytes, and Envoy loads {limit} at most; leave exchanges out of the snapshot", limit = super::abi::ENVOY_LIMIT)]
     TooLong {
         /// The module's length, or the table's where that is too long by itself.
         length: u64,

@@ -2,10 +2,13 @@
 //!
 //! walrus rewrites the filter with an empty segment; the table itself never goes through walrus, which would copy it several times.
 
-use super::{
-    BundleError, EXPORT_LENGTH, EXPORT_READ, FILTER_LIMIT, IMPORT_LENGTH, IMPORT_MODULE, IMPORT_READ,
-    SECTION, inspect, leb, scan::Outline,
+use super::abi::{
+    EXPORT_LENGTH, EXPORT_READ, FILTER_LIMIT, IMPORT_LENGTH, IMPORT_MODULE, IMPORT_READ, SECTION,
 };
+use super::error::BundleError;
+use super::inspect::inspect;
+use super::leb;
+use super::scan::Outline;
 use walrus::{DataId, DataKind, ExportItem, FunctionBuilder, FunctionId, FunctionKind, LocalId, ValType};
 use wasmparser::{Validator, WasmFeatures};
 

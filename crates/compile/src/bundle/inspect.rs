@@ -1,7 +1,9 @@
 //! Reads what a module carries, and checks that the description, the code and the bytes agree.
 
 use super::contents::{Contents, digest_of};
-use super::{BundleError, BundleInfo, Record, scan::Outline};
+use super::error::BundleError;
+use super::record::{BundleInfo, Record};
+use super::scan::Outline;
 use understudy_core::digest::{self, Digest};
 use understudy_core::table::{Part, Table};
 

@@ -8,6 +8,7 @@
 //! It works on bytes: it never reads or writes files, never runs the module, and never needs a Rust toolchain. The same input gives
 //! the same bytes.
 
+mod abi;
 mod contents;
 mod error;
 mod graft;
@@ -16,43 +17,17 @@ mod leb;
 mod record;
 mod scan;
 
+pub use abi::{
+    ENVOY_LIMIT, EXPORT_LENGTH, EXPORT_READ, FILTER_LIMIT, FORMAT, IMPORT_LENGTH, IMPORT_MODULE, IMPORT_READ,
+    SECTION,
+};
 pub use error::BundleError;
 pub use inspect::{ModuleInfo, inspect};
-pub use record::{BackendRecord, FORMAT, Record, TableRecord};
+pub use record::{BackendRecord, BundleInfo, Record, TableRecord};
 
 use contents::Contents;
 use std::io;
 use understudy_core::digest::Digest;
-
-/// The custom section that says what a module carries.
-pub const SECTION: &str = "understudy.table";
-/// The module that the compiled filter imports its table from.
-pub const IMPORT_MODULE: &str = "understudy";
-/// `() -> u32`: the table's length in bytes, as the compiled filter imports it.
-pub const IMPORT_LENGTH: &str = "table_length";
-/// `(offset: u32, to: *mut u8, length: u32)`: copies bytes of the table, as the compiled filter imports it.
-pub const IMPORT_READ: &str = "table_read";
-/// What [`IMPORT_LENGTH`] is exported as once it has a body.
-pub const EXPORT_LENGTH: &str = "understudy_table_length";
-/// What [`IMPORT_READ`] is exported as once it has a body.
-pub const EXPORT_READ: &str = "understudy_table_read";
-/// The longest module that Envoy loads, in bytes (V8's `kV8MaxWasmModuleSize`).
-pub const ENVOY_LIMIT: u64 = 1 << 30;
-/// The longest filter without a table that is taken, in bytes: rewriting one takes many times its length in memory.
-pub const FILTER_LIMIT: usize = 16 << 20;
-
-/// What a bundled module says of its making, besides what the table says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BundleInfo {
-    /// The version of Understudy that bundles.
-    pub understudy: String,
-}
-
-impl Default for BundleInfo {
-    fn default() -> Self {
-        Self { understudy: env!("CARGO_PKG_VERSION").to_owned() }
-    }
-}
 
 /// A bundled module in pieces, so that a big table needn't be copied to be written.
 #[derive(Debug)]

@@ -2,15 +2,15 @@
 //!
 //! Nothing at run time depends on it: the filter reads the table itself.
 
+use super::abi::{FORMAT, SECTION};
 use super::contents::Contents;
-use super::{BundleError, BundleInfo, SECTION, leb};
+use super::error::BundleError;
+use super::leb;
 use serde::{Deserialize, Serialize};
 use understudy_core::config::Mode;
 use understudy_core::digest;
 use understudy_core::table::{BackendMeta, Table};
 
-/// The description's format.
-pub const FORMAT: u64 = 1;
 /// The longest description that is read, in bytes.
 const LIMIT: usize = 16 << 20;
 
@@ -54,6 +54,19 @@ pub struct BackendRecord {
     pub name: String,
     /// What the snapshot says of it.
     pub mode: Mode,
+}
+
+/// What a bundled module says of its making, besides what the table says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleInfo {
+    /// The version of Understudy that bundles.
+    pub understudy: String,
+}
+
+impl Default for BundleInfo {
+    fn default() -> Self {
+        Self { understudy: env!("CARGO_PKG_VERSION").to_owned() }
+    }
 }
 
 impl Record {

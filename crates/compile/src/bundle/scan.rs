@@ -3,7 +3,8 @@
 //! It looks at section headers and at what it needs inside; it copies nothing and never validates code, so that a module of 1 GiB takes
 //! no memory and hardly any time.
 
-use super::{BundleError, EXPORT_LENGTH, EXPORT_READ, IMPORT_LENGTH, IMPORT_MODULE, IMPORT_READ, SECTION};
+use super::abi::{EXPORT_LENGTH, EXPORT_READ, IMPORT_LENGTH, IMPORT_MODULE, IMPORT_READ, SECTION};
+use super::error::BundleError;
 use std::ops::Range;
 use wasmparser::{
     BinaryReaderError, Chunk, DataKind, DataSectionReader, ExternalKind, FunctionBody, Operator, Parser,

@@ -22,6 +22,7 @@ mod values;
 mod xml;
 
 pub use fields::Signature;
+pub use json::json_text;
 pub use parts::{Part, parts};
 pub use protobuf::{Field, FieldValue, Framing, fields, inner_fields, message_coding};
 pub use values::{Role, Spelling, Value, Values, hash_of_all};
@@ -44,14 +45,6 @@ pub fn is_json_literal(text: &[u8]) -> bool {
     !matches!(text.first(), None | Some(b'"' | b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r'))
         && text.last().is_some_and(u8::is_ascii_alphanumeric)
         && json::Tree::of_json(text).is_some()
-}
-
-/// What a JSON value says: a string's text, anything else as it is written.
-pub fn json_text(value: &[u8]) -> Vec<u8> {
-    match value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) {
-        Some(inner) => json::unescape(inner),
-        None => value.to_vec(),
-    }
 }
 
 use crate::exchange::Exchange;

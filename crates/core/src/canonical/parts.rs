@@ -1,6 +1,7 @@
 //! A signature in small parts: path segments, query parameters, the leaves of the body. What a miss is explained with, and found by.
 
-use super::{Signature, form, json};
+use super::fields::Signature;
+use super::{form, json};
 
 /// One part of a signature: a name as rules name places, and its value as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]

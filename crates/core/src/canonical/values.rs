@@ -250,14 +250,14 @@ impl Values {
                 self.add(place, Spelling::Json, Role::Passing, value);
             }
             (What::Jwt, _) => out.extend_from_slice(value),
-            (What::Name, _) if tokens(&super::json_text(value)).is_empty() => {
+            (What::Name, _) if tokens(&super::json::json_text(value)).is_empty() => {
                 out.push(b'*');
                 self.add(place, Spelling::Json, Role::Reference, value);
             }
             (What::Volatile | What::Times | What::Dates | What::Name | What::Now | What::Clock, _)
                 if value.starts_with(b"\"") =>
             {
-                let shown = self.without_tokens(what, place, &super::json_text(value));
+                let shown = self.without_tokens(what, place, &super::json::json_text(value));
                 super::json::write_string(&shown, out);
             }
             (What::Volatile | What::Times | What::Dates | What::Name | What::Now | What::Clock, _) => {

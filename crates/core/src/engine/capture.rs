@@ -2,7 +2,8 @@
 //! stream.
 
 use super::decide::MockedRequest;
-use super::{Host, Side, Vm};
+use super::host::{Host, Side};
+use super::vm::Vm;
 use crate::exchange::{Body, Direction, End, Exchange, Request, Response};
 use crate::facts::Facts;
 use crate::headers::Headers;

@@ -2,12 +2,13 @@
 //! state of its sequences. Nothing here changes a stream or the VM; [`super::Stream`] applies what
 //! is decided.
 
+use super::host::{Action, Host};
 use super::miss::miss;
 use super::pending::PendingAnswer;
 use super::secrets::Signed;
 use super::serve::Binding;
 use super::vm::{Policy, Vm};
-use super::{Action, Host, fault, serve};
+use super::{fault, serve};
 use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::latency::Delay;

@@ -1,7 +1,8 @@
 //! Faults: errors that a rule adds to answers on purpose.
 
+use super::host::{Host, Reply};
 use super::serve::VERDICT_HEADER;
-use super::{Host, Reply, Vm};
+use super::vm::Vm;
 use crate::digest::{self, Digest};
 use crate::headers::Headers;
 use crate::rules::{Fault, FaultAnswer};

@@ -1,6 +1,6 @@
 //! A host without a proxy: for the offline matcher, tests and benchmarks.
 
-use super::{Host, Side};
+use super::host::{Host, Side};
 use crate::digest::Digest;
 use std::collections::BTreeMap;
 

@@ -2,11 +2,12 @@
 //! service why.
 
 use super::decide::{Decision, MockedRequest, Next};
+use super::host::{Action, Reply};
 use super::pending::PendingAnswer;
 use super::secrets::Signed;
 use super::stub::UNIMPLEMENTED;
 use super::vm::Vm;
-use super::{Action, Reply, explain, serve};
+use super::{explain, serve};
 use crate::backend;
 use crate::config::OnMiss;
 use crate::digest::{self, Digest};

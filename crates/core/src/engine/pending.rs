@@ -1,8 +1,9 @@
 //! The work left on an answer after its decision. Envoy sends the filter's answers through the
 //! filter again, and this is what changes there.
 
+use super::fault;
+use super::host::{Action, Fixup, Reply};
 use super::stub::{StubbedAnswer, with_status};
-use super::{Action, Fixup, Reply, fault};
 use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::rules::Fault;

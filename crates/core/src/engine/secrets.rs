@@ -2,7 +2,7 @@
 //! and in live requests to backends whose recorded requests contain tokens. [`crate::redact`]
 //! decides which text is a secret.
 
-use super::Vm;
+use super::vm::Vm;
 use crate::backend;
 use crate::canonical::Signature;
 use crate::exchange::Exchange;

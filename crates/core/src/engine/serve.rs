@@ -1,7 +1,8 @@
 //! The answer to a request that matches: the choice among several recorded answers, the content
 //! encoding, and the live values that replace recorded ones.
 
-use super::{Host, Reply, Vm};
+use super::host::{Host, Reply};
+use super::vm::Vm;
 use crate::canonical::{Role, Signature, Spelling, Value, Values, hash_of_all};
 use crate::digest::Digest;
 use crate::facts::{self, Facts};

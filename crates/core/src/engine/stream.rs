@@ -3,15 +3,15 @@
 
 use super::capture::{Capture, report_verdict};
 use super::decide::{Decision, MockedRequest, Next, decide, refuse};
+use super::host::{Action, Fixup, Host, Reply, Side};
 use super::pending::PendingAnswer;
 use super::serve::VERDICT_HEADER;
-use super::stub::STUB_HEADER;
-use super::vm::{Counter, Policy};
-use super::{Action, Fixup, Host, Reply, Side, Vm};
+use super::vm::{Counter, Policy, Vm};
 use crate::config::Mode;
 use crate::facts::Facts;
 use crate::headers::Headers;
 use crate::latency::DELAY_MAX;
+use crate::stub_names::STUB_HEADER;
 use crate::table::Segment;
 use crate::verdict::Reason;
 

@@ -6,13 +6,9 @@
 //! that name leads to an internal listener that answers 200 with one byte and [`STUB_HEADER`].
 //! Nobody else knows the name, and names below `.invalid` never resolve (RFC 6761, 6.4).
 
-use super::{Action, Fixup, Reply};
+use super::host::{Action, Fixup, Reply};
 use crate::headers::Headers;
-
-/// Marks requests for the stub and answers of the stub. The filter removes a client's own header.
-pub const STUB_HEADER: &str = "x-understudy-stub";
-/// The stub's name in Envoy's routes.
-pub const STUB_AUTHORITY: &str = "understudy-stub.invalid";
+use crate::stub_names::{STUB_AUTHORITY, STUB_HEADER};
 
 /// gRPC's UNIMPLEMENTED (gRPC, "Status codes and their use in gRPC"), the status of a miss. Clients
 /// don't retry after it automatically, as many do after UNAVAILABLE, RESOURCE_EXHAUSTED or

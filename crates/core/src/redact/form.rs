@@ -1,8 +1,9 @@
 //! Looks through queries and form bodies: `name=value&name=value`, with `%XX` and `+`.
 
+use super::decode::decode_url;
 use super::found::{Finder, Hit, Written};
 use super::names::{Names, Place, is_identifier};
-use super::{Cow, decode_url};
+use std::borrow::Cow;
 
 /// Tells of all secrets in the pairs from `start` on.
 pub(super) fn pairs<'a>(

@@ -1,10 +1,11 @@
 //! Result of a search through a text: the places of secrets, in order and without overlaps. Judges
 //! values; changes nothing.
 
+use super::decode::decode_url;
 use super::names::Kind;
 use super::rules::{SCHEMES, SIGNED};
 use super::shape::{self, CARD};
-use super::{contains_token, is_placeholder};
+use super::token::{contains_token, is_placeholder};
 
 /// The place of a secret.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +75,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
         // An earlier search has replaced the secret here. The text beside the token was kept then,
         // and is kept again. Some clients escape more than they have to.
         let is_escaped = written == Written::Url && raw.contains(&b'%');
-        if contains_token(raw) || is_escaped && contains_token(&super::decode_url(raw)) {
+        if contains_token(raw) || is_escaped && contains_token(&decode_url(raw)) {
             return true;
         }
         match kind {
@@ -117,7 +118,7 @@ impl<'a, F: FnMut(Hit<'a>)> Finder<'a, F> {
             return false;
         }
         let is = match written {
-            Written::Url => shape::is_card(&super::decode_url(raw)),
+            Written::Url => shape::is_card(&decode_url(raw)),
             _ => shape::is_card(raw),
         };
         is && self.hit(start, end, What::Card, written, true)
@@ -217,7 +218,7 @@ fn plain_digits(raw: &[u8], written: Written) -> Option<usize> {
         return None;
     }
     let count = match written {
-        Written::Url => shape::digits(&super::decode_url(raw)),
+        Written::Url => shape::digits(&decode_url(raw)),
         _ => shape::digits(raw),
     };
     count.map(|(count, _)| count)

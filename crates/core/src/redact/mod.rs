@@ -9,61 +9,33 @@
 //! searched. The engine decides when and what to redact. A secret that has neither a known name nor
 //! a known shape isn't found.
 
+mod decode;
 mod form;
 mod found;
 mod names;
 mod rules;
 mod scan;
+mod settings;
 mod shape;
+mod token;
 
 pub use found::What;
+pub use settings::Settings;
+pub use token::{TOKEN, contains_token, is_placeholder, is_token, is_token_of_jwt};
 
 use crate::digest;
 use crate::encoding;
 use crate::exchange::{Body, Exchange};
 use crate::facts;
 use crate::headers::Headers;
+use decode::{decode_json, decode_url};
 use found::{Finder, Hit, Written};
 use names::{Names, Place};
 use std::borrow::Cow;
+use token::{DIGITS, JWT};
 
 /// A body is undone up to this length, in bytes. What would be longer stays as it is.
 const DECODED_MAX: usize = 8 << 20;
-
-/// Beginning of each token.
-pub const TOKEN: &[u8] = b"redacted-";
-/// Follows [`TOKEN`] if the secret was a signed JWT, since technologies are recognised by that.
-const JWT: &[u8] = b"jwt-";
-/// Number of hexadecimal digits of the hash: 64 bits distinguish the secrets of a snapshot.
-const DIGITS: usize = 16;
-
-/// Settings of redaction in a snapshot or a configuration.
-#[derive(
-    Clone,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Deserialize,
-    serde::Serialize,
-    bincode::Encode,
-    bincode::Decode,
-)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// The key of the hash. With none, anybody can check a guess.
-    #[serde(default)]
-    pub key: String,
-    /// Further headers that carry secrets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<String>,
-    /// Further fields of JSON, XML, queries and forms that carry secrets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
-    /// Headers and fields that carry none, whatever their names look like.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allow: Vec<String>,
-}
 
 /// Finds secrets and puts tokens in their place.
 #[derive(Clone)]
@@ -326,70 +298,6 @@ fn plain(raw: &[u8], written: Written, squeeze: bool) -> Cow<'_, [u8]> {
         return text;
     }
     Cow::Owned(text.iter().copied().filter(|b| !b.is_ascii_whitespace() && *b != b'-').collect())
-}
-
-/// The inside of a JSON string (RFC 8259, 7); what is no JSON stays as it is.
-fn decode_json(raw: &[u8]) -> Vec<u8> {
-    let quoted = [b"\"", raw, b"\""].concat();
-    serde_json::from_slice::<String>(&quoted).map_or_else(|_| raw.to_vec(), String::into_bytes)
-}
-
-/// `%XX` and `+` (WHATWG URL, 5.1).
-fn decode_url(raw: &[u8]) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let mut out = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match (byte, digit(after.first()), digit(after.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high << 4 | low).unwrap_or(byte));
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', ..) => out.push(b' '),
-            _ => out.push(byte),
-        }
-    }
-    out
-}
-
-/// Returns whether bytes are exactly a token.
-pub fn is_token(bytes: &[u8]) -> bool {
-    token_length(bytes) == Some(bytes.len())
-}
-
-/// Returns whether bytes are exactly the token of a signed JWT.
-pub fn is_token_of_jwt(bytes: &[u8]) -> bool {
-    is_token(bytes) && bytes.strip_prefix(TOKEN).is_some_and(|rest| rest.starts_with(JWT))
-}
-
-/// Returns whether there is a token in the bytes.
-pub fn contains_token(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&b| b == b'r') {
-        rest = rest.get(at..).unwrap_or_default();
-        if token_length(rest).is_some() {
-            return true;
-        }
-        rest = rest.get(1..).unwrap_or_default();
-    }
-    false
-}
-
-fn token_length(bytes: &[u8]) -> Option<usize> {
-    let rest = bytes.strip_prefix(TOKEN)?;
-    let rest = rest.strip_prefix(JWT).unwrap_or(rest);
-    let digits = rest.get(..DIGITS)?.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    digits.then(|| bytes.len().saturating_sub(rest.len()).saturating_add(DIGITS))
-}
-
-/// Returns whether bytes replace a secret and contain none: a token, `redacted`, or filling
-/// characters.
-pub fn is_placeholder(bytes: &[u8]) -> bool {
-    let bare = bytes.trim_ascii();
-    let is_filler = bare.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.'));
-    let words = [&b"redacted"[..], b"<redacted>", b"[redacted]"];
-    is_filler || words.iter().any(|word| bare.eq_ignore_ascii_case(word)) || is_token(bare)
 }
 
 #[cfg(test)]

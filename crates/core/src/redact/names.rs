@@ -1,8 +1,8 @@
 //! Names of secrets. Looks names up in [`super::rules`] and in the additions of a configuration;
 //! never looks at a value.
 
-use super::Settings;
 use super::rules::{ENDS, NAMES, NO_SECRET};
+use super::settings::Settings;
 
 /// Condition under which the value of a name is a secret, and the part of the value that is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

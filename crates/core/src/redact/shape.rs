@@ -2,6 +2,7 @@
 //! keys in PEM, card numbers.
 
 use super::rules::{ISSUERS, PEM, SHAPES};
+use super::token::contains_token;
 
 /// A secret that was recognised by its shape, at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,8 @@ pub(super) fn begins(before: Option<u8>, text: &[u8]) -> Option<Shaped> {
     let length = rest.iter().take_while(|b| is_part(**b)).count();
     // AWS's own examples end so.
     let is_example = length < 64 && rest.get(..length).is_some_and(|key| key.ends_with(b"EXAMPLE"));
-    // The text before a token was too short for a key.
-    let is_done = super::contains_token(rest.get(..length.min(96))?);
+    // What stands before a token was too short for a key.
+    let is_done = contains_token(rest.get(..length.min(96))?);
     let to = shape.starts.len().saturating_add(length);
     let from = if shape.is_name { shape.starts.len() } else { 0 };
     (length >= shape.follow && !is_example && !is_done).then_some(Shaped {
@@ -117,7 +118,7 @@ pub(super) fn is_jwt(text: &[u8]) -> bool {
     parts.next().is_none()
         && header.is_some_and(|part| part.starts_with(b"eyJ"))
         && payload.is_some_and(|part| part.starts_with(b"eyJ"))
-        && signature.is_some_and(|part| part.len() >= 16 && !super::contains_token(part))
+        && signature.is_some_and(|part| part.len() >= 16 && !contains_token(part))
 }
 
 /// A private key, up to the line that ends it, or up to the end of the text if that line is

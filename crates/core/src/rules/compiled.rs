@@ -2,7 +2,7 @@
 
 use super::{Fault, Place, Root, Rule, Step};
 use crate::config::OnMiss;
-use crate::table::Sequence;
+use crate::sequence::Sequence;
 use hashbrown::HashMap;
 
 /// The rules of a snapshot, ready to be applied.

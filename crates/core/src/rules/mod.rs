@@ -23,7 +23,7 @@ pub use time_text::{Instant, instants};
 pub use token::{Shape, Token, dates, tokens};
 
 use crate::config::OnMiss;
-use crate::table::Sequence;
+use crate::sequence::Sequence;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 

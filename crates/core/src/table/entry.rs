@@ -5,6 +5,7 @@ use crate::digest::Digest;
 use crate::latency::Latency;
 use crate::redact::Settings;
 use crate::rules::Rule;
+use crate::sequence::Sequence;
 use bincode::{Decode, Encode};
 
 /// Bytes in the data section.
@@ -14,21 +15,6 @@ pub struct Blob {
     pub offset: u32,
     /// In bytes.
     pub length: u32,
-}
-
-/// Order of several answers to one signature.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sequence {
-    /// After the last comes the first again.
-    #[default]
-    Cycle,
-    /// After the last comes the last again.
-    StickLast,
-    /// After the last comes a miss.
-    Fail,
 }
 
 /// The status of an answer that stands for one that can't be given again: its place in a sequence

@@ -1,8 +1,10 @@
 //! Finds the recorded requests that have most in common with a signature. Bounded: at most some
 //! thousand small reads, however large the table is.
 
-use super::reader::u32_at;
-use super::{Blob, Features, NEAR_MAX, POSTING_LEN, RECORD_LEN, Segment, Table};
+use super::entry::Blob;
+use super::features::Features;
+use super::layout::{NEAR_MAX, POSTING_LEN, RECORD_LEN};
+use super::reader::{Segment, Table, u32_at};
 use hashbrown::HashMap;
 
 /// Weights of the features of a whole signature, the finest first.

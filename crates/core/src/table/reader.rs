@@ -3,9 +3,10 @@
 //! Look-ups never fail loudly: unreadable data is treated as absent. A table is checked when it is
 //! opened and, completely, by [`Table::verify`] before it is bundled.
 
-use super::{Blob, Echo, Entry, Meta};
-use super::{DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN};
-use super::{SLOT_LEN, Section, VERSION, WINDOW};
+use super::entry::{Blob, Echo, Entry, Meta};
+use super::layout::{
+    DIRECTORY_ENTRY_LEN, HEADER_LEN, MAGIC, POSTING_LEN, RECORD_LEN, SLOT_LEN, Section, VERSION, WINDOW,
+};
 use crate::digest::{self, Digest};
 
 /// Source of a table's bytes. In the filter this is `memory.init` on the module's passive segment.

@@ -8,7 +8,7 @@
 //! ```
 //! Numbers are little endian. One table alone stands there as it is, without any of this.
 
-use super::{Segment, Table, TableError};
+use super::reader::{Segment, Table, TableError};
 
 /// The first eight bytes of several tables.
 pub const SHELF_MAGIC: [u8; 8] = *b"USSHELF\n";

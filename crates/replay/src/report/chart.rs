@@ -1,7 +1,7 @@
 //! Coordinates of charts for an SVG. Knows nothing of HTML.
 
+use super::model::{Figures, Interval, Performance};
 use super::text::millis;
-use super::{Figures, Interval, Performance};
 
 /// Frame of the drawing, in its own units.
 const LEFT: f64 = 62.0;

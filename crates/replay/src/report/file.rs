@@ -1,6 +1,6 @@
 //! The report as a file: one JSON object.
 
-use super::{OLDEST, Performance, Report, Success, TYPE, VERSION};
+use super::model::{OLDEST, Performance, Report, Success, TYPE, VERSION};
 use crate::error::Error;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

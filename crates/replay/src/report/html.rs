@@ -2,9 +2,9 @@
 //! template escapes all content. The page stays below 5 MB; it names what it leaves to the report's
 //! file.
 
+use super::model::{Call, JudgedCall, Pair, Report};
 use super::text::millis;
 use super::view::{Drawn, Goal, Sides, ending_line, facts, goals, raw, responder_line, sides, success};
-use super::{Call, JudgedCall, Pair, Report};
 use askama::Template;
 
 const STYLE: &str =
@@ -215,7 +215,7 @@ fn same_row(pair: &Pair) -> Same {
     }
 }
 
-fn carried(carried: &super::Carried) -> Carried {
+fn carried(carried: &super::model::Carried) -> Carried {
     let to: Vec<String> =
         carried.to.iter().take(5).map(|(exchange, at)| format!("#{exchange} {at}")).collect();
     let more = carried.to.len().saturating_sub(5);

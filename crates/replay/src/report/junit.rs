@@ -1,8 +1,8 @@
 //! The report as JUnit XML, as CI systems read it: one suite of the requests, one of the calls to
 //! backends, and one of the goals.
 
+use super::model::{How, Report};
 use super::text::{ending, number, one_line};
-use super::{How, Report};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite, XmlString};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ fn responder(report: &Report) -> Vec<TestCase> {
 }
 
 fn goals(report: &Report) -> Vec<TestCase> {
-    let goal_case = |goal: &super::GoalResult| {
+    let goal_case = |goal: &super::model::GoalResult| {
         let measured = goal.measured.map_or("nothing was measured".to_owned(), |value| {
             format!("measured {}", number(value, &goal.unit))
         });

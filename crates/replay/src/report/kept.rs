@@ -1,7 +1,7 @@
 //! The last reports of a snapshot, kept beside it for `understudy ui`, in a folder that Git
 //! ignores.
 
-use super::Report;
+use super::model::Report;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The report as Markdown, short enough for a comment or a job's summary.
 
+use super::model::{How, Report};
 use super::text::{ending, millis, number, one_line};
-use super::{How, Report};
 use std::fmt::Write as _;
 
 /// Maximum number of failures that are listed.

@@ -1,6 +1,6 @@
 use super::*;
 use base64::Engine as _;
-use understudy_core::verdict::Change;
+use understudy_core::verdict::{Change, Difference};
 
 const GOLDEN_1: &str = include_str!("../../tests/golden/v1/report.json");
 const GOLDEN: &str = include_str!("../../tests/golden/v2/report.json");

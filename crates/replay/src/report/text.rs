@@ -1,6 +1,6 @@
 //! The report for a person at a terminal. All content is escaped, so nothing can move the cursor.
 
-use super::{Endpoint, Figures, How, Pair, Report, Responder};
+use super::model::{Endpoint, Figures, How, Pair, Report, Responder};
 use std::fmt::Write as _;
 use understudy_core::verdict::Difference;
 

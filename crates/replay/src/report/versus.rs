@@ -1,7 +1,7 @@
 //! Compares two reports: new failures, requests that work again, changed latencies.
 
+use super::model::{Endpoint, Pair, Report};
 use super::text::{millis, number, one_line, plain};
-use super::{Endpoint, Pair, Report};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 

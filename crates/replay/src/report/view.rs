@@ -2,8 +2,8 @@
 //! unescaped text, except [`performance`].
 
 use super::chart::{Chart, charts};
+use super::model::{Endpoint, Figures, How, Message, Report};
 use super::text::{ending, millis, number};
-use super::{Endpoint, Figures, How, Message, Report};
 use askama::Template;
 use understudy_core::verdict::Difference;
 
@@ -87,7 +87,7 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
 
 /// The goals.
 pub fn goals(report: &Report) -> Vec<Goal> {
-    let goal = |goal: &super::GoalResult| Goal {
+    let goal = |goal: &super::model::GoalResult| Goal {
         class: if goal.passed { "good" } else { "bad" },
         word: if goal.passed { "✓ reached" } else { "✗ missed" },
         text: goal.goal.clone(),
@@ -171,7 +171,7 @@ pub fn raw(message: &Message) -> String {
 }
 
 /// The results of the calls to backends in one sentence.
-pub fn responder_line(responder: &super::Responder) -> String {
+pub fn responder_line(responder: &super::model::Responder) -> String {
     let rate = responder.rate.map_or("No request came to a mocked backend".to_owned(), |rate| {
         format!(
             "{}: {} of {} requests to mocked backends were answered from the snapshot",

@@ -7,7 +7,8 @@ pub use modes::ModeChange;
 
 use crate::error::SnapshotError;
 use crate::header::{Header, rules_to_yaml};
-use crate::reader::{HEADER_FILE, Snapshot, digest_of, read_text};
+use crate::layout::HEADER_FILE;
+use crate::reader::{Snapshot, digest_of, read_text};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;

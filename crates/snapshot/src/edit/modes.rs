@@ -3,7 +3,8 @@
 
 use crate::error::SnapshotError;
 use crate::header::{Header, check_name, mode_places};
-use crate::reader::{HEADER_FILE, Snapshot};
+use crate::layout::HEADER_FILE;
+use crate::reader::Snapshot;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use understudy_core::config::Mode;

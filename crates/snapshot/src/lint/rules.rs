@@ -2,7 +2,7 @@
 //! to the recorded requests.
 
 use super::{Finding, Severity};
-use crate::reader::HEADER_FILE;
+use crate::layout::HEADER_FILE;
 use std::collections::BTreeSet;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::Exchange;

@@ -2,7 +2,8 @@
 
 use super::{Finding, Severity};
 use crate::answerable::ANSWERS_MAX;
-use crate::reader::{EXCHANGES_FILE, HEADER_FILE, Located};
+use crate::layout::{EXCHANGES_FILE, HEADER_FILE};
+use crate::reader::Located;
 use crate::served::served;
 use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};

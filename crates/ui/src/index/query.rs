@@ -1,7 +1,8 @@
 //! The filter and the order of a list of exchanges. The search for text is in `search.rs`, because
 //! it reads the file.
 
-use super::{IndexContent, Row, RowDirection};
+use super::content::IndexContent;
+use super::row::{Row, RowDirection};
 use crate::form::{Form, query};
 use std::cmp::Reverse;
 

@@ -1,7 +1,7 @@
 //! The pass over a file of exchanges. Holds one line at a time.
 
+use super::content::{Index, IndexContent};
 use super::row::{Row, label};
-use super::{Index, IndexContent};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;

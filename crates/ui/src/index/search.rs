@@ -1,7 +1,7 @@
 //! Searches exchanges for a text: in path, headers and bodies, decompressed if needed. The case of
 //! letters doesn't matter. Reads the file line by line, and stops after a time limit.
 
-use super::Row;
+use super::row::Row;
 use memchr::memmem::Finder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -4,7 +4,8 @@ mod names;
 
 pub use names::{AWS_SERVICES, AwsService};
 
-use super::{Technologies, host, tag};
+use super::technologies::Technologies;
+use super::{host, tag};
 use std::borrow::Cow;
 use understudy_core::exchange::Exchange;
 

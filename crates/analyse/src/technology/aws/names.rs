@@ -3,7 +3,7 @@
 //! Source: the service models that AWS publishes with its SDKs (<https://github.com/boto/botocore/tree/develop/botocore/data>), keys
 //! `targetPrefix`, `signingName` and `endpointPrefix`; for hosts also <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>.
 
-use crate::technology::{Kind, Tag};
+use crate::technology::tag::{Kind, Tag};
 
 /// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 mod table;
 
-use crate::{Outcome, output, say};
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::{Context, bail};
 use serde::Serialize;
 use std::fmt::Write as _;

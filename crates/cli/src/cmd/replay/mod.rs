@@ -7,8 +7,9 @@ mod summary;
 pub(crate) use args::Args;
 
 use crate::oci::Source;
+use crate::outcome::Outcome;
 use crate::say::Console;
-use crate::{Outcome, output, say};
+use crate::{output, say};
 use anyhow::Context;
 use serde_json::json;
 use std::process::ExitCode;

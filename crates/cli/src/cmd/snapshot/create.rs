@@ -1,7 +1,8 @@
 //! `understudy snapshot create`: makes a snapshot of some of a capture store.
 
-use super::PlaceArgs;
-use crate::{Outcome, output, say, when};
+use super::place::PlaceArgs;
+use crate::outcome::Outcome;
+use crate::{output, say, when};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

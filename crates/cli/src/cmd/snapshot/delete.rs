@@ -1,8 +1,9 @@
 //! `understudy snapshot delete`: removes a snapshot's two files and its kept reports, and its
 //! folder if that is empty then.
 
-use super::PlaceArgs;
-use crate::{Outcome, say};
+use super::place::PlaceArgs;
+use crate::outcome::Outcome;
+use crate::say;
 use anyhow::{Context, bail};
 use std::fs;
 use std::io::{ErrorKind, IsTerminal, stdin};

@@ -1,7 +1,8 @@
 //! `understudy snapshot list`: lists snapshots, or the services in a capture store.
 
-use super::PlaceArgs;
-use crate::{Outcome, output, say};
+use super::place::PlaceArgs;
+use crate::outcome::Outcome;
+use crate::{output, say};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::fmt::Write;

@@ -1,7 +1,8 @@
 //! `understudy snapshot show`: shows a snapshot's `snapshot.yaml`.
 
-use super::PlaceArgs;
-use crate::{Outcome, output};
+use super::place::PlaceArgs;
+use crate::outcome::Outcome;
+use crate::output;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::process::ExitCode;

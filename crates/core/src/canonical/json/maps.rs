@@ -3,7 +3,7 @@
 //! On the wire a map is a repeated field of messages, each with a key in field 1 and a value in field 2, in any order ("Language guide
 //! (proto 3)", "Maps"). Lists of other messages may look the same, whose order means something: so this is done only where a rule says it.
 
-use super::{Kind, Tape, index};
+use super::tape::{Kind, Tape, index};
 use std::borrow::Cow;
 
 /// Sorts the entries of maps among the members of a message, which are in order of their field numbers.

@@ -8,55 +8,19 @@
 
 mod maps;
 mod parse;
+mod tape;
 mod text;
 mod write;
 
 use crate::rules::Step;
 use parse::Parser;
+use tape::{Kind, Node, Tape, index};
+pub(super) use tape::{Mark, Replace};
+pub use text::json_text;
 #[cfg(test)]
 pub(super) use text::plain_end;
-pub(super) use text::unescape;
 pub(super) use text::write_string;
 use write::Writer;
-
-/// One value on the tape.
-#[derive(Clone, Copy)]
-struct Node {
-    kind: Kind,
-    /// Of a leaf: its text. Of a container: nothing.
-    start: u32,
-    end: u32,
-    /// The tape index after this value and all that it holds.
-    next: u32,
-    mark: Mark,
-}
-
-/// What rules say of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// Nothing: it is compared.
-    None,
-    /// It isn't there.
-    Gone,
-    /// What the caller says stands in its place: the number tells it which node this is.
-    Replaced(u16),
-    /// It is a GraphQL document, if it can be read as one.
-    GraphQl,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Object,
-    /// An object whose members keep their order: of tree text alone.
-    Ordered,
-    Array,
-    /// A string with no escapes: its text is its normal form.
-    Plain,
-    /// A string with escapes.
-    Escaped,
-    /// A number, `true`, `false` or `null`.
-    Literal,
-}
 
 /// A text that has been read.
 pub(super) struct Tree<'a> {
@@ -64,9 +28,6 @@ pub(super) struct Tree<'a> {
     nodes: Vec<Node>,
     maps: bool,
 }
-
-/// Writes what stands in the place of a value that a rule replaces: its number, its normal form, and where to write to.
-pub(super) type Replace<'r> = &'r mut dyn FnMut(u16, &[u8], &mut Vec<u8>);
 
 impl<'a> Tree<'a> {
     /// Reads JSON. `None` where it isn't.
@@ -229,75 +190,8 @@ pub(super) fn leaves(text: &[u8], mut each: impl FnMut(&str, &[u8], std::ops::Ra
     }
 }
 
-#[derive(Clone, Copy)]
-struct Tape<'a> {
-    text: &'a [u8],
-    nodes: &'a [Node],
-}
-
-impl<'a> Tape<'a> {
-    fn key(self, at: u32) -> std::borrow::Cow<'a, [u8]> {
-        match self.nodes.get(index(at)) {
-            Some(node) if node.kind == Kind::Escaped => unescape(self.slice(node)).into(),
-            Some(node) => self.slice(node).into(),
-            None => Vec::new().into(),
-        }
-    }
-
-    /// Hands over each value that a container holds: its number, its key in an object, and itself.
-    fn children(self, at: u32, mut each: impl FnMut(usize, Option<u32>, u32)) {
-        let Some(node) = self.nodes.get(index(at)) else { return };
-        if !matches!(node.kind, Kind::Object | Kind::Ordered | Kind::Array) {
-            return;
-        }
-        let (mut next, mut number) = (at.saturating_add(1), 0usize);
-        while next < node.next {
-            let key = (node.kind != Kind::Array).then_some(next);
-            let value = if key.is_some() { self.next(next, node.next) } else { next };
-            each(number, key, value);
-            number = number.saturating_add(1);
-            next = self.next(value, node.next);
-        }
-    }
-
-    fn next(self, at: u32, end: u32) -> u32 {
-        self.nodes.get(index(at)).map_or(end, |node| node.next)
-    }
-
-    /// Where a leaf stands, a string's quotes included.
-    fn range(self, node: &Node) -> std::ops::Range<usize> {
-        let quotes = usize::from(matches!(node.kind, Kind::Plain | Kind::Escaped));
-        index(node.start).saturating_sub(quotes)..index(node.end).saturating_add(quotes)
-    }
-
-    fn slice(self, node: &Node) -> &'a [u8] {
-        self.text.get(index(node.start)..index(node.end)).unwrap_or_default()
-    }
-}
-
 /// The element's number that a step names: decimal, in its shortest form.
 fn number_of(step: &[u8]) -> Option<usize> {
     let is_shortest = step.iter().all(u8::is_ascii_digit) && (step.len() == 1 || step.first() != Some(&b'0'));
     std::str::from_utf8(step).ok().filter(|_| is_shortest)?.parse().ok()
-}
-
-fn opening(kind: Kind) -> u8 {
-    match kind {
-        Kind::Object => b'{',
-        Kind::Ordered => b'(',
-        _ => b'[',
-    }
-}
-
-fn closing(kind: Kind) -> u8 {
-    match kind {
-        Kind::Object => b'}',
-        Kind::Ordered => b')',
-        _ => b']',
-    }
-}
-
-/// A tape index or text offset as `usize`: 32 bits at least on every target.
-fn index(at: u32) -> usize {
-    usize::try_from(at).unwrap_or(usize::MAX)
 }

@@ -1,7 +1,7 @@
 //! Reads a text into a tape of nodes.
 
+use super::tape::{Kind, Mark, Node, closing, index};
 use super::text::plain_end;
-use super::{Kind, Mark, Node, closing, index};
 
 /// Reads a text into a tape. An object's members are a key and a value each, one after the other.
 pub(super) struct Parser<'a> {

@@ -1,6 +1,6 @@
 //! Strings: where they end, without their escapes, and with the fewest.
 
-use super::index;
+use super::tape::index;
 
 /// Where a run of bytes ends that stand for themselves in a string: at a quote, a backslash, a control character, or the end of the text.
 pub(in crate::canonical) fn plain_end(text: &[u8], from: usize) -> usize {
@@ -93,4 +93,12 @@ pub(in crate::canonical) fn write_string(text: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
+}
+
+/// What a JSON value says: a string's text, anything else as it is written.
+pub fn json_text(value: &[u8]) -> Vec<u8> {
+    match value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) {
+        Some(inner) => unescape(inner),
+        None => value.to_vec(),
+    }
 }

@@ -1,7 +1,8 @@
 //! Writes a tape in normal form.
 
+use super::maps;
+use super::tape::{Kind, Mark, Replace, Tape, closing, index, opening};
 use super::text::{unescape, write_string};
-use super::{Kind, Mark, Replace, Tape, closing, index, maps, opening};
 use crate::canonical::graphql;
 
 pub(super) struct Writer<'a, 'o, 'r> {

@@ -1,0 +1,9 @@
+//! What a subcommand comes to.
+
+use std::process::ExitCode;
+
+/// Result of a subcommand: the exit status, or the reason why it could not run.
+pub(crate) type Outcome = anyhow::Result<ExitCode>;
+
+/// Exit status of a command that could not run.
+pub(crate) const COULD_NOT_RUN: u8 = 2;
