@@ -4,14 +4,7 @@
 //! Stripe's `a[b][0]` is a name like any other.
 
 use super::path::{escape, is_unreserved, push_escape};
-
-/// Query parameters of AWS presigned URLs that change with each signing (AWS Signature Version 4, "Authenticating requests:
-/// using query parameters").
-const PRESIGNED: [&[u8]; 5] =
-    [b"x-amz-date", b"x-amz-signature", b"x-amz-credential", b"x-amz-security-token", b"x-amz-expires"];
-
-/// The same of URLs that are presigned by version 2 (Amazon S3, "Signing and authenticating REST requests", query string alternative).
-const PRESIGNED_2: [&[u8]; 4] = [b"awsaccesskeyid", b"expires", b"signature", b"x-amz-security-token"];
+use super::signed_url;
 
 /// What stands in the place of a value.
 pub(super) enum Shown {
@@ -30,7 +23,8 @@ pub(super) fn write(form: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown, out: &
     write_pairs(form, false, show, out);
 }
 
-/// Appends a query in normal form, without the parameters of a presigned URL that change with each signing.
+/// Appends a query in normal form, without the parameters of a signed URL that change with each
+/// signing; see [`signed_url`].
 pub(super) fn write_query(query: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
     write_pairs(query, true, show, out);
 }
@@ -44,26 +38,16 @@ pub(super) fn value_of(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
-    let passing = if query { passing(text) } else { &[] };
     if is_single_plain_pair(text) {
         let (name, value) = split(text);
-        if matches!(show(name, value.unwrap_or_default()), Shown::Value) {
-            out.extend_from_slice(text);
-            return;
+        match show(name, value.unwrap_or_default()) {
+            Shown::Value => out.extend_from_slice(text),
+            shown => write_pair(name, value, shown, out),
         }
+        return;
     }
-    let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
-        .split(|&b| b == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = split(pair);
-            (decode(name), value.map(decode))
-        })
-        .filter(|(name, _)| !passing.iter().any(|known| name.eq_ignore_ascii_case(known)))
-        .collect();
-    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     let start = out.len();
-    for (name, value) in &pairs {
+    for (name, value) in &sorted_pairs(text, query) {
         let shown = show(name, value.as_deref().unwrap_or_default());
         if matches!(shown, Shown::Gone) {
             continue;
@@ -71,20 +55,45 @@ fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> S
         if out.len() > start {
             out.push(b'&');
         }
-        encode(name, out);
-        match (shown, value) {
-            (Shown::Masked, _) => out.extend_from_slice(b"=*"),
-            (Shown::Other(text), _) => {
-                out.push(b'=');
-                encode(&text, out);
-            }
-            (_, Some(value)) => {
-                out.push(b'=');
-                encode(value, out);
-            }
-            (_, None) => {}
-        }
+        write_pair(name, value.as_deref(), shown, out);
     }
+}
+
+/// Appends a pair, as it is to be shown.
+fn write_pair(name: &[u8], value: Option<&[u8]>, shown: Shown, out: &mut Vec<u8>) {
+    if matches!(shown, Shown::Gone) {
+        return;
+    }
+    encode(name, out);
+    match (shown, value) {
+        (Shown::Masked, _) => out.extend_from_slice(b"=*"),
+        (Shown::Other(text), _) => {
+            out.push(b'=');
+            encode(&text, out);
+        }
+        (_, Some(value)) => {
+            out.push(b'=');
+            encode(value, out);
+        }
+        (_, None) => {}
+    }
+}
+
+/// Decoded names and values, sorted by name; of a query those that change with each signing are left
+/// out.
+fn sorted_pairs(text: &[u8], query: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let scheme = if query { signed_url::scheme_of(text) } else { None };
+    let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
+        .split(|&b| b == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = split(pair);
+            (decode(name), value.map(decode))
+        })
+        .filter(|(name, _)| scheme.is_none_or(|scheme| !scheme.leaves_out(name)))
+        .collect();
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs
 }
 
 /// Whether the text is one `name=value` of unreserved characters alone: then it is its own normal form. (A presigned URL has more pairs.)
@@ -97,25 +106,8 @@ fn is_single_plain_pair(text: &[u8]) -> bool {
     plain && equals == 1
 }
 
-/// The parameters that change with each signing of this query.
-fn passing(query: &[u8]) -> &'static [&'static [u8]] {
-    let has = |known: &[u8]| {
-        query.split(|&b| b == b'&').any(|pair| {
-            let (name, value) = split(pair);
-            value.is_some() && is_named(name, |decoded| decoded.eq_ignore_ascii_case(known))
-        })
-    };
-    if has(b"x-amz-signature") {
-        &PRESIGNED
-    } else if has(b"awsaccesskeyid") && has(b"signature") && has(b"expires") {
-        &PRESIGNED_2
-    } else {
-        &[]
-    }
-}
-
 /// Whether a name as it was sent is the one that is looked for. Few names have anything to be decoded.
-fn is_named(name: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
+pub(super) fn is_named(name: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
     if name.iter().any(|b| matches!(b, b'%' | b'+')) { is(&decode(name)) } else { is(name) }
 }
 

@@ -18,6 +18,7 @@ mod parts;
 mod path;
 pub mod probe;
 mod protobuf;
+pub mod signed_url;
 mod values;
 mod xml;
 
