@@ -5,12 +5,15 @@
 //! content type says is compared as bytes: nothing is guessed.
 
 mod body;
+mod cbor;
 pub mod clock;
 mod fields;
 mod form;
 mod graphql;
+mod items;
 mod json;
 mod jwt;
+mod msgpack;
 mod multipart;
 mod operation;
 mod pairs;
