@@ -3,6 +3,7 @@
 //! Decoding is that of `application/x-www-form-urlencoded` (WHATWG URL, 5.1): `+` is a space, `%XX` a byte. Names stay text:
 //! Stripe's `a[b][0]` is a name like any other.
 
+use super::json::write_string;
 use super::path::{escape, is_unreserved, push_escape};
 use super::signed_url;
 
@@ -94,6 +95,32 @@ fn sorted_pairs(text: &[u8], query: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         .collect();
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     pairs
+}
+
+/// Appends a form as tree text: an object. A name without a value has `null`.
+pub(super) fn write_tree(form: &[u8], out: &mut Vec<u8>) {
+    write_object(&sorted_pairs(form, false), out);
+}
+
+/// Appends a query as tree text, without the parameters that change with each signing.
+pub(super) fn write_query_tree(query: &[u8], out: &mut Vec<u8>) {
+    write_object(&sorted_pairs(query, true), out);
+}
+
+fn write_object(pairs: &[(Vec<u8>, Option<Vec<u8>>)], out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_string(name, out);
+        out.push(b':');
+        match value {
+            Some(value) => write_string(value, out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
 }
 
 /// Whether the text is one `name=value` of unreserved characters alone: then it is its own normal form. (A presigned URL has more pairs.)

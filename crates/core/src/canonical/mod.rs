@@ -9,7 +9,9 @@ mod cbor;
 pub mod clock;
 mod fields;
 mod form;
+mod format;
 mod graphql;
+mod http_message;
 mod items;
 mod json;
 mod jwt;
@@ -21,6 +23,7 @@ mod parts;
 mod path;
 pub mod probe;
 mod protobuf;
+mod reader;
 pub mod signed_url;
 mod values;
 mod xml;
@@ -130,7 +133,7 @@ impl Signature {
         self.field(b"path", |out, _| path::write(raw_path, out));
         let decoded = body::decoded(facts, body);
         let tree_text = body::tree_text(facts, &decoded);
-        let mut body = Body::read(facts, &decoded, tree_text.as_deref());
+        let (mut body, reading) = Body::read(facts, &decoded, tree_text.as_deref());
         let operation = operation::find(facts, &body, raw_query);
         let actions = {
             let path = self.get(b"path").unwrap_or_default();
@@ -154,6 +157,9 @@ impl Signature {
         }
         self.headers(facts, &actions);
         if !body.is_empty() {
+            if let Some(name) = reading.name().filter(|_| !Body::is_left_out(&actions)) {
+                self.plain_field(b"format", name);
+            }
             self.field_unless_empty(b"body", |out, values| body.write(&actions, values, out));
         }
         actions

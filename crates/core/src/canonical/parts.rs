@@ -1,5 +1,6 @@
 //! A signature in small parts: path segments, query parameters, the leaves of the body. What a miss is explained with, and found by.
 
+use super::reader::BYTES;
 use super::{Signature, form, json};
 
 /// One part of a signature: a name as rules name places, and its value as it is compared.
@@ -12,9 +13,13 @@ pub struct Part {
 }
 
 /// The parts of a signature, in its order, without the backend. Of a value that was cut, those up to the cut.
+///
+/// A body has inner parts only where the matcher reads it as a tree or a form: the signature says
+/// where it doesn't. So no rule is made for a place that the matcher can't find.
 pub fn parts(signature: &Signature) -> Vec<Part> {
     let mut parts = Vec::new();
     let is_form = signature.get(b"content-type") == Some(b"application/x-www-form-urlencoded");
+    let is_bytes = signature.get(b"format") == Some(BYTES);
     for (key, value) in signature.fields() {
         match key {
             b"backend" => {}
@@ -25,6 +30,7 @@ pub fn parts(signature: &Signature) -> Vec<Part> {
             }
             b"query" => pairs("query.", value, &mut parts),
             b"body" if is_form => pairs("body/", value, &mut parts),
+            b"body" if is_bytes => parts.push(Part { key: "body".to_owned(), value: value.to_vec() }),
             b"body" => body(value, &mut parts),
             _ => parts.push(Part { key: String::from_utf8_lossy(key).into_owned(), value: value.to_vec() }),
         }
