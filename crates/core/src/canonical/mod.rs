@@ -4,6 +4,7 @@
 //! `docs/reference/matching.md`; each module here names the source of the ones it applies. A body that can't be read as what its
 //! content type says is compared as bytes: nothing is guessed.
 
+mod base64_text;
 mod body;
 mod cbor;
 pub mod clock;
@@ -28,6 +29,7 @@ pub mod signed_url;
 mod values;
 mod xml;
 
+pub use base64_text::{readable, text_in_base64};
 pub use fields::Signature;
 pub use parts::{Part, parts};
 pub use protobuf::{Field, FieldValue, Framing, fields, inner_fields, message_coding};

@@ -329,3 +329,54 @@ fn contents_deeper_than_the_limit_are_bytes() {
     // Each level of the deepest is copied once only.
     assert!(text(&nest(200), b"body").len() < 20_000);
 }
+
+#[test]
+fn rules_look_into_base64() {
+    let uuid = |digit: char| format!("f47ac10b-58cc-4372-a567-0e02b2c3d47{digit}");
+    let coded = |text: String| STANDARD.encode(text);
+    let places = |text: &str| vec![Place::parse(text).unwrap()];
+    let value = |rule: Rule, body: String| {
+        let signature = signed("application/json", body.as_bytes(), &Rules::new(vec![rule]));
+        let values: Vec<String> = signature
+            .values()
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.bytes).into_owned())
+            .collect();
+        (text(&signature, b"body"), values)
+    };
+    let body = |inner: String| format!("{{\"id\":\"{}\"}}", coded(inner));
+    let volatile = || Rule { volatile: places("body/id"), ..Rule::default() };
+    let (shown, values) = value(volatile(), body(format!("{{\"after\":\"{}\",\"n\":1}}", uuid('9'))));
+    assert_eq!(shown, r#"{"id":"base64({\"after\":\"<uuid>\",\"n\":1})"}"#);
+    assert_eq!(values, [uuid('9')]);
+    let (other, _) = value(volatile(), body(format!("{{\"after\":\"{}\",\"n\":2}}", uuid('9'))));
+    assert_ne!(shown, other);
+    let clock = Rule { clock: places("body/id"), ..Rule::default() };
+    assert_eq!(value(clock, body("at 2026-11-21T08:00:00Z".into())).0, r#"{"id":"base64(at <now>)"}"#);
+    let names = Rule { names: places("body/id"), ..Rule::default() };
+    assert_eq!(value(names, body(uuid('9'))).1, [uuid('9')]);
+    // Nothing in it that the rule is about, and no rule: as written.
+    let times = Rule { times: places("body/id"), ..Rule::default() };
+    let (as_written, values) = value(times, body(uuid('9')));
+    assert_eq!((as_written, values.len()), (body(uuid('9')), 0));
+    assert_eq!(value(Rule::default(), body(uuid('9'))).0, body(uuid('9')));
+    // In a query, a form and a header too.
+    let rules = Rules::new(vec![Rule {
+        volatile: ["query.block", "body/f", "header.x-cursor"].map(|p| Place::parse(p).unwrap()).to_vec(),
+        ..Rule::default()
+    }]);
+    let of = |digit: char| {
+        let (plain, escaped) = (coded(uuid(digit)), coded(uuid(digit)).replace('=', "%3D"));
+        let headers = Headers::from_pairs([
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-cursor", plain.as_str()),
+        ]);
+        let (path, body) = (format!("/?block={escaped}"), format!("f={escaped}"));
+        let (path, body) = (path.as_bytes(), body.as_bytes());
+        let view =
+            RequestView { backend: b"http://h", method: b"PUT", path, headers: &headers, body, time: 0 };
+        Signature::of(&view, &rules)
+    };
+    assert_eq!(of('8').digest(), of('9').digest());
+    assert_eq!(of('8').values().iter().count(), 3);
+}
