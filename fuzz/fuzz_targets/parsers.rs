@@ -8,7 +8,7 @@ mod ruled;
 use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use understudy_core::canonical::{RequestView, Signature};
+use understudy_core::canonical::{RequestView, Signature, parts, readable};
 use understudy_core::rules::Rules;
 use understudy_core::config::Config;
 use understudy_core::headers::Headers;
@@ -21,7 +21,7 @@ static PARSER: LazyLock<Option<u8>> = LazyLock::new(|| std::env::var("PARSER").o
 
 fuzz_target!(|data: &[u8]| {
     let Some((&which, food)) = data.split_first() else { return };
-    match PARSER.unwrap_or(which % 15) {
+    match PARSER.unwrap_or(which % 18) {
         0 => line(food),
         1 => body(food, "application/json"),
         2 => body(food, "application/x-www-form-urlencoded"),
@@ -36,6 +36,9 @@ fuzz_target!(|data: &[u8]| {
         11 => ruled::secrets(food),
         12 => ruled::nearest(food),
         13 => ruled::echoes(food),
+        14 => body(food, "text/plain"),
+        15 => binary(food),
+        16 => drop(readable(food)),
         _ => texts(food),
     }
 });
@@ -67,6 +70,23 @@ fn body(food: &[u8], content_type: &str) {
     };
     let once = canonical(food);
     assert_eq!(canonical(&once), once);
+}
+
+/// Bytes of the binary formats: the tree isn't longer than a constant times the body.
+fn binary(food: &[u8]) {
+    for content_type in ["application/cbor", "application/cbor-seq", "application/msgpack"] {
+        let headers = Headers::from_pairs([("content-type", content_type)]);
+        let signature = Signature::of(&RequestView {
+            backend: b"b",
+            method: b"POST",
+            path: b"/",
+            headers: &headers,
+            body: food,
+            time: 0,
+        }, &Rules::default());
+        assert!(signature.as_bytes().len() <= food.len() * 18 + 256);
+        drop(parts(&signature));
+    }
 }
 
 fn path(food: &[u8]) {

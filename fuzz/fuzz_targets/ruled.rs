@@ -11,7 +11,7 @@ use understudy_core::table::{Entry, Table};
 use understudy_compile::table::TableBuilder;
 use understudy_snapshot::Header;
 
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 20] = [
     "application/json",
     "application/x-www-form-urlencoded",
     "text/xml",
@@ -23,6 +23,14 @@ const TYPES: [&str; 12] = [
     "application/x-amz-json-1.1",
     "application/soap+xml",
     "multipart/mixed; boundary=\"a b\"",
+    "application/x-ndjson",
+    "application/json-seq",
+    "application/cbor",
+    "application/cbor-seq",
+    "application/msgpack",
+    "application/http",
+    "multipart/mixed; boundary=b",
+    "application/csp-report",
     "",
 ];
 const ENCODINGS: [&str; 8] = ["", "", "", "gzip", "deflate", "br", "zstd", "aws-chunked, gzip"];

@@ -141,9 +141,19 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
 /// Whether a media type is one whose bytes must not be changed, even where they look like text: lengths in it count them.
 pub fn is_binary(media_type: &[u8]) -> bool {
     let has = |part: &[u8]| media_type.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part));
-    [&b"protobuf"[..], b"/proto", b"+proto", b"grpc", b"image/", b"audio/", b"video/", b"font/"]
-        .into_iter()
-        .any(has)
+    const PARTS: [&[u8]; 10] = [
+        b"protobuf",
+        b"/proto",
+        b"+proto",
+        b"grpc",
+        b"cbor",
+        b"msgpack",
+        b"image/",
+        b"audio/",
+        b"video/",
+        b"font/",
+    ];
+    PARTS.into_iter().any(has)
 }
 
 /// The headers that say how an answer is compressed, and which ways its client takes: gRPC compresses each message by itself ("gRPC over
@@ -201,6 +211,8 @@ mod tests {
         check("application/proto", true);
         check("Application/X-Protobuf", true);
         check("image/png", true);
+        check("application/senml+cbor", true);
+        check("application/vnd.msgpack", true);
         check("application/json", false);
         check("application/vnd.protocol-list+json", false);
     }

@@ -253,8 +253,6 @@ pub fn all() -> impl Iterator<Item = (String, Family)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn table_is_sorted_and_each_name_finds_its_family() {

@@ -79,7 +79,7 @@ impl Issued {
         let Some(response) = &exchange.response else { return };
         let says = if inbound { Says::Service } else { Says::Backend };
         let at = (says, exchange.time.saturating_add(exchange.duration));
-        if response.headers.get(b"content-type").is_some_and(|t| Names::of(t) != Names::Members) {
+        if response.headers.get(b"content-type").is_some_and(is_of_items) {
             protobuf::answered(response).iter().for_each(|text| self.text(text, at));
         }
         self.message(&response.headers, &response.trailers, &response.body, at);
@@ -110,11 +110,16 @@ impl Issued {
         })
     }
 
-    /// The whole text, its words and its tokens.
+    /// The whole text, its words and its tokens; those in base64 too, such as an identifier in a cursor.
     fn text(&mut self, text: &[u8], at: (Says, u64)) {
         self.value(text, at);
         let part_of_word = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/~".contains(b);
-        text.split(|b| !part_of_word(b)).for_each(|word| self.value(word, at));
+        for word in text.split(|b| !part_of_word(b)) {
+            self.value(word, at);
+            if let Some(inner) = canonical::text_in_base64(last_value(word)) {
+                rules::tokens(&inner).into_iter().for_each(|token| self.value(&inner[token.range], at));
+            }
+        }
         rules::tokens(text).into_iter().for_each(|token| self.value(&text[token.range], at));
     }
 
@@ -124,6 +129,19 @@ impl Issued {
             *known = Some(known.map_or(time, |known| known.min(time)));
         }
     }
+}
+
+/// Whether a body consists of items without text between them, so that words in its bytes aren't words.
+fn is_of_items(content_type: &[u8]) -> bool {
+    let has = |part: &[u8]| content_type.windows(part.len()).any(|text| text.eq_ignore_ascii_case(part));
+    Names::of(content_type) != Names::Members || has(b"cbor") || has(b"msgpack")
+}
+
+/// The value in a word such as `cursor=eyJpZCI6MX0=`: what follows the last `=` that isn't padding.
+fn last_value(word: &[u8]) -> &[u8] {
+    let end = word.iter().rposition(|&b| b != b'=').map_or(0, |last| last + 1);
+    let start = word[..end].iter().rposition(|&b| b == b'=').map_or(0, |last| last + 1);
+    &word[start..]
 }
 
 /// The same for equal values in each recording.
@@ -147,6 +165,37 @@ mod tests {
         let request = Request { path: b"/".to_vec(), body: body(asked), ..Request::default() };
         let response = Some(Response { status: 200, body: body(told), ..Response::default() });
         Exchange { direction, time, duration, request, response, ..Exchange::default() }
+    }
+
+    #[test]
+    fn identifier_in_base64_of_an_answer_is_issued() {
+        // {"after":"0f8b6a34-9d3c-4c8e-8f57-2b1f0d6a7c11"}
+        let coded = "eyJhZnRlciI6IjBmOGI2YTM0LTlkM2MtNGM4ZS04ZjU3LTJiMWYwZDZhN2MxMSJ9";
+        for text in [
+            format!("{{\"next\":\"{coded}\"}}"),
+            format!("{{\"next\":\"/orders?cursor={coded}&n=1\"}}"),
+            coded.to_owned(),
+        ] {
+            let mut issued = Issued::default();
+            let value = issued.asked(VALUE.as_bytes(), FirstUse { time: 20, introduces: true });
+            let exchange = Exchange { direction: Direction::Outbound, ..inbound(1, 5, "", &text) };
+            issued.answer(&exchange);
+            assert!(issued.is(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn identifier_in_a_binary_answer_is_issued() {
+        // A CBOR map of "id" and "n": the next key's first byte is a letter.
+        let body = [b"\xa2\x62id\x78\x24", VALUE.as_bytes(), b"\x61n\x01"].concat();
+        let mut issued = Issued::default();
+        let value = issued.asked(VALUE.as_bytes(), FirstUse { time: 20, introduces: true });
+        let mut exchange = Exchange { direction: Direction::Outbound, ..inbound(1, 5, "", "") };
+        let response = exchange.response.as_mut().unwrap();
+        response.headers = Headers::from_pairs([("content-type", "application/cbor")]);
+        response.body.bytes = body;
+        issued.answer(&exchange);
+        assert!(issued.is(value));
     }
 
     #[test]

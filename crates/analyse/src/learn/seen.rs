@@ -130,7 +130,7 @@ impl Seen {
         let mut found = texts
             .iter()
             .filter(|(_, text, _)| !protobuf::is_fixed(text))
-            .flat_map(|(_, text, _)| instants(text));
+            .flat_map(|(_, text, _)| instants(&canonical::readable(text)));
         let said = found.clone().find(|instant| !instant.day && near(instant.seconds));
         let says_day = found.any(|instant| instant.day && is_today(&instant, seconds));
         let mut request = Vec::new();
@@ -160,18 +160,20 @@ impl Seen {
         let Looked { endpoint, place, text, time, introduces, .. } = *looked;
         let used = FirstUse { time, introduces };
         let whole = self.issued.asked(text, used);
-        let found = if protobuf::is_fixed(text) { Vec::new() } else { tokens(text) };
+        // Rules about tokens look into base64: so does what proposes them.
+        let readable = canonical::readable(text);
+        let found = if protobuf::is_fixed(text) { Vec::new() } else { tokens(&readable) };
         let mut random = Vec::new();
         let mut texts = Vec::new();
         for token in found {
-            let token_text = &text[token.range.clone()];
+            let token_text = &readable[token.range.clone()];
             let hash = self.issued.asked(token_text, used);
             if token.shape == Shape::Time {
                 texts.push(hash);
                 continue;
             }
             let made_now = token.time.map(|at| at.abs_diff(time / 1_000_000) <= MADE_NOW);
-            let digest = is_digest(place, text, &token.range);
+            let digest = is_digest(place, &readable, &token.range);
             random.push((hash, Identifier { first: time, made_now, digest }));
         }
         let values = self.places.entry((endpoint.clone(), place.to_owned())).or_default();
@@ -197,7 +199,7 @@ impl Seen {
 
 impl Times {
     fn add(&mut self, looked: &Looked<'_>, texts: &[Hashed]) {
-        let found = instants(looked.text);
+        let found = instants(&canonical::readable(looked.text));
         if found.is_empty() {
             return;
         }

@@ -1,12 +1,14 @@
 //! A request's body, read as what its content type says.
 
-use super::form::{self, Shown};
-use super::json::{self, Mark, Tree};
-use super::protobuf::{self, Framing};
+use super::form;
+use super::format::Format;
+use super::json::{Mark, Tree};
+use super::protobuf;
+use super::reader::{self, Content, Reading};
+use super::shown::Shown;
 use super::values::Values;
-use super::{graphql, multipart, xml};
 use crate::encoding;
-use crate::facts::{Facts, media_type};
+use crate::facts::Facts;
 use crate::rules::{Actions, PlaceId, Step, What};
 use std::borrow::Cow;
 
@@ -16,19 +18,6 @@ pub(super) enum Body<'a> {
     Tree(Tree<'a>),
     Form(&'a [u8]),
     Bytes(&'a [u8]),
-}
-
-/// What a body is compared as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Json,
-    Form,
-    Xml,
-    Multipart,
-    Protobuf,
-    Grpc,
-    GraphQl,
-    Bytes,
 }
 
 /// A body is undone up to this length, in bytes. What would be longer is compared as it was sent.
@@ -54,50 +43,39 @@ pub(super) fn decoded<'a>(facts: &Facts<'_>, body: &'a [u8]) -> Cow<'a, [u8]> {
 
 /// The tree text of a body that isn't JSON and has a structure. `None` where it is something else.
 pub(super) fn tree_text(facts: &Facts<'_>, body: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let written = match kind(facts.media_type(), body) {
-        Kind::Xml => xml::write(body, &mut out),
-        Kind::Multipart => multipart::write(facts.content_type?, body, &mut part, &mut out),
-        Kind::Protobuf => protobuf::write(body, &mut out),
-        Kind::Grpc => protobuf::write_grpc(body, protobuf::message_coding(facts.headers), &mut out),
-        Kind::GraphQl => {
-            let mut document = Vec::new();
-            let written = graphql::write(body, &mut document);
-            json::write_string(&document, &mut out);
-            written
-        }
-        Kind::Json | Kind::Form | Kind::Bytes => false,
+    let content = Content {
+        format: Format::of_body(facts.media_type(), body),
+        content_type: facts.content_type,
+        message_coding: protobuf::message_coding(facts.headers),
+        bytes: body,
+        depth: 0,
     };
-    written.then_some(out)
-}
-
-/// Appends the value of one part of a multipart body: JSON and XML as what they are, anything else as text.
-fn part(content_type: Option<&[u8]>, content: &[u8], out: &mut Vec<u8>) {
-    let kind = content_type.map_or(Kind::Bytes, |content_type| kind(Some(media_type(content_type)), content));
-    match kind {
-        Kind::Json if Tree::of_json(content).is_some() => out.extend_from_slice(content),
-        Kind::Xml if xml::write(content, out) => {}
-        _ => json::write_string(content, out),
-    }
+    let mut out = Vec::new();
+    reader::write_tree(&content, &mut out).then_some(out)
 }
 
 impl<'a> Body<'a> {
-    /// Reads a body; `tree_text` is that of [`tree_text`].
-    pub(super) fn read(facts: &Facts<'_>, body: &'a [u8], tree_text: Option<&'a [u8]>) -> Self {
-        let kind = kind(facts.media_type(), body);
-        let tree = match (kind, tree_text) {
-            (Kind::Form, _) => return Self::Form(body),
-            (Kind::Json, _) => Tree::of_json(body),
-            (_, Some(text)) => Tree::of_tree_text(text),
-            (_, None) => None,
-        };
-        let Some(mut tree) = tree else { return Self::Bytes(body) };
-        match kind {
-            Kind::Json => mark_graphql(&mut tree),
-            Kind::Multipart => mark_post_policy(&mut tree),
-            _ => {}
+    /// Reads a body; `tree_text` is that of [`tree_text`]. Besides, how it was read.
+    pub(super) fn read(facts: &Facts<'_>, body: &'a [u8], tree_text: Option<&'a [u8]>) -> (Self, Reading) {
+        let format = Format::of_body(facts.media_type(), body);
+        if format == Format::Form {
+            return (Self::Form(body), Reading::Usual);
         }
-        Self::Tree(tree)
+        if let Some((mut tree, reading)) = reader::json(format, body) {
+            if matches!(reading, Reading::Usual | Reading::LooseJson { .. }) {
+                mark_graphql(&mut tree);
+            }
+            return (Self::Tree(tree), reading);
+        }
+        if let Some(mut tree) = tree_text.and_then(Tree::of_tree_text) {
+            if format == Format::Multipart {
+                mark_post_policy(&mut tree);
+            }
+            return (Self::Tree(tree), Reading::Usual);
+        }
+        // Bytes that begin like a tree could be taken for one whose values don't count.
+        let is_special = format.is_structured() || matches!(body.first(), Some(b'{' | b'[' | b'('));
+        (Self::Bytes(body), if is_special { Reading::Bytes } else { Reading::Usual })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -114,6 +92,12 @@ impl<'a> Body<'a> {
             (Self::Bytes(bytes), []) => vec![Cow::Borrowed(*bytes)],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a rule leaves out all of the body, however it was read.
+    pub(super) fn is_left_out(actions: &Actions<'_>) -> bool {
+        let whole = actions.body().filter(|(_, _, steps)| steps.is_empty()).last();
+        matches!(whole, Some((What::Ignore | What::Mask, ..)))
     }
 
     /// Appends the body in normal form.
@@ -187,49 +171,5 @@ fn mark_post_policy(tree: &mut Tree<'_>) {
         for field in FIELDS {
             tree.mark(&[Step::Key(field.to_vec())], Mark::Gone);
         }
-    }
-}
-
-fn kind(media_type: Option<&[u8]>, body: &[u8]) -> Kind {
-    let Some(content_type) = media_type else {
-        let first = body.trim_ascii_start().first();
-        return match first {
-            Some(b'{' | b'[') => Kind::Json,
-            Some(b'<') => Kind::Xml,
-            _ => Kind::Bytes,
-        };
-    };
-    let ends = |suffix: &[u8]| {
-        let start = content_type.len().checked_sub(suffix.len());
-        start.and_then(|s| content_type.get(s..)).is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
-    };
-    let starts = |prefix: &[u8]| {
-        content_type.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    let is = |name: &[u8]| content_type.eq_ignore_ascii_case(name);
-    // RFC 8259 and RFC 6839 (+json); AWS's JSON protocols.
-    if is(b"application/json")
-        || is(b"text/json")
-        || ends(b"+json")
-        || is(b"application/x-amz-json-1.0")
-        || is(b"application/x-amz-json-1.1")
-    {
-        Kind::Json
-    } else if is(b"application/x-www-form-urlencoded") {
-        Kind::Form
-    } else if is(b"application/xml") || is(b"text/xml") || ends(b"+xml") {
-        // RFC 7303.
-        Kind::Xml
-    } else if starts(b"multipart/") {
-        Kind::Multipart
-    } else if let Some(framing) = Framing::of(content_type) {
-        match framing {
-            Framing::Message => Kind::Protobuf,
-            Framing::Frames => Kind::Grpc,
-        }
-    } else if is(b"application/graphql") {
-        Kind::GraphQl
-    } else {
-        Kind::Bytes
     }
 }

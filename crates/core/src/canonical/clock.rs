@@ -75,8 +75,6 @@ fn sign(before: bool) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const T: u64 = 1_795_248_000;
 

@@ -1,6 +1,6 @@
 //! A signature as bytes: a version tag, then for each field key and value, each with its length before it.
 
-use super::form::Shown;
+use super::shown::Shown;
 use super::values::Values;
 use crate::digest::{self, Digest};
 use crate::rules::Said;

@@ -3,34 +3,18 @@
 //! Decoding is that of `application/x-www-form-urlencoded` (WHATWG URL, 5.1): `+` is a space, `%XX` a byte. Names stay text:
 //! Stripe's `a[b][0]` is a name like any other.
 
-use super::path::{escape, is_unreserved, push_escape};
-
-/// Query parameters of AWS presigned URLs that change with each signing (AWS Signature Version 4, "Authenticating requests:
-/// using query parameters").
-const PRESIGNED: [&[u8]; 5] =
-    [b"x-amz-date", b"x-amz-signature", b"x-amz-credential", b"x-amz-security-token", b"x-amz-expires"];
-
-/// The same of URLs that are presigned by version 2 (Amazon S3, "Signing and authenticating REST requests", query string alternative).
-const PRESIGNED_2: [&[u8]; 4] = [b"awsaccesskeyid", b"expires", b"signature", b"x-amz-security-token"];
-
-/// What stands in the place of a value.
-pub(super) enum Shown {
-    /// The value.
-    Value,
-    /// Nothing: not even the name.
-    Gone,
-    /// `*`, which no encoded value can be.
-    Masked,
-    /// Something else in normal form.
-    Other(Vec<u8>),
-}
+use super::json::write_string;
+use super::percent::{decode, is_named, is_unreserved, push_escape, split};
+use super::shown::Shown;
+use super::signed_url;
 
 /// Appends a form body in normal form. `show` says for each name and value what stands there.
 pub(super) fn write(form: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
     write_pairs(form, false, show, out);
 }
 
-/// Appends a query in normal form, without the parameters of a presigned URL that change with each signing.
+/// Appends a query in normal form, without the parameters of a signed URL that change with each
+/// signing; see [`signed_url`].
 pub(super) fn write_query(query: &[u8], show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
     write_pairs(query, true, show, out);
 }
@@ -44,26 +28,16 @@ pub(super) fn value_of(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> Shown, out: &mut Vec<u8>) {
-    let passing = if query { passing(text) } else { &[] };
     if is_single_plain_pair(text) {
         let (name, value) = split(text);
-        if matches!(show(name, value.unwrap_or_default()), Shown::Value) {
-            out.extend_from_slice(text);
-            return;
+        match show(name, value.unwrap_or_default()) {
+            Shown::Value => out.extend_from_slice(text),
+            shown => write_pair(name, value, shown, out),
         }
+        return;
     }
-    let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
-        .split(|&b| b == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = split(pair);
-            (decode(name), value.map(decode))
-        })
-        .filter(|(name, _)| !passing.iter().any(|known| name.eq_ignore_ascii_case(known)))
-        .collect();
-    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     let start = out.len();
-    for (name, value) in &pairs {
+    for (name, value) in &sorted_pairs(text, query) {
         let shown = show(name, value.as_deref().unwrap_or_default());
         if matches!(shown, Shown::Gone) {
             continue;
@@ -71,20 +45,71 @@ fn write_pairs(text: &[u8], query: bool, mut show: impl FnMut(&[u8], &[u8]) -> S
         if out.len() > start {
             out.push(b'&');
         }
-        encode(name, out);
-        match (shown, value) {
-            (Shown::Masked, _) => out.extend_from_slice(b"=*"),
-            (Shown::Other(text), _) => {
-                out.push(b'=');
-                encode(&text, out);
-            }
-            (_, Some(value)) => {
-                out.push(b'=');
-                encode(value, out);
-            }
-            (_, None) => {}
+        write_pair(name, value.as_deref(), shown, out);
+    }
+}
+
+/// Appends a pair, as it is to be shown.
+fn write_pair(name: &[u8], value: Option<&[u8]>, shown: Shown, out: &mut Vec<u8>) {
+    if matches!(shown, Shown::Gone) {
+        return;
+    }
+    encode(name, out);
+    match (shown, value) {
+        (Shown::Masked, _) => out.extend_from_slice(b"=*"),
+        (Shown::Other(text), _) => {
+            out.push(b'=');
+            encode(&text, out);
+        }
+        (_, Some(value)) => {
+            out.push(b'=');
+            encode(value, out);
+        }
+        (_, None) => {}
+    }
+}
+
+/// Decoded names and values, sorted by name; of a query those that change with each signing are left
+/// out.
+fn sorted_pairs(text: &[u8], query: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let scheme = if query { signed_url::scheme_of(text) } else { None };
+    let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
+        .split(|&b| b == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = split(pair);
+            (decode(name), value.map(decode))
+        })
+        .filter(|(name, _)| scheme.is_none_or(|scheme| !scheme.leaves_out(name)))
+        .collect();
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs
+}
+
+/// Appends a form as tree text: an object. A name without a value has `null`.
+pub(super) fn write_tree(form: &[u8], out: &mut Vec<u8>) {
+    write_object(&sorted_pairs(form, false), out);
+}
+
+/// Appends a query as tree text, without the parameters that change with each signing.
+pub(super) fn write_query_tree(query: &[u8], out: &mut Vec<u8>) {
+    write_object(&sorted_pairs(query, true), out);
+}
+
+fn write_object(pairs: &[(Vec<u8>, Option<Vec<u8>>)], out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_string(name, out);
+        out.push(b':');
+        match value {
+            Some(value) => write_string(value, out),
+            None => out.extend_from_slice(b"null"),
         }
     }
+    out.push(b'}');
 }
 
 /// Whether the text is one `name=value` of unreserved characters alone: then it is its own normal form. (A presigned URL has more pairs.)
@@ -95,54 +120,6 @@ fn is_single_plain_pair(text: &[u8]) -> bool {
         is_unreserved(b) || b == b'='
     });
     plain && equals == 1
-}
-
-/// The parameters that change with each signing of this query.
-fn passing(query: &[u8]) -> &'static [&'static [u8]] {
-    let has = |known: &[u8]| {
-        query.split(|&b| b == b'&').any(|pair| {
-            let (name, value) = split(pair);
-            value.is_some() && is_named(name, |decoded| decoded.eq_ignore_ascii_case(known))
-        })
-    };
-    if has(b"x-amz-signature") {
-        &PRESIGNED
-    } else if has(b"awsaccesskeyid") && has(b"signature") && has(b"expires") {
-        &PRESIGNED_2
-    } else {
-        &[]
-    }
-}
-
-/// Whether a name as it was sent is the one that is looked for. Few names have anything to be decoded.
-fn is_named(name: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
-    if name.iter().any(|b| matches!(b, b'%' | b'+')) { is(&decode(name)) } else { is(name) }
-}
-
-pub(super) fn split(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match pair.iter().position(|&b| b == b'=') {
-        Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at.saturating_add(1)..)),
-        None => (pair, None),
-    }
-}
-
-/// Text without its percent-encoding.
-pub(super) fn decode(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let escaped = if byte == b'%' { escape(after) } else { None };
-        match (byte, escaped) {
-            (b'+', _) => out.push(b' '),
-            (_, Some(decoded)) => {
-                out.push(decoded);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => out.push(byte),
-        }
-    }
-    out
 }
 
 fn encode(text: &[u8], out: &mut Vec<u8>) {

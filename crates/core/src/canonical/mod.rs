@@ -4,23 +4,34 @@
 //! `docs/reference/matching.md`; each module here names the source of the ones it applies. A body that can't be read as what its
 //! content type says is compared as bytes: nothing is guessed.
 
+mod base64_text;
 mod body;
+mod cbor;
 pub mod clock;
 mod fields;
 mod form;
+mod format;
 mod graphql;
+mod http_message;
+mod items;
 mod json;
 mod jwt;
+mod msgpack;
 mod multipart;
 mod operation;
 mod pairs;
 mod parts;
 mod path;
+mod percent;
 pub mod probe;
 mod protobuf;
+mod reader;
+mod shown;
+pub mod signed_url;
 mod values;
 mod xml;
 
+pub use base64_text::{readable, text_in_base64};
 pub use fields::Signature;
 pub use json::json_text;
 pub use parts::{Part, parts};
@@ -53,7 +64,8 @@ use crate::header_family;
 use crate::headers::Headers;
 use crate::rules::{Actions, Place, Root, Rules, What};
 use body::Body;
-use form::Shown;
+use path::split_query;
+use shown::Shown;
 use std::borrow::Cow;
 
 /// A request as the rules look at it.
@@ -119,7 +131,7 @@ impl Signature {
         self.field(b"path", |out, _| path::write(raw_path, out));
         let decoded = body::decoded(facts, body);
         let tree_text = body::tree_text(facts, &decoded);
-        let mut body = Body::read(facts, &decoded, tree_text.as_deref());
+        let (mut body, reading) = Body::read(facts, &decoded, tree_text.as_deref());
         let operation = operation::find(facts, &body, raw_query);
         let actions = {
             let path = self.get(b"path").unwrap_or_default();
@@ -143,6 +155,9 @@ impl Signature {
         }
         self.headers(facts, &actions);
         if !body.is_empty() {
+            if let Some(name) = reading.name().filter(|_| !Body::is_left_out(&actions)) {
+                self.plain_field(b"format", name);
+            }
             self.field_unless_empty(b"body", |out, values| body.write(&actions, values, out));
         }
         actions
@@ -188,7 +203,7 @@ impl Signature {
             let value = match &shown {
                 Shown::Gone => continue,
                 Shown::Value => value,
-                Shown::Masked => b"*",
+                Shown::Masked => &b"*"[..],
                 Shown::Other(other) => other,
             };
             self.prefixed(&[b"header.", &name]);
@@ -228,16 +243,6 @@ fn json_header(value: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(value.len());
     tree.write(&mut |_, _, _| {}, &mut out);
     Some(out)
-}
-
-/// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
-fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().position(|&b| b == b'?') {
-        Some(at) => {
-            (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
-        }
-        None => (path, b""),
-    }
 }
 
 #[cfg(test)]

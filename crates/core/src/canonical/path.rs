@@ -1,6 +1,7 @@
 //! A path in normal form.
 
-use super::form::Shown;
+use super::percent::{escape, is_unreserved, push_escape};
+use super::shown::Shown;
 use super::values::Values;
 use crate::rules::{Actions, is_identifier};
 
@@ -63,24 +64,6 @@ fn decode_unreserved(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The byte that two hexadecimal digits at the start of `after` stand for.
-pub(super) fn escape(after: &[u8]) -> Option<u8> {
-    let digit = |i: usize| char::from(*after.get(i)?).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    Some((digit(0)? << 4) | digit(1)?)
-}
-
-/// Appends `%` and two upper-case digits.
-pub(super) fn push_escape(byte: u8, out: &mut Vec<u8>) {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase();
-    out.push(b'%');
-    out.extend([digit(byte >> 4), digit(byte & 15)].map(|c| c as u8));
-}
-
-/// RFC 3986, 2.3.
-pub(super) fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
 fn has_dot_segment(path: &[u8]) -> bool {
     path.contains(&b'.') && path.split(|&b| b == b'/').any(|segment| segment == b"." || segment == b"..")
 }
@@ -107,4 +90,14 @@ fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
         out.push(b'/');
     }
     out
+}
+
+/// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
+pub(super) fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().position(|&b| b == b'?') {
+        Some(at) => {
+            (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
+        }
+        None => (path, b""),
+    }
 }

@@ -19,7 +19,7 @@ fn of_type(content_type: &str, body: &[u8]) -> Signature {
     signature(b"/", &[("content-type", content_type.as_bytes())], body, &Rules::default())
 }
 
-const TYPES: [&str; 9] = [
+const TYPES: [&str; 16] = [
     "application/json",
     "application/x-www-form-urlencoded",
     "text/xml",
@@ -28,6 +28,13 @@ const TYPES: [&str; 9] = [
     "application/grpc-web",
     "application/graphql",
     "text/plain",
+    "application/x-ndjson",
+    "application/json-seq",
+    "application/cbor",
+    "application/cbor-seq",
+    "application/msgpack",
+    "application/http",
+    "multipart/mixed; boundary=b",
     "",
 ];
 
@@ -50,7 +57,7 @@ fn value() -> impl Strategy<Value = Value> {
 
 /// Pieces of all formats, so that some of what is made of them is nearly one.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    const PIECES: [&str; 34] = [
+    const PIECES: [&str; 46] = [
         "{",
         "}",
         "[",
@@ -85,6 +92,18 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "\u{0}\u{0}\u{0}\u{0}\u{2}\u{8}\u{1}",
         "\"x.eyJpc3MiOiIxIn0.y\"",
         " ",
+        "\n",
+        "{}\n",
+        "\u{1e}",
+        "\u{feff}",
+        "NaN",
+        "*",
+        "(\"a\":",
+        "POST /a?b=1 HTTP/1.1\r\n",
+        "Content-Type: application/http\r\n\r\n",
+        "Content-Transfer-Encoding: base64\n",
+        "\"ZjQ3YWMxMGItNThjYy00MzcyLWE1NjctMGUwMmIyYzNkNDc5\"",
+        "\u{1}\u{61}\u{41}",
     ];
     let piece = prop_oneof![
         12 => prop::sample::select(PIECES.map(|piece| piece.as_bytes().to_vec()).to_vec()),
@@ -143,6 +162,52 @@ proptest! {
         prop_assert_eq!(one, of_type("application/json", spaced.as_bytes()));
     }
 
+    /// The same under types that say nothing, and line by line.
+    #[test]
+    fn json_without_its_type_is_told_apart(a in prop::collection::vec(value(), 1..4), b in prop::collection::vec(value(), 1..4)) {
+        let lines = |all: &[Value]| all.iter().map(|value| format!("{value}\n")).collect::<String>();
+        let array = |all: &[Value]| Value::from(all.to_vec()).to_string();
+        let ndjson = |text: &str| of_type("application/x-ndjson", text.as_bytes());
+        prop_assert_eq!(ndjson(&lines(&a)) == ndjson(&lines(&b)), a == b);
+        for content_type in ["application/json", "text/plain", ""] {
+            let of = |text: &str| of_type(content_type, text.as_bytes());
+            prop_assert_eq!(of(&array(&a)) == of(&array(&b)), a == b);
+            // One value alone is what it is under its own type.
+            if a.len() > 1 {
+                prop_assert!(of(&lines(&a)) != of(&array(&b)));
+            }
+            if a != b && content_type == "application/json" {
+                prop_assert!(of(&lines(&a)) != of(&lines(&b)));
+            }
+        }
+    }
+
+    /// A part is told from another by whatever tells two bodies of its type.
+    #[test]
+    fn parts_are_told_apart_like_bodies(kind in 0usize..16, a in body(), b in body()) {
+        let part = |content: &[u8]| {
+            let head = format!("--xyzzy\r\nContent-Type: {}\r\n\r\n", TYPES[kind]);
+            [head.as_bytes(), content, b"\r\n--xyzzy--"].concat()
+        };
+        let of = |content: &[u8]| of_type("multipart/mixed; boundary=xyzzy", &part(content));
+        let bodies_differ = of_type(TYPES[kind], &a) != of_type(TYPES[kind], &b);
+        if bodies_differ && !TYPES[kind].is_empty() {
+            prop_assert!(of(&a) != of(&b), "{}", TYPES[kind]);
+        }
+    }
+
+    /// Only where the normal form is a body of the same type is it the same body: of JSON and forms.
+    /// Anywhere else, bytes that are written like a tree aren't taken for it.
+    #[test]
+    fn normal_form_is_not_taken_for_the_body(kind in 0usize..16, bytes in body()) {
+        let one = of_type(TYPES[kind], &bytes);
+        let normal = one.get(b"body").unwrap_or_default().to_vec();
+        let is_own = matches!(TYPES[kind], "application/json" | "application/x-www-form-urlencoded" | "text/plain" | "");
+        if normal != bytes && !is_own {
+            prop_assert!(one != of_type(TYPES[kind], &normal), "{} {:?}", TYPES[kind], String::from_utf8_lossy(&bytes));
+        }
+    }
+
     /// The normal form of a form, a query and a path is its own normal form.
     #[test]
     fn normal_forms_are_their_own(text in "[a-c=&%+0-9A-F./~\\[\\] \\PC]{0,30}") {
@@ -178,7 +243,7 @@ proptest! {
 
     /// Whatever rules say of whatever is sent: no panic, the same each time, as many values as there were taken, and the parts can be told.
     #[test]
-    fn any_rules_apply_to_any_body(rules in prop::collection::vec(rule(), 0..4), kind in 0usize..9, bytes in body(), path in "/[a1%?=&.]{0,8}") {
+    fn any_rules_apply_to_any_body(rules in prop::collection::vec(rule(), 0..4), kind in 0usize..16, bytes in body(), path in "/[a1%?=&.]{0,8}") {
         let rules = Rules::new(rules);
         let headers = [("content-type", TYPES[kind].as_bytes()), ("range", b"2026-11-21T08:00:00Z"), ("x-a", b"1")];
         let headers = &headers[usize::from(TYPES[kind].is_empty())..];

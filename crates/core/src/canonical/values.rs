@@ -1,9 +1,10 @@
 //! The values that rules take out of a signature: kept apart, since the recorded request whose values are equal too is the better answer, and
 //! since they may stand in the answer.
 
+use super::base64_text::readable;
 use super::clock;
-use super::form::Shown;
 use super::jwt;
+use super::shown::Shown;
 use crate::digest;
 use crate::rules::{Instant, PlaceId, Said, Shape, Token, What, dates, instants, tokens};
 use std::borrow::Cow;
@@ -138,7 +139,7 @@ impl Values {
                 self.add(place, Spelling::Plain, Role::Caller, value);
                 Shown::Masked
             }
-            What::Name if tokens(value).is_empty() => {
+            What::Name if tokens(&readable(value)).is_empty() => {
                 self.add(place, Spelling::Plain, Role::Reference, value);
                 Shown::Masked
             }
@@ -156,8 +157,20 @@ impl Values {
         }
     }
 
-    /// The text with the shapes of its passing tokens in their places.
+    /// The text with the shapes of its passing tokens in their places. A text in base64 that has them
+    /// inside stands there as what it says.
     fn without_tokens(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
+        match readable(text) {
+            Cow::Borrowed(text) => self.without_tokens_of(what, place, text),
+            Cow::Owned(inner) => {
+                let shown = self.without_tokens_of(what, place, &inner);
+                // What the rule isn't about leaves the value as it is written.
+                if shown == inner { text.to_vec() } else { [b"base64(", shown.as_slice(), b")"].concat() }
+            }
+        }
+    }
+
+    fn without_tokens_of(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
         match what {
             What::Dates => return self.with_distances(place, text),
             What::Now | What::Clock => return self.by_the_clock(what, place, text),
@@ -199,7 +212,7 @@ impl Values {
     /// is nearest to the proxy's clock, or else the nearest day. A clock that is more than two days
     /// off is none.
     pub(super) fn set_service_time<'t>(&mut self, texts: impl Iterator<Item = Cow<'t, [u8]>>) {
-        let all: Vec<Instant> = texts.flat_map(|text| instants(&text)).collect();
+        let all: Vec<Instant> = texts.flat_map(|text| instants(&readable(&text))).collect();
         let distance = |instant: &&Instant| instant.seconds.abs_diff(self.proxy_time);
         let times = all.iter().filter(|instant| !instant.day);
         let nearest = times.min_by_key(distance).or_else(|| all.iter().min_by_key(distance));
@@ -250,7 +263,7 @@ impl Values {
                 self.add(place, Spelling::Json, Role::Passing, value);
             }
             (What::Jwt, _) => out.extend_from_slice(value),
-            (What::Name, _) if tokens(&super::json::json_text(value)).is_empty() => {
+            (What::Name, _) if tokens(&readable(&super::json::json_text(value))).is_empty() => {
                 out.push(b'*');
                 self.add(place, Spelling::Json, Role::Reference, value);
             }

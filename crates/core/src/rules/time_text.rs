@@ -229,8 +229,6 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn each_spelling_of_one_instant_reads_as_that_instant() {

@@ -1,10 +1,13 @@
-//! JSON in normal form: object keys sorted, arrays in order, numbers as written, duplicate keys kept as sent.
+//! JSON in normal form: object keys sorted, arrays in order, numbers as written, duplicate keys
+//! kept as sent.
 //!
-//! The text is read once into a tape of nodes (RFC 8259, strictly), then written in order. Neither step recurses: depth costs memory in
-//! proportion to the text, never stack. In between, rules mark the nodes that don't count.
+//! The text is read once into a tape of nodes (RFC 8259, strictly), then written in order. Neither
+//! step recurses: depth costs memory in proportion to the text, never stack. In between, rules mark
+//! the nodes that don't count.
 //!
-//! The other structured bodies (XML, multipart, protobuf) come here as *tree text*: JSON whose strings may hold any bytes, and with ordered
-//! objects, `(` members `)`, which keep the order of their members.
+//! The other structured bodies (XML, multipart, protobuf, CBOR and others) come here as *tree
+//! text*: JSON whose strings may hold any bytes, and with ordered objects, `(` members `)`, which
+//! keep the order of their members.
 
 mod maps;
 mod parse;
@@ -22,6 +25,18 @@ pub(super) use text::plain_end;
 pub(super) use text::write_string;
 use write::Writer;
 
+/// How strictly a text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// RFC 8259, strictly.
+    Json,
+    /// What encoders in use write beside it: `NaN`, `Infinity`, `-Infinity`, and a comma before the
+    /// end of a container.
+    Loose,
+    /// Tree text.
+    Tree,
+}
+
 /// A text that has been read.
 pub(super) struct Tree<'a> {
     text: &'a [u8],
@@ -33,17 +48,41 @@ impl<'a> Tree<'a> {
     /// Reads JSON. `None` where it isn't.
     pub(super) fn of_json(text: &'a [u8]) -> Option<Self> {
         std::str::from_utf8(text).ok()?;
-        Self::read(text, false)
+        Self::read(text, Dialect::Json).map(|(tree, _)| tree)
+    }
+
+    /// Reads JSON and what encoders take for JSON; see [`Dialect::Loose`]. Besides, whether a comma
+    /// stands before the end of a container, which strict readers refuse.
+    pub(super) fn of_loose_json(text: &'a [u8]) -> Option<(Self, bool)> {
+        std::str::from_utf8(text).ok()?;
+        Self::read(text, Dialect::Loose)
+    }
+
+    /// Reads several JSON values, one per line, as an array of them.
+    pub(super) fn of_lines(text: &'a [u8]) -> Option<Self> {
+        Self::of_several(text, Parser::parse_lines)
+    }
+
+    /// Reads a JSON text sequence (RFC 7464) as an array of its values.
+    pub(super) fn of_sequence(text: &'a [u8]) -> Option<Self> {
+        Self::of_several(text, Parser::parse_sequence)
+    }
+
+    fn of_several(text: &'a [u8], parse: impl Fn(&'a [u8]) -> Option<Vec<Node>>) -> Option<Self> {
+        std::str::from_utf8(text).ok()?;
+        u32::try_from(text.len()).ok()?;
+        Some(Self { text, nodes: parse(text)?, maps: false })
     }
 
     /// Reads tree text.
     pub(super) fn of_tree_text(text: &'a [u8]) -> Option<Self> {
-        Self::read(text, true)
+        Self::read(text, Dialect::Tree).map(|(tree, _)| tree)
     }
 
-    fn read(text: &'a [u8], extended: bool) -> Option<Self> {
+    fn read(text: &'a [u8], dialect: Dialect) -> Option<(Self, bool)> {
         u32::try_from(text.len()).ok()?;
-        Some(Self { text, nodes: Parser::parse(text, extended)?, maps: false })
+        let (nodes, trailing_comma) = Parser::parse(text, dialect)?;
+        Some((Self { text, nodes, maps: false }, trailing_comma))
     }
 
     /// Marks all nodes that the steps lead to; gives how many.
@@ -57,7 +96,8 @@ impl<'a> Tree<'a> {
         found.len()
     }
 
-    /// Marks the strings at the steps as GraphQL documents; those that are none are written like any other.
+    /// Marks the strings at the steps as GraphQL documents; those that are none are written like
+    /// any other.
     pub(super) fn mark_graphql(&mut self, steps: &[Step]) {
         for at in self.find(steps) {
             let node = self.nodes.get_mut(index(at));
@@ -102,6 +142,27 @@ impl<'a> Tree<'a> {
         self.nodes.first().is_some_and(|node| node.kind == Kind::Array)
     }
 
+    /// Whether the text is an object or an array.
+    pub(super) fn is_container(&self) -> bool {
+        self.nodes.first().is_some_and(|node| node.kind.is_container())
+    }
+
+    /// The number of values in an array, and whether each of them is an object or an array.
+    pub(super) fn elements(&self) -> (usize, bool) {
+        let tape = Tape { text: self.text, nodes: &self.nodes };
+        let (mut count, mut containers) = (0usize, true);
+        tape.children(0, |_, _, value| {
+            count = count.saturating_add(1);
+            containers &= tape.nodes.get(index(value)).is_some_and(|node| node.kind.is_container());
+        });
+        (count, containers)
+    }
+
+    /// Appends the normal form, with no rule applied.
+    pub(super) fn write_plain(&self, out: &mut Vec<u8>) {
+        self.write(&mut |_, _, _| {}, out);
+    }
+
     /// Appends the normal form.
     pub(super) fn write(&self, replace: Replace<'_>, out: &mut Vec<u8>) {
         let tape = Tape { text: self.text, nodes: &self.nodes };
@@ -143,11 +204,13 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// A text's leaves, each with the steps to it as a pointer: `/a/0/b`. Of a text that is cut, those up to the cut.
+/// A text's leaves, each with the steps to it as a pointer: `/a/0/b`. Of a text that is cut, those
+/// up to the cut.
 pub(super) fn leaves(text: &[u8], mut each: impl FnMut(&str, &[u8], std::ops::Range<usize>)) {
     let nodes = Parser::parse_as_far_as_it_goes(text);
     let tape = Tape { text, nodes: &nodes };
-    // Where the walk is inside each open container: its node, its end, the next index, and how long the pointer was.
+    // Where the walk is inside each open container: its node, its end, the next index, and how long
+    // the pointer was.
     let mut pointer = String::new();
     let mut open: Vec<(bool, u32, u32, usize)> = Vec::new();
     let mut at = 0;

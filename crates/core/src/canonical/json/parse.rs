@@ -1,5 +1,6 @@
 //! Reads a text into a tape of nodes.
 
+use super::Dialect;
 use super::tape::{Kind, Mark, Node, closing, index};
 use super::text::plain_end;
 
@@ -10,25 +11,90 @@ pub(super) struct Parser<'a> {
     tape: Vec<Node>,
     /// The tape indices of the containers that are open.
     open: Vec<u32>,
-    /// Whether it is tree text.
-    extended: bool,
+    dialect: Dialect,
+    /// Whether some container ends in a comma.
+    trailing_comma: bool,
 }
 
+/// The record separator that begins each value of a JSON text sequence (RFC 7464, 2.2).
+const SEPARATOR: u8 = 0x1e;
+
 impl<'a> Parser<'a> {
-    fn new(text: &'a [u8], extended: bool) -> Self {
-        Self { text, at: 0, tape: Vec::with_capacity(text.len() / 8), open: Vec::new(), extended }
+    fn new(text: &'a [u8], dialect: Dialect) -> Self {
+        let tape = Vec::with_capacity(text.len() / 8);
+        Self { text, at: 0, tape, open: Vec::new(), dialect, trailing_comma: false }
     }
 
-    pub(super) fn parse(text: &'a [u8], extended: bool) -> Option<Vec<Node>> {
-        let mut parser = Self::new(text, extended);
+    /// The nodes of a text, and whether some container in it ends in a comma.
+    pub(super) fn parse(text: &'a [u8], dialect: Dialect) -> Option<(Vec<Node>, bool)> {
+        let mut parser = Self::new(text, dialect);
         parser.all()?;
-        (parser.at == text.len()).then_some(parser.tape)
+        (parser.at == text.len()).then_some((parser.tape, parser.trailing_comma))
     }
 
-    /// The nodes of a text that may be cut, or may have marks in it. A container that isn't closed ends with the tape; a member without its
-    /// value isn't there.
+    /// The nodes of an array of the values that stand one per line. Blank lines don't count. `None`
+    /// where a value isn't alone on one line.
+    pub(super) fn parse_lines(text: &'a [u8]) -> Option<Vec<Node>> {
+        let mut parser = Self::new(text, Dialect::Json);
+        parser.leaf(Kind::Array, 0, 0)?;
+        loop {
+            parser.space();
+            if parser.at == text.len() {
+                return parser.into_array();
+            }
+            let start = parser.at;
+            parser.one()?;
+            if text.get(start..parser.at)?.contains(&b'\n') {
+                return None;
+            }
+            while matches!(parser.peek(), Some(b' ' | b'\t' | b'\r')) {
+                parser.skip();
+            }
+            if !matches!(parser.peek(), None | Some(b'\n')) {
+                return None;
+            }
+        }
+    }
+
+    /// The nodes of an array of the values of a JSON text sequence (RFC 7464, 2). `None` where one
+    /// of them may be cut: a number or a word without white space behind it.
+    pub(super) fn parse_sequence(text: &'a [u8]) -> Option<Vec<Node>> {
+        let mut parser = Self::new(text, Dialect::Json);
+        parser.leaf(Kind::Array, 0, 0)?;
+        while parser.at < text.len() {
+            if parser.peek() != Some(SEPARATOR) {
+                return None;
+            }
+            while parser.peek() == Some(SEPARATOR) {
+                parser.skip();
+                parser.space();
+            }
+            if parser.at == text.len() {
+                break;
+            }
+            parser.one()?;
+            let is_literal = parser.tape.last().is_some_and(|node| node.kind == Kind::Literal);
+            let is_closed = text.get(parser.at.checked_sub(1)?).is_some_and(|b| b"]}\"".contains(b));
+            let after = parser.at;
+            parser.space();
+            if is_literal && !is_closed && parser.at == after {
+                return None;
+            }
+        }
+        parser.into_array()
+    }
+
+    /// Ends the array that the tape begins with.
+    fn into_array(mut self) -> Option<Vec<Node>> {
+        let next = u32::try_from(self.tape.len()).ok()?;
+        self.tape.first_mut()?.next = next;
+        Some(self.tape)
+    }
+
+    /// The nodes of a text that may be cut, or may have marks in it. A container that isn't closed
+    /// ends with the tape; a member without its value isn't there.
     pub(super) fn parse_as_far_as_it_goes(text: &'a [u8]) -> Vec<Node> {
-        let mut parser = Self::new(text, true);
+        let mut parser = Self::new(text, Dialect::Tree);
         if parser.all().is_none() {
             let end = u32::try_from(parser.tape.len()).unwrap_or(u32::MAX);
             while let Some(container) = parser.open.pop() {
@@ -41,11 +107,17 @@ impl<'a> Parser<'a> {
     }
 
     fn all(&mut self) -> Option<()> {
+        self.one()?;
+        self.space();
+        Some(())
+    }
+
+    /// Reads one value with all that it holds.
+    fn one(&mut self) -> Option<()> {
         self.value()?;
         while let Some(&container) = self.open.last() {
             self.member(container)?;
         }
-        self.space();
         Some(())
     }
 
@@ -57,11 +129,7 @@ impl<'a> Parser<'a> {
         self.space();
         let mut byte = self.peek()?;
         if byte == close {
-            self.skip();
-            self.open.pop();
-            let next = u32::try_from(self.tape.len()).ok()?;
-            self.tape.get_mut(index(container))?.next = next;
-            return Some(());
+            return self.close(container);
         }
         if !empty {
             if byte != b',' {
@@ -70,6 +138,10 @@ impl<'a> Parser<'a> {
             self.skip();
             self.space();
             byte = self.peek()?;
+            if byte == close && self.dialect == Dialect::Loose {
+                self.trailing_comma = true;
+                return self.close(container);
+            }
         }
         if kind != Kind::Array {
             if byte != b'"' {
@@ -84,6 +156,14 @@ impl<'a> Parser<'a> {
             return value;
         }
         self.value()
+    }
+
+    fn close(&mut self, container: u32) -> Option<()> {
+        self.skip();
+        self.open.pop();
+        let next = u32::try_from(self.tape.len()).ok()?;
+        self.tape.get_mut(index(container))?.next = next;
+        Some(())
     }
 
     fn key(&mut self) -> Option<()> {
@@ -101,13 +181,18 @@ impl<'a> Parser<'a> {
         match self.peek()? {
             b'{' => self.container(Kind::Object),
             b'[' => self.container(Kind::Array),
-            b'(' if self.extended => self.container(Kind::Ordered),
+            b'(' if self.dialect == Dialect::Tree => self.container(Kind::Ordered),
             // What stands for a value that doesn't count, in a normal form.
-            b'*' if self.extended => self.word(b"*"),
+            b'*' if self.dialect == Dialect::Tree => self.word(b"*"),
             b'"' => self.string(),
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),
+            b'N' if self.dialect != Dialect::Json => self.word(b"NaN"),
+            b'I' if self.dialect != Dialect::Json => self.word(b"Infinity"),
+            b'-' if self.dialect != Dialect::Json && self.text.get(self.at..)?.starts_with(b"-I") => {
+                self.word(b"-Infinity")
+            }
             _ => self.number(),
         }
     }

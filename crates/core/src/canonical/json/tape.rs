@@ -41,6 +41,12 @@ pub(super) enum Kind {
     Literal,
 }
 
+impl Kind {
+    pub(super) fn is_container(self) -> bool {
+        matches!(self, Self::Object | Self::Ordered | Self::Array)
+    }
+}
+
 /// Writes what stands in the place of a value that a rule replaces: its number, its normal form, and where to write to.
 pub(in crate::canonical) type Replace<'r> = &'r mut dyn FnMut(u16, &[u8], &mut Vec<u8>);
 
@@ -62,7 +68,7 @@ impl<'a> Tape<'a> {
     /// Hands over each value that a container holds: its number, its key in an object, and itself.
     pub(super) fn children(self, at: u32, mut each: impl FnMut(usize, Option<u32>, u32)) {
         let Some(node) = self.nodes.get(index(at)) else { return };
-        if !matches!(node.kind, Kind::Object | Kind::Ordered | Kind::Array) {
+        if !node.kind.is_container() {
             return;
         }
         let (mut next, mut number) = (at.saturating_add(1), 0usize);

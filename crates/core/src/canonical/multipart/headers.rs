@@ -1,15 +1,21 @@
-//! The headers of a part, and the parameters of a header (RFC 2045, 5.1; RFC 5322, 2.2). It knows no header by name.
+//! The headers of a part, and the parameters of a header (RFC 2045, 5.1; RFC 5322, 2.2). It knows
+//! no header by name.
 
 use super::super::pairs::Pair;
 
-/// A part's headers, names in lower case and no white space around values, and what comes after the empty line that ends them.
-pub(super) fn split(part: &[u8]) -> Option<(Vec<Pair>, &[u8])> {
+/// A part's headers, names in lower case and no white space around values, and what comes after the
+/// empty line that ends them. Lines end in `line_end`; in a text with bare line feeds, no line may
+/// end in a carriage return.
+pub(in crate::canonical) fn split<'a>(part: &'a [u8], line_end: &[u8]) -> Option<(Vec<Pair>, &'a [u8])> {
     let mut headers: Vec<Pair> = Vec::new();
     let mut rest = part;
     loop {
-        let end = rest.windows(2).position(|w| w == b"\r\n")?;
+        let end = rest.windows(line_end.len()).position(|w| w == line_end)?;
         let line = rest.get(..end)?;
-        rest = rest.get(end.checked_add(2)?..)?;
+        if line.ends_with(b"\r") {
+            return None;
+        }
+        rest = rest.get(end.checked_add(line_end.len())?..)?;
         if line.is_empty() {
             for (_, value) in &mut headers {
                 *value = value.trim_ascii().to_vec();
@@ -79,7 +85,8 @@ pub(super) fn parameters(text: &[u8]) -> Option<Parameters<'_>> {
     rest.is_empty().then(|| Parameters { value: value.trim_ascii(), list })
 }
 
-/// What comes before the closing quote, and after it; a quote behind a backslash doesn't close (RFC 5322, 3.2.4).
+/// What comes before the closing quote, and after it; a quote behind a backslash doesn't close (RFC
+/// 5322, 3.2.4).
 fn split_quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut is_escaped = false;
     let end = text.iter().position(|&b| {
