@@ -241,22 +241,28 @@ fn by_times(seen: &Seen, place: &str, values: &Values) -> Option<Judged> {
 /// Headers of a backend that hold another random value in each of its requests, of which there are
 /// three at least: they are new with each call.
 fn headers_per_call(seen: &Seen) -> HashSet<(String, String)> {
-    let mut found: BTreeMap<(String, String), (u64, HashSet<u64>)> = BTreeMap::new();
+    #[derive(Default)]
+    struct Header {
+        exchanges: u64,
+        with_tokens: u64,
+        values: HashSet<u64>,
+    }
+    let mut headers: BTreeMap<(String, String), Header> = BTreeMap::new();
     for ((endpoint, place), values) in
         seen.places.iter().filter(|((_, place), _)| place.starts_with("header."))
     {
-        let entry = found.entry((endpoint.backend.clone(), place.clone())).or_default();
-        let random = values.with_tokens == values.exchanges;
-        entry.0 += if random { values.exchanges } else { u64::MAX / 2 };
-        entry.1.extend(values.whole.iter().copied());
+        let header = headers.entry((endpoint.backend.clone(), place.clone())).or_default();
+        header.exchanges += values.exchanges;
+        header.with_tokens += values.with_tokens;
+        header.values.extend(values.whole.iter().copied());
     }
-    let each_its_own = |exchanges: u64, values: &HashSet<u64>| {
-        exchanges >= 3
-            && exchanges == values.len() as u64
-            && !values.iter().any(|value| seen.issued.is(*value))
+    let is_new_each_time = |header: &Header| {
+        header.exchanges >= 3
+            && header.with_tokens == header.exchanges
+            && header.values.len() as u64 == header.exchanges
+            && !header.values.iter().any(|value| seen.issued.is(*value))
     };
-    let found = found.into_iter().filter(|(_, (exchanges, values))| each_its_own(*exchanges, values));
-    found.map(|(key, _)| key).collect()
+    headers.into_iter().filter(|(_, header)| is_new_each_time(header)).map(|(key, _)| key).collect()
 }
 
 fn header_of_one_call(place: &str) -> Judged {
