@@ -34,7 +34,7 @@ impl Changes {
 }
 
 /// Values to replace a value with.
-pub(super) fn values(what: Option<What>, text: &[u8], today: u64) -> Vec<(String, Vec<u8>, Meaning)> {
+pub(super) fn values(what: Option<What>, text: &[u8], now: u64) -> Vec<(String, Vec<u8>, Meaning)> {
     let longer = || ("longer".to_owned(), [text, b"x"].concat());
     let other = || ("another".to_owned(), b"another value".to_vec());
     let empty = || ("emptied".to_owned(), Vec::new());
@@ -51,11 +51,11 @@ pub(super) fn values(what: Option<What>, text: &[u8], today: u64) -> Vec<(String
         _ => {
             let mut changes = all(vec![longer(), other(), empty()], Meaning::Counts);
             changes.extend(all(one_letter(text), Meaning::Reference));
-            if what == Some(What::Dates) {
+            if matches!(what, Some(What::Dates | What::Clock)) {
                 let days = dates(text).into_iter().map(|(range, _)| with(text, range, b"2001-02-03"));
                 changes
                     .extend(all(days.map(|new| ("another day".to_owned(), new)).collect(), Meaning::Counts));
-                debug_assert!(lasting(what, text, today).0 != text || dates(text).is_empty());
+                debug_assert!(lasting(what, text, now).0 != text || dates(text).is_empty());
             }
             for token in tokens(text) {
                 changes.extend(passing(what, text, &token));
@@ -77,7 +77,10 @@ fn passing(what: Option<What>, text: &[u8], token: &Token) -> Vec<(String, Vec<u
     let mut out = Vec::new();
     let new = another(&text[range.clone()], token.shape);
     // The day of a time may be all that counts, and is the same.
-    let meaning = if what == Some(What::Dates) { Meaning::Reference } else { meaning };
+    let meaning = match what {
+        Some(What::Dates | What::Now | What::Clock) => Meaning::Reference,
+        _ => meaning,
+    };
     out.push(("another token".to_owned(), with(text, range.clone(), &new), meaning));
     out.push(("no token".to_owned(), with(text, range.clone(), b"x"), Meaning::Counts));
     out.push(("before the token".to_owned(), with(text, range.start..range.start, b"!"), Meaning::Counts));

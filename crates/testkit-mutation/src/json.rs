@@ -44,13 +44,13 @@ pub(super) fn hides(what: What) -> bool {
     matches!(what, What::Mask | What::Ignore)
 }
 
-pub(super) fn changes(body: &Tree, said: &Said<'_>, today: u64) -> Changes {
+pub(super) fn changes(body: &Tree, said: &Said<'_>, now: u64) -> Changes {
     let mut out = Changes::default();
     let all = nodes(body, said);
     let each = body.to_json(Style::default()).len().max(1);
     let step = all.len().div_ceil((WRITTEN_MAX / each).clamp(5, NODES_MAX));
     for node in all.iter().step_by(step) {
-        of_node(body, node, said, today, &mut out);
+        of_node(body, node, said, now, &mut out);
     }
     let styles = [
         ("spaced", Style { is_spaced: true, ..Style::default() }),
@@ -64,7 +64,7 @@ pub(super) fn changes(body: &Tree, said: &Said<'_>, today: u64) -> Changes {
     out
 }
 
-fn of_node(body: &Tree, node: &Node, said: &Said<'_>, today: u64, out: &mut Changes) {
+fn of_node(body: &Tree, node: &Node, said: &Said<'_>, now: u64, out: &mut Changes) {
     let place = &node.place;
     let mut put = |what: &str, new: Tree, meaning: Meaning| {
         let mut changed = body.clone();
@@ -79,7 +79,7 @@ fn of_node(body: &Tree, node: &Node, said: &Said<'_>, today: u64, out: &mut Chan
         Tree::Text(text) => {
             // In other places, a text that looks like a document is a text.
             let may_be_document = place == "body/query";
-            for (what, new, meaning) in values(node.above, text, today) {
+            for (what, new, meaning) in values(node.above, text, now) {
                 // A change in a comment is insignificant.
                 let is_document = may_be_document && graphql::lasting(text).is_some();
                 let meaning = if is_document { Meaning::Reference } else { meaning };

@@ -131,7 +131,7 @@ pub(super) fn tree(parts: &[Part]) -> Tree {
     Tree::Ordered(all)
 }
 
-pub(super) fn changes(boundary: &str, parts: &[Part], said: &Said<'_>, today: u64) -> Changes {
+pub(super) fn changes(boundary: &str, parts: &[Part], said: &Said<'_>, now: u64) -> Changes {
     let mut out = Changes::default();
     for (i, part) in parts.iter().enumerate() {
         let name = part.parameter("name").map_or(i.to_string(), str::to_owned);
@@ -144,7 +144,7 @@ pub(super) fn changes(boundary: &str, parts: &[Part], said: &Said<'_>, today: u6
             change(&mut changed);
             out.push(format!("{place} {what}"), write(boundary, &changed), meaning);
         };
-        for (what, new, meaning) in values(said.of_place(&place), &part.content, today) {
+        for (what, new, meaning) in values(said.of_place(&place), &part.content, now) {
             let meaning = if gone { Meaning::Volatile } else { meaning };
             put(&what, &|all| all[i].content.clone_from(&new), meaning);
         }

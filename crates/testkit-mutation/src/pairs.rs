@@ -83,7 +83,7 @@ fn with_plus(text: &[u8]) -> String {
 }
 
 /// The changes of a query (`prefix` is `query.`) or a form (`body/`).
-pub(super) fn changes(prefix: &str, text: &[u8], said: &Said<'_>, today: u64) -> Changes {
+pub(super) fn changes(prefix: &str, text: &[u8], said: &Said<'_>, now: u64) -> Changes {
     let pairs = read(text);
     let lasting = read_lasting(text, prefix == "query.");
     let mut out = Changes::default();
@@ -102,7 +102,7 @@ pub(super) fn changes(prefix: &str, text: &[u8], said: &Said<'_>, today: u64) ->
             push(format!("{place} passes"), &with(name, b"another"), Meaning::Volatile);
             continue;
         }
-        for (what, new, meaning) in values(said.of_place(&place), old, today) {
+        for (what, new, meaning) in values(said.of_place(&place), old, now) {
             push(format!("{place} {what}"), &with(name, &new), meaning);
         }
         push(format!("{place} renamed"), &with(&[name, &b"x"[..]].concat(), old), Meaning::Counts);

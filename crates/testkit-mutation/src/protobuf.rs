@@ -136,7 +136,7 @@ fn put(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// The changes of each field, of each message, and of how they are written.
-pub(super) fn changes(body: &Tree, said: &Said<'_>, today: u64) -> Changes {
+pub(super) fn changes(body: &Tree, said: &Said<'_>, now: u64) -> Changes {
     let mut out = Changes::default();
     let all = nodes(body, said);
     for node in all.iter().skip(1).step_by(all.len().div_ceil(NODES_MAX)) {
@@ -154,7 +154,7 @@ pub(super) fn changes(body: &Tree, said: &Said<'_>, today: u64) -> Changes {
                     push("counted on", counts, &with(format!("v:{}", number ^ 1).into_bytes()));
                 }
                 (b"s:", text) => {
-                    for (what, new, meaning) in values(node.above, text, today) {
+                    for (what, new, meaning) in values(node.above, text, now) {
                         push(&what, meaning, &with([b"s:", &new[..]].concat()));
                     }
                 }

@@ -3,11 +3,12 @@
 //! `docs/reference/matching.md` and `docs/reference/rules.md`.
 
 use crate::pairs;
-use crate::said::{DAY, Said, What, lasting};
+use crate::said::{SECOND, Said, What, lasting};
 use crate::tree::Tree;
 use crate::{graphql, multipart, protobuf, xml};
 use understudy_core::encoding;
 use understudy_core::exchange::Exchange;
+use understudy_core::header_family;
 use understudy_core::rules::{Rule, is_identifier};
 
 /// A place, the kind of its value, and the value as text.
@@ -34,26 +35,15 @@ pub(super) enum Body {
     Bytes(Vec<u8>),
 }
 
-/// Headers that are always compared.
-pub(super) const SEMANTIC: [&str; 17] = [
-    "depth",
-    "destination",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "prefer",
-    "range",
-    "stripe-account",
-    "stripe-version",
-    "x-amz-copy-source",
-    "x-amz-copy-source-range",
-    "x-amz-target",
-    "x-goog-fieldmask",
-    "x-http-method",
-    "x-http-method-override",
-];
+/// Returns whether a header isn't compared by itself: the published list names it or its beginning,
+/// or its content has a place of its own.
+pub(super) fn is_passing_header(name: &str) -> bool {
+    let published = header_family::all().any(|(known, _)| match known.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == known,
+    });
+    published || ["content-type", "soapaction", "x-amz-target"].contains(&name)
+}
 
 pub(super) fn header<'a>(exchange: &'a Exchange, name: &str) -> Option<&'a [u8]> {
     exchange
@@ -91,7 +81,7 @@ pub(super) fn read<'a>(exchange: &Exchange, rules: &'a [Rule]) -> Reading<'a> {
         operation.as_deref().unwrap_or_default(),
     );
     let mut reader =
-        Reader { said: &said, today: exchange.time / DAY, leaves: Vec::new(), taken: Vec::new() };
+        Reader { said: &said, now: exchange.time / SECOND, leaves: Vec::new(), taken: Vec::new() };
     reader.put("backend", 'n', exchange.backend.as_bytes());
     reader.put("method", 'n', &exchange.request.method);
     for (number, segment) in segments.iter().enumerate().skip(1) {
@@ -106,14 +96,23 @@ pub(super) fn read<'a>(exchange: &Exchange, rules: &'a [Rule]) -> Reading<'a> {
         let bare = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         reader.put("content-type", 's', bare.as_bytes());
     }
-    let mut counted: Vec<&str> = SEMANTIC.into_iter().chain(said.required.iter().copied()).collect();
-    counted.sort_unstable();
-    counted.dedup();
-    for name in counted {
+    let mut headers: Vec<(String, Vec<u8>)> = exchange
+        .request
+        .headers
+        .iter()
+        .map(|(name, value)| (String::from_utf8_lossy(name).to_ascii_lowercase(), value.to_vec()))
+        .collect();
+    headers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, value) in headers {
         let place = format!("header.{name}");
-        let fits = |(n, _): &(&[u8], &[u8])| n.eq_ignore_ascii_case(name.as_bytes());
-        for (_, value) in exchange.request.headers.iter().filter(fits) {
-            reader.leaf(place.clone(), 's', value, said.of_place(&place));
+        let what = said.of_place(&place);
+        if is_passing_header(&name) && !said.required.contains(&name.as_str()) && what != Some(What::Caller) {
+            continue;
+        }
+        let value = value.trim_ascii();
+        match Tree::of_json(value).filter(|tree| !matches!(tree, Tree::Text(_) | Tree::Literal(_))) {
+            Some(tree) if what.is_none() => reader.tree(&place, &tree),
+            _ => reader.leaf(place, 's', value, what),
         }
     }
     reader.body(&body);
@@ -245,7 +244,8 @@ fn operation(exchange: &Exchange, body: &Body, query: &[u8]) -> Option<Vec<u8>> 
 
 struct Reader<'r, 'a> {
     said: &'r Said<'a>,
-    today: u64,
+    /// The time of the request, in seconds since 1970.
+    now: u64,
     leaves: Vec<Leaf>,
     taken: Vec<Vec<u8>>,
 }
@@ -260,7 +260,11 @@ impl Reader<'_, '_> {
             return;
         }
         let kind = if what == Some(What::Mask) { '*' } else { kind };
-        let (shown, taken) = lasting(what, text, self.today);
+        let (shown, taken) = lasting(what, text, self.now);
+        // A name must be a recorded one: nothing in a run introduces another.
+        if matches!(what, Some(What::Names | What::Caller)) {
+            self.leaves.push((format!("{place} as sent"), 'r', text.to_vec()));
+        }
         self.taken.extend(taken);
         self.leaves.push((place, kind, shown));
     }

@@ -1,16 +1,17 @@
 //! Changes of a whole request: of its method, path, query, headers, and body by type.
 
 use crate::change::{Changes, Meaning, values};
-use crate::reference::{Body, Reading, SEMANTIC, header, segments, target, text};
-use crate::said::{DAY, What};
+use crate::reference::{Body, Reading, header, is_passing_header, segments, target, text};
+use crate::said::{SECOND, What};
 use crate::tree::{Style, Tree};
 use crate::{json, multipart, pairs, protobuf, xml};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+use std::collections::BTreeSet;
 use std::io::Write;
 use understudy_core::exchange::Exchange;
 use understudy_core::headers::Headers;
-use understudy_core::rules::{dates, is_identifier};
+use understudy_core::rules::{instants, is_identifier};
 
 /// Length of a body, in bytes, from which some changes are omitted.
 const BODY_LONG: usize = 32 << 10;
@@ -87,14 +88,14 @@ fn path(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
 
 fn query(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     let (path, query) = target(exchange);
-    let changes = pairs::changes("query.", query.unwrap_or_default(), &reading.said, exchange.time / DAY);
+    let changes = pairs::changes("query.", query.unwrap_or_default(), &reading.said, exchange.time / SECOND);
     for (what, query, meaning) in changes.0 {
         put(&what, meaning, &|e| e.request.path = [path, b"?", &query].concat());
     }
 }
 
-/// Headers that aren't compared.
-const IGNORED: [&str; 24] = [
+/// Headers that aren't compared, among others.
+const IGNORED: [&str; 23] = [
     "accept-encoding",
     "amz-sdk-invocation-id",
     "amz-sdk-request",
@@ -114,11 +115,22 @@ const IGNORED: [&str; 24] = [
     "x-amzn-trace-id",
     "x-b3-traceid",
     "x-correlation-id",
-    "x-csrf-token",
     "x-datadog-trace-id",
     "x-forwarded-for",
     "x-goog-api-client",
     "x-request-id",
+];
+
+/// Headers by which backends choose an answer. Adding one asks for something else.
+const ADDED: [&str; 8] = [
+    "accept-language",
+    "dropbox-api-arg",
+    "last-event-id",
+    "range",
+    "x-amz-acl",
+    "x-ms-range",
+    "x-never-seen-before",
+    "x-tenant-id",
 ];
 
 fn set(exchange: &mut Exchange, name: &str, value: Option<&[u8]>) {
@@ -130,17 +142,24 @@ fn set(exchange: &mut Exchange, name: &str, value: Option<&[u8]>) {
 fn headers(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
     for name in IGNORED {
         let value = |e: &mut Exchange| set(e, name, Some(b"another 018c6d1e-7c3a-7b9a-8c3a-0123456789ab"));
-        let required = reading.said.required.contains(&name);
-        let meaning = if required { Meaning::Reference } else { Meaning::Volatile };
+        let counts = reading.said.required.contains(&name)
+            || reading.said.of_place(&format!("header.{name}")) == Some(What::Caller);
+        let meaning = if counts { Meaning::Reference } else { Meaning::Volatile };
         put(&format!("header {name} changed"), meaning, &value);
         if header(exchange, name).is_some() {
             put(&format!("header {name} removed"), meaning, &|e| set(e, name, None));
         }
     }
-    for name in SEMANTIC.into_iter().chain(reading.said.required.iter().copied()) {
+    let sent =
+        exchange.request.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).to_ascii_lowercase());
+    let counted: BTreeSet<String> = sent
+        .filter(|name| !is_passing_header(name))
+        .chain(ADDED.into_iter().chain(reading.said.required.iter().copied()).map(str::to_owned))
+        .collect();
+    for name in counted.iter().map(String::as_str) {
         let what = reading.said.of_place(&format!("header.{name}"));
         let old = header(exchange, name).unwrap_or_default().to_vec();
-        for (label, new, meaning) in values(what, &old, exchange.time / DAY) {
+        for (label, new, meaning) in values(what, &old, exchange.time / SECOND) {
             put(&format!("header {name} {label}"), meaning, &|e| set(e, name, Some(&new)));
         }
         if header(exchange, name).is_some() {
@@ -185,29 +204,29 @@ fn plain(exchange: &mut Exchange, body: &[u8]) {
 
 /// Length of the decoded body.
 fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize {
-    let (said, today) = (&reading.said, exchange.time / DAY);
+    let (said, now) = (&reading.said, exchange.time / SECOND);
     let (changes, decoded) = match &reading.body {
         Body::None => {
             put("a body", Meaning::Counts, &|e| plain(e, b"{\"a\":1}"));
             return 0;
         }
-        Body::Json(tree) => (json::changes(tree, said, today), tree.to_json(Style::default())),
-        Body::Form(form) => (pairs::changes("body/", form, said, today), form.clone()),
+        Body::Json(tree) => (json::changes(tree, said, now), tree.to_json(Style::default())),
+        Body::Form(form) => (pairs::changes("body/", form, said, now), form.clone()),
         Body::Multipart(boundary, parts) => {
-            (multipart::changes(boundary, parts, said, today), multipart::write(boundary, parts))
+            (multipart::changes(boundary, parts, said, now), multipart::write(boundary, parts))
         }
         Body::Xml(root) => {
-            let changes = xml::changes(root, said, today);
+            let changes = xml::changes(root, said, now);
             let decoded = changes.0.last().expect("it is written as it is").1.clone();
             (changes, decoded)
         }
         Body::Messages(messages) => {
             compressed_messages(messages, put);
-            (protobuf::changes(messages, said, today), protobuf::write(messages, protobuf::frame))
+            (protobuf::changes(messages, said, now), protobuf::write(messages, protobuf::frame))
         }
         Body::Bytes(bytes) => {
             let mut changes = Changes::default();
-            for (what, new, meaning) in values(said.of_place("body"), bytes, today) {
+            for (what, new, meaning) in values(said.of_place("body"), bytes, now) {
                 changes.push(format!("body {what}"), new, meaning);
             }
             (changes, bytes.clone())
@@ -227,9 +246,9 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize 
         };
         put("boundary", Meaning::Volatile, &with);
     }
-    if said.has_dates() {
+    if said.reads_clock() {
         put("days later", Meaning::Volatile, &|e| later(e, reading));
-        put("asked days later", Meaning::Counts, &|e| e.time += 3 * DAY);
+        put("asked days later", Meaning::Counts, &|e| e.time += LATER * SECOND);
     }
     decoded.len()
 }
@@ -287,16 +306,30 @@ fn encoded(body: &[u8], put: &mut Put<'_>) {
     }
 }
 
-/// The request three days later, with its days shifted.
+/// Three days in seconds.
+const LATER: u64 = 3 * 86_400;
+
+/// The request three days later, with its days and times shifted.
 fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
-    exchange.time += 3 * DAY;
+    exchange.time += LATER * SECOND;
     let shifted = |text: &[u8]| {
         let (mut out, mut done) = (Vec::new(), 0);
-        for (range, day) in dates(text) {
-            out.extend_from_slice(&text[done..range.start]);
-            let new = understudy_core::time::to_rfc3339((day + 3) * DAY);
-            out.extend_from_slice(&new.as_bytes()[..10]);
-            done = range.end;
+        for instant in instants(text) {
+            let old = &text[instant.range.clone()];
+            out.extend_from_slice(&text[done..instant.range.start]);
+            done = instant.range.end;
+            if old.get(4) == Some(&b'-') {
+                let new = understudy_core::time::to_rfc3339((instant.seconds + LATER) * SECOND);
+                out.extend_from_slice(&new.as_bytes()[..10]);
+                out.extend_from_slice(&old[10..]);
+            } else {
+                let digits =
+                    std::str::from_utf8(old).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                let number: u64 =
+                    digits.and_then(|digits| digits.parse().ok()).expect("a number of seconds or less");
+                let unit = 10_u64.pow(u32::try_from(old.len() - 10).expect("few digits"));
+                out.extend_from_slice((number + LATER * unit).to_string().as_bytes());
+            }
         }
         out.extend_from_slice(&text[done..]);
         out
@@ -304,7 +337,9 @@ fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
     if let Body::Json(tree) = &reading.body {
         let mut changed = tree.clone();
         for node in json::nodes(tree, &reading.said) {
-            if let (Some(What::Dates), Tree::Text(text)) = (node.above, changed.at(&node.way)) {
+            if let (Some(What::Dates | What::Now | What::Clock), Tree::Text(text)) =
+                (node.above, changed.at(&node.way))
+            {
                 *text = shifted(text);
             }
         }

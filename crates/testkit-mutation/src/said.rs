@@ -3,10 +3,12 @@
 use crate::tree::Tree;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use understudy_core::rules::{Place, Rule, Shape, dates, tokens};
+use understudy_core::rules::{Place, Rule, Shape, dates, instants, tokens};
 
-/// A day in microseconds.
-pub(super) const DAY: u64 = 86_400_000_000;
+/// A second in microseconds.
+pub(super) const SECOND: u64 = 1_000_000;
+/// A day in seconds.
+const DAY: u64 = 86_400;
 
 /// The part of a value that isn't compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub(super) enum What {
     Dates,
     Ignore,
     Jwt,
+    Names,
+    Now,
+    Clock,
+    Caller,
 }
 
 /// Statements of the rules about one request.
@@ -51,6 +57,10 @@ impl<'a> Said<'a> {
             (What::Dates, &rule.dates),
             (What::Ignore, &rule.ignore),
             (What::Jwt, &rule.jwt),
+            (What::Names, &rule.names),
+            (What::Now, &rule.now),
+            (What::Clock, &rule.clock),
+            (What::Caller, &rule.callers),
         ];
         for (what, places) in lists {
             self.places.extend(places.iter().map(Place::as_str).map(|place| (what, place)));
@@ -64,12 +74,19 @@ impl<'a> Said<'a> {
             true => fits(named, place),
             false => named == place,
         };
-        self.places.iter().find(|(_, named)| fits(named)).map(|(what, _)| *what)
+        let found = self.places.iter().rfind(|(_, named)| fits(named)).map(|(what, _)| *what);
+        found.or_else(|| {
+            let name = place.strip_prefix("header.").filter(|name| !self.required.contains(name))?;
+            self.places
+                .iter()
+                .rfind(|(_, named)| *named == "header.*" && !name.is_empty())
+                .map(|(what, _)| *what)
+        })
     }
 
-    /// Returns whether rules name dates.
-    pub(super) fn has_dates(&self) -> bool {
-        self.places.iter().any(|(what, _)| *what == What::Dates)
+    /// Returns whether rules compare times or days with the time of the request.
+    pub(super) fn reads_clock(&self) -> bool {
+        self.places.iter().any(|(what, _)| matches!(what, What::Dates | What::Now | What::Clock))
     }
 }
 
@@ -83,24 +100,44 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// A value without the parts that rules leave out, and these parts. `today`: the day of the
-/// request.
-pub(super) fn lasting(what: Option<What>, text: &[u8], today: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
+/// A value without the parts that rules leave out, and these parts. `now`: the time of the request,
+/// in seconds since 1970.
+pub(super) fn lasting(what: Option<What>, text: &[u8], now: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
     let marked: Vec<(std::ops::Range<usize>, String)> = match what {
         Some(What::Volatile | What::Times) => tokens(text)
             .into_iter()
             .filter(|token| what == Some(What::Volatile) || token.shape == Shape::Time)
             .map(|token| (token.range, format!("\u{1}{:?}", token.shape)))
             .collect(),
+        Some(What::Names) => {
+            let found: Vec<_> =
+                tokens(text).into_iter().map(|token| (token.range, "\u{1}".to_owned())).collect();
+            if found.is_empty() { vec![(0..text.len(), "\u{1}".to_owned())] } else { found }
+        }
+        Some(What::Now) => instants(text)
+            .into_iter()
+            .filter(|instant| instant.seconds.abs_diff(now) <= 2 * DAY)
+            .map(|instant| (instant.range, "\u{1}now".to_owned()))
+            .collect(),
+        Some(What::Clock) => instants(text)
+            .into_iter()
+            .map(|instant| {
+                let distance = match instant.day {
+                    true => (instant.seconds / DAY).cast_signed() - (now / DAY).cast_signed(),
+                    false => instant.seconds.cast_signed() - now.cast_signed(),
+                };
+                (instant.range, format!("\u{1}{distance}"))
+            })
+            .collect(),
         Some(What::Dates) => dates(text)
             .into_iter()
-            .map(|(range, day)| (range, format!("\u{1}{}", day.cast_signed() - today.cast_signed())))
+            .map(|(range, day)| (range, format!("\u{1}{}", day.cast_signed() - (now / DAY).cast_signed())))
             .collect(),
         Some(What::Jwt) => match claims(text) {
             Some(lasting) => vec![(0..text.len(), format!("\u{1}{lasting:?}"))],
             None => Vec::new(),
         },
-        Some(What::Mask) => vec![(0..text.len(), "\u{1}".to_owned())],
+        Some(What::Mask | What::Caller) => vec![(0..text.len(), "\u{1}".to_owned())],
         Some(What::Ignore) | None => Vec::new(),
     };
     let (mut out, mut taken, mut done) = (Vec::new(), Vec::new(), 0);

@@ -173,9 +173,9 @@ fn value(element: &Element) -> Tree {
     Tree::Ordered(members)
 }
 
-pub(super) fn changes(root: &Element, said: &Said<'_>, today: u64) -> Changes {
+pub(super) fn changes(root: &Element, said: &Said<'_>, now: u64) -> Changes {
     let mut out = Changes::default();
-    of_element(root, &[], "body", None, &Context { root, said, today }, &mut out);
+    of_element(root, &[], "body", None, &Context { root, said, now }, &mut out);
     let style = Style::default;
     for (what, style) in [
         ("spaced", Style { is_spaced: true, ..style() }),
@@ -193,7 +193,7 @@ pub(super) fn changes(root: &Element, said: &Said<'_>, today: u64) -> Changes {
 struct Context<'a> {
     root: &'a Element,
     said: &'a Said<'a>,
-    today: u64,
+    now: u64,
 }
 
 fn of_element(
@@ -226,7 +226,7 @@ fn of_element(
     for (i, (name, value)) in element.attributes.iter().enumerate() {
         let of_it = hidden.or_else(|| context.said.of_place(&format!("{place}/@{}", escaped(name))));
         put(&format!("without @{name}"), &|e| drop(e.attributes.remove(i)), counts);
-        for (what, new, meaning) in values(of_it, value.as_bytes(), context.today) {
+        for (what, new, meaning) in values(of_it, value.as_bytes(), context.now) {
             let new = String::from_utf8_lossy(&new).into_owned();
             put(&format!("@{name} {what}"), &|e| e.attributes[i].1.clone_from(&new), meaning);
         }
@@ -234,7 +234,7 @@ fn of_element(
     for (i, child) in element.children.iter().enumerate() {
         match child {
             Child::Text(text) if has_text(element) => {
-                for (what, new, meaning) in values(what, text.as_bytes(), context.today) {
+                for (what, new, meaning) in values(what, text.as_bytes(), context.now) {
                     let new = String::from_utf8_lossy(&new).into_owned();
                     put(&what, &|e| e.children[i] = Child::Text(new.clone()), meaning);
                 }

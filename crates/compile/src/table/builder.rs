@@ -140,8 +140,10 @@ impl TableBuilder {
         }
         self.pushed += 1;
         let request = &exchange.request;
-        let callers = self.header.rules.iter().any(|rule| !rule.callers.is_empty());
-        let compared = |name: &[u8]| callers || header_family::counts(name);
+        // A rule can make any header count.
+        let rules = &self.header.rules;
+        let by_rule = rules.iter().any(|rule| !(rule.callers.is_empty() && rule.require.is_empty()));
+        let compared = |name: &[u8]| by_rule || header_family::counts(name);
         let in_header =
             || request.headers.iter().any(|(name, value)| compared(name) && contains_token(value));
         if !self.redacted.contains(&exchange.backend)

@@ -139,8 +139,8 @@ fn other_versions_and_other_files_are_refused() {
         assert!(error.contains(says), "{error}");
     };
     check(
-        &GOLDEN.replace("\"replay\",\"v\":2", "\"replay\",\"v\":3"),
-        "version 3 isn't known; this Understudy reads versions 1 to 2",
+        &GOLDEN.replace("\"replay\",\"v\":2", "\"replay\",\"v\":4"),
+        "version 4 isn't known; this Understudy reads versions 1 to 3",
     );
     check(&GOLDEN.replace("\"path\":\"/levels\"", "\"way\":\"/levels\""), "whole: ");
     check(&GOLDEN.replace("\"passed\":", "\"past\":1,\"passed\":"), "past");
