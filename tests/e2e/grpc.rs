@@ -212,7 +212,7 @@ async fn spelling_of_a_message_makes_no_difference() {
     let asked = message(&[(1, "a"), (3, "b")]);
     for (headers, body) in [
         (vec![("grpc-timeout", "20m"), ("grpc-accept-encoding", "gzip")], frames([&asked])),
-        (vec![("x-metadata", "1"), ("x-trace-bin", "AA")], frames([&asked])),
+        (vec![("traceparent", "00-1-1-01"), ("grpc-trace-bin", "AA")], frames([&asked])),
         (vec![("grpc-encoding", "gzip")], gzip_frame(&asked)),
         (vec![("grpc-encoding", "gzip")], frames([&asked])),
         (vec![], frames([message(&[(3, "b"), (1, "a")])])),
@@ -220,6 +220,9 @@ async fn spelling_of_a_message_makes_no_difference() {
         let answer = client.call(&url, &headers, body).await;
         assert_eq!(answer.metadata("grpc-status").as_deref(), Some("0"), "{headers:?}: {answer:?}");
     }
+    // Metadata of no published family ask for something else.
+    let answer = client.call(&url, &[("x-tenant", "1")], frames([&asked])).await;
+    assert_eq!(answer.metadata("grpc-status").as_deref(), Some("12"), "{answer:?}");
     rig.assert_sound().await;
 }
 

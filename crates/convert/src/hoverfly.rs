@@ -9,7 +9,7 @@ use crate::states::State;
 use crate::stubs::{self, Refusal, Stub, left_out};
 use crate::{files, message, text};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use understudy_core::exchange::{Body, Exchange, Request, Response};
 use understudy_core::headers::Headers;
@@ -37,6 +37,8 @@ struct Pair<'a> {
     part: &'a str,
     backend: Option<&'a str>,
     changed: Vec<String>,
+    /// The headers that the request matches on, in lower case.
+    matched: BTreeSet<String>,
 }
 
 /// Reads a simulation.
@@ -60,7 +62,7 @@ fn read_file(path: &Path, found: &mut Vec<Stub>, import: &mut Import<'_>) -> Res
         let item = format!("{}: pair {number}", path.display());
         let part = part.get();
         let backend = import.options.backend.as_deref();
-        let mut pair = Pair { source, part, backend, changed: Vec::new() };
+        let mut pair = Pair { source, part, backend, changed: Vec::new(), matched: BTreeSet::new() };
         let stub = pair.stub();
         stubs::add(item, stub, pair.changed, found, import)?;
     }
@@ -102,7 +104,8 @@ impl<'a> Pair<'a> {
             response: Some(response),
             ..Exchange::default()
         };
-        Ok(Stub { item: String::new(), exchange, priority: 0, state })
+        let headers = std::mem::take(&mut self.matched);
+        Ok(Stub { item: String::new(), exchange, priority: 0, state, headers })
     }
 
     fn state(&self, request: &mut Fields<'a>, response: &mut Fields<'a>) -> Result<Option<State>, Refusal> {
@@ -153,7 +156,6 @@ impl<'a> Pair<'a> {
         };
         if let (false, Some(content_type)) = (has_type, content_type) {
             headers.push(("content-type".to_owned(), content_type.to_owned()));
-            self.changed.push(format!("it names no content type: {content_type} is asked for here"));
         }
         if let Some((key, _)) = fields.rest().find(|(_, value)| !["[]", "{}"].contains(value)) {
             return left_out(format!("`request.{key}` is no exact match"));
@@ -223,8 +225,12 @@ impl<'a> Pair<'a> {
         for (name, part) in fields.rest() {
             let name = name.to_ascii_lowercase();
             match self.asked(Some(part), &format!("headers.{name}"))? {
-                Asked::Exact(_, value) => headers.push((name, value)),
+                Asked::Exact(_, value) => {
+                    self.matched.insert(name.clone());
+                    headers.push((name, value));
+                }
                 Asked::Several(values) => {
+                    self.matched.insert(name.clone());
                     headers.extend(values.into_iter().map(|value| (name.clone(), value)))
                 }
                 Asked::Anything => self.changed.push(format!("its header {name} isn't compared here")),

@@ -4,6 +4,7 @@ use crate::error::ConvertError;
 use crate::note::{Note, Notes};
 use std::collections::BTreeMap;
 use understudy_core::exchange::Exchange;
+use understudy_core::rules::Rule;
 use understudy_core::table::Sequence;
 use understudy_snapshot::SnapshotError;
 use understudy_snapshot::answerable::unanswerable;
@@ -28,6 +29,8 @@ pub struct Imported {
     pub sequences: BTreeMap<String, Sequence>,
     /// Whether the exchanges' identifiers are names that others know them by; see [`understudy_snapshot::SnapshotWriter::keep_ids`].
     pub keep_ids: bool,
+    /// The rules that say what the imported items compare, if that is less than a recording does.
+    pub rules: Vec<Rule>,
     /// What couldn't be carried over.
     pub notes: Vec<Note>,
 }

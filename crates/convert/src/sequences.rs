@@ -28,6 +28,12 @@ pub(super) fn digest(exchange: &Exchange) -> Digest {
     Signature::of(&RequestView::from(exchange), &Rules::default()).digest()
 }
 
+/// The path of an exchange's request in normal form, without the query.
+pub(super) fn path(exchange: &Exchange) -> String {
+    let signature = Signature::of(&RequestView::from(exchange), &Rules::default());
+    String::from_utf8_lossy(signature.get(b"path").unwrap_or_default()).into_owned()
+}
+
 /// What is to be known of all exchanges before one can be written as a stub.
 #[derive(Default)]
 pub(super) struct Sequences {

@@ -5,9 +5,10 @@ use crate::error::ConvertError;
 use crate::import::Import;
 use crate::sequences;
 use crate::states::{Order, State};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use understudy_core::digest::Digest;
 use understudy_core::exchange::Exchange;
+use understudy_core::rules::{HeaderName, PathPattern, Place, Rule};
 use understudy_core::table::Sequence;
 use understudy_snapshot::answerable::unanswerable;
 
@@ -21,6 +22,8 @@ pub(super) struct Stub {
     pub(super) priority: i64,
     /// When it answers.
     pub(super) state: Option<State>,
+    /// The headers that it asks for, or asks to be absent, in lower case. It accepts any others.
+    pub(super) headers: BTreeSet<String>,
 }
 
 /// Why a stub has no place in a snapshot, or what is wrong with it.
@@ -104,9 +107,48 @@ pub(super) fn put(
     places.sort_unstable();
     for (number, (_, at)) in (1..).zip(places) {
         let time = import.options.now + number * 1000;
+        add_rules(&stubs[at], &mut import.done.rules);
         import.put_answerable(&stubs[at].item, Exchange { time, ..stubs[at].exchange.clone() })?;
     }
     Ok(())
+}
+
+/// Adds the rules for the headers of a stub: those that it names count, and no others do.
+fn add_rules(stub: &Stub, rules: &mut Vec<Rule>) {
+    let Exchange { backend, request, .. } = &stub.exchange;
+    if !rules.iter().any(|rule| rule.backend.as_ref() == Some(backend)) {
+        rules.push(Rule {
+            backend: Some(backend.clone()),
+            ignore: Place::parse("header.*").into_iter().collect(),
+            why: Some("header.*: a stub accepts headers that it doesn't name".to_owned()),
+            ..Rule::default()
+        });
+    }
+    let names: Vec<HeaderName> =
+        stub.headers.iter().filter_map(|name| HeaderName::try_from(name.clone()).ok()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let method = Some(String::from_utf8_lossy(&request.method).into_owned());
+    let path = sequences::path(&stub.exchange).replace('*', "%2A");
+    let path = PathPattern::try_from(path).ok();
+    let is_same = |rule: &Rule| {
+        rule.backend.as_ref() == Some(backend) && rule.method == method && rule.path == path && path.is_some()
+    };
+    match rules.iter_mut().find(|rule| is_same(rule)) {
+        Some(rule) => {
+            rule.require.extend(names);
+            rule.require.sort();
+            rule.require.dedup();
+        }
+        None => rules.push(Rule {
+            backend: Some(backend.clone()),
+            method,
+            path,
+            require: names,
+            ..Rule::default()
+        }),
+    }
 }
 
 fn orders(stubs: &[Stub], start: fn(&str) -> Option<&str>) -> HashMap<String, Order> {

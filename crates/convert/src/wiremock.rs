@@ -10,8 +10,10 @@ use crate::states::State;
 use crate::stubs::{self, Refusal, Stub, left_out};
 use crate::{files, message, text};
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use understudy_core::exchange::{Body, Exchange, Request, Response};
+use understudy_core::header_family;
 use understudy_core::headers::Headers;
 use understudy_snapshot::SnapshotError;
 
@@ -19,17 +21,6 @@ use understudy_snapshot::SnapshotError;
 const ASIDE: [&str; 6] = ["id", "uuid", "name", "persistent", "metadata", "insertionIndex"];
 /// Parts of a request that aren't compared here either.
 const NOT_COMPARED: [&str; 2] = ["basicAuth", "cookies"];
-/// Headers that are part of what is compared.
-const COMPARED: [&str; 7] = [
-    "content-type",
-    "x-amz-target",
-    "soapaction",
-    "stripe-account",
-    "stripe-version",
-    "range",
-    "if-none-match",
-];
-
 /// One mapping on its way.
 struct Mapping<'a> {
     source: Source<'a>,
@@ -38,6 +29,8 @@ struct Mapping<'a> {
     bodies: &'a Path,
     backend: Option<&'a str>,
     changed: Vec<String>,
+    /// The headers that the request matches on, in lower case.
+    matched: BTreeSet<String>,
 }
 
 /// Reads a mapping, a file of them, or a folder with `mappings` and `__files`.
@@ -81,7 +74,8 @@ fn read_file(
         let mut fields: Fields<'_> = source.read(part, "a mapping")?;
         let item = item(path, number, &mut fields, &source)?;
         let backend = import.options.backend.as_deref();
-        let mut mapping = Mapping { source, part, bodies, backend, changed: Vec::new() };
+        let mut mapping =
+            Mapping { source, part, bodies, backend, changed: Vec::new(), matched: BTreeSet::new() };
         let stub = mapping.stub(fields);
         stubs::add(item, stub, mapping.changed, found, import)?;
     }
@@ -123,7 +117,8 @@ impl<'a> Mapping<'a> {
             ..Exchange::default()
         };
         let state = scenario.map(|scenario| State { scenario, required, next });
-        Ok(Stub { item: String::new(), exchange, priority, state })
+        let headers = std::mem::take(&mut self.matched);
+        Ok(Stub { item: String::new(), exchange, priority, state, headers })
     }
 
     fn request(&mut self, mut fields: Fields<'a>) -> Result<(String, Request), Refusal> {
@@ -203,6 +198,7 @@ impl<'a> Mapping<'a> {
         let mut headers = Vec::new();
         for (name, part) in fields.rest() {
             let lower = name.to_ascii_lowercase();
+            self.matched.insert(lower.clone());
             if self.is_absent(part)? {
                 continue;
             }
@@ -210,10 +206,11 @@ impl<'a> Mapping<'a> {
                 headers.push((lower, value));
             } else if lower == "content-type" && self.media_type(part)?.is_some() {
                 headers.extend(self.media_type(part)?.map(|value| (lower, value)));
-            } else if COMPARED.contains(&lower.as_str()) {
-                return left_out(format!("its header {lower} is no exact match"));
-            } else {
+            } else if lower == "accept" || header_family::family(lower.as_bytes()).is_some() {
+                self.matched.remove(&lower);
                 self.changed.push(format!("its header {lower} isn't compared here"));
+            } else {
+                return left_out(format!("its header {lower} is no exact match"));
             }
         }
         Ok(headers)
@@ -294,7 +291,6 @@ impl<'a> Mapping<'a> {
         let has_type = headers.iter().any(|(name, _)| name == "content-type");
         if let (false, Some(content_type)) = (has_type, content_type) {
             headers.push(("content-type".to_owned(), content_type.to_owned()));
-            self.changed.push(format!("it names no content type: {content_type} is asked for here"));
         }
         Ok(body)
     }

@@ -176,7 +176,6 @@ fn mappings_come_in() {
         ]
     );
     let mut expect = [
-        "changed: exact.json: mapping 3 (json): it names no content type: application/json is asked for here",
         "changed: exact.json: mapping 4 (text): its header accept isn't compared here",
         "changed: exact.json: mapping 4 (text): its delay (`fixedDelayMilliseconds`) isn't carried",
         "changed: single.json: mapping 1 (8c5db8b0-2db4-4ad7-a99f-38c9b00da3f7): it matches any query there, and none here",
@@ -201,6 +200,8 @@ fn mappings_come_in() {
     expect.sort_unstable();
     assert_eq!(said, expect);
     assert_eq!(imported.sequences.get("http://api.test"), Some(&Sequence::StickLast), "as WireMock does");
+    let first = &imported.rules[0];
+    assert_eq!(first.ignore.iter().map(|place| place.as_str()).collect::<Vec<_>>(), ["header.*"]);
     assert_eq!(header(&exchanges[3].request.headers, "content-type"), ["text/plain"]);
     assert_eq!(header(&exchanges[0].response.as_ref().unwrap().headers, "x-two"), ["2", "3"]);
 }
@@ -225,7 +226,6 @@ fn a_simulation_comes_in() {
         [
             "changed: hoverfly.json: pair 2: its delay (`fixedDelay`) isn't carried",
             "changed: hoverfly.json: pair 3: it matches http and https there, and http here",
-            "changed: hoverfly.json: pair 3: it names no content type: application/x-www-form-urlencoded is asked for here",
             "left out: hoverfly.json: pair 6: its path is matched by `regex`, which is no exact match",
             "left out: hoverfly.json: pair 7: its answer is a template",
             "left out: hoverfly.json: pair 8: it removes a state, which is no step in a sequence",
@@ -515,6 +515,7 @@ fn stubs_carry_what_is_asked_and_what_is_answered() {
                     &understudy_core::canonical::RequestView::from(exchange),
                     &understudy_core::rules::Rules::default(),
                 )
+                .digest()
             };
             let same = signature(back) == signature(&sent);
             assert!(same, "{format}: {} and {}", line(back), line(&sent));
@@ -597,4 +598,37 @@ fn what_a_format_cant_hold_is_said() {
     check(FileFormat::Hoverfly, 1, &[inbound, cut, stopped, query, "#4: its trailers aren't carried"]);
     let taken = convert::export_folder(&snapshot, FolderFormat::Wiremock, &folder.path().join("s"));
     assert_eq!(taken.unwrap_err().code(), "convert-target");
+}
+
+/// A stub answers requests with headers that it doesn't name, and with any content type if it names
+/// none. The headers that it names count, and one that it wants absent must be absent.
+#[test]
+fn stub_without_header_matcher_accepts_any_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let stubs = r#"{"mappings": [
+        {"request": {"method": "GET", "url": "/any"}, "response": {"body": "any"}},
+        {"request": {"method": "GET", "url": "/one", "headers": {"x-tenant": {"equalTo": "a"}, "x-none": {"absent": true}}},
+         "response": {"body": "one"}},
+        {"request": {"method": "POST", "url": "/json", "bodyPatterns": [{"equalToJson": "{\"a\":1}"}]},
+         "response": {"body": "json"}}]}"#;
+    fs::write(folder.path().join("stubs.json"), stubs).unwrap();
+    let (exchanges, imported) = import(folder.path(), Format::Wiremock, Some("http://api.test")).unwrap();
+    let rules = understudy_core::rules::Rules::new(imported.rules);
+    let digest = |exchange: &Exchange| {
+        let view = understudy_core::canonical::RequestView::from(exchange);
+        understudy_core::canonical::Signature::of(&view, &rules).digest()
+    };
+    let check = |stub: usize, headers: &[(&str, &str)], expect: bool| {
+        let mut live = exchanges[stub].clone();
+        live.request.headers = Headers::from_pairs(headers.iter().copied());
+        assert_eq!(digest(&live) == digest(&exchanges[stub]), expect, "{stub} {headers:?}");
+    };
+    check(0, &[], true);
+    check(0, &[("accept", "*/*"), ("x-tenant", "b"), ("content-type", "text/plain")], true);
+    check(1, &[("x-tenant", "a"), ("accept", "*/*")], true);
+    check(1, &[("x-tenant", "b")], false);
+    check(1, &[], false);
+    check(1, &[("x-tenant", "a"), ("x-none", "1")], false);
+    check(2, &[("content-type", "application/json;charset=utf-8"), ("accept", "text/plain")], true);
+    check(2, &[("content-type", "application/vnd.api+json")], true);
 }

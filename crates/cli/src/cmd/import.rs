@@ -160,6 +160,7 @@ fn header(output: &Path, imported: &Imported, now: u64) -> Header {
         service: imported.service.clone(),
         recorded: now,
         backends: backends.collect(),
+        rules: imported.rules.clone(),
         ..Header::default()
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::HEADER_FILE;
 use std::collections::BTreeSet;
 use understudy_core::canonical::{RequestView, Signature};
 use understudy_core::exchange::Exchange;
-use understudy_core::rules::{Place, Root, Rule, Rules, dates, tokens};
+use understudy_core::rules::{Place, Root, Rule, Rules, dates, instants, tokens};
 
 /// Use of the rules by the recorded requests.
 pub(super) struct RuleUse {
@@ -189,7 +189,7 @@ impl Used {
 fn shapes(list: &str) -> &'static str {
     match list {
         "volatile" => "a UUID, a long hexadecimal number, a time or an identifier with a time in it",
-        "times" => "a time",
+        "times" | "now" | "clock" => "a time",
         "dates" => "a day such as 2026-11-21",
         _ => "a JSON Web Token",
     }
@@ -204,6 +204,8 @@ impl PlaceUse {
             "times" => Rule { times: places(), ..Rule::default() },
             "dates" => Rule { dates: places(), ..Rule::default() },
             "jwt" => Rule { jwt: places(), ..Rule::default() },
+            "now" => Rule { now: places(), ..Rule::default() },
+            "clock" => Rule { clock: places(), ..Rule::default() },
             // The other lists leave out the whole value.
             _ => any.clone(),
         };
@@ -215,10 +217,16 @@ impl PlaceUse {
         // A header that a rule names isn't always part of the signature: naming it also allows
         // answers to echo it.
         if let Root::Header(name) = self.place.root() {
+            // `header.*` stands for all that no rule requires.
+            if name == "*" {
+                (self.stands, self.works) = (true, true);
+                return;
+            }
             let value = request.headers.get(name.as_bytes());
             self.stands |= value.is_some();
             self.works |= value.is_some_and(|value| match self.list {
                 "volatile" | "times" => !tokens(value).is_empty(),
+                "now" | "clock" => !instants(value).is_empty(),
                 "dates" => !dates(value).is_empty(),
                 _ => true,
             });

@@ -108,7 +108,7 @@ async fn rules_are_applied_and_undone() {
         page.contains("None: each value of a request is compared") && page.contains("query.nonce"),
         "{page}"
     );
-    assert!(page.contains("none issued by an answer"), "the evidence: {page}");
+    assert!(page.contains("new with each call"), "the evidence: {page}");
     let (token, digest, rule) = (field(&page, "token"), field(&page, "digest"), field(&page, "rule"));
     let fields = [("token", &*token), ("digest", &digest), ("rule", &rule)];
     assert_eq!(site.post("/s/s/rules/apply", &fields).await.status, 303);

@@ -316,7 +316,7 @@ async fn reports_that_cant_be_read_say_why() {
     file("broken", "{\"type\":\"replay\",\"v\":2,");
     check("broken", "EOF while parsing").await;
     file("newer", "{\"type\":\"replay\",\"v\":99}");
-    check("newer", "version 99 isn&#39;t known; this Understudy reads versions 1 to 2").await;
+    check("newer", "version 99 isn&#39;t known; this Understudy reads versions 1 to 3").await;
     file("verdicts", "{\"type\":\"report\",\"v\":1}");
     check("verdicts", "understudy match SNAPSHOT FILE").await;
     let large = std::fs::File::create(site.path("shop/.reports/large.json")).unwrap();
