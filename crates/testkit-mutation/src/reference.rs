@@ -110,6 +110,10 @@ pub(super) fn read<'a>(exchange: &Exchange, rules: &'a [Rule]) -> Reading<'a> {
             continue;
         }
         let value = value.trim_ascii();
+        // A client that doesn't name media types accepts any.
+        if name == "accept" && value == b"*/*" {
+            continue;
+        }
         match Tree::of_json(value).filter(|tree| !matches!(tree, Tree::Text(_) | Tree::Literal(_))) {
             Some(tree) if what.is_none() => reader.tree(&place, &tree),
             _ => reader.leaf(place, 's', value, what),

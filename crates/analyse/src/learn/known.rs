@@ -10,18 +10,24 @@ pub(super) struct Known {
     pub(super) jwt: bool,
     /// Whether a later request may refer to it.
     pub(super) names: bool,
+    /// Whether it only refers to what earlier requests introduced, and counts otherwise.
+    pub(super) refers: bool,
 }
 
 const fn field(name: &'static str, why: &'static str) -> Known {
-    Known { name, why, jwt: false, names: false }
+    Known { name, why, jwt: false, names: false, refers: false }
 }
 
 const fn token(name: &'static str, why: &'static str) -> Known {
-    Known { name, why, jwt: true, names: false }
+    Known { name, why, jwt: true, names: false, refers: false }
 }
 
 const fn named(name: &'static str, why: &'static str) -> Known {
-    Known { name, why, jwt: false, names: true }
+    Known { name, why, jwt: false, names: true, refers: false }
+}
+
+const fn reference(name: &'static str, why: &'static str) -> Known {
+    Known { name, why, jwt: false, names: true, refers: true }
 }
 
 const AWS: &str =
@@ -31,10 +37,12 @@ const PKCE: &str = "new with each authorisation (RFC 7636, 4.1)";
 const CALL: &str = "an identifier of one call, made up by the client";
 const BLOCK: &str =
     "an identifier of a block, which the client makes up for each upload (Azure Blob Storage, \"Put Block\")";
+const BLOCK_LIST: &str =
+    "a block that an earlier request named and uploaded (Azure Blob Storage, \"Put Block List\")";
 const CREDENTIAL: &str = "a credential, which the next run may have another of";
 
 /// The names. Short ones that mean something else elsewhere, such as `state` or `id`, aren't among them.
-pub(super) const FIELDS: [Known; 29] = [
+pub(super) const FIELDS: [Known; 32] = [
     field("ClientRequestToken", AWS),
     field("clientRequestToken", AWS),
     field("ClientToken", AWS),
@@ -50,7 +58,10 @@ pub(super) const FIELDS: [Known; 29] = [
     named("correlationId", CALL),
     named("correlation_id", CALL),
     field("nonce", "a nonce, new with each call"),
-    field("blockid", BLOCK),
+    named("blockid", BLOCK),
+    reference("Latest", BLOCK_LIST),
+    reference("Committed", BLOCK_LIST),
+    reference("Uncommitted", BLOCK_LIST),
     field("oauth_nonce", OAUTH1),
     field("oauth_timestamp", OAUTH1),
     field("oauth_signature", OAUTH1),

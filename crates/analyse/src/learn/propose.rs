@@ -1,6 +1,7 @@
 //! From what has been seen to rules, each with its evidence.
 
 use super::endpoint::Endpoint;
+use super::issued::Hashed;
 use super::known;
 use super::pairs::Compared;
 use super::seen::{Seen, Values};
@@ -90,7 +91,7 @@ fn judge(
     if seen.json_rpc.contains(endpoint) && place == "body/params/_meta/progressToken" {
         return proved(Says::Mask, known::MCP_TOKEN.to_owned());
     }
-    let issued = values.whole.iter().any(|value| seen.issued.is(*value));
+    let issued = values.whole.keys().any(|value| seen.issued.is(*value));
     if seen.oauth.contains(endpoint) && matches!(place, "query.state" | "query.nonce") && !issued {
         return proved(Says::Mask, known::OAUTH_STATE.to_owned());
     }
@@ -102,6 +103,9 @@ fn judge(
     }
     if let Some(known) = known {
         let referred = known.names && all_introduced_before(seen, values);
+        if known.refers && !referred {
+            return None;
+        }
         return proved(if referred { Says::Names } else { Says::Mask }, known.why.to_owned());
     }
     // The same in a second recording: it doesn't change by itself.
@@ -129,11 +133,14 @@ fn judge(
 
 /// Whether each value in a place stood in an earlier request that may have introduced it.
 fn all_introduced_before(seen: &Seen, values: &Values) -> bool {
-    !values.random.is_empty()
-        && values.random.iter().all(|(value, identifier)| {
-            let first = seen.issued.first_use(*value);
-            first.is_some_and(|first| first.introduces && first.time < identifier.first)
-        })
+    let introduced = |value: &Hashed, here: u64| {
+        let first = seen.issued.first_use(*value);
+        first.is_some_and(|first| first.introduces && first.time < here)
+    };
+    match values.random.is_empty() {
+        true => values.whole.iter().all(|(value, here)| introduced(value, *here)),
+        false => values.random.iter().all(|(value, found)| introduced(value, found.first)),
+    }
 }
 
 /// Who made the identifiers in a place, by the order of the recording.
@@ -254,7 +261,7 @@ fn headers_per_call(seen: &Seen) -> HashSet<(String, String)> {
         let header = headers.entry((endpoint.backend.clone(), place.clone())).or_default();
         header.exchanges += values.exchanges;
         header.with_tokens += values.with_tokens;
-        header.values.extend(values.whole.iter().copied());
+        header.values.extend(values.whole.keys().copied());
     }
     let is_new_each_time = |header: &Header| {
         header.exchanges >= 3

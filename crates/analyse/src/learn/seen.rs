@@ -31,8 +31,9 @@ pub(super) struct Values {
     pub(super) jwts: u64,
     /// UUIDs, long hexadecimal numbers and the like, each once.
     pub(super) random: HashMap<Hashed, Identifier>,
-    /// Whole values.
-    pub(super) whole: HashSet<Hashed>,
+    /// Whole values, each with the time of the first request that has it in this place, in
+    /// microseconds since 1970.
+    pub(super) whole: HashMap<Hashed, u64>,
     /// The times and days.
     pub(super) times: Times,
     /// How many exchanges have there the nanoseconds of a time near that of the request.
@@ -179,7 +180,8 @@ impl Seen {
         let values = self.places.entry((endpoint.clone(), place.to_owned())).or_default();
         values.exchanges += 1;
         values.introduce += u64::from(introduces);
-        values.whole.insert(whole);
+        let first = values.whole.entry(whole).or_insert(time);
+        *first = time.min(*first);
         values.jwts +=
             u64::from(is_passing_jwt(text) || known::field_at(place).is_some_and(|known| known.jwt));
         values.with_tokens += u64::from(!random.is_empty());

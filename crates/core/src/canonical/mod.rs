@@ -191,7 +191,7 @@ impl Signature {
         let mut counted: Vec<(Cow<'_, [u8]>, &[u8])> = facts
             .headers
             .iter()
-            .filter(|(name, _)| counts(name))
+            .filter(|(name, value)| counts(name) && !is_any(name, value))
             .map(|(name, value)| (lower(name), value))
             .collect();
         counted.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -224,6 +224,12 @@ fn texts_at<'a>(place: &Place, facts: &Facts<'a>, query: &[u8], body: &Body<'a>)
         Root::Header(name) => facts.headers.get(name.as_bytes()).map(Cow::Borrowed).into_iter().collect(),
         Root::Body(steps) => body.texts(steps),
     }
+}
+
+/// Whether a header asks for what a request without it asks for too: `accept: */*` (RFC 9110,
+/// 12.5.1).
+fn is_any(name: &[u8], value: &[u8]) -> bool {
+    value.trim_ascii() == b"*/*" && name.eq_ignore_ascii_case(b"accept")
 }
 
 /// A name in lower case; Envoy's are already.
