@@ -213,7 +213,7 @@ impl ResponderReport {
                 let requests = count(summary.requests, "request");
                 writeln!(
                     out,
-                    "responder rate {rate:.1} % ({} of {requests} answered from {}: {})",
+                    "responder rate {rate:.1} % ({} of {requests} answered from {}): {}",
                     summary.matches, summary.snapshot, summary.classes
                 )
             }

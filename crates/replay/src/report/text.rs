@@ -247,7 +247,7 @@ fn verdict(report: &Report, out: &mut String) {
     let responder = match &report.responder {
         Some(Responder { rate: Some(rate), matches, requests, classes, .. }) => {
             let classes = classes.map(|classes| format!(": {classes}")).unwrap_or_default();
-            format!("; responder rate {} ({matches} of {requests}{classes})", number(*rate, "%"))
+            format!("; responder rate {} ({matches} of {requests}){classes}", number(*rate, "%"))
         }
         Some(_) => "; no request came to a mocked backend".to_owned(),
         None => String::new(),
