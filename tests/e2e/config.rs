@@ -202,7 +202,7 @@ async fn a_table_or_module_that_is_damaged_does_not_start() {
         module
     };
     let cases = [
-        ("version", damaged(&|m| m[at + 8] = 7), "", "format version 7, this understudy reads version 3"),
+        ("version", damaged(&|m| m[at + 8] = 7), "", "format version 7, this understudy reads version 4"),
         ("magic", damaged(&|m| m[at] = b'X'), "", "this is no signature table"),
         ("length", damaged(&|m| m[at + 12] ^= 0xff), "", "the table is damaged"),
         ("truncated", good[..good.len() / 2].to_vec(), "the module is cut off after", "Failed to load Wasm"),

@@ -3,7 +3,7 @@
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"USTABLE\n";
 /// The format's version.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Length of the header in bytes.
 pub const HEADER_LEN: u32 = 64;
 /// Length of a directory entry in bytes.

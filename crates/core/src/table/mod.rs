@@ -1,4 +1,4 @@
-//! The signature table, version 3: a read-only file that answers "what was recorded for this
+//! The signature table, version 4: a read-only file that answers "what was recorded for this
 //! digest?" with a few small reads.
 //!
 //! It lives in a passive data segment of the filter's module, where nothing of it is resident in
