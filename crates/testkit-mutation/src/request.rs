@@ -163,7 +163,11 @@ fn headers(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) {
             put(&format!("header {name} {label}"), meaning, &|e| set(e, name, Some(&new)));
         }
         if header(exchange, name).is_some() {
-            let presence = Meaning::of_presence(&reading.said, &format!("header.{name}"));
+            // `accept: */*` is the same as none.
+            let presence = match name {
+                "accept" => Meaning::Reference,
+                _ => Meaning::of_presence(&reading.said, &format!("header.{name}")),
+            };
             put(&format!("header {name} removed"), presence, &|e| set(e, name, None));
         }
     }

@@ -128,6 +128,12 @@ fn tells_apart(exchanges: &[(u64, Vec<(String, u64)>)]) -> Vec<String> {
         for (answer, headers) in exchanges {
             by_value.entry(value(headers)).or_default().insert(*answer);
         }
+        // A client that polls and was renewed once has two values with an answer each, by accident.
+        let seen = |with: Option<u64>| exchanges.iter().filter(|(_, headers)| value(headers) == with).count();
+        let is_client = family(name.as_bytes()) == Some(Family::Client);
+        if is_client && by_value.keys().any(|with| seen(*with) < 2) {
+            return false;
+        }
         let distinct: usize = by_value.values().map(BTreeSet::len).sum();
         by_value.len() > 1 && distinct == answers.len()
     };
@@ -149,6 +155,9 @@ mod tests {
                 .collect();
             assert_eq!(tells_apart(&exchanges), expect);
         };
+        let agent = |value| [("user-agent", value)];
+        check(&[(1, &agent(7)), (2, &agent(8))], &[]);
+        check(&[(1, &agent(7)), (2, &agent(8)), (1, &agent(7)), (2, &agent(8))], &["user-agent"]);
         let auth = |value| [("authorization", value)];
         check(&[(1, &auth(7)), (2, &auth(8))], &["authorization"]);
         check(&[(1, &auth(7)), (1, &auth(8))], &[]);
