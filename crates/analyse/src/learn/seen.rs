@@ -122,7 +122,7 @@ impl Seen {
         let near = |at: u64| is_now(at, seconds);
         let nanos = if names == Names::Members { Vec::new() } else { protobuf::nanoseconds(&all, near) };
         let document = all.iter().find(|part| matches!(part.key.as_str(), "body/query" | "query.query"));
-        let document = document.map(|part| text_of(part)).filter(|text| looks_like_graphql(text));
+        let document = document.map(text_of).filter(|text| looks_like_graphql(text));
         let effect = effect::effect(&endpoint, document.as_deref());
         let texts: Vec<(String, Vec<u8>, &str)> = all
             .iter()
