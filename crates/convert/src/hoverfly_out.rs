@@ -101,7 +101,7 @@ fn request(exchange: &Exchange, path: &str, item: &str, notes: &mut Notes) -> Ma
     }
     let mut headers = Map::new();
     for (name, value) in compared(&request.headers) {
-        headers.insert(name.into(), exact(&utf8(value, item, notes)));
+        headers.insert(name, exact(&utf8(value, item, notes)));
     }
     if !headers.is_empty() {
         out.insert("headers".into(), headers.into());

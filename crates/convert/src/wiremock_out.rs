@@ -89,7 +89,7 @@ fn request(exchange: &Exchange, method: &str, path: &str, sequences: &Sequences,
             }
             _ => json!({ "equalTo": value }),
         };
-        headers.insert(name.into(), matcher);
+        headers.insert(name, matcher);
     }
     // A stub that doesn't ask for a header answers requests that have it too.
     headers.extend(sequences.absent(exchange).map(|name| (name.to_owned(), json!({ "absent": true }))));
