@@ -145,7 +145,7 @@ fn backend_name(text: &str) -> anyhow::Result<String> {
     let name = text.trim_end_matches('/').split_once("://").map(|(scheme, host)| backend::name(scheme, host));
     match name.filter(|name| backend::parts(name).is_some() && name.starts_with("http")) {
         Some(name) => Ok(name),
-        None => bail!("--backend {text}: write `scheme://host[:port]`, without a path"),
+        None => bail!("--backend {text}: write scheme://host[:port], without a path"),
     }
 }
 
