@@ -45,7 +45,7 @@ async fn inbound_requests_are_recorded_with_the_calls_that_they_caused() {
     let done = done.says(&[
         "s: 2 inbound requests and 2 exchanges with 1 backend recorded",
         &format!("     2  {name} (inbound)"),
-        "of 2 calls the inbound request that caused it is known for 1",
+        "of 2 calls, the inbound request that caused it is known for 1",
     ]);
     assert!(!done.err.contains("warning"), "{done}");
 

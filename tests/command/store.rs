@@ -135,7 +135,7 @@ async fn a_snapshot_is_of_one_service() {
     let scene = Scene::new().await;
     let store = stored(&scene).await;
     create(&scene, "s", &[]).await.refused(&["more than one service (other, payment, …)", "--service"]);
-    create(&scene, "s", &["--service", "nobody"]).await.refused(&["nothing in store"]);
+    create(&scene, "s", &["--service", "nobody"]).await.refused(&["no exchange in store was selected"]);
     store.append(batch("dd", 1, None, &[exchange("dd-1", 9, get("http://h", "/"))])).await.expect("to store");
     create(&scene, "s", &["--from", "2026-11-21T08:09:00Z", "--to", "2026-11-21T08:10:00Z"]).await.expect(0);
     assert!(!scene.read("snapshots/s/snapshot.yaml").contains("service:"));
@@ -213,7 +213,7 @@ async fn secrets_match_under_the_filters_key() {
     scene.file("bad.json", "[]");
     create(&scene, "t", &["--redaction", "bad.json"])
         .await
-        .refused(&["can't take bad.json", "invalid type: sequence"]);
+        .refused(&["can't read bad.json", "invalid type: sequence"]);
 }
 
 #[tokio::test]

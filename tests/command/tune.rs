@@ -97,7 +97,7 @@ async fn impossible_change_is_refused_and_changes_nothing() {
     }
     assert_eq!(scene.read("s/snapshot.yaml"), before);
     for (from, to, expect) in [
-        ("volatile:", "volatil:", "unknown field `volatil`"),
+        ("mask:", "msk:", "unknown field `msk`"),
         ("query.nonce", "querry.nonce", "\"querry.nonce\" is no place: write path.N"),
         ("rules:\n", "rules: [\n", "snapshot.yaml:"),
     ] {
