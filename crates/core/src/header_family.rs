@@ -37,7 +37,7 @@ pub enum Family {
 use Family::{Call, Client, Connection, Credential, Framing, Own, Proxy, Signature, Tracing};
 
 /// The names, sorted by length, then by their bytes: most headers are told apart by their length.
-const NAMES: [(&[u8], Family); 145] = [
+const NAMES: [(&[u8], Family); 146] = [
     (b"b3", Tracing),
     (b"te", Connection),
     (b"dnt", Client),
@@ -155,6 +155,7 @@ const NAMES: [(&[u8], Family); 145] = [
     (b"dd-application-key", Credential),
     (b"x-ms-content-crc64", Signature),
     (b"proxy-authorization", Credential),
+    (b"x-allowed-locations", Credential),
     (b"x-client-request-id", Call),
     (b"x-cluster-client-ip", Proxy),
     (b"x-hub-signature-256", Signature),

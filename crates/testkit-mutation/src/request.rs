@@ -251,8 +251,9 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize 
         put("boundary", Meaning::Volatile, &with);
     }
     if said.reads_clock() {
-        put("days later", Meaning::Volatile, &|e| later(e, reading));
-        put("asked days later", Meaning::Counts, &|e| e.time += LATER * SECOND);
+        // Whether it makes a difference depends on the times that the request itself has.
+        put("days later", Meaning::Reference, &|e| later(e, reading));
+        put("asked days later", Meaning::Reference, &|e| e.time += LATER * SECOND);
     }
     decoded.len()
 }
