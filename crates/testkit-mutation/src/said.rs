@@ -2,7 +2,7 @@
 
 use crate::tree::Tree;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use understudy_core::rules::{Place, Rule, Shape, dates, instants, tokens};
 
 /// A second in microseconds.
@@ -103,6 +103,13 @@ fn fits(pattern: &str, text: &str) -> bool {
 /// A value without the parts that rules leave out, and these parts. `now`: the time of the request,
 /// in seconds since 1970.
 pub(super) fn lasting(what: Option<What>, text: &[u8], now: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let inner = match what {
+        Some(What::Volatile | What::Times | What::Dates | What::Names | What::Now | What::Clock) => {
+            in_base64(text)
+        }
+        _ => None,
+    };
+    let text = inner.as_deref().unwrap_or(text);
     let marked: Vec<(std::ops::Range<usize>, String)> = match what {
         Some(What::Volatile | What::Times) => tokens(text)
             .into_iter()
@@ -149,6 +156,15 @@ pub(super) fn lasting(what: Option<What>, text: &[u8], now: u64) -> (Vec<u8>, Ve
     }
     out.extend_from_slice(&text[done..]);
     (out, taken)
+}
+
+/// The readable text that a value is the base64 of.
+fn in_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let bare = std::str::from_utf8(text).ok()?.trim_end_matches('=');
+    let decoded = STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare)).ok()?;
+    let is_readable = |text: &str| text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace());
+    let readable = std::str::from_utf8(&decoded).is_ok_and(is_readable);
+    (text.len() >= 16 && readable).then_some(decoded)
 }
 
 /// The claims of a JSON Web Token that last from one to the next, by name.
