@@ -105,7 +105,8 @@ fn fits(pattern: &str, text: &str) -> bool {
 pub(super) fn lasting(what: Option<What>, text: &[u8], now: u64) -> (Vec<u8>, Vec<Vec<u8>>) {
     let inner = match what {
         Some(What::Volatile | What::Times | What::Dates | What::Names | What::Now | What::Clock) => {
-            in_base64(text)
+            let has_some = |text: &[u8]| !tokens(text).is_empty() || !dates(text).is_empty();
+            in_base64(text).filter(|inner| !has_some(text) && has_some(inner))
         }
         _ => None,
     };
