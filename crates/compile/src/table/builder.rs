@@ -5,13 +5,13 @@ use super::near::Near;
 use super::{Built, LENGTH_MAX, SIGNATURE_VALUE_MAX, TableError, layout};
 use hashbrown::{HashMap, HashSet, HashTable};
 use std::collections::{BTreeMap, BTreeSet};
-use understudy_core::canonical::{RequestView, Signature, Value};
+use understudy_core::canonical::{RequestView, Role, Signature, Value};
 use understudy_core::config::Mode;
 use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::header_family;
 use understudy_core::headers::Headers;
-use understudy_core::redact::contains_token;
+use understudy_core::redact::{TOKEN, contains_token};
 use understudy_core::rules::{Actions, Rules};
 use understudy_core::table::{Blob, Features, GAP, SLOT_LEN, Sequence};
 use understudy_snapshot::answerable::{ANSWERS_MAX, Unanswerable, unanswerable};
@@ -45,6 +45,10 @@ pub struct TableBuilder {
     names: Blobs,
     /// Those of them that a live request must have, or stand for.
     known: HashSet<u64>,
+    /// The values that say who calls, each with the token of its secret.
+    callers: HashMap<u64, Vec<u8>>,
+    /// The tokens of secrets in answers.
+    issued: HashSet<Vec<u8>>,
 }
 
 /// All that was answered to one signature.
@@ -112,6 +116,8 @@ impl TableBuilder {
             rules: Rules::new(header.rules.clone()),
             names: Blobs::default(),
             known: HashSet::new(),
+            callers: HashMap::new(),
+            issued: HashSet::new(),
         }
     }
 
@@ -139,6 +145,10 @@ impl TableBuilder {
             return Ok(());
         }
         self.pushed += 1;
+        if self.header.rules.iter().any(|rule| !rule.callers.is_empty()) {
+            let bytes = exchange.response.as_ref().map_or(&[][..], |response| &response.body.bytes);
+            self.issued.extend(redaction_tokens(bytes).map(<[u8]>::to_vec));
+        }
         let request = &exchange.request;
         // A rule can make any header count.
         let rules = &self.header.rules;
@@ -295,6 +305,10 @@ impl TableBuilder {
     fn names(&mut self) -> Blob {
         let values = self.signature.values();
         self.known.extend(values.iter().filter(Value::must_be_known).map(|value| value.hash()));
+        for value in values.iter().filter(|value| value.role == Role::Caller) {
+            let token = redaction_tokens(value.bytes).next().unwrap_or_default().to_vec();
+            self.callers.insert(value.hash(), token);
+        }
         let counts = |value: &Value<'_>| value.may_name() || value.must_be_known();
         if !values.iter().any(|value| counts(&value)) {
             return Blob::default();
@@ -315,8 +329,19 @@ impl TableBuilder {
                 }
             }
         }
-        let shared =
-            |name: u64| self.known.contains(&name) || first.get(&name).is_some_and(|(_, others)| *others);
+        // A caller whose secret no answer issued has another secret in each run. The only such caller
+        // can't be confused with others: its answers have no name, and an unknown caller gets them.
+        let mut own: Vec<u64> = self
+            .callers
+            .iter()
+            .filter(|(_, token)| token.is_empty() || !self.issued.contains(*token))
+            .map(|(value, _)| *value)
+            .collect();
+        if own.len() != 1 || self.callers.len() < 2 {
+            own.clear();
+        }
+        let must_be_known = |name: u64| self.known.contains(&name) && !own.contains(&name);
+        let shared = |name: u64| must_be_known(name) || first.get(&name).is_some_and(|(_, others)| *others);
         for answer in self.groups.iter_mut().flat_map(|group| &mut group.answers) {
             let names: Vec<u64> = numbers(self.names.get(answer.names))
                 .map(|name| if shared(name) { name } else { 0 })
@@ -333,6 +358,16 @@ impl TableBuilder {
 fn median(mut all: Vec<u32>) -> u32 {
     all.sort_unstable();
     all.get(all.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+}
+
+/// The tokens that replace secrets in a text: `redacted-`, and what belongs to it.
+fn redaction_tokens(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts = text.windows(TOKEN.len()).enumerate().filter(|(_, window)| *window == TOKEN);
+    starts.map(|(at, _)| {
+        let rest = &text[at..];
+        let length = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'-'));
+        &rest[..length.unwrap_or(rest.len())]
+    })
 }
 
 fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> {

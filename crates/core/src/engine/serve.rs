@@ -134,18 +134,22 @@ impl<'a> Candidates<'a> {
         if wanted.iter().all(Option::is_none) {
             return Ok(Self { answers: all().collect(), turn_key: entry.digest, exact: false });
         }
-        let fits = |answer: &Answer, role: Option<Role>| {
+        let fits = |answer: &Answer, role: Option<Role>, unnamed: Role| {
             let names = vm.table.names(answer.names);
             live.iter().zip(&wanted).enumerate().all(|(at, (value, wanted))| {
                 let name = names.get(at).copied().unwrap_or(0);
-                let any =
-                    value.role == Role::Name && name == 0 || role.is_some_and(|role| role != value.role);
+                let is_unnamed = name == 0 && (value.role == Role::Name || value.role == unnamed);
+                let any = is_unnamed || role.is_some_and(|role| role != value.role);
                 any || wanted.is_none_or(|wanted| wanted == name)
             })
         };
-        let answers: Vec<_> = all().filter(|answer| fits(answer, None)).collect();
+        let mut answers: Vec<_> = all().filter(|answer| fits(answer, None, Role::Name)).collect();
         if answers.is_empty() {
-            let unknown = |role| !all().any(|answer| fits(answer, Some(role)));
+            // Only the answers of a caller whose secret nobody issued have no name for it.
+            answers = all().filter(|answer| fits(answer, None, Role::Caller)).collect();
+        }
+        if answers.is_empty() {
+            let unknown = |role| !all().any(|answer| fits(answer, Some(role), Role::Name));
             return Err(match () {
                 () if unknown(Role::Caller) => Reason::UnknownCaller,
                 () if unknown(Role::Reference) => Reason::UnknownName,
