@@ -135,6 +135,21 @@ impl<'a> Suite<'a> {
         }
     }
 
+    /// Returns whether two requests only differ by their callers, and no answer issued the secret of
+    /// the recorded one: then a new secret may stand for it.
+    fn is_of_own_caller(&self, recorded: &Reading<'_>, live: &Reading<'_>) -> bool {
+        let issued = |value: &[u8]| {
+            let secret = value.rsplit(|&b| b == b' ').next().unwrap_or_default();
+            let mut answers = self.by_id.values().filter_map(|(exchange, _)| exchange.response.as_ref());
+            answers.any(|answer| answer.body.bytes.windows(secret.len().max(1)).any(|part| part == secret))
+        };
+        recorded.leaves.len() == live.leaves.len()
+            && recorded.leaves.iter().zip(&live.leaves).all(|(old, new)| {
+                let is_caller = old.0.starts_with("header.") && old.1 == 'r' && old.0 == new.0;
+                old == new || is_caller && !issued(&old.2)
+            })
+    }
+
     fn case(
         &self,
         case: &Case,
@@ -163,7 +178,7 @@ impl<'a> Suite<'a> {
             return if recorded { Err("missed, and it was recorded".to_owned()) } else { Ok(()) };
         };
         let (matched, of_matched) = &self.by_id[id.as_str()];
-        if of_matched.leaves != reading.leaves {
+        if of_matched.leaves != reading.leaves && !self.is_of_own_caller(of_matched, &reading) {
             return Err(format!("answered from {id}, which differs: {}", difference(of_matched, &reading)));
         }
         if same && reading.taken == original.taken && Some(id.as_str()) != baseline {
