@@ -62,6 +62,9 @@ pub(super) struct Times {
     pub(super) exchanges: u64,
     /// How many of those have the time, or the day, of the request.
     pub(super) now: u64,
+    /// How many have nothing but whole seconds that are those of the request: an answer may have the
+    /// same second by accident.
+    pub(super) whole_seconds: u64,
     /// How many have other times too, or alone.
     pub(super) with_others: u64,
     /// Whether each other time is at a round distance from the time of the request that the request
@@ -214,6 +217,12 @@ impl Times {
         self.exchanges += 1;
         self.texts.extend(texts);
         self.now += u64::from(others.len() < found.len());
+        let is_whole_second = |instant: &Instant| {
+            let text = &looked.text.get(instant.range.clone()).unwrap_or_default();
+            let is_coarse = !text.contains(&b'.') && (text.len() == 10 || text.get(4) == Some(&b'-'));
+            is_coarse && !instant.day && instant.seconds.abs_diff(request) <= ACCIDENT
+        };
+        self.whole_seconds += u64::from(found.iter().all(is_whole_second));
         self.with_others += u64::from(!others.is_empty());
         let round = |instant: &&Instant| match (instant.day, looked.said) {
             (true, _) => looked.says_day && is_round_in_days(instant.seconds, request),
@@ -226,6 +235,8 @@ impl Times {
     }
 }
 
+/// A time in whole seconds may equal one in an answer by accident within so many seconds.
+const ACCIDENT: u64 = 5;
 /// An identifier that carries a time was made for the request from so many seconds around it.
 const MADE_NOW: u64 = 600;
 /// Times farther from the request than this, in seconds, are no windows of time: 400 days.
