@@ -92,11 +92,33 @@ pub(super) struct Seen {
     signature: Signature,
 }
 
-/// A part of a request, with what of the request matters for it.
+/// A text at a place of a request, read once.
+struct PlacedText<'p> {
+    place: String,
+    text: Vec<u8>,
+    /// The key of its part.
+    key: &'p str,
+    /// The text that rules about tokens and times look at, and the times in it. None if a protobuf
+    /// number of fixed width has no text.
+    readable: Option<(Vec<u8>, Vec<Instant>)>,
+}
+
+impl<'p> PlacedText<'p> {
+    fn of(part: &'p Part, names: Names) -> Option<Self> {
+        let (place, text) = (place_of(&part.key, names)?, text_of(part));
+        let readable = (!protobuf::is_fixed(&text)).then(|| {
+            let readable = canonical::readable(&text).into_owned();
+            let instants = instants(&readable);
+            (readable, instants)
+        });
+        Some(Self { place, text, key: &part.key, readable })
+    }
+}
+
+/// A text at a place, with the properties of its request that matter for it.
 struct Looked<'a> {
     endpoint: &'a Endpoint,
-    place: &'a str,
-    text: &'a [u8],
+    placed: &'a PlacedText<'a>,
     /// When the request began, in microseconds since 1970.
     time: u64,
     introduces: bool,
@@ -127,32 +149,26 @@ impl Seen {
         let document = all.iter().find(|part| matches!(part.key.as_str(), "body/query" | "query.query"));
         let document = document.map(text_of).filter(|text| looks_like_graphql(text));
         let effect = effect::effect(&endpoint, document.as_deref());
-        let texts: Vec<(String, Vec<u8>, &str)> = all
-            .iter()
-            .filter_map(|part| Some((place_of(&part.key, names)?, text_of(part), part.key.as_str())))
-            .collect();
-        let mut found = texts
-            .iter()
-            .filter(|(_, text, _)| !protobuf::is_fixed(text))
-            .flat_map(|(_, text, _)| instants(&canonical::readable(text)));
-        let said = found.clone().find(|instant| !instant.day && near(instant.seconds));
-        let says_day = found.any(|instant| instant.day && is_today(&instant, seconds));
+        let texts: Vec<PlacedText<'_>> = all.iter().filter_map(|part| PlacedText::of(part, names)).collect();
+        let instants = || texts.iter().flat_map(|placed| &placed.readable).flat_map(|(_, instants)| instants);
+        let said = instants().find(|instant| !instant.day && near(instant.seconds));
+        let said = said.map(|instant| instant.seconds);
+        let says_day = instants().any(|instant| instant.day && is_today(instant, seconds));
         let mut request = Vec::new();
-        for (place, text, key) in &texts {
+        for placed in &texts {
             let looked = Looked {
                 endpoint: &endpoint,
-                place,
-                text,
+                placed,
                 time: exchange.time,
-                introduces: effect::may_introduce(effect, &endpoint.method, place),
-                said: said.as_ref().map(|instant| instant.seconds),
+                introduces: effect::may_introduce(effect, &endpoint.method, &placed.place),
+                said,
                 says_day,
             };
             let hash = self.part(&looked);
-            if let Some(values) = self.places.get_mut(&(endpoint.clone(), place.clone())) {
-                values.nanos += u64::from(nanos.contains(key));
+            if let Some(values) = self.places.get_mut(&(endpoint.clone(), placed.place.clone())) {
+                values.nanos += u64::from(nanos.contains(&placed.key));
             }
-            request.push((place.clone(), hash));
+            request.push((placed.place.clone(), hash));
         }
         let requests = self.requests.entry(endpoint).or_default();
         if requests.len() < KEPT {
@@ -161,15 +177,15 @@ impl Seen {
     }
 
     fn part(&mut self, looked: &Looked<'_>) -> Hashed {
-        let Looked { endpoint, place, text, time, introduces, .. } = *looked;
+        let Looked { endpoint, placed, time, introduces, .. } = *looked;
+        let PlacedText { place, text, readable, .. } = placed;
         let used = FirstUse { time, introduces };
         let whole = self.issued.asked(text, used);
-        // Rules about tokens look into base64: so does what proposes them.
-        let readable = canonical::readable(text);
-        let found = if protobuf::is_fixed(text) { Vec::new() } else { tokens(&readable) };
+        // Rules about tokens look into base64, and so does the learner that proposes them.
+        let readable = readable.as_ref().map_or(&[][..], |(readable, _)| readable);
         let mut random = Vec::new();
         let mut texts = Vec::new();
-        for token in found {
+        for token in tokens(readable) {
             let token_text = &readable[token.range.clone()];
             let hash = self.issued.asked(token_text, used);
             if token.shape == Shape::Time {
@@ -177,10 +193,10 @@ impl Seen {
                 continue;
             }
             let made_now = token.time.map(|at| at.abs_diff(time / 1_000_000) <= MADE_NOW);
-            let digest = is_digest(place, &readable, &token.range);
+            let digest = is_digest(place, readable, &token.range);
             random.push((hash, Identifier { first: time, made_now, digest }));
         }
-        let values = self.places.entry((endpoint.clone(), place.to_owned())).or_default();
+        let values = self.places.entry((endpoint.clone(), place.clone())).or_default();
         values.exchanges += 1;
         values.introduce += u64::from(introduces);
         let first = values.whole.entry(whole).or_insert(time);
@@ -194,9 +210,7 @@ impl Seen {
                 *known = identifier;
             }
         }
-        if !protobuf::is_fixed(text) {
-            values.times.add(looked, &texts);
-        }
+        values.times.add(looked, &texts);
         // Two captures have two keys: what stands for one secret differs.
         if text.starts_with(b"redacted-") { 0 } else { whole }
     }
@@ -204,7 +218,7 @@ impl Seen {
 
 impl Times {
     fn add(&mut self, looked: &Looked<'_>, texts: &[Hashed]) {
-        let found = instants(&canonical::readable(looked.text));
+        let Some((readable, found)) = &looked.placed.readable else { return };
         if found.is_empty() {
             return;
         }
@@ -218,7 +232,7 @@ impl Times {
         self.texts.extend(texts);
         self.now += u64::from(others.len() < found.len());
         let is_whole_second = |instant: &Instant| {
-            let text = &looked.text.get(instant.range.clone()).unwrap_or_default();
+            let text = &readable[instant.range.clone()];
             let is_coarse = !text.contains(&b'.') && (text.len() == 10 || text.get(4) == Some(&b'-'));
             is_coarse && !instant.day && instant.seconds.abs_diff(request) <= ACCIDENT
         };
