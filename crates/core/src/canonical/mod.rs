@@ -182,17 +182,15 @@ impl Signature {
 
     /// The headers that count, sorted by name, repeats in their order.
     fn headers(&mut self, facts: &Facts<'_>, actions: &Actions<'_>) {
-        let required =
-            |name: &[u8]| actions.required().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         let counts = |name: &[u8]| {
             header_family::counts(name)
-                || !actions.is_empty() && (required(name) || actions.is_caller(&name.to_ascii_lowercase()))
+                || !actions.is_empty() && (actions.requires(name) || actions.is_caller(name))
         };
         let mut counted: Vec<(Cow<'_, [u8]>, &[u8])> = facts
             .headers
             .iter()
-            .filter(|(name, value)| counts(name) && !is_any(name, value))
             .map(|(name, value)| (lower(name), value))
+            .filter(|(name, value)| counts(name) && !is_any(name, value))
             .collect();
         counted.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (name, value) in counted {
@@ -229,7 +227,7 @@ fn texts_at<'a>(place: &Place, facts: &Facts<'a>, query: &[u8], body: &Body<'a>)
 /// Whether a header asks for what a request without it asks for too: `accept: */*` (RFC 9110,
 /// 12.5.1).
 fn is_any(name: &[u8], value: &[u8]) -> bool {
-    value.trim_ascii() == b"*/*" && name.eq_ignore_ascii_case(b"accept")
+    name == b"accept" && value.trim_ascii() == b"*/*"
 }
 
 /// A name in lower case; Envoy's are already.

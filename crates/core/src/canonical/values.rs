@@ -8,6 +8,7 @@ use super::shown::Shown;
 use crate::digest;
 use crate::rules::{Instant, PlaceId, Said, Shape, Token, What, dates, instants, tokens};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A day in seconds.
 const DAY: u64 = 86_400;
@@ -172,22 +173,36 @@ impl Values {
 
     fn without_tokens_of(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
         match what {
-            What::Dates => return self.with_distances(place, text),
-            What::Now | What::Clock => return self.by_the_clock(what, place, text),
-            _ => {}
+            What::Dates => self.with_distances(place, text),
+            What::Now | What::Clock => self.by_the_clock(what, place, text),
+            _ => {
+                let passes = |token: &Token| what != What::Times || token.shape == Shape::Time;
+                let replaced = tokens(text).into_iter().filter(passes).map(|token| {
+                    let role = match (what, token.shape) {
+                        (What::Name, _) => Role::Reference,
+                        (_, Shape::Time) => Role::Passing,
+                        _ => Role::Name,
+                    };
+                    (token.range, token.shape.placeholder(), role)
+                });
+                self.replace(place, text, replaced)
+            }
         }
+    }
+
+    /// The text with replacements for some ranges of it, in order. The values there are taken out.
+    fn replace<R: AsRef<[u8]>>(
+        &mut self,
+        place: PlaceId,
+        text: &[u8],
+        replaced: impl IntoIterator<Item = (Range<usize>, R, Role)>,
+    ) -> Vec<u8> {
         let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
-        let passes = |token: &Token| what != What::Times || token.shape == Shape::Time;
-        for token in tokens(text).into_iter().filter(passes) {
-            out.extend_from_slice(text.get(done..token.range.start).unwrap_or_default());
-            out.extend_from_slice(token.shape.placeholder());
-            let role = match (what, token.shape) {
-                (What::Name, _) => Role::Reference,
-                (_, Shape::Time) => Role::Passing,
-                _ => Role::Name,
-            };
-            self.add(place, Spelling::Plain, role, text.get(token.range.clone()).unwrap_or_default());
-            done = token.range.end;
+        for (range, replacement, role) in replaced {
+            out.extend_from_slice(text.get(done..range.start).unwrap_or_default());
+            out.extend_from_slice(replacement.as_ref());
+            done = range.end;
+            self.add(place, Spelling::Plain, role, text.get(range).unwrap_or_default());
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
         out
@@ -196,16 +211,11 @@ impl Values {
     /// The text with days as their distance from the day of the request.
     fn with_distances(&mut self, place: PlaceId, text: &[u8]) -> Vec<u8> {
         let today = self.proxy_time / DAY;
-        let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
-        for (range, day) in dates(text) {
-            out.extend_from_slice(text.get(done..range.start).unwrap_or_default());
+        let replaced = dates(text).into_iter().map(|(range, day)| {
             let sign = if day < today { '-' } else { '+' };
-            out.extend_from_slice(format!("<today{sign}{}>", today.abs_diff(day)).as_bytes());
-            self.add(place, Spelling::Plain, Role::Passing, text.get(range.clone()).unwrap_or_default());
-            done = range.end;
-        }
-        out.extend_from_slice(text.get(done..).unwrap_or_default());
-        out
+            (range, format!("<today{sign}{}>", today.abs_diff(day)), Role::Passing)
+        });
+        self.replace(place, text, replaced)
     }
 
     /// Takes the service's clock from texts that hold the time of the request: the time in them that
@@ -229,24 +239,13 @@ impl Values {
             seconds: self.service_time.unwrap_or(self.proxy_time),
             exact: self.service_time.is_some(),
         };
-        let (mut out, mut done) = (Vec::with_capacity(text.len()), 0usize);
-        for instant in instants(text) {
-            // Beside the time of the request, another time counts as it stands.
-            if what == What::Now && !now.is_now(&instant) {
-                continue;
-            }
-            out.extend_from_slice(text.get(done..instant.range.start).unwrap_or_default());
-            out.extend_from_slice(now.distance(&instant, what == What::Now).as_bytes());
-            self.add(
-                place,
-                Spelling::Plain,
-                Role::Passing,
-                text.get(instant.range.clone()).unwrap_or_default(),
-            );
-            done = instant.range.end;
-        }
-        out.extend_from_slice(text.get(done..).unwrap_or_default());
-        out
+        // Beside the time of the request, another time counts as it stands.
+        let passes = |instant: &Instant| what != What::Now || now.is_now(instant);
+        let replaced = instants(text).into_iter().filter(passes).map(|instant| {
+            let distance = now.distance(&instant, what == What::Now);
+            (instant.range, distance, Role::Passing)
+        });
+        self.replace(place, text, replaced)
     }
 
     /// Appends what stands in a signature for a value in JSON's normal form.

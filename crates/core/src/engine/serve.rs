@@ -134,22 +134,26 @@ impl<'a> Candidates<'a> {
         if wanted.iter().all(Option::is_none) {
             return Ok(Self { answers: all().collect(), turn_key: entry.digest, exact: false });
         }
-        let fits = |answer: &Answer, role: Option<Role>, unnamed: Role| {
+        // Whether an answer was recorded with the wanted values, apart from those with a free role and
+        // name.
+        let fits = |answer: &Answer, is_free: &dyn Fn(Role, u64) -> bool| {
             let names = vm.table.names(answer.names);
             live.iter().zip(&wanted).enumerate().all(|(at, (value, wanted))| {
                 let name = names.get(at).copied().unwrap_or(0);
-                let is_unnamed = name == 0 && (value.role == Role::Name || value.role == unnamed);
-                let any = is_unnamed || role.is_some_and(|role| role != value.role);
-                any || wanted.is_none_or(|wanted| wanted == name)
+                is_free(value.role, name) || wanted.is_none_or(|wanted| wanted == name)
             })
         };
-        let mut answers: Vec<_> = all().filter(|answer| fits(answer, None, Role::Name)).collect();
+        let fitting = |is_free: &dyn Fn(Role, u64) -> bool| -> Vec<&Answer> {
+            all().filter(|answer| fits(answer, is_free)).collect()
+        };
+        let mut answers = fitting(&|role, name| role == Role::Name && name == 0);
         if answers.is_empty() {
-            // Only the answers of a caller whose secret nobody issued have no name for it.
-            answers = all().filter(|answer| fits(answer, None, Role::Caller)).collect();
+            // Only the answers of a caller whose secret no answer issued have no name for it.
+            answers = fitting(&|role, name| matches!(role, Role::Name | Role::Caller) && name == 0);
         }
         if answers.is_empty() {
-            let unknown = |role| !all().any(|answer| fits(answer, Some(role), Role::Name));
+            let unknown =
+                |role| fitting(&|other, name| other != role || role == Role::Name && name == 0).is_empty();
             return Err(match () {
                 () if unknown(Role::Caller) => Reason::UnknownCaller,
                 () if unknown(Role::Reference) => Reason::UnknownName,

@@ -11,6 +11,7 @@ pub struct Rules {
     all: Vec<Rule>,
     by_backend: HashMap<Vec<u8>, Vec<usize>>,
     for_any: Vec<usize>,
+    need_time: bool,
 }
 
 /// What the rules say of one request. It borrows from them and allocates only where some apply.
@@ -64,7 +65,10 @@ pub(crate) enum What {
 impl Rules {
     /// Makes rules ready.
     pub fn new(all: Vec<Rule>) -> Self {
-        let mut rules = Self { all, ..Self::default() };
+        let reads_clock =
+            |rule: &Rule| !(rule.dates.is_empty() && rule.now.is_empty() && rule.clock.is_empty());
+        let need_time = all.iter().any(reads_clock);
+        let mut rules = Self { all, need_time, ..Self::default() };
         for (at, rule) in rules.all.iter().enumerate() {
             match &rule.backend {
                 Some(name) => rules.by_backend.entry(name.as_bytes().to_vec()).or_default().push(at),
@@ -81,7 +85,7 @@ impl Rules {
 
     /// Whether some of them need to know when a request was made.
     pub fn need_time(&self) -> bool {
-        self.all.iter().any(|rule| !(rule.dates.is_empty() && rule.now.is_empty() && rule.clock.is_empty()))
+        self.need_time
     }
 
     /// Whether the rule that a place stands in rests on an assumption.
@@ -218,8 +222,12 @@ impl<'a> Actions<'a> {
         let named = |wanted: &[u8]| {
             self.last(|place| matches!(place.root(), Root::Header(n) if n.as_bytes() == wanted))
         };
-        let is_required = || self.required().any(|required| required.as_bytes() == name);
-        named(name).or_else(|| named(b"*").filter(|_| !is_required()))
+        named(name).or_else(|| named(b"*").filter(|_| !self.requires(name)))
+    }
+
+    /// Returns whether a rule makes a header count, by its name in lower case.
+    pub(crate) fn requires(&self, name: &[u8]) -> bool {
+        self.required().any(|required| required.as_bytes() == name)
     }
 
     /// Whether a header says who calls.
