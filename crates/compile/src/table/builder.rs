@@ -11,7 +11,7 @@ use understudy_core::digest::{self, Digest};
 use understudy_core::exchange::{Direction, Exchange};
 use understudy_core::header_family;
 use understudy_core::headers::Headers;
-use understudy_core::redact::{TOKEN, contains_token};
+use understudy_core::redact::{self, contains_token};
 use understudy_core::rules::{Actions, Rules};
 use understudy_core::table::{Blob, Features, GAP, SLOT_LEN, Sequence};
 use understudy_snapshot::answerable::{ANSWERS_MAX, Unanswerable, unanswerable};
@@ -45,6 +45,10 @@ pub struct TableBuilder {
     names: Blobs,
     /// Those of them that a live request must have, or stand for.
     known: HashSet<u64>,
+    /// True if a rule names callers.
+    tells_callers_apart: bool,
+    /// True if a rule makes further headers count.
+    requires_headers: bool,
     /// The values that say who calls, each with the token of its secret.
     callers: HashMap<u64, Vec<u8>>,
     /// The tokens of secrets in answers.
@@ -116,6 +120,8 @@ impl TableBuilder {
             rules: Rules::new(header.rules.clone()),
             names: Blobs::default(),
             known: HashSet::new(),
+            tells_callers_apart: header.rules.iter().any(|rule| !rule.callers.is_empty()),
+            requires_headers: header.rules.iter().any(|rule| !rule.require.is_empty()),
             callers: HashMap::new(),
             issued: HashSet::new(),
         }
@@ -145,14 +151,13 @@ impl TableBuilder {
             return Ok(());
         }
         self.pushed += 1;
-        if self.header.rules.iter().any(|rule| !rule.callers.is_empty()) {
+        if self.tells_callers_apart {
             let bytes = exchange.response.as_ref().map_or(&[][..], |response| &response.body.bytes);
-            self.issued.extend(redaction_tokens(bytes).map(<[u8]>::to_vec));
+            self.issued.extend(redact::tokens(bytes).map(<[u8]>::to_vec));
         }
         let request = &exchange.request;
         // A rule can make any header count.
-        let rules = &self.header.rules;
-        let by_rule = rules.iter().any(|rule| !(rule.callers.is_empty() && rule.require.is_empty()));
+        let by_rule = self.tells_callers_apart || self.requires_headers;
         let compared = |name: &[u8]| by_rule || header_family::counts(name);
         let in_header =
             || request.headers.iter().any(|(name, value)| compared(name) && contains_token(value));
@@ -306,7 +311,7 @@ impl TableBuilder {
         let values = self.signature.values();
         self.known.extend(values.iter().filter(Value::must_be_known).map(|value| value.hash()));
         for value in values.iter().filter(|value| value.role == Role::Caller) {
-            let token = redaction_tokens(value.bytes).next().unwrap_or_default().to_vec();
+            let token = redact::tokens(value.bytes).next().unwrap_or_default().to_vec();
             self.callers.insert(value.hash(), token);
         }
         let counts = |value: &Value<'_>| value.may_name() || value.must_be_known();
@@ -358,16 +363,6 @@ impl TableBuilder {
 fn median(mut all: Vec<u32>) -> u32 {
     all.sort_unstable();
     all.get(all.len().saturating_sub(1) / 2).copied().unwrap_or(0)
-}
-
-/// The tokens that replace secrets in a text: `redacted-`, and what belongs to it.
-fn redaction_tokens(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let starts = text.windows(TOKEN.len()).enumerate().filter(|(_, window)| *window == TOKEN);
-    starts.map(|(at, _)| {
-        let rest = &text[at..];
-        let length = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'-'));
-        &rest[..length.unwrap_or(rest.len())]
-    })
 }
 
 fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> {

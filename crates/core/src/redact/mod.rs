@@ -21,7 +21,7 @@ mod token;
 
 pub use found::What;
 pub use settings::Settings;
-pub use token::{TOKEN, contains_token, is_placeholder, is_token, is_token_of_jwt};
+pub use token::{TOKEN, contains_token, is_placeholder, is_token, is_token_of_jwt, tokens};
 
 use crate::digest;
 use crate::encoding;

@@ -17,17 +17,27 @@ pub fn is_token_of_jwt(bytes: &[u8]) -> bool {
     is_token(bytes) && bytes.strip_prefix(TOKEN).is_some_and(|rest| rest.starts_with(JWT))
 }
 
+/// The tokens in the bytes, in order.
+pub fn tokens(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        while let Some(at) = rest.iter().position(|&b| b == b'r') {
+            let text = rest.get(at..).unwrap_or_default();
+            match token_length(text).and_then(|length| text.split_at_checked(length)) {
+                Some((token, after)) => {
+                    rest = after;
+                    return Some(token);
+                }
+                None => rest = text.get(1..).unwrap_or_default(),
+            }
+        }
+        None
+    })
+}
+
 /// Returns whether there is a token in the bytes.
 pub fn contains_token(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&b| b == b'r') {
-        rest = rest.get(at..).unwrap_or_default();
-        if token_length(rest).is_some() {
-            return true;
-        }
-        rest = rest.get(1..).unwrap_or_default();
-    }
-    false
+    tokens(bytes).next().is_some()
 }
 
 fn token_length(bytes: &[u8]) -> Option<usize> {
