@@ -54,14 +54,11 @@ impl Sequences {
 
 /// The headers that are part of what identifies a request, by their names in lower case.
 pub(super) fn compared(headers: &Headers) -> impl Iterator<Item = (String, &[u8])> {
-    let own_field = |name: &[u8]| {
-        [&b"content-type"[..], b"soapaction", b"x-amz-target"]
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known))
-    };
-    let counts = move |name: &[u8]| header_family::counts(name) || own_field(name);
     let text = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
-    headers.iter().filter(move |(name, _)| counts(name)).map(move |(name, value)| (text(name), value))
+    headers
+        .iter()
+        .filter(|(name, _)| header_family::identifies(name))
+        .map(move |(name, value)| (text(name), value))
 }
 
 /// Backend, method and path.

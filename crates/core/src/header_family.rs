@@ -236,10 +236,14 @@ pub fn family(name: &[u8]) -> Option<Family> {
 /// Headers whose content has a field of its own in the signature: the media type, the operation.
 const OWN_FIELD: [&[u8]; 3] = [b"content-type", b"soapaction", b"x-amz-target"];
 
-/// Whether a header is part of a request's identity as a header.
+/// Returns whether a header is part of a request's identity as a header.
 pub fn counts(name: &[u8]) -> bool {
-    let has_own_field = || OWN_FIELD.iter().any(|known| name.eq_ignore_ascii_case(known));
-    !name.is_empty() && !name.starts_with(b":") && family(name).is_none() && !has_own_field()
+    identifies(name) && !OWN_FIELD.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Returns whether a header is part of a request's identity: as a header, or as a field of its own.
+pub fn identifies(name: &[u8]) -> bool {
+    !name.is_empty() && !name.starts_with(b":") && family(name).is_none()
 }
 
 /// All names and prefixes with their families, prefixes with a `*` behind them: for those who show
