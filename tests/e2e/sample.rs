@@ -46,6 +46,9 @@ async fn whole_traces_are_recorded_in_both_directions() {
         is_recorded(Direction::Inbound) && is_recorded(Direction::Outbound)
     })
     .await;
+    let records = rig.records(2 * expect.len()).await;
+    let identifiers: BTreeSet<_> = records.iter().map(|record| &record.exchange.id).collect();
+    assert_eq!(identifiers.len(), 2 * expect.len(), "no more than these");
     // The total is known nevertheless.
     eventually("all are counted", async || {
         let stats = rig.envoy.stats("understudy.backend").await.expect("statistics");

@@ -250,10 +250,19 @@ fn body(exchange: &Exchange, reading: &Reading<'_>, put: &mut Put<'_>) -> usize 
         };
         put("boundary", Meaning::Volatile, &with);
     }
-    if said.reads_clock() {
-        // Whether it makes a difference depends on the times that the request itself has.
-        put("days later", Meaning::Reference, &|e| later(e, reading));
-        put("asked days later", Meaning::Reference, &|e| e.time += LATER * SECOND);
+    if said.clock_places().next().is_some() {
+        // A JSON body with times that rules compare with the clock: it has to move along. Elsewhere
+        // the reference decides.
+        let moves_along = said.clock_places().all(|place| place.starts_with("body/"))
+            && later(&mut exchange.clone(), reading);
+        let (moved, stood) = match moves_along {
+            true => (Meaning::Volatile, Meaning::Counts),
+            false => (Meaning::Reference, Meaning::Reference),
+        };
+        put("days later", moved, &|e| {
+            later(e, reading);
+        });
+        put("asked days later", stood, &|e| e.time += LATER * SECOND);
     }
     decoded.len()
 }
@@ -314,8 +323,9 @@ fn encoded(body: &[u8], put: &mut Put<'_>) {
 /// Three days in seconds.
 const LATER: u64 = 3 * 86_400;
 
-/// The request three days later, with its days and times shifted.
-fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
+/// Makes a request three days later, with the days and times of a JSON body shifted that rules
+/// compare with the clock. Returns whether there are any.
+fn later(exchange: &mut Exchange, reading: &Reading<'_>) -> bool {
     exchange.time += LATER * SECOND;
     let shifted = |text: &[u8]| {
         let (mut out, mut done) = (Vec::new(), 0);
@@ -339,15 +349,25 @@ fn later(exchange: &mut Exchange, reading: &Reading<'_>) {
         out.extend_from_slice(&text[done..]);
         out
     };
-    if let Body::Json(tree) = &reading.body {
-        let mut changed = tree.clone();
-        for node in json::nodes(tree, &reading.said) {
-            if let (Some(What::Dates | What::Now | What::Clock), Tree::Text(text)) =
-                (node.above, changed.at(&node.way))
-            {
-                *text = shifted(text);
+    let Body::Json(tree) = &reading.body else { return false };
+    let mut changed = tree.clone();
+    let mut moves = false;
+    for node in json::nodes(tree, &reading.said) {
+        let Some(What::Dates | What::Now | What::Clock) = node.above else { continue };
+        match changed.at(&node.way) {
+            Tree::Text(text) => {
+                let new = shifted(text);
+                moves |= new != *text;
+                *text = new;
             }
+            Tree::Literal(text) => {
+                let new = shifted(text.as_bytes());
+                moves |= new != text.as_bytes();
+                *text = String::from_utf8(new).expect("a number");
+            }
+            _ => {}
         }
-        plain(exchange, &changed.to_json(Style::default()));
     }
+    plain(exchange, &changed.to_json(Style::default()));
+    moves
 }

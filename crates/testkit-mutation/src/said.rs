@@ -84,9 +84,10 @@ impl<'a> Said<'a> {
         })
     }
 
-    /// Returns whether rules compare times or days with the time of the request.
-    pub(super) fn reads_clock(&self) -> bool {
-        self.places.iter().any(|(what, _)| matches!(what, What::Dates | What::Now | What::Clock))
+    /// The places whose times or days rules compare with the time of the request.
+    pub(super) fn clock_places(&self) -> impl Iterator<Item = &'a str> {
+        let read = |(what, _): &&(What, _)| matches!(what, What::Dates | What::Now | What::Clock);
+        self.places.iter().filter(read).map(|(_, place)| *place)
     }
 }
 
