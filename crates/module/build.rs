@@ -53,8 +53,8 @@ fn compile(out: &Path) -> Result<PathBuf, String> {
     has_target(root)?;
     // One folder for all of the outer cargo's profiles. It isn't one that the outer cargo locks.
     let folder = outer_target(out).join("filter-module");
-    // So that the folders of the dependencies' sources are there to be cut. Where this can't be
-    // done, the build says why, or it wasn't needed.
+    // The folders of the dependencies' sources must exist to be cut. If this can't be done, the
+    // build says why, or it wasn't needed.
     let _ = cargo(root)?.args(["fetch", "--quiet", "--locked", "--target", TARGET]).output();
     let mut build = cargo(root)?;
     build.args(["build", "-p", "understudy-filter", "--target", TARGET, "--profile", "filter", "--locked"]);

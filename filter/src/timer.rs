@@ -1,5 +1,5 @@
-//! When streams that wait are to go on. Envoy gives a root context one periodic tick: this says how
-//! soon the next must come.
+//! The times at which waiting streams continue. Envoy gives a root context one periodic tick: this
+//! says how soon the next must come.
 //!
 //! While nothing waits the tick keeps its own pace, and nothing here costs anything.
 

@@ -1,4 +1,4 @@
-//! What a subcommand comes to.
+//! The outcome of a subcommand.
 
 use std::process::ExitCode;
 

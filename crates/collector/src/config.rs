@@ -130,8 +130,8 @@ pub struct IngestConfig {
     pub max_in_flight: usize,
     /// Time limit for the arrival of a request's body. Default 30 s.
     pub body_timeout: Duration,
-    /// When a sender that got 429 or 503 should try again. Default 1 s; sent in whole seconds,
-    /// rounded up.
+    /// Delay after which a sender that got 429 or 503 should try again. Default 1 s; sent in whole
+    /// seconds, rounded up.
     pub retry_after: Duration,
 }
 

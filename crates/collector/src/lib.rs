@@ -7,8 +7,8 @@
 //! A batch is acknowledged when it is durable, never earlier. It is kept once, however often it is
 //! sent. A [`GapReport`] counts the batches that never arrived, per VM.
 //!
-//! Of a record, the collector only reads `type`, `id` and `v`. It never changes or loses a byte.
-//! Small objects of a bucket are compacted: copied verbatim into one object, and then deleted.
+//! The collector only reads the keys `type`, `id` and `v`. It never changes or loses a byte. Small
+//! objects of a bucket are compacted: copied verbatim into one object, and then deleted.
 
 mod backend;
 mod body;

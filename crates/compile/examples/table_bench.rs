@@ -1,7 +1,8 @@
 //! What it costs to write a snapshot and to make its table: seconds, bytes, peak memory.
 //!
-//! `cargo run --release -p understudy-compile --example table_bench [EXCHANGES] [FOLDER]` (default 1,000,000, in a temporary folder).
-//! One exchange in ten asks something that was asked before; answers are JSON of some 300 bytes.
+//! `cargo run --release -p understudy-compile --example table_bench [EXCHANGES] [FOLDER]` (default
+//! 1,000,000, in a temporary folder). One exchange in ten asks something that was asked before;
+//! answers are JSON of some 300 bytes.
 
 use std::error::Error;
 use std::path::Path;

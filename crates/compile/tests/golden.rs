@@ -1,5 +1,5 @@
-//! The table of an old snapshot stays the same, byte for byte. `BLESS=1 cargo test -p understudy-compile --test golden` writes what is
-//! expected anew, for a change that is meant.
+//! The table of an old snapshot stays the same, byte for byte. `BLESS=1 cargo test -p
+//! understudy-compile --test golden` writes what is expected anew, for a change that is meant.
 
 mod common;
 #[path = "../../snapshot/tests/common/golden.rs"]
@@ -17,7 +17,8 @@ fn golden_snapshots_give_the_tables_they_gave() {
     golden::each(env!("CARGO_MANIFEST_DIR"), "table.txt", told_table);
 }
 
-/// The table's digest, which stands for all its bytes, and what a person can compare where it differs.
+/// The table's digest, which stands for all its bytes, and what a person can compare where it
+/// differs.
 fn told_table(snapshot: &Snapshot) -> String {
     let built = table::build(snapshot).unwrap();
     let table = Table::open(&built.bytes[..]).unwrap();

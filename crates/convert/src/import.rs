@@ -9,7 +9,7 @@ use understudy_core::table::Sequence;
 use understudy_snapshot::SnapshotError;
 use understudy_snapshot::answerable::unanswerable;
 
-/// What is to be known besides what stands in the file.
+/// Facts that the file doesn't contain.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// The backend, where the format names none.
@@ -18,27 +18,28 @@ pub struct ImportOptions {
     pub now: u64,
 }
 
-/// What an import has found.
+/// The result of an import.
 #[derive(Debug, Default)]
 pub struct Imported {
-    /// How many exchanges were handed over.
+    /// Number of exchanges that were handed over.
     pub exchanges: u64,
     /// The service that was recorded, where all exchanges say the same.
     pub service: Option<String>,
     /// Backends whose answers to one request come in another way than in a circle.
     pub sequences: BTreeMap<String, Sequence>,
-    /// Whether the exchanges' identifiers are names that others know them by; see [`understudy_snapshot::SnapshotWriter::keep_ids`].
+    /// True if the exchanges' identifiers are names that others know them by; see
+    /// [`understudy_snapshot::SnapshotWriter::keep_ids`].
     pub keep_ids: bool,
     /// The rules that say what the imported items compare, if that is less than a recording does.
     pub rules: Vec<Rule>,
-    /// What couldn't be carried over.
+    /// Notes on items that couldn't be converted.
     pub notes: Vec<Note>,
 }
 
 /// Takes the exchanges of an import, one at a time.
 pub type Put<'a> = dyn FnMut(&Exchange) -> Result<(), SnapshotError> + 'a;
 
-/// What an import works with: where exchanges go, and what is said.
+/// The state of an import: its options, the receiver of exchanges, and the notes.
 pub(crate) struct Import<'a> {
     pub(crate) options: &'a ImportOptions,
     pub(crate) put: &'a mut Put<'a>,

@@ -1,11 +1,13 @@
 //! Recordings of other tools: from their files to exchanges, and back.
 //!
 //! ```text
-//! RRPair, HAR, WireMock, Hoverfly ─► import ─► exchanges ─► SnapshotWriter          Snapshot ─► export ─► the same formats
+//! RRPair, HAR, WireMock, Hoverfly ─► import ─► exchanges ─► SnapshotWriter          Snapshot ─►
+//! export ─► the same formats
 //! ```
 //!
-//! A format carries what it can; the rest is said, one [`Note`] for each thing that was left out or changed. `docs/reference/formats.md` has
-//! the tables. Nothing is guessed: what another tool would match by a pattern isn't imported as if it were exact.
+//! A format carries what it can; the rest is said, one [`Note`] for each thing that was left out or
+//! changed. `docs/reference/formats.md` has the tables. Nothing is guessed: what another tool would
+//! match by a pattern isn't imported as if it were exact.
 
 mod detect;
 mod error;
@@ -44,7 +46,8 @@ use understudy_snapshot::Snapshot;
 /// Reads the recordings of another tool, and hands over the exchanges.
 ///
 /// # Errors
-/// [`ConvertError`] where the input can't be read; some exchanges may have been handed over by then.
+/// [`ConvertError`] where the input can't be read; some exchanges may have been handed over by
+/// then.
 pub fn import<'a>(
     path: &Path,
     format: Format,
@@ -61,19 +64,20 @@ pub fn import<'a>(
     Ok(Imported { notes: import.notes.into_list(), ..import.done })
 }
 
-/// What an export has written.
+/// The result of an export.
 #[derive(Debug, Default)]
 pub struct Exported {
-    /// How many exchanges.
+    /// Number of exchanges.
     pub exchanges: u64,
-    /// What couldn't be carried over.
+    /// Notes on items that couldn't be converted.
     pub notes: Vec<Note>,
 }
 
 /// Writes a snapshot as one file of another format.
 ///
 /// # Errors
-/// [`ConvertError`] where the snapshot can't be read or `out` can't be written; `out` isn't whole then.
+/// [`ConvertError`] where the snapshot can't be read or `out` can't be written; `out` isn't whole
+/// then.
 pub fn export_file(
     snapshot: &Snapshot,
     format: FileFormat,
@@ -88,10 +92,12 @@ pub fn export_file(
     Ok(Exported { exchanges, notes: notes.into_list() })
 }
 
-/// Writes a snapshot as a folder of another format: beside `path` first, so that it is whole or not there.
+/// Writes a snapshot as a folder of another format: beside `path` first, so that it is whole or not
+/// there.
 ///
 /// # Errors
-/// [`ConvertError`] where the snapshot can't be read, or `path` is taken by anything but an empty folder.
+/// [`ConvertError`] where the snapshot can't be read, or `path` is taken by anything but an empty
+/// folder.
 pub fn export_folder(
     snapshot: &Snapshot,
     format: FolderFormat,

@@ -1,9 +1,9 @@
-//! What a conversion leaves out or changes, one note for each.
+//! Notes on items that a conversion leaves out or changes.
 
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// What became of something that couldn't be carried over as it is.
+/// The treatment of an item that couldn't be converted as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
@@ -16,15 +16,15 @@ pub enum What {
 /// Something that couldn't be carried over as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// What became of it.
+    /// The treatment of the item.
     pub what: What,
-    /// Which one: a file, a line, an entry, an exchange.
+    /// The item: a file, a line, an entry, an exchange.
     pub item: String,
     /// Why, or in what way.
     pub reason: Cow<'static, str>,
 }
 
-/// What couldn't be carried over as it is, in the order in which it was found.
+/// The notes, in the order in which it was found.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(Vec<Note>);
 

@@ -98,7 +98,7 @@ pub struct Config {
     pub default: Option<Mode>,
     /// The treatment of misses. Default: the table's, else `fail`.
     pub on_miss: Option<OnMiss>,
-    /// Whether a match that rests on an assumption is a miss.
+    /// True if a match that rests on an assumption is a miss.
     #[serde(default)]
     pub strict: bool,
     /// The delay of answers. Default: the table's, else `none`.

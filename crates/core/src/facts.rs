@@ -3,8 +3,8 @@
 use crate::headers::Headers;
 use crate::stub_names::STUB_HEADER;
 
-/// What a request's headers say. Fields are empty or `None` where a header is absent; of repeats the
-/// last one is given.
+/// The facts that a request's headers state. Fields are empty or `None` where a header is absent;
+/// of repeats the last one is given.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
     /// All of them.

@@ -1,34 +1,34 @@
 //! Request headers that don't identify a request, in families. Every other header counts.
 //!
-//! The list is data: each family names its sources. `docs/reference/matching.md`, "Headers", shows it
-//! to users; a rule's `require` makes a header of a family count after all, and a rule's `ignore`
-//! takes another header out.
+//! The list is data: each family names its sources. `docs/reference/matching.md`, "Headers", shows
+//! it to users; a rule's `require` makes a header of a family count after all, and a rule's
+//! `ignore` takes another header out.
 
 /// Why a request header doesn't count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// About one connection (RFC 9110, 7.6.1 and 10.1.1; RFC 9113, 8.2.2; RFC 9218).
     Connection,
-    /// How the body is framed and encoded, and which encodings the client takes (RFC 9110, 8.4, 8.6
-    /// and 12.5.3; "gRPC over HTTP2", "Requests"; AWS Signature Version 4, "chunked upload").
+    /// Framing and encoding of the body, and the encodings that the client accepts (RFC 9110, 8.4,
+    /// 8.6 and 12.5.3; "gRPC over HTTP2", "Requests"; AWS Signature Version 4, "chunked upload").
     Framing,
-    /// The client program and its version: RFC 9110, 10.1.5; W3C Client Hints and Fetch Metadata; the
-    /// telemetry headers of vendors' SDKs.
+    /// The client program and its version: RFC 9110, 10.1.5; W3C Client Hints and Fetch Metadata;
+    /// the telemetry headers of vendors' SDKs.
     Client,
     /// Distributed tracing: W3C Trace Context and Baggage, B3, Jaeger, Datadog, Sentry, AWS X-Ray,
     /// Google Cloud Trace, OpenCensus, Instana, New Relic, Elastic APM, SkyWalking.
     Tracing,
-    /// New with each call: idempotency keys and request identifiers, retry counters, deadlines ("The
-    /// Idempotency-Key HTTP Header Field", IETF draft; OASIS Repeatable Requests; Microsoft REST API
-    /// Guidelines, 7.8; AWS SDKs, `amz-sdk-*`; "gRPC over HTTP2", `grpc-timeout`).
+    /// New with each call: idempotency keys and request identifiers, retry counters, deadlines
+    /// ("The Idempotency-Key HTTP Header Field", IETF draft; OASIS Repeatable Requests; Microsoft
+    /// REST API Guidelines, 7.8; AWS SDKs, `amz-sdk-*`; "gRPC over HTTP2", `grpc-timeout`).
     Call,
     /// Signatures, their dates, and digests of the body (AWS Signature Version 4; RFC 9110, 6.6.1;
     /// RFC 9421; RFC 9530; Azure Storage, "Shared Key"; Google Cloud Storage, V4 signing).
     Signature,
     /// Added by proxies (RFC 7239; RFC 9110, 7.6.3; Envoy, "HTTP header manipulation"; Cloudflare).
     Proxy,
-    /// Says who calls: RFC 9110, 11.6.2 and 11.7.2; RFC 6265, 5.4; the API keys of vendors. Counts as
-    /// a caller where recorded answers differ by it (a rule's `callers`).
+    /// Says who calls: RFC 9110, 11.6.2 and 11.7.2; RFC 6265, 5.4; the API keys of vendors. Counts
+    /// as a caller where recorded answers differ by it (a rule's `callers`).
     Credential,
     /// Understudy's own.
     Own,

@@ -1,4 +1,4 @@
-//! What all connections have in common: the state, the faults that tests want, and the history.
+//! The state that all connections share: the state, the faults that tests want, and the history.
 
 use crate::failure::Failure;
 use crate::faults::{Asked, Faults};
@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-/// What all connections have in common.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub state: Mutex<State>,

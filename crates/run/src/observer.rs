@@ -92,7 +92,7 @@ pub enum Event<'a> {
     RulesRenewed {
         /// The snapshot's folder.
         snapshot: &'a std::path::Path,
-        /// How many rules were outdated.
+        /// Number of outdated rules.
         outdated: u64,
     },
     /// A warning of another crate, such as that of an untested Envoy version.

@@ -71,7 +71,7 @@ pub async fn record(record: Record<'_>, observer: &dyn Observer) -> anyhow::Resu
     }
 }
 
-/// What [`record_again`] has found.
+/// The result of [`record_again`].
 pub struct RecordedAgain {
     /// The session, with CMD's exit status.
     pub finished: Finished<u8>,

@@ -21,7 +21,7 @@ pub struct MockSettings {
     pub on_miss: Option<OnMiss>,
     /// Latency of answers.
     pub latency: Option<Latency>,
-    /// Whether a match that rests on an assumption is a miss.
+    /// True if a match that rests on an assumption is a miss.
     pub strict: bool,
     /// Settings by which secrets are replaced; `None` turns redaction off.
     pub redaction: Option<Settings>,

@@ -8,7 +8,7 @@ pub const HEADER_FILE: &str = "snapshot.yaml";
 /// The name of the exchanges' file in a snapshot's folder.
 pub const EXCHANGES_FILE: &str = "exchanges.ndjson";
 
-/// How the name of a folder beside a snapshot begins; `what` says what the folder holds.
+/// Beginning of the name of a folder beside a snapshot; `what` says what the folder holds.
 pub(crate) fn prefix(target: &Path, what: &str) -> String {
     format!(".{}.{what}-", target.file_name().unwrap_or_default().to_string_lossy())
 }

@@ -135,8 +135,8 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Returns whether two requests only differ by their callers, and no answer issued the secret of
-    /// the recorded one: then a new secret may stand for it.
+    /// Returns whether two requests only differ by their callers, and no answer issued the secret
+    /// of the recorded one: then a new secret may stand for it.
     fn is_of_own_caller(&self, recorded: &Reading<'_>, live: &Reading<'_>) -> bool {
         let issued = |value: &[u8]| {
             let secret = value.rsplit(|&b| b == b' ').next().unwrap_or_default();

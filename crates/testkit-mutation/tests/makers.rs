@@ -1,5 +1,5 @@
-//! Who made a value decides whether it counts, whatever its look and its place in the request. Each
-//! maker is tried at each kind of place: path, query, header, and each kind of body.
+//! The maker of a value decides whether it counts, whatever its look and its place in the request.
+//! Each maker is tried at each kind of place: path, query, header, and each kind of body.
 
 use understudy_analyse::learn;
 use understudy_compile::matcher::Matcher;

@@ -1,5 +1,5 @@
-//! Headers that don't count by themselves and by which recorded answers to one request differ: callers,
-//! and clients that are told apart.
+//! Headers that don't count by themselves and by which recorded answers to one request differ:
+//! callers, and clients that are told apart.
 
 use super::endpoint::Endpoint;
 use super::propose::{Says, Single};
@@ -11,12 +11,12 @@ use understudy_core::exchange::Exchange;
 use understudy_core::header_family::{Family, family};
 use understudy_core::rules::Rules;
 
-/// Of one request, answers beyond this number aren't looked at.
+/// Maximum number of answers to one request that are looked at.
 const ANSWERS_MAX: usize = 256;
 
 /// Schemes whose credentials are made anew for each request, from its content: they don't say who
-/// calls as they stand (AWS Signature Version 4, Google Cloud Storage V4, Azure Shared Key, OAuth 1.0a,
-/// HTTP Digest, Hawk, HTTP Message Signatures, Tencent Cloud TC3).
+/// calls as they stand (AWS Signature Version 4, Google Cloud Storage V4, Azure Shared Key, OAuth
+/// 1.0a, HTTP Digest, Hawk, HTTP Message Signatures, Tencent Cloud TC3).
 const SIGNED: [&[u8]; 11] = [
     b"aws ",
     b"aws4-",
@@ -31,7 +31,7 @@ const SIGNED: [&[u8]; 11] = [
     b"acs",
 ];
 
-/// What was answered to requests with one signature.
+/// The answers to requests with one signature.
 struct Answered {
     endpoint: Endpoint,
     /// The number of an answer, and the values of the headers in question.
@@ -74,7 +74,7 @@ impl Differing {
         }
     }
 
-    /// What was found.
+    /// The proposals.
     pub(super) fn proposals(self) -> Vec<Single> {
         let mut found: BTreeMap<(Endpoint, String), u64> = BTreeMap::new();
         for answered in self.answered.into_values() {
@@ -97,7 +97,7 @@ fn proposal(endpoint: Endpoint, name: &str, exchanges: u64) -> Single {
     Single { endpoint, says, place, why, exchanges, assumed: false }
 }
 
-/// Whether a header that doesn't count by itself may make answers differ.
+/// Returns whether a header that doesn't count by itself may make answers differ.
 fn may_tell_apart(name: &[u8], value: &[u8]) -> bool {
     match family(name) {
         Some(Family::Credential) => {

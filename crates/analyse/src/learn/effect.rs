@@ -1,8 +1,9 @@
-//! What a request does to the things that it names, as far as its method, operation and path say it.
+//! The effect of a request on the things that it names, as far as its method, operation and path
+//! say it.
 
 use super::endpoint::Endpoint;
 
-/// What a request does.
+/// The effect of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It asks for what is there: the names in it are known already.
@@ -78,7 +79,7 @@ pub(super) fn effect(endpoint: &Endpoint, document: Option<&[u8]>) -> Effect {
     }
     let last = endpoint.path.rsplit('/').find(|segment| !segment.is_empty() && *segment != "*");
     let name = endpoint.operation.as_deref().or(last).unwrap_or_default();
-    // Of `DynamoDB_20120810.GetItem`, `documents:runQuery` and `tools/list` the last part.
+    // The last part of `DynamoDB_20120810.GetItem`, `documents:runQuery` and `tools/list`.
     let mut parts = name.rsplit(['.', ':', '/']);
     let words = words(parts.next().unwrap_or_default());
     let begins = |with: &[&str]| {
@@ -95,9 +96,9 @@ pub(super) fn effect(endpoint: &Endpoint, document: Option<&[u8]>) -> Effect {
     }
 }
 
-/// Whether a place is one where a request with this effect may introduce a name.
+/// Returns whether a place is one where a request with this effect may introduce a name.
 pub(super) fn may_introduce(effect: Effect, method: &str, place: &str) -> bool {
-    // What a POST or PATCH has in its path is there already; a PUT may create it.
+    // The thing in the path of a POST or PATCH is there already; a PUT may create it.
     effect == Effect::Creates && (method == "PUT" || !place.starts_with("path."))
 }
 

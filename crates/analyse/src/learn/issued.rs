@@ -23,9 +23,9 @@ pub(super) struct Issued {
 /// The first request to a backend that had a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct FirstUse {
-    /// When it began, in microseconds since 1970.
+    /// Its start, in microseconds since 1970.
     pub(super) time: u64,
-    /// Whether the value stood where a client may introduce a name of its own.
+    /// True if the value stood where a client may introduce a name of its own.
     pub(super) introduces: bool,
 }
 
@@ -87,7 +87,8 @@ impl Issued {
 
     fn message(&mut self, headers: &Headers, trailers: &Headers, body: &Body, at: (Says, u64)) {
         for (name, value) in headers.iter().chain(trailers.iter()) {
-            // Each answer has the time of day: a request that has it too doesn't have it from there.
+            // Each answer has the time of day: a request that has it too doesn't have it from
+            // there.
             if !name.eq_ignore_ascii_case(b"date") {
                 self.text(value, at);
             }
@@ -110,7 +111,8 @@ impl Issued {
         })
     }
 
-    /// The whole text, its words and its tokens; those in base64 too, such as an identifier in a cursor.
+    /// The whole text, its words and its tokens; those in base64 too, such as an identifier in a
+    /// cursor.
     fn text(&mut self, text: &[u8], at: (Says, u64)) {
         self.value(text, at);
         let part_of_word = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/~".contains(b);
@@ -131,7 +133,8 @@ impl Issued {
     }
 }
 
-/// Whether a body consists of items without text between them, so that words in its bytes aren't words.
+/// Returns whether a body consists of items without text between them, so that words in its bytes
+/// aren't words.
 fn is_of_items(content_type: &[u8]) -> bool {
     let has = |part: &[u8]| content_type.windows(part.len()).any(|text| text.eq_ignore_ascii_case(part));
     Names::of(content_type) != Names::Members || has(b"cbor") || has(b"msgpack")

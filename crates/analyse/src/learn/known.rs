@@ -8,9 +8,9 @@ pub(super) struct Known {
     pub(super) why: &'static str,
     /// Whether it is a JSON Web Token whose lasting claims count.
     pub(super) jwt: bool,
-    /// Whether a later request may refer to it.
+    /// True if a later request may refer to it.
     pub(super) names: bool,
-    /// Whether it only refers to what earlier requests introduced, and counts otherwise.
+    /// True if it only refers to what earlier requests introduced, and counts otherwise.
     pub(super) refers: bool,
 }
 

@@ -72,7 +72,7 @@ pub fn renewed(snapshot: &Snapshot, second: Option<&Snapshot>) -> Result<Vec<Rul
     Ok(rules)
 }
 
-/// What a second recording has settled.
+/// The effect of a second recording on the rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// The number of learnt rules before and after.

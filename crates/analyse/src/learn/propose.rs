@@ -16,7 +16,7 @@ pub(super) struct Single {
     pub(super) place: String,
     pub(super) why: String,
     pub(super) exchanges: u64,
-    /// Whether it rests on the look of values in one recording.
+    /// True if it rests on the look of values in one recording.
     pub(super) assumed: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Says {
     Callers,
 }
 
-/// What one place speaks for.
+/// The treatment that one place is evidence for.
 struct Judged {
     says: Says,
     place: String,
@@ -44,7 +44,7 @@ struct Judged {
     assumed: bool,
 }
 
-/// What the places speak for, each by itself.
+/// The proposals for each place by itself.
 pub(super) fn proposals(
     seen: &Seen,
     compared: Option<&BTreeMap<(Endpoint, String), Compared>>,
@@ -113,7 +113,7 @@ fn judge(
     let changes = compared.filter(|compared| compared.different > 0);
     let all = values.exchanges;
     if values.nanos == all && !constant {
-        // Where there are none, the field isn't sent.
+        // A client omits the field if there are none.
         let why = format!("nanoseconds of the time of the request in {} of {all} exchanges", values.nanos);
         return proved(Says::Ignore, why);
     }
@@ -131,7 +131,7 @@ fn judge(
     }
 }
 
-/// Whether each value in a place stood in an earlier request that may have introduced it.
+/// Returns whether each value in a place stood in an earlier request that may have introduced it.
 fn all_introduced_before(seen: &Seen, values: &Values) -> bool {
     let introduced = |value: &Hashed, here: u64| {
         let first = seen.issued.first_use(*value);
@@ -143,13 +143,13 @@ fn all_introduced_before(seen: &Seen, values: &Values) -> bool {
     }
 }
 
-/// Who made the identifiers in a place, by the order of the recording.
+/// The makers of the identifiers in a place, by the order of the recording.
 #[derive(Default)]
 struct Makers {
     /// Answers that came before any request had them.
     answers: usize,
-    /// The client's configuration: read before anything introduced them, or computed from a content,
-    /// or from another time than that of the run.
+    /// The client's configuration: read before anything introduced them, or computed from a
+    /// content, or from another time than that of the run.
     configuration: usize,
     /// The client, for this call: they carry the time of their request.
     call: usize,
@@ -279,7 +279,7 @@ fn header_of_one_call(place: &str) -> Judged {
     Judged { says: Says::Volatile, place: place.to_owned(), why, assumed: true }
 }
 
-/// Where maps are known to be.
+/// The endpoints that are known to have maps.
 fn maps(seen: &Seen) -> Vec<Single> {
     let mut singles: BTreeMap<Endpoint, Single> = BTreeMap::new();
     for ((endpoint, _), values) in seen.places.iter().filter(|((_, place), _)| place.starts_with("body/")) {

@@ -1,4 +1,4 @@
-//! What the requests of a recording have in which places.
+//! The values of a recording's requests, by place.
 
 use super::effect;
 use super::endpoint::Endpoint;
@@ -11,23 +11,24 @@ use understudy_core::canonical::{self, Part, RequestView, Signature, parts};
 use understudy_core::exchange::Exchange;
 use understudy_core::rules::{Instant, Rules, Shape, instants, tokens};
 
-/// A time in a request is the time of the request from so many seconds before it to so many after it.
+/// A time in a request is the time of the request from so many seconds before it to so many after
+/// it.
 const NOW_BEFORE: u64 = 120;
 const NOW_AFTER: u64 = 10;
 /// A second recording is compared with at most so many requests to one endpoint.
 const KEPT: usize = 2000;
 
-/// Whether a time is that of the request; both in seconds since 1970.
+/// Returns whether a time is that of the request; both in seconds since 1970.
 pub(super) fn is_now(at: u64, request: u64) -> bool {
     at.saturating_add(NOW_BEFORE) >= request && at <= request.saturating_add(NOW_AFTER)
 }
 
-/// What stands in one place of the requests to one endpoint.
+/// The values in one place of the requests to one endpoint.
 #[derive(Default)]
 pub(super) struct Values {
-    /// How many exchanges have something there.
+    /// Number of exchanges with a value there.
     pub(super) exchanges: u64,
-    /// How many of those have a JSON Web Token with a time in it there.
+    /// Number of those with a JSON Web Token with a time in it there.
     pub(super) jwts: u64,
     /// UUIDs, long hexadecimal numbers and the like, each once.
     pub(super) random: HashMap<Hashed, Identifier>,
@@ -36,57 +37,59 @@ pub(super) struct Values {
     pub(super) whole: HashMap<Hashed, u64>,
     /// The times and days.
     pub(super) times: Times,
-    /// How many exchanges have there the nanoseconds of a time near that of the request.
+    /// Number of exchanges with the nanoseconds of a time near that of the request.
     pub(super) nanos: u64,
-    /// How many exchanges have a random token there.
+    /// Number of exchanges with a random token there.
     pub(super) with_tokens: u64,
-    /// How many exchanges are those of requests that may introduce a name there.
+    /// Number of exchanges whose requests may introduce a name there.
     pub(super) introduce: u64,
 }
 
 /// A random-looking value in a place.
 #[derive(Clone, Copy)]
 pub(super) struct Identifier {
-    /// When the first request that had it in this place began, in microseconds since 1970.
+    /// Start of the first request with it in this place, in microseconds since 1970.
     pub(super) first: u64,
-    /// Whether the time that it carries is that of its request; `None` where it carries none.
+    /// True if the time that it carries is that of its request; `None` where it carries none.
     pub(super) made_now: Option<bool>,
-    /// Whether its place or its prefix says that it is computed from a content.
+    /// True if its place or its prefix says that it is computed from a content.
     pub(super) digest: bool,
 }
 
 /// The times and days that stand in one place.
 #[derive(Default)]
 pub(super) struct Times {
-    /// How many exchanges have one.
+    /// Number of exchanges with one.
     pub(super) exchanges: u64,
-    /// How many of those have the time, or the day, of the request.
+    /// Number of those with the time, or the day, of the request.
     pub(super) now: u64,
-    /// How many have nothing but whole seconds that are those of the request: an answer may have the
-    /// same second by accident.
+    /// Number of exchanges with nothing but whole seconds that are those of the request: an answer
+    /// may have the same second by accident.
     pub(super) whole_seconds: u64,
-    /// How many have other times too, or alone.
+    /// Number of exchanges with other times, alone or beside it.
     pub(super) with_others: u64,
-    /// Whether each other time is at a round distance from the time of the request that the request
-    /// itself says, and how many exchanges have said it.
+    /// Number of exchanges in which each other time is at a round distance from the time of the
+    /// request that the request itself says.
     pub(super) round: u64,
-    /// How many exchanges have nothing but times at a round distance from the proxy's clock.
+    /// Number of exchanges with nothing but times at a round distance from the proxy's clock.
     pub(super) round_by_proxy: u64,
     /// The texts of times, as they stand.
     pub(super) texts: HashSet<Hashed>,
 }
 
-/// One request, as it is compared with that of a second recording: its places in order, each with the hash of its value.
+/// One request, as it is compared with that of a second recording: its places in order, each with
+/// the hash of its value.
 pub(super) type Request = Vec<(String, Hashed)>;
 
-/// What has been seen in a recording.
+/// The observations of a recording.
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) places: BTreeMap<(Endpoint, String), Values>,
     pub(super) issued: Issued,
     /// The endpoints that speak JSON-RPC.
     pub(super) json_rpc: HashSet<Endpoint>,
-    /// The endpoints whose requests are of OAuth: they have both a client and where to come back to.
+    /// The endpoints whose requests are of OAuth: they have both a client and where to come back
+    /// to.
     pub(super) oauth: HashSet<Endpoint>,
     pub(super) requests: BTreeMap<Endpoint, Vec<Request>>,
     signature: Signature,
@@ -119,12 +122,12 @@ impl<'p> PlacedText<'p> {
 struct Looked<'a> {
     endpoint: &'a Endpoint,
     placed: &'a PlacedText<'a>,
-    /// When the request began, in microseconds since 1970.
+    /// Start of the request, in microseconds since 1970.
     time: u64,
     introduces: bool,
     /// The time of the request that the request itself says, in seconds.
     said: Option<u64>,
-    /// Whether the request says its day.
+    /// True if the request says its day.
     says_day: bool,
 }
 
@@ -256,25 +259,27 @@ const MADE_NOW: u64 = 600;
 /// Times farther from the request than this, in seconds, are no windows of time: 400 days.
 const WINDOW_MAX: u64 = 400 * 86_400;
 
-/// Whether a time is a multiple of a unit away from another, within a tolerance; all in seconds.
+/// Returns whether a time is a multiple of a unit away from another, within a tolerance; all in
+/// seconds.
 fn is_round(at: u64, from: u64, unit: u64, tolerance: u64) -> bool {
     let distance = at.abs_diff(from);
     let nearest = (distance + unit / 2) / unit * unit;
     nearest > 0 && distance.abs_diff(nearest) <= tolerance && distance <= WINDOW_MAX
 }
 
-/// Whether a day is away from that of the request as windows of time are: days, weeks, months, a year.
+/// Returns whether a day is away from that of the request as windows of time are: days, weeks,
+/// months, a year.
 fn is_round_in_days(at: u64, request: u64) -> bool {
     const DISTANCES: [u64; 18] = [1, 2, 3, 5, 7, 10, 14, 21, 28, 29, 30, 31, 60, 90, 91, 180, 365, 366];
     DISTANCES.contains(&(at / 86_400).abs_diff(request / 86_400))
 }
 
-/// Whether a day is that of the request; somewhere it is tomorrow already.
+/// Returns whether a day is that of the request; somewhere it is tomorrow already.
 fn is_today(instant: &Instant, request: u64) -> bool {
     (instant.seconds / 86_400).abs_diff(request / 86_400) <= 1
 }
 
-/// What a part says: a string of JSON without its quotes, anything else as it is.
+/// The text of a part: a string of JSON without its quotes, anything else as it is.
 fn text_of(part: &Part) -> Vec<u8> {
     match part.key.starts_with("body") {
         true => canonical::json_text(&part.value),
@@ -289,7 +294,8 @@ fn looks_like_graphql(text: &[u8]) -> bool {
         .any(|start| text.starts_with(start))
 }
 
-/// Whether a token is computed from a content, as its prefix, its length and the name of its place say.
+/// Returns whether a token is computed from a content, as its prefix, its length and the name of
+/// its place say.
 fn is_digest(place: &str, text: &[u8], token: &std::ops::Range<usize>) -> bool {
     let before = &text[..token.start];
     let prefixed = [&b"sha1:"[..], b"sha256:", b"sha512:", b"md5:", b"sha1-", b"sha256-", b"blake3:"]
@@ -302,7 +308,8 @@ fn is_digest(place: &str, text: &[u8], token: &std::ops::Range<usize>) -> bool {
     prefixed || named && matches!(token.len(), 32 | 40 | 56 | 64 | 96 | 128)
 }
 
-/// The place that a part stands for in rules: elements of arrays are any. `None`: it isn't one that values change in.
+/// The place that a part stands for in rules: elements of arrays are any. `None`: it isn't one that
+/// values change in.
 pub(super) fn place_of(key: &str, names: Names) -> Option<String> {
     if ["path.", "query.", "header."].iter().any(|start| key.starts_with(start)) || key == "body" {
         return Some(key.to_owned());

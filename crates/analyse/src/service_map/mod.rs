@@ -1,7 +1,9 @@
-//! The service map: who calls the service, and which backends it calls, as a model, as text for a terminal, and as SVG.
+//! The service map: who calls the service, and which backends it calls, as a model, as text for a
+//! terminal, and as SVG.
 //!
-//! Made of a [`Summary`] alone: no files, no clock, equal for equal input. Names come from recordings, so that anything may stand in
-//! them: what is shown of them is printable ASCII, and XML is escaped.
+//! Made of a [`Summary`] alone: no files, no clock, equal for equal input. Names come from
+//! recordings, so that anything may stand in them: what is shown of them is printable ASCII, and
+//! XML is escaped.
 
 mod badge;
 mod group;
@@ -41,18 +43,20 @@ impl ServiceMap {
         }
     }
 
-    /// The map for a terminal so many columns wide, without colours. Each line ends with a line break.
+    /// The map for a terminal so many columns wide, without colours. Each line ends with a line
+    /// break.
     pub fn to_text(&self, width: usize) -> String {
         text::write(self, width)
     }
 
-    /// The map as an SVG file that stands for itself: no scripts, nothing from elsewhere, light and dark as its reader has it.
+    /// The map as an SVG file that stands for itself: no scripts, nothing from elsewhere, light and
+    /// dark as its reader has it.
     pub fn to_svg(&self) -> String {
         svg::write(self, true)
     }
 
-    /// The map as an `<svg>` element for a page that has [`CSS`] in its style sheet: without a style of its own, which a strict
-    /// `Content-Security-Policy` would not let in.
+    /// The map as an `<svg>` element for a page that has [`CSS`] in its style sheet: without a
+    /// style of its own, which a strict `Content-Security-Policy` would not let in.
     pub fn to_svg_element(&self) -> String {
         svg::write(self, false)
     }

@@ -1,10 +1,12 @@
-//! Which technologies a backend is made of, told by what was said to it: tags, each with its evidence.
+//! Recognises the technologies of a backend by its exchanges: tags, each with its evidence.
 //!
-//! Hosts, headers and AWS's names are data (`services.rs`, `aws/names.rs`, `gcp.rs`); code decides where shape does. Nothing here is part
-//! of matching: a tag is for people. Evidence never holds a secret, and what it quotes of an exchange is made safe to show. Redacted
-//! exchanges have the same tags as they had before.
+//! Hosts, headers and AWS's names are data (`services.rs`, `aws/names.rs`, `gcp.rs`); code decides
+//! where shape does. Nothing here is part of matching: a tag is for people. Evidence never holds a
+//! secret, and what it quotes of an exchange is made safe to show. Redacted exchanges have the same
+//! tags as they had before.
 //!
-//! The cost of one exchange is bounded: bodies are looked at up to [`BODY_MAX`], and nothing recurses.
+//! The cost of one exchange is bounded: bodies are looked at up to [`BODY_MAX`], and nothing
+//! recurses.
 
 mod auth;
 mod aws;
@@ -69,17 +71,19 @@ impl Technologies {
     }
 }
 
-/// Whether an exchange delivers telemetry (traces, metrics, logs, errors), by its path or its headers.
+/// Returns whether an exchange delivers telemetry (traces, metrics, logs, errors), by its path or
+/// its headers.
 pub fn delivers_telemetry(exchange: &Exchange) -> bool {
     telemetry::delivers(exchange)
 }
 
-/// Whether an exchange delivers telemetry: by its path or its headers, or because its backend's host takes nothing else.
+/// Returns whether an exchange delivers telemetry: by its path or its headers, or because its
+/// backend's host takes nothing else.
 pub fn is_telemetry(exchange: &Exchange) -> bool {
     delivers_telemetry(exchange) || is_telemetry_host(&exchange.backend)
 }
 
-/// Whether a backend (`scheme://host[:port]`) takes telemetry alone, by its host.
+/// Returns whether a backend (`scheme://host[:port]`) takes telemetry alone, by its host.
 pub fn is_telemetry_host(backend: &str) -> bool {
     let mut found = Technologies::default();
     found.backend(backend);

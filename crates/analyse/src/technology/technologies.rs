@@ -1,4 +1,5 @@
-//! The technologies of a backend as they are gathered: a list of tags, each once, in order, and with evidence.
+//! The technologies of a backend as they are gathered: a list of tags, each once, in order, and
+//! with evidence.
 
 use super::tag::{self, Kind, Tag};
 use serde::Serialize;

@@ -41,7 +41,7 @@ pub(super) fn look(exchange: &Exchange, found: &mut Technologies) -> bool {
     has_header(&exchange.request)
 }
 
-/// Whether an exchange delivers telemetry, by its path or a header.
+/// Returns whether an exchange delivers telemetry, by its path or a header.
 pub(super) fn delivers(exchange: &Exchange) -> bool {
     delivery(&exchange.request).is_some() || has_header(&exchange.request)
 }

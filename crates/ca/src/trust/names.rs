@@ -1,4 +1,5 @@
-//! What the parts of trust share: the names of the written files, the user's variables, and the proxy.
+//! Names that the parts of trust share: those of the written files, the user's variables, and the
+//! proxy.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

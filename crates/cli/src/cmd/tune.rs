@@ -49,8 +49,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBERS|all", conflicts_with_all = ["apply", "undo"])]
     accept: Option<Chosen>,
 
-    /// Learn the learnt rules anew, and write them; rules that a person wrote stay. With `--with`, by
-    /// both recordings
+    /// Learn the learnt rules anew, and write them; rules that a person wrote stay. With `--with`,
+    /// by both recordings
     #[arg(long, conflicts_with_all = ["apply", "undo", "accept"])]
     relearn: bool,
 

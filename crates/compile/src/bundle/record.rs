@@ -56,7 +56,7 @@ pub struct BackendRecord {
     pub mode: Mode,
 }
 
-/// What a bundled module says of its making, besides what the table says.
+/// Facts about the making of a bundled module, besides those in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleInfo {
     /// The version of Understudy that bundles.

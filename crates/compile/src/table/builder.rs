@@ -334,8 +334,9 @@ impl TableBuilder {
                 }
             }
         }
-        // A caller whose secret no answer issued has another secret in each run. The only such caller
-        // can't be confused with others: its answers have no name, and an unknown caller gets them.
+        // A caller whose secret no answer issued has another secret in each run. The only such
+        // caller can't be confused with others: its answers have no name, and an unknown caller
+        // gets them.
         let mut own: Vec<u64> = self
             .callers
             .iter()

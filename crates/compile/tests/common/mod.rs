@@ -1,4 +1,4 @@
-//! What the tests of this crate share: the exchanges of the snapshot's tests, and tables of them.
+//! Helpers of this crate's tests: the exchanges of the snapshot's tests, and tables of them.
 #![allow(dead_code, unused_imports, reason = "each test binary uses some of it")]
 
 #[path = "../../../snapshot/tests/common/mod.rs"]

@@ -94,7 +94,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Whether a rule leaves out all of the body, however it was read.
+    /// Returns whether a rule leaves out all of the body, however it was read.
     pub(super) fn is_left_out(actions: &Actions<'_>) -> bool {
         let whole = actions.body().filter(|(_, _, steps)| steps.is_empty()).last();
         matches!(whole, Some((What::Ignore | What::Mask, ..)))

@@ -8,7 +8,8 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 const DAY: u64 = 86_400;
 
-/// A time that a rule calls the time of the request may be as far from the service's clock, in seconds.
+/// A time that a rule calls the time of the request may be as far from the service's clock, in
+/// seconds.
 const NOW: u64 = 130;
 
 /// The time of a request.
@@ -16,13 +17,13 @@ const NOW: u64 = 130;
 pub struct Now {
     /// In seconds since 1970.
     pub seconds: u64,
-    /// Whether the request itself says it, so that distances from it are exact. The proxy's clock is
-    /// late by as long as the request took to be made.
+    /// True if the request itself says it, so that distances from it are exact. The proxy's clock
+    /// is late by as long as the request took to be made.
     pub exact: bool,
 }
 
 impl Now {
-    /// Whether an instant is the time or the day of the request.
+    /// Returns whether an instant is the time or the day of the request.
     pub fn is_now(&self, instant: &Instant) -> bool {
         match instant.day {
             true => (self.seconds / DAY).abs_diff(instant.seconds / DAY) <= 1,
@@ -30,8 +31,8 @@ impl Now {
         }
     }
 
-    /// What stands in a signature for an instant. `is_now`: a rule says that it is the time of the
-    /// request.
+    /// The text that replaces an instant in a signature. `is_now`: a rule says that it is the time
+    /// of the request.
     pub fn distance(&self, instant: &Instant, is_now: bool) -> String {
         if instant.day {
             let (today, day) = (self.seconds / DAY, instant.seconds / DAY);

@@ -69,8 +69,8 @@ fn write_pair(name: &[u8], value: Option<&[u8]>, shown: Shown, out: &mut Vec<u8>
     }
 }
 
-/// Decoded names and values, sorted by name; of a query those that change with each signing are left
-/// out.
+/// Decoded names and values, sorted by name; of a query those that change with each signing are
+/// left out.
 fn sorted_pairs(text: &[u8], query: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let scheme = if query { signed_url::scheme_of(text) } else { None };
     let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = text
@@ -112,7 +112,8 @@ fn write_object(pairs: &[(Vec<u8>, Option<Vec<u8>>)], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Whether the text is one `name=value` of unreserved characters alone: then it is its own normal form. (A presigned URL has more pairs.)
+/// Returns whether the text is one `name=value` of unreserved characters alone: then it is its own
+/// normal form. (A presigned URL has more pairs.)
 fn is_single_plain_pair(text: &[u8]) -> bool {
     let mut equals = 0u8;
     let plain = text.iter().all(|&b| {

@@ -124,13 +124,14 @@ impl Format {
         }
     }
 
-    /// Whether the type promises a structure, so that bytes without it are something special.
+    /// Returns whether the type promises a structure, so that bytes without it are something
+    /// special.
     pub(super) fn is_structured(self) -> bool {
         !matches!(self, Self::Form | Self::Text | Self::Bytes)
     }
 }
 
-/// Whether a text names a type and a subtype. `*/*` is a range and names nothing (RFC 9110,
+/// Returns whether a text names a type and a subtype. `*/*` is a range and names nothing (RFC 9110,
 /// 12.5.1).
 fn is_media_type(text: &[u8]) -> bool {
     let mut halves = text.splitn(2, |&b| b == b'/');

@@ -75,7 +75,8 @@ fn all_of_it(content_type: &str, encoding: &str, body: &[u8]) -> usize {
 fn check(body: &[u8]) {
     for content_type in TYPES {
         let length = all_of_it(content_type, "", body);
-        // An escape makes three or six bytes of one, a tag of CBOR seventeen; all else is a constant.
+        // An escape makes three or six bytes of one, a tag of CBOR seventeen; all else is a
+        // constant.
         assert!(length <= body.len() * 18 + 1024, "{content_type}: {length} of {}", body.len());
     }
 }

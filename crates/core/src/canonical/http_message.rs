@@ -110,8 +110,8 @@ fn headers_alone(rest: &[u8], line_end: &[u8]) -> Option<Vec<pairs::Pair>> {
     headers::split(&whole, line_end).filter(|(_, body)| body.is_empty()).map(|(headers, _)| headers)
 }
 
-/// Whether a header of an inner request counts. The host and the operation have no field of their
-/// own here, and encodings aren't undone.
+/// Returns whether a header of an inner request counts. The host and the operation have no field of
+/// their own here, and encodings aren't undone.
 fn counts(name: &[u8]) -> bool {
     const BESIDE: [&[u8]; 5] =
         [b"host", b"soapaction", b"x-amz-target", b"content-encoding", b"transfer-encoding"];

@@ -40,9 +40,9 @@ pub(super) enum Item<'a> {
         seconds: i64,
         nanoseconds: u32,
     },
-    /// So many items; `None`: until a [`Self::Break`].
+    /// This many items; `None`: until a [`Self::Break`].
     Array(Option<u64>),
-    /// So many pairs of items; `None`: until a [`Self::Break`].
+    /// This many pairs of items; `None`: until a [`Self::Break`].
     Map(Option<u64>),
     Break,
 }
@@ -85,9 +85,9 @@ struct Open {
     kind: Kind,
     /// The number of items that are left; `None`: until a break.
     left: Option<u64>,
-    /// Whether nothing has been written into it.
+    /// True if nothing has been written into it.
     is_first: bool,
-    /// Whether the next item of a map is a value.
+    /// True if the next item of a map is a value.
     has_key: bool,
 }
 
@@ -228,7 +228,7 @@ fn named(name: &str, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(format!("(\"{name}\":\"{}\")", hex(bytes)).as_bytes());
 }
 
-/// Whether bytes read as text: characters, and no control characters but those of lines.
+/// Returns whether bytes read as text: characters, and no control characters but those of lines.
 fn is_readable(bytes: &[u8]) -> bool {
     let is_strange = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
     std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(is_strange))

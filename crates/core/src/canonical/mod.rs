@@ -224,8 +224,8 @@ fn texts_at<'a>(place: &Place, facts: &Facts<'a>, query: &[u8], body: &Body<'a>)
     }
 }
 
-/// Whether a header asks for what a request without it asks for too: `accept: */*` (RFC 9110,
-/// 12.5.1).
+/// Returns whether a header asks for what a request without it asks for too: `accept: */*` (RFC
+/// 9110, 12.5.1).
 fn is_any(name: &[u8], value: &[u8]) -> bool {
     name == b"accept" && value.trim_ascii() == b"*/*"
 }

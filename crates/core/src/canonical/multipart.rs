@@ -137,7 +137,7 @@ struct Part<'a> {
     content_type: Option<Vec<u8>>,
     /// The headers that none of these say all of, lower-case and sorted.
     others: Vec<Pair>,
-    /// How the content is encoded.
+    /// The encoding of the content.
     encoding: Encoding,
     content: &'a [u8],
 }
@@ -254,8 +254,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Whether a content disposition says no more than a form's has to (RFC 7578, 4.2): a name, a file
-/// name. `None` where it says one twice.
+/// Returns whether a content disposition says no more than a form's has to (RFC 7578, 4.2): a name,
+/// a file name. `None` where it says one twice.
 fn is_told(disposition: &Parameters<'_>) -> Option<bool> {
     let is_known = |(name, _): &(&[u8], &[u8])| {
         name.eq_ignore_ascii_case(b"name") || name.eq_ignore_ascii_case(b"filename")

@@ -92,7 +92,8 @@ fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never sent.
+/// Path and query: the query is what follows the first `?` (RFC 3986, 3.4); a fragment is never
+/// sent.
 pub(super) fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().position(|&b| b == b'?') {
         Some(at) => {

@@ -44,7 +44,8 @@ pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether a name as it was sent is the one that is looked for. Few names have anything to be decoded.
+/// Returns whether a name as it was sent is the one that is looked for. Few names have anything to
+/// be decoded.
 pub(super) fn is_named(name: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
     if name.iter().any(|b| matches!(b, b'%' | b'+')) { is(&decode(name)) } else { is(name) }
 }

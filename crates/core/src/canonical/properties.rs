@@ -196,8 +196,8 @@ proptest! {
         }
     }
 
-    /// Only where the normal form is a body of the same type is it the same body: of JSON and forms.
-    /// Anywhere else, bytes that are written like a tree aren't taken for it.
+    /// Only where the normal form is a body of the same type is it the same body: of JSON and
+    /// forms. Anywhere else, bytes that are written like a tree aren't taken for it.
     #[test]
     fn normal_form_is_not_taken_for_the_body(kind in 0usize..16, bytes in body()) {
         let one = of_type(TYPES[kind], &bytes);

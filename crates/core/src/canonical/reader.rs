@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 8;
 /// The byte order mark in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// How a content was read, where its type leaves that open.
+/// The reading of a content whose type leaves the reading open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// As its type says; or as JSON or text where the type says nothing.
@@ -42,7 +42,7 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    /// What stands in a signature for it; nothing for the usual reading.
+    /// Its name in a signature; none for the usual reading.
     pub(super) fn name(self) -> Option<&'static [u8]> {
         match self {
             Self::Usual => None,
@@ -120,7 +120,7 @@ pub(super) struct Content<'a> {
     pub(super) format: Format,
     /// The whole value of `content-type`.
     pub(super) content_type: Option<&'a [u8]>,
-    /// What compresses the messages of gRPC's frames.
+    /// The compression of the messages in gRPC's frames.
     pub(super) message_coding: Option<&'a [u8]>,
     pub(super) bytes: &'a [u8],
     /// The number of contents around this one.

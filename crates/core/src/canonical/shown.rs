@@ -1,6 +1,6 @@
 //! The replacement of a value in a signature.
 
-/// What stands in the place of a value.
+/// The replacement of a value.
 pub(super) enum Shown {
     /// The value.
     Value,

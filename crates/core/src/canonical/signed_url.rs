@@ -15,15 +15,15 @@ pub struct Scheme {
     pub marks: &'static [&'static str],
     /// The parameters that don't count then.
     pub left_out: &'static [&'static str],
-    /// Whether upper and lower case in names are the same.
+    /// True if upper and lower case in names are the same.
     pub any_case: bool,
-    /// Who says so.
+    /// The source.
     pub source: &'static str,
 }
 
-/// What Azure leaves out: signature, times of the signature's validity, and those of the key of a
-/// user's delegation. What is allowed (`sp`, `sr`, `srt`, `ss`, `spr`, `sip`, `si`, …), to whom,
-/// and the versions count.
+/// Parameters that Azure's signatures leave open: signature, times of the signature's validity, and
+/// those of the key of a user's delegation. What is allowed (`sp`, `sr`, `srt`, `ss`, `spr`, `sip`,
+/// `si`, …), to whom, and the versions count.
 const AZURE: &[&str] = &["sig", "se", "st", "ske", "skt"];
 
 /// The schemes. The first one whose marks are all there is the one.
@@ -148,7 +148,7 @@ impl Scheme {
         }
     }
 
-    /// Whether a parameter changes with each signing; `name` decoded.
+    /// Returns whether a parameter changes with each signing; `name` decoded.
     pub(super) fn leaves_out(&self, name: &[u8]) -> bool {
         self.left_out.iter().any(|known| self.is(name, known))
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// A day in seconds.
 const DAY: u64 = 86_400;
-/// How far the service's clock may be from the proxy's, in seconds.
+/// Maximum difference between the service's clock and the proxy's, in seconds.
 const CLOCK_OFF: u64 = 2 * DAY;
 
 /// The values that rules have taken out of one signature, in the order in which they stand there.
@@ -35,7 +35,7 @@ struct Taken {
     role: Role,
 }
 
-/// What a value that was taken out does in a conversation.
+/// The role of a value that was taken out in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Nothing: a time, a count.
@@ -66,7 +66,7 @@ pub struct Value<'a> {
     pub spelling: Spelling,
     /// The value.
     pub bytes: &'a [u8],
-    /// What it does in a conversation.
+    /// Its role in a conversation.
     pub role: Role,
 }
 
@@ -76,12 +76,12 @@ impl Value<'_> {
         digest::prefix(&digest::sha1(self.bytes)).max(1)
     }
 
-    /// Whether it may stand for a recorded name.
+    /// Returns whether it may stand for a recorded name.
     pub fn may_name(&self) -> bool {
         matches!(self.role, Role::Name | Role::Reference)
     }
 
-    /// Whether only the recorded value will do, or one that is known to stand for it.
+    /// Returns whether only the recorded value will do, or one that is known to stand for it.
     pub fn must_be_known(&self) -> bool {
         matches!(self.role, Role::Reference | Role::Caller)
     }
@@ -158,14 +158,14 @@ impl Values {
         }
     }
 
-    /// The text with the shapes of its passing tokens in their places. A text in base64 that has them
-    /// inside stands there as what it says.
+    /// The text with the shapes of its passing tokens in their places. A text in base64 that has
+    /// them inside stands there as what it says.
     fn without_tokens(&mut self, what: What, place: PlaceId, text: &[u8]) -> Vec<u8> {
         match readable(text) {
             Cow::Borrowed(text) => self.without_tokens_of(what, place, text),
             Cow::Owned(inner) => {
                 let shown = self.without_tokens_of(what, place, &inner);
-                // What the rule isn't about leaves the value as it is written.
+                // A text without matches for the rule stays as it is written.
                 if shown == inner { text.to_vec() } else { [b"base64(", shown.as_slice(), b")"].concat() }
             }
         }
@@ -218,9 +218,9 @@ impl Values {
         self.replace(place, text, replaced)
     }
 
-    /// Takes the service's clock from texts that hold the time of the request: the time in them that
-    /// is nearest to the proxy's clock, or else the nearest day. A clock that is more than two days
-    /// off is none.
+    /// Takes the service's clock from texts that hold the time of the request: the time in them
+    /// that is nearest to the proxy's clock, or else the nearest day. A clock that is more than two
+    /// days off is none.
     pub(super) fn set_service_time<'t>(&mut self, texts: impl Iterator<Item = Cow<'t, [u8]>>) {
         let all: Vec<Instant> = texts.flat_map(|text| instants(&readable(&text))).collect();
         let distance = |instant: &&Instant| instant.seconds.abs_diff(self.proxy_time);

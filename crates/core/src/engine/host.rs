@@ -3,7 +3,7 @@
 use crate::digest::Digest;
 use crate::headers::Headers;
 
-/// What to do with a request.
+/// The treatment of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// Let the request continue to its backend.
@@ -71,10 +71,11 @@ pub trait Host {
     fn body(&mut self, side: Side, start: usize, max: usize) -> Vec<u8>;
     /// The protocol of the current stream, such as `HTTP/1.1`.
     fn protocol(&mut self) -> String;
-    /// Whether the response whose headers have just arrived is the backend's, and not one that the
-    /// proxy made.
+    /// Returns whether the response whose headers have just arrived is the backend's, and not one
+    /// that the proxy made.
     fn backend_answered(&mut self) -> bool;
-    /// Whether the current stream ended because the client left. Called when the stream ends.
+    /// Returns whether the current stream ended because the client left. Called when the stream
+    /// ends.
     fn client_left(&mut self) -> bool;
     /// The number of times that this signature was requested before, in all workers of the proxy.
     /// Counts this request.

@@ -134,8 +134,8 @@ impl<'a> Candidates<'a> {
         if wanted.iter().all(Option::is_none) {
             return Ok(Self { answers: all().collect(), turn_key: entry.digest, exact: false });
         }
-        // Whether an answer was recorded with the wanted values, apart from those with a free role and
-        // name.
+        // Checks whether an answer was recorded with the wanted values, apart from those with a
+        // free role and name.
         let fits = |answer: &Answer, is_free: &dyn Fn(Role, u64) -> bool| {
             let names = vm.table.names(answer.names);
             live.iter().zip(&wanted).enumerate().all(|(at, (value, wanted))| {

@@ -65,7 +65,7 @@ pub struct Vm<S> {
     pub(super) body_cap: usize,
     pub(super) verdict_header: bool,
     pub(super) grpc_stub: bool,
-    /// Whether matches that rest on an assumption are misses.
+    /// True if matches that rest on an assumption are misses.
     pub(super) strict: bool,
     pub(super) direction: Direction,
     /// The address under which inbound exchanges are recorded, whatever name the client used.

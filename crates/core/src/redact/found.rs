@@ -23,7 +23,7 @@ pub(super) struct Hit<'a> {
 pub enum What<'a> {
     /// Under this name, as written.
     Name(&'a [u8]),
-    /// Of this known shape.
+    /// A known shape.
     Shape(&'static str),
     /// The number of a payment card.
     Card,

@@ -1,4 +1,4 @@
-//! What a snapshot or a configuration says of redaction.
+//! Settings of redaction in a snapshot or a configuration.
 
 /// Settings of redaction in a snapshot or a configuration.
 #[derive(

@@ -88,7 +88,7 @@ impl Rules {
         self.need_time
     }
 
-    /// Whether the rule that a place stands in rests on an assumption.
+    /// Returns whether the rule that a place stands in rests on an assumption.
     pub fn is_assumed(&self, id: PlaceId) -> bool {
         self.all.get(id.rule()).is_some_and(|rule| rule.assumed == Some(true))
     }
@@ -216,8 +216,8 @@ impl<'a> Actions<'a> {
         self.last(|place| matches!(place.root(), Root::Query(n) if n == name))
     }
 
-    /// What is to be done with a header, by its name in lower case. `header.*` stands for each that
-    /// no rule requires.
+    /// The instruction for a header, by its name in lower case. `header.*` stands for each that no
+    /// rule requires.
     pub(crate) fn header(&self, name: &[u8]) -> Option<Said<'a>> {
         let named = |wanted: &[u8]| {
             self.last(|place| matches!(place.root(), Root::Header(n) if n.as_bytes() == wanted))
@@ -230,7 +230,7 @@ impl<'a> Actions<'a> {
         self.required().any(|required| required.as_bytes() == name)
     }
 
-    /// Whether a header says who calls.
+    /// Returns whether a header says who calls.
     pub(crate) fn is_caller(&self, name: &[u8]) -> bool {
         matches!(self.header(name), Some((What::Caller, ..)))
     }

@@ -66,8 +66,9 @@ pub struct Rule {
     /// from the request on that introduced it. One that was never introduced misses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<Place>,
-    /// Texts that hold the time or the day of the request, by the service's clock. Any that is within
-    /// two days of the proxy's clock will do. The first sets the clock that `clock` counts from.
+    /// Texts that hold the time or the day of the request, by the service's clock. Any that is
+    /// within two days of the proxy's clock will do. The first sets the clock that `clock` counts
+    /// from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub now: Vec<Place>,
     /// Texts in which times and days count by their distance from the time of the request.
@@ -77,7 +78,7 @@ pub struct Rule {
     /// that wasn't recorded misses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub callers: Vec<Place>,
-    /// Whether the evidence is the look of values in one recording, which can't prove it.
+    /// True if the evidence is the look of values in one recording, which can't prove it.
     /// `--strict` refuses matches that need such a rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed: Option<bool>,
@@ -115,14 +116,14 @@ impl Rule {
     /// The version of the rules of evidence that this code learns by.
     pub const LEARNT: u32 = 2;
 
-    /// Whether the rule was learnt from a recording. A person who makes a learnt rule their own
-    /// removes `learnt` and `exchanges`.
+    /// Returns whether the rule was learnt from a recording. A person who makes a learnt rule their
+    /// own removes `learnt` and `exchanges`.
     pub fn is_learnt(&self) -> bool {
         self.learnt.is_some() || self.is_outdated()
     }
 
-    /// Whether an earlier version of the rules of evidence learnt it. Version 1 wrote the number of
-    /// exchanges, which no person has to write, and no version.
+    /// Returns whether an earlier version of the rules of evidence learnt it. Version 1 wrote the
+    /// number of exchanges, which no person has to write, and no version.
     pub fn is_outdated(&self) -> bool {
         match self.learnt {
             Some(version) => version < Self::LEARNT,

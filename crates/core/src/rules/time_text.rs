@@ -1,6 +1,7 @@
 //! Times in texts, in the spellings that SDKs use: where they stand, and which instant each means.
 //!
-//! RFC 3339 with any fraction and offset, ISO 8601 in its basic form, RFC 1123 and RFC 850 (RFC 9110,
+//! RFC 3339 with any fraction and offset, ISO 8601 in its basic form, RFC 1123 and RFC 850 (RFC
+//! 9110,
 //! 5.6.7), `asctime` with or without a zone (Amazon Cognito's `Sat Nov 21 08:00:00 UTC 2026`), the
 //! common log format, and Unix time in seconds, milliseconds, microseconds and nanoseconds.
 
@@ -14,7 +15,7 @@ pub struct Instant {
     pub range: Range<usize>,
     /// Seconds since 1970; midnight in UTC of a day.
     pub seconds: u64,
-    /// Whether the text names a day alone.
+    /// True if the text names a day alone.
     pub day: bool,
 }
 
@@ -122,7 +123,8 @@ fn common_log(rest: &[u8]) -> Option<(usize, u64)> {
     reader.done(year, month, day, clock, offset)
 }
 
-/// The seconds that an offset at the start of a text stands for, and its length: `Z`, `+01:00`, `+0100`.
+/// The seconds that an offset at the start of a text stands for, and its length: `Z`, `+01:00`,
+/// `+0100`.
 pub(super) fn offset(rest: &[u8]) -> Option<(usize, i64)> {
     if matches!(rest.first(), Some(b'Z' | b'z')) {
         return Some((1, 0));

@@ -1,4 +1,5 @@
-//! The numbers of the table's format: its version, the lengths of its parts, and the kinds of sections.
+//! The numbers of the table's format: its version, the lengths of its parts, and the kinds of
+//! sections.
 
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"USTABLE\n";

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use understudy_core::verdict::{ClassCounts, Difference, Nearest};
 
-/// Version of the format. Version 2 added [`JudgedCall::whole`] and [`Report::endpoints`], version 3
-/// [`Responder::classes`].
+/// Version of the format. Version 2 added [`JudgedCall::whole`] and [`Report::endpoints`], version
+/// 3 [`Responder::classes`].
 pub const VERSION: u32 = 3;
 /// Oldest version that is read.
 pub const OLDEST: u32 = 1;

@@ -95,7 +95,7 @@ pub struct Replay {
     pub on_miss: Option<OnMiss>,
     /// Latency of mocked answers.
     pub latency: Option<Latency>,
-    /// Whether a match that rests on an assumption is a miss.
+    /// True if a match that rests on an assumption is a miss.
     pub strict: bool,
     /// Settings of Envoy and CMD.
     pub proxy: ProxySettings,

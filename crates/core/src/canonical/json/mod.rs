@@ -25,13 +25,13 @@ pub(super) use text::plain_end;
 pub(super) use text::write_string;
 use write::Writer;
 
-/// How strictly a text is read.
+/// The strictness of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
     /// RFC 8259, strictly.
     Json,
-    /// What encoders in use write beside it: `NaN`, `Infinity`, `-Infinity`, and a comma before the
-    /// end of a container.
+    /// JSON with the additions of encoders in use: `NaN`, `Infinity`, `-Infinity`, and a comma
+    /// before the end of a container.
     Loose,
     /// Tree text.
     Tree,
@@ -117,7 +117,8 @@ impl<'a> Tree<'a> {
         self.find(steps).into_iter().filter_map(|at| self.string(at)).collect()
     }
 
-    /// What the leaves at the steps say: strings without their escapes, anything else as written.
+    /// The texts of the leaves at the steps: strings without their escapes, anything else as
+    /// written.
     pub(super) fn texts(&self, steps: &[Step]) -> Vec<Vec<u8>> {
         let text = |at: u32| {
             let node = self.nodes.get(index(at))?;
@@ -142,7 +143,7 @@ impl<'a> Tree<'a> {
         self.nodes.first().is_some_and(|node| node.kind == Kind::Array)
     }
 
-    /// Whether the text is an object or an array.
+    /// Returns whether the text is an object or an array.
     pub(super) fn is_container(&self) -> bool {
         self.nodes.first().is_some_and(|node| node.kind.is_container())
     }
@@ -209,8 +210,8 @@ impl<'a> Tree<'a> {
 pub(super) fn leaves(text: &[u8], mut each: impl FnMut(&str, &[u8], std::ops::Range<usize>)) {
     let nodes = Parser::parse_as_far_as_it_goes(text);
     let tape = Tape { text, nodes: &nodes };
-    // Where the walk is inside each open container: its node, its end, the next index, and how long
-    // the pointer was.
+    // The position of the walk inside each open container: its node, its end, the next index, and
+    // how long the pointer was.
     let mut pointer = String::new();
     let mut open: Vec<(bool, u32, u32, usize)> = Vec::new();
     let mut at = 0;

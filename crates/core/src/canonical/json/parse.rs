@@ -12,7 +12,7 @@ pub(super) struct Parser<'a> {
     /// The tape indices of the containers that are open.
     open: Vec<u32>,
     dialect: Dialect,
-    /// Whether some container ends in a comma.
+    /// True if some container ends in a comma.
     trailing_comma: bool,
 }
 

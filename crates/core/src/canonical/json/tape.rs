@@ -6,7 +6,7 @@ use super::text::unescape;
 #[derive(Clone, Copy)]
 pub(super) struct Node {
     pub(super) kind: Kind,
-    /// Of a leaf: its text. Of a container: nothing.
+    /// Range of a leaf's text; empty for a container.
     pub(super) start: u32,
     pub(super) end: u32,
     /// The tape index after this value and all that it holds.
@@ -14,14 +14,14 @@ pub(super) struct Node {
     pub(super) mark: Mark,
 }
 
-/// What rules say of a node.
+/// The instruction of the rules for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) enum Mark {
     /// Nothing: it is compared.
     None,
     /// It isn't there.
     Gone,
-    /// What the caller says stands in its place: the number tells it which node this is.
+    /// The caller's text replaces it: the number tells it which node this is.
     Replaced(u16),
     /// It is a GraphQL document, if it can be read as one.
     GraphQl,
@@ -47,7 +47,8 @@ impl Kind {
     }
 }
 
-/// Writes what stands in the place of a value that a rule replaces: its number, its normal form, and where to write to.
+/// Writes what stands in the place of a value that a rule replaces: its number, its normal form,
+/// and where to write to.
 pub(in crate::canonical) type Replace<'r> = &'r mut dyn FnMut(u16, &[u8], &mut Vec<u8>);
 
 #[derive(Clone, Copy)]
@@ -85,7 +86,7 @@ impl<'a> Tape<'a> {
         self.nodes.get(index(at)).map_or(end, |node| node.next)
     }
 
-    /// Where a leaf stands, a string's quotes included.
+    /// The range of a leaf, including a string's quotes.
     pub(super) fn range(self, node: &Node) -> std::ops::Range<usize> {
         let quotes = usize::from(matches!(node.kind, Kind::Plain | Kind::Escaped));
         index(node.start).saturating_sub(quotes)..index(node.end).saturating_add(quotes)

@@ -95,7 +95,7 @@ pub(in crate::canonical) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// What a JSON value says: a string's text, anything else as it is written.
+/// The text of a JSON value: a string's text, anything else as it is written.
 pub fn json_text(value: &[u8]) -> Vec<u8> {
     match value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) {
         Some(inner) => unescape(inner),

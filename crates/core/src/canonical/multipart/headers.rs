@@ -85,7 +85,7 @@ pub(super) fn parameters(text: &[u8]) -> Option<Parameters<'_>> {
     rest.is_empty().then(|| Parameters { value: value.trim_ascii(), list })
 }
 
-/// What comes before the closing quote, and after it; a quote behind a backslash doesn't close (RFC
+/// The text before the closing quote, and after it; a quote behind a backslash doesn't close (RFC
 /// 5322, 3.2.4).
 fn split_quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut is_escaped = false;

@@ -169,7 +169,7 @@ fn base64_is_undone_where_it_is_valid() {
     check("eHl6", r#""value":"a/b:xyz""#);
     check("eH\nl6\n", r#""value":"a/b:xyz""#);
     check("", r#""value":"a/b:""#);
-    // What isn't base64 is never taken for what base64 stands for.
+    // Text that isn't base64 is never taken for decoded base64.
     check("xyz", r#""format":"encoded","value":"xyz""#);
     check("eHl6=", r#""format":"encoded","value":"eHl6=""#);
 }

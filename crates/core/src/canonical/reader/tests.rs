@@ -1,4 +1,4 @@
-//! Which contents are read as what, under which type; and that two readings never have one
+//! The reading of contents under each type, and the proof that two readings never have one
 //! signature.
 
 use crate::canonical::{RequestView, Signature, parts};
